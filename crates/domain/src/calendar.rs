@@ -1,0 +1,196 @@
+//! Working days (工作日): Monday to Friday, corrected by the State Council's yearly arrangement.
+//!
+//! Pure: calendar and days are arguments, so all three tiers get the same answer. A year is final, provisional (the
+//! statutory days are known, the make-up days are not) or absent; a due day that touches a year which is not final is
+//! marked provisional and must be projected again when the arrangement is published.
+//! Not here: suspensions and extensions (they belong to a case), warning that a limit is close.
+
+use crate::Day;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum YearStatus {
+    Final,
+    Provisional,
+}
+
+/// The unit in which a limit is counted. Statutory limits of administrative licensing are working days (art. 82).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DayUnit {
+    Workday,
+    Natural,
+}
+
+/// A limit such as "20 working days".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Limit {
+    pub days: u32,
+    pub unit: DayUnit,
+}
+
+/// The last day on which an act is still in time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DueDay {
+    pub day: Day,
+    /// True when a counted day falls in a year whose arrangement is not final.
+    pub provisional: bool,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct Calendar {
+    days_off: BTreeSet<Day>,
+    days_worked: BTreeSet<Day>,
+    years: BTreeMap<i16, YearStatus>,
+}
+
+/// What is wrong with a calendar file.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("line {line}: {reason}")]
+pub struct CalendarFault {
+    pub line: usize,
+    pub reason: String,
+}
+
+impl Calendar {
+    /// Reads the three calendar files of a city pack; `provisional` may be empty.
+    ///
+    /// # Errors
+    /// All faults of the files at once.
+    pub fn parse(exceptions: &str, years: &str, provisional: &str) -> Result<Calendar, Vec<CalendarFault>> {
+        let mut calendar = Calendar::default();
+        let mut faults = Vec::new();
+        each_row(exceptions, &mut faults, |row| {
+            let day: Day = row.first().copied().unwrap_or("").parse().map_err(|e| format!("{e}"))?;
+            match row.get(1) {
+                Some(&"holiday") => calendar.days_off.insert(day),
+                Some(&"workday") => calendar.days_worked.insert(day),
+                other => return Err(format!("kind must be holiday or workday, found {other:?}")),
+            };
+            Ok(())
+        });
+        each_row(years, &mut faults, |row| {
+            let year: i16 = row.first().copied().unwrap_or("").parse().map_err(|_| "year is not a number".to_owned())?;
+            match row.get(1) {
+                Some(&"final") => drop(calendar.years.insert(year, YearStatus::Final)),
+                Some(&"provisional" | &"not_announced") => {}
+                other => return Err(format!("status must be final, provisional or not_announced, found {other:?}")),
+            }
+            Ok(())
+        });
+        each_row(provisional, &mut faults, |row| {
+            let day: Day = row.first().copied().unwrap_or("").parse().map_err(|e| format!("{e}"))?;
+            if calendar.years.get(&day.year()) != Some(&YearStatus::Final) {
+                calendar.days_off.insert(day);
+                calendar.years.insert(day.year(), YearStatus::Provisional);
+            }
+            Ok(())
+        });
+        if faults.is_empty() { Ok(calendar) } else { Err(faults) }
+    }
+
+    pub fn year_status(&self, year: i16) -> Option<YearStatus> {
+        self.years.get(&year).copied()
+    }
+
+    pub fn is_working_day(&self, day: Day) -> bool {
+        self.days_worked.contains(&day) || (!day.is_weekend() && !self.days_off.contains(&day))
+    }
+
+    /// The last day on which an act is still in time; the anchoring day itself is day 0.
+    ///
+    /// # Source
+    /// 《行政许可法》 art. 42 and 82 (working days); 《民法典》 art. 201 (the first day is not counted) and, for natural
+    /// days, art. 203 (a last day that is a holiday moves to the next working day).
+    pub fn due_day(&self, anchor: Day, limit: Limit) -> DueDay {
+        let mut day = anchor;
+        let mut provisional = false;
+        let mut left = limit.days;
+        while left > 0 {
+            day = day.next();
+            provisional |= self.year_status(day.year()) != Some(YearStatus::Final);
+            if limit.unit == DayUnit::Natural || self.is_working_day(day) {
+                left -= 1;
+            }
+        }
+        while limit.unit == DayUnit::Natural && limit.days > 0 && !self.is_working_day(day) {
+            day = day.next();
+        }
+        DueDay { day, provisional }
+    }
+
+    /// Working days from the day after `from` up to and including `to`; negative when `to` is earlier.
+    pub fn working_days_left(&self, from: Day, to: Day) -> i32 {
+        let (early, late, sign) = if from <= to { (from, to, 1) } else { (to, from, -1) };
+        let mut day = early;
+        let mut count = 0;
+        while day < late && count < 10_000 {
+            day = day.next();
+            count += i32::from(self.is_working_day(day));
+        }
+        count * sign
+    }
+}
+
+fn each_row(text: &str, faults: &mut Vec<CalendarFault>, mut read: impl FnMut(&[&str]) -> Result<(), String>) {
+    for (index, line) in text.lines().enumerate().skip(1).filter(|(_, line)| !line.trim().is_empty()) {
+        let row: Vec<&str> = line.split(',').map(str::trim).collect();
+        if let Err(reason) = read(&row) {
+            faults.push(CalendarFault { line: index + 1, reason });
+        }
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    pub(crate) fn kaili() -> Calendar {
+        Calendar::parse(
+            include_str!("../../../deploy/kaili/calendar_cn.csv"),
+            include_str!("../../../deploy/kaili/calendar_cn_years.csv"),
+            include_str!("../../../deploy/kaili/calendar_cn_provisional_2027.csv"),
+        )
+        .unwrap()
+    }
+
+    #[test]
+    fn every_deadline_vector_passes() {
+        let file: serde_json::Value =
+            serde_json::from_str(include_str!("../../../deploy/kaili/vectors_deadline.json")).unwrap();
+        let calendar = kaili();
+        for vector in file["vectors"].as_array().unwrap() {
+            let start: Day = vector["start"].as_str().unwrap().parse().unwrap();
+            assert_eq!(calendar.is_working_day(start), vector["start_is_workday"].as_bool().unwrap(), "{start}");
+            let limit = Limit { days: vector["add_workdays"].as_u64().unwrap() as u32, unit: DayUnit::Workday };
+            let due = calendar.due_day(start, limit);
+            match vector["deadline"].as_str() {
+                Some(day) => assert_eq!((due.day.to_string().as_str(), due.provisional), (day, false), "{vector}"),
+                None => {
+                    let day = vector["provisional_with_statutory_days"].as_str().unwrap();
+                    assert_eq!((due.day.to_string().as_str(), due.provisional), (day, true), "{vector}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_limit_of_no_days_ends_today() {
+        let today: Day = "2026-11-23".parse().unwrap();
+        let due = kaili().due_day(today, Limit { days: 0, unit: DayUnit::Workday });
+        assert_eq!(due, DueDay { day: today, provisional: false });
+    }
+
+    #[test]
+    fn natural_days_that_end_on_a_holiday_move_to_the_next_working_day() {
+        let due = kaili().due_day("2026-09-28".parse().unwrap(), Limit { days: 7, unit: DayUnit::Natural });
+        assert_eq!(due.day.to_string(), "2026-10-08");
+    }
+
+    #[test]
+    fn all_faults_of_a_broken_file_are_told_at_once() {
+        let faults = Calendar::parse("date,kind,name\n2026-02-30,holiday,x\n2026-01-01,feast,x\n", "h\nabc,final\n", "").unwrap_err();
+        assert_eq!(faults.iter().map(|f| f.line).collect::<Vec<_>>(), [2, 3, 2]);
+    }
+}

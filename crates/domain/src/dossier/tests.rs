@@ -1,0 +1,268 @@
+//! Walks through whole items, as village, town and hub would together.
+
+use super::decide::{Act, Actor, Command, Refusal, decide};
+use super::*;
+use crate::catalogue::{Item, StageKind};
+use crate::network::{Network, NodeRecord, Tier};
+use crate::pack::{CityPack, kaili_pieces};
+use crate::plan;
+use proptest::prelude::*;
+use std::sync::{Arc, LazyLock};
+
+static PACK: LazyLock<CityPack> = LazyLock::new(|| CityPack::parse(&kaili_pieces()).unwrap());
+
+fn network() -> Network {
+    let mut network = Network::default();
+    for (id, tier, parent) in [("hub", Tier::City, None), ("t-1", Tier::Town, Some("hub")), ("v-1", Tier::Village, Some("t-1"))] {
+        network.insert(NodeRecord {
+            id: id.parse().unwrap(),
+            tier,
+            parent: parent.map(|p| p.parse().unwrap()),
+            place: "522601".into(),
+            name: id.into(),
+            sign_key: String::new(),
+            incarnation: 1,
+        });
+    }
+    network
+}
+fn actor(tier: Tier, body: Option<&crate::OrgId>) -> Actor {
+    let node = match tier {
+        Tier::Village => "v-1",
+        Tier::Town => "t-1",
+        Tier::City => "hub",
+    };
+    Actor { node: node.parse().unwrap(), tier, officer: format!("{node}-officer"), body: body.cloned() }
+}
+const NOON: Timestamp = Timestamp::from_ms(1_795_400_000_000);
+
+/// Opens a case of `item` without checking the form: these tests are about the way, not the papers.
+fn opened(item: &Item, skipped: Vec<StageId>) -> Act {
+    let closes = item.stages.iter().filter(|s| s.kind.is_capture()).map(|s| s.id.clone()).collect();
+    let submission = Submission { form: Default::default(), attachments: vec![], skipped, closes };
+    let case = CaseNo::make(&"v-1".parse().unwrap(), NOON.day(), 7);
+    let page = Page {
+        case,
+        no: 1,
+        term: 1,
+        at: NOON,
+        officer: "v".into(),
+        body: PageBody::Captured(Captured { item: item.id.clone(), release: 1, submission }),
+    };
+    let mut act = Act { after: Dossier::open(&page, &"v-1".parse().unwrap()).unwrap(), pages: vec![page] };
+    let tier = plan::next_tier(item, &act.after, Tier::Village).unwrap();
+    if tier != Tier::Village {
+        let to = network().responsible(&act.after.origin, tier).unwrap().clone();
+        let page = Page { no: 2, body: PageBody::HandedOver { to }, ..act.pages[0].clone() };
+        assert_eq!(act.after.apply(&page, &"v-1".parse().unwrap(), false), Verdict::Applied);
+        act.pages.push(page);
+    }
+    act
+}
+
+fn licence(dossier: &Dossier) -> Licence {
+    Licence {
+        number: "1.2.3".parse().unwrap(),
+        kind: "x".into(),
+        name: "x".into(),
+        holder: dossier.applicant.clone(),
+        issuer: "mz".into(),
+        issued_on: NOON.day(),
+    }
+}
+
+/// Does the ready stage number `choice` the way its officer would; returns what was written.
+fn step(item: &Item, dossier: &Dossier, choice: usize, outcome: Outcome) -> Option<Act> {
+    let network = network();
+    let tier = network.get(&dossier.holder).unwrap().tier;
+    let mut dossier = dossier.clone();
+    let ready: Vec<_> = plan::ready_stages(item, &dossier).into_iter().filter(|s| s.tier == tier).cloned().collect();
+    let Some(stage) = ready.get(choice % ready.len().max(1)) else {
+        let waiting = item.stages.iter().find(|stage| stage.trigger.is_some())?;
+        if dossier.slips.is_empty() && !plan::is_finished(item, &dossier) {
+            let (id, kind) = (EntryId([1; 16]), waiting.trigger.clone().unwrap());
+            dossier.add_slip(Slip { id, case: dossier.case.clone(), kind, text: String::new(), by: dossier.origin.clone(), at: NOON });
+            return step(item, &dossier, choice, outcome);
+        }
+        return None;
+    };
+    let actor = actor(tier, stage.bodies.first());
+    let id = stage.id.clone();
+    let mut act = Act { pages: vec![], after: dossier };
+    if tier == Tier::City {
+        act = decide(&act.after, item, &network, &actor, Command::Claim { stage: id.clone() }, NOON).unwrap();
+    }
+    let licence = Some(licence(&act.after));
+    let command = match stage.kind {
+        StageKind::Decision => Command::Decide { stage: id, outcome, text: "依据".into(), licence },
+        StageKind::Issue => Command::Issue { stage: id, licence, opinion: String::new() },
+        StageKind::Deliver => Command::Deliver { stage: id, receiver: "本人".into(), proof: "签名".into() },
+        _ => Command::Complete { stage: id, agrees: true, opinion: "同意".into() },
+    };
+    let next = decide(&act.after, item, &network, &actor, command, NOON).unwrap();
+    act.pages.extend(next.pages);
+    act.after = next.after;
+    Some(act)
+}
+
+fn walk(item: &Item, choices: &[usize], outcome: Outcome, skipped: Vec<StageId>) -> (Dossier, Vec<(Page, NodeId)>) {
+    let first = opened(item, skipped);
+    let mut dossier = first.after;
+    let mut pages: Vec<(Page, NodeId)> = first.pages.into_iter().map(|page| (page, "v-1".parse().unwrap())).collect();
+    for round in 0..200 {
+        let writer = dossier.holder.clone();
+        match step(item, &dossier, choices[round % choices.len()], outcome) {
+            Some(act) => {
+                pages.extend(act.pages.into_iter().map(|page| (page, writer.clone())));
+                dossier = act.after;
+            }
+            None => return (dossier, pages),
+        }
+    }
+    panic!("{} never ends: {dossier:?}", item.id);
+}
+
+#[test]
+fn every_item_of_the_catalogue_reaches_its_end_granted_and_refused() {
+    for item in PACK.items.values() {
+        for outcome in [Outcome::Granted, Outcome::Refused] {
+            let (dossier, pages) = walk(item, &[0], outcome, vec![]);
+            assert!(plan::is_finished(item, &dossier), "{}: {:?}", item.id, plan::ready_stages(item, &dossier));
+            assert_eq!(dossier.status(), Status::Delivered, "{}", item.id);
+            assert_eq!(dossier.decision.as_ref().unwrap().outcome, outcome);
+            let should_have = outcome == Outcome::Granted && item.result.licence.is_some();
+            assert_eq!(dossier.licence.is_some(), should_have, "{}", item.id);
+            let decisions = pages.iter().filter(|(page, _)| matches!(page.body, PageBody::Decided { .. })).count();
+            assert_eq!(decisions, 1, "I16: {}", item.id);
+            let beyond_village = item.stages.iter().any(|s| s.tier != Tier::Village);
+            assert_eq!(dossier.accepted.is_some(), beyond_village, "{}", item.id);
+        }
+    }
+}
+
+#[test]
+fn conditional_stages_are_left_out() {
+    let item = PACK.items[&"zhaijidi".parse().unwrap()].clone();
+    let form = serde_json::json!({"land_type": "建设用地"});
+    let skipped = plan::skipped_stages(&item, form.as_object().unwrap(), NOON.day());
+    assert_eq!(skipped.iter().map(StageId::as_str).collect::<Vec<_>>(), ["rev_ly", "convert"]);
+    let (dossier, _) = walk(&item, &[0], Outcome::Granted, skipped);
+    assert!(!dossier.stages.contains_key(&"convert".parse().unwrap()));
+    assert!(dossier.stages.contains_key(&"final".parse().unwrap()), "the applicant's notice lets the last visit happen");
+}
+
+fn food_at_hub() -> (Arc<Item>, Dossier) {
+    let item = PACK.items[&"food".parse().unwrap()].clone();
+    let mut dossier = opened(&item, vec![]).after;
+    for _ in 0..2 {
+        dossier = step(&item, &dossier, 0, Outcome::Granted).unwrap().after;
+    }
+    (item, dossier)
+}
+
+#[test]
+fn wrong_acts_are_refused_and_say_what_would_be_right() {
+    let (item, dossier) = food_at_hub();
+    let network = network();
+    let sj: crate::OrgId = "sj".parse().unwrap();
+    let try_as = |who: &Actor, command: Command| decide(&dossier, &item, &network, who, command, NOON).map(|act| act.after);
+    let claim = |stage: &str| Command::Claim { stage: stage.parse().unwrap() };
+    let mz = "mz".parse().unwrap();
+    assert!(matches!(try_as(&actor(Tier::Town, None), claim("review")), Err(Refusal::HeldElsewhere { .. })));
+    assert!(matches!(try_as(&actor(Tier::City, Some(&mz)), claim("review")), Err(Refusal::OtherBody { .. })));
+    assert!(matches!(try_as(&actor(Tier::City, Some(&sj)), claim("decide")), Err(Refusal::NotReady { .. })));
+    let unclaimed = Command::Complete { stage: "review".parse().unwrap(), agrees: true, opinion: String::new() };
+    assert!(matches!(try_as(&actor(Tier::City, Some(&sj)), unclaimed.clone()), Err(Refusal::NotClaimed { .. })));
+    let claimed = try_as(&actor(Tier::City, Some(&sj)), claim("review")).unwrap();
+    let other = Actor { officer: "other".into(), ..actor(Tier::City, Some(&sj)) };
+    assert!(matches!(decide(&claimed, &item, &network, &other, unclaimed, NOON), Err(Refusal::ClaimedBy { .. })));
+    assert!(matches!(decide(&claimed, &item, &network, &other, claim("review"), NOON), Err(Refusal::ClaimedBy { .. })));
+}
+
+#[test]
+fn an_objection_leaves_only_a_refusal() {
+    let (item, mut dossier) = food_at_hub();
+    let sj = actor(Tier::City, Some(&"sj".parse().unwrap()));
+    let act = |dossier: &Dossier, command| decide(dossier, &item, &network(), &sj, command, NOON);
+    for (stage, agrees) in [("review", true), ("inspect", false)] {
+        dossier = act(&dossier, Command::Claim { stage: stage.parse().unwrap() }).unwrap().after;
+        let opinion = "现场不符合要求".to_owned();
+        dossier = act(&dossier, Command::Complete { stage: stage.parse().unwrap(), agrees, opinion }).unwrap().after;
+    }
+    let stage: StageId = "decide".parse().unwrap();
+    dossier = act(&dossier, Command::Claim { stage: stage.clone() }).unwrap().after;
+    let decision = |outcome, text: &str| Command::Decide { stage: stage.clone(), outcome, text: text.into(), licence: None };
+    assert_eq!(act(&dossier, decision(Outcome::Granted, "x")).unwrap_err(), Refusal::MustRefuse);
+    assert_eq!(act(&dossier, decision(Outcome::Refused, " ")).unwrap_err(), Refusal::NoReason);
+    let refused = act(&dossier, decision(Outcome::Refused, "食品安全法第三十三条")).unwrap().after;
+    assert_eq!((refused.status(), refused.holder.as_str()), (Status::Refused, "v-1"));
+}
+
+#[test]
+fn a_returned_case_goes_back_with_all_its_faults_and_comes_again_mended() {
+    let item = PACK.items[&"food".parse().unwrap()].clone();
+    let dossier = opened(&item, vec![]).after;
+    let town = actor(Tier::Town, None);
+    let fault = crate::form::FormFault { field: "m1".into(), label: "申请书".into(), reason: "未签字".into() };
+    let stage: StageId = "town".parse().unwrap();
+    let empty = Command::Return { stage: stage.clone(), faults: vec![] };
+    assert_eq!(decide(&dossier, &item, &network(), &town, empty, NOON).unwrap_err(), Refusal::NoReason);
+    let back = Command::Return { stage, faults: vec![fault] };
+    let returned = decide(&dossier, &item, &network(), &town, back, NOON).unwrap().after;
+    assert_eq!((returned.status(), returned.holder.as_str()), (Status::Returned, "v-1"));
+    assert!(plan::ready_stages(&item, &returned).is_empty());
+    let empty = Submission { form: Default::default(), attachments: vec![], skipped: vec![], closes: vec![] };
+    let village = actor(Tier::Village, None);
+    let again = decide(&returned, &item, &network(), &village, Command::Resubmit(empty), NOON);
+    assert!(matches!(again, Err(Refusal::Faulty(faults)) if faults.len() > 5));
+}
+
+#[test]
+fn a_recall_makes_the_lost_holders_later_pages_late() {
+    let item = PACK.items[&"weifang".parse().unwrap()].clone();
+    let dossier = opened(&item, vec![]).after;
+    let hub = actor(Tier::City, None);
+    let village = actor(Tier::Village, None);
+    assert_eq!(decide(&dossier, &item, &network(), &village, Command::Recall, NOON).unwrap_err(), Refusal::NotSuperior);
+    let recalled = decide(&dossier, &item, &network(), &hub, Command::Recall, NOON).unwrap();
+    let town_page = step(&item, &dossier, 0, Outcome::Granted).unwrap().pages[0].clone();
+    // Whichever of the two arrives first, the end is the same (I10).
+    let mut one = dossier.clone();
+    assert_eq!(one.apply(&recalled.pages[0], &hub.node, true), Verdict::Applied);
+    assert_eq!(one.apply(&town_page, &"t-1".parse().unwrap(), false), Verdict::Late);
+    let mut two = dossier.clone();
+    assert_eq!(two.apply(&town_page, &"t-1".parse().unwrap(), false), Verdict::Applied);
+    assert_eq!(two.apply(&recalled.pages[0], &hub.node, true), Verdict::Rewind { keep: dossier.pages });
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// I10 and I17: whatever legal way the officers take, the walk ends, and any arrival order folds to the same state.
+    #[test]
+    fn random_legal_walks_end_and_fold_alike_in_any_order(
+        which in 0usize..64,
+        choices in prop::collection::vec(0usize..8, 1..20),
+        refuse in any::<bool>(),
+        order in any::<u64>(),
+    ) {
+        let item = PACK.items.values().nth(which).unwrap();
+        let outcome = if refuse { Outcome::Refused } else { Outcome::Granted };
+        let (dossier, pages) = walk(item, &choices, outcome, vec![]);
+        prop_assert!(plan::is_finished(item, &dossier));
+        let mut rest: Vec<_> = pages[1..].to_vec();
+        let mut seed = order;
+        for i in (1..rest.len()).rev() {
+            seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1);
+            rest.swap(i, (seed >> 33) as usize % (i + 1));
+        }
+        let mut again = Dossier::open(&pages[0].0, &pages[0].1).unwrap();
+        for slip in &dossier.slips { again.add_slip(slip.clone()); }
+        while !rest.is_empty() {
+            let before = rest.len();
+            rest.retain(|(page, author)| again.apply(page, author, false) == Verdict::Held);
+            prop_assert!(rest.len() < before, "pages stay held for ever: {rest:?}");
+        }
+        prop_assert_eq!(again, dossier);
+    }
+}

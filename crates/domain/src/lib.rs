@@ -1,0 +1,21 @@
+//! The rules of the service hall, and nothing else: ids, catalogue, forms, working days, dossiers.
+//!
+//! Pure: no I/O, no clock, no randomness; everything that varies is an argument, so village, town and hub
+//! reach the same answer from the same pages. Not here: how pages travel (`replication`), where they are kept
+//! (`store`), who may log in (`trust`).
+
+pub mod calendar;
+pub mod catalogue;
+pub mod division;
+pub mod dossier;
+pub mod expr;
+pub mod form;
+pub mod ids;
+pub mod network;
+pub mod numbers;
+pub mod pack;
+pub mod plan;
+pub mod time;
+
+pub use ids::{CaseNo, EntryId, ItemId, LicenceNo, MaterialId, NodeId, OrgId, StageId};
+pub use time::{Day, Timestamp};

@@ -1,0 +1,343 @@
+//! Reading one item of the catalogue from its JSON, collecting every fault on the way.
+
+use super::Faults;
+use crate::calendar::{DayUnit, Limit};
+use crate::catalogue::*;
+use crate::expr::Expr;
+use crate::network::Tier;
+use serde_json::Value;
+use std::str::FromStr;
+use std::sync::Arc;
+
+const FILE: &str = "items.json";
+
+/// A cursor into one object of an item: reads a value or notes what is wrong with it.
+struct Reader<'a> {
+    value: &'a Value,
+    item: &'a str,
+    field: String,
+    faults: &'a mut Faults,
+}
+
+impl Reader<'_> {
+    fn fault(&mut self, reason: impl Into<String>) {
+        self.faults.add(FILE, self.item, &self.field, reason);
+    }
+    fn optional_text(&self, key: &str) -> Option<&str> {
+        self.value.get(key).and_then(Value::as_str)
+    }
+    fn text(&mut self, key: &str) -> String {
+        match self.optional_text(key) {
+            Some(text) if !text.is_empty() => text.to_owned(),
+            _ => {
+                self.fault(format!("{key} is missing or not text"));
+                String::new()
+            }
+        }
+    }
+    fn id<T: FromStr<Err = crate::ids::BadId>>(&mut self, key: &str) -> Option<T> {
+        let text = self.text(key);
+        text.parse().map_err(|error| self.fault(format!("{key}: {error}"))).ok()
+    }
+    fn number(&mut self, key: &str) -> u32 {
+        let number = self.value.get(key).and_then(Value::as_u64);
+        number.and_then(|n| u32::try_from(n).ok()).filter(|n| *n <= 3650).unwrap_or_else(|| {
+            self.fault(format!("{key} is missing or not a number from 0 to 3650"));
+            0
+        })
+    }
+    fn expr(&mut self, key: &str) -> Option<Expr> {
+        let text = self.optional_text(key)?.to_owned();
+        Expr::parse(&text).map_err(|error| self.fault(format!("{key} {text:?}: {error}"))).ok()
+    }
+    fn texts(&self, key: &str) -> Vec<String> {
+        let list = self.value.get(key).and_then(Value::as_array);
+        list.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+    }
+    fn one_of<T: Copy>(&mut self, key: &str, options: &[(&str, T)]) -> Option<T> {
+        let text = self.text(key);
+        let found = options.iter().find(|(name, _)| *name == text).map(|(_, value)| *value);
+        if found.is_none() && !text.is_empty() {
+            self.fault(format!("{key} {text:?} is unknown"));
+        }
+        found
+    }
+}
+
+const TIERS: [(&str, Tier); 3] = [("village", Tier::Village), ("town", Tier::Town), ("city", Tier::City)];
+const UNITS: [(&str, DayUnit); 2] = [("workday", DayUnit::Workday), ("natural", DayUnit::Natural)];
+
+/// Reads an item; `None` when too much is missing to go on (the faults say what).
+pub(super) fn read(name: &str, value: &Value, groups: &Value, faults: &mut Faults) -> Option<Item> {
+    let before = faults.0.len();
+    let mut reader = Reader { value, item: name, field: "id".into(), faults };
+    let id = reader.id("id");
+    let body = reader.id("department");
+    let title = reader.text("name");
+    reader.field = "implement_code".into();
+    // Items that the national catalogue does not number carry no code; a code that is given must be whole.
+    let code = reader.optional_text("implement_code").map(ImplementCode::parse);
+    if code == Some(None) {
+        reader.fault("must be 31 characters: credit code, level, 12 digits");
+    }
+    reader.field = "decision_tier".into();
+    let decision_tier = reader.one_of("decision_tier", &TIERS);
+    let handling = reader.one_of("project_type", &[("即办件", Handling::Instant), ("承诺件", Handling::Promised)]);
+    let village_service = reader.text("village_service");
+    let (accept_conditions, legal_basis) = (reader.texts("accept_conditions"), reader.texts("legal_basis"));
+    let statutory = limit(name, value, "statutory_limit", faults).ok()?;
+    let promised = limit(name, value, "promised_limit", faults).ok()?;
+    if promised.is_none() {
+        faults.add(FILE, name, "promised_limit", "days is missing");
+    }
+    let materials = list(name, value, "materials", faults, material);
+    let mut stages = list(name, value, "stages", faults, stage);
+    stages.extend(implied_delivery(&stages));
+    let fields = fields(name, value, groups, faults);
+    let result = result(name, value, faults);
+    if faults.0.len() > before {
+        return None;
+    }
+    Some(Item {
+        id: id?,
+        name: title,
+        body: body?,
+        implement_code: code.flatten(),
+        decision_tier: decision_tier?,
+        handling: handling?,
+        statutory,
+        promised: promised?,
+        village_service,
+        accept_conditions,
+        legal_basis,
+        materials,
+        fields,
+        stages,
+        result,
+    })
+}
+
+/// `Ok(None)` when the item names no number of days.
+fn limit(name: &str, value: &Value, key: &str, faults: &mut Faults) -> Result<Option<Limit>, ()> {
+    let Some(limit) = value.get(key).filter(|limit| limit.is_object()) else {
+        faults.add(FILE, name, key, "missing");
+        return Err(());
+    };
+    if limit.get("days").is_none_or(Value::is_null) {
+        return Ok(None);
+    }
+    let mut reader = Reader { value: limit, item: name, field: key.into(), faults };
+    let days = reader.number("days");
+    Ok(reader.one_of("unit", &UNITS).map(|unit| Limit { days, unit }))
+}
+
+fn list<T>(
+    name: &str,
+    value: &Value,
+    key: &str,
+    faults: &mut Faults,
+    read: fn(&mut Reader<'_>) -> Option<T>,
+) -> Vec<T> {
+    let Some(entries) = value.get(key).and_then(Value::as_array) else {
+        faults.add(FILE, name, key, "missing or not a list");
+        return Vec::new();
+    };
+    let read_one = |entry| read(&mut Reader { value: entry, item: name, field: key.into(), faults });
+    entries.iter().filter_map(read_one).collect()
+}
+
+fn material(reader: &mut Reader<'_>) -> Option<Material> {
+    let options =
+        [("required", Necessity::Required), ("deferrable", Necessity::Deferrable), ("optional", Necessity::Optional)];
+    Some(Material {
+        id: reader.id("id")?,
+        name: reader.text("name"),
+        necessity: reader.one_of("necessity", &options)?,
+        when: reader.expr("when"),
+        reuse_licence: reader.optional_text("reuse_licence").map(str::to_owned),
+    })
+}
+
+fn stage(reader: &mut Reader<'_>) -> Option<Stage> {
+    let kinds = StageKind::ALL.map(|kind| (kind.as_str(), kind));
+    let after = reader.texts("after");
+    let mut bodies = reader.texts("depts");
+    bodies.extend(reader.optional_text("dept").map(str::to_owned));
+    // `town` and `village` stand for the officers of that tier, not for a body of the city.
+    bodies.retain(|body| !matches!(body.as_str(), "town" | "village"));
+    Some(Stage {
+        id: reader.id("id")?,
+        name: reader.text("name"),
+        tier: reader.one_of("tier", &TIERS)?,
+        role: reader.text("role"),
+        kind: reader.one_of("kind", &kinds)?,
+        after: after.iter().filter_map(|id| id.parse().map_err(|e| reader.fault(format!("after: {e}"))).ok()).collect(),
+        limit: Limit { days: reader.number("limit_days"), unit: reader.one_of("limit_unit", &UNITS)? },
+        counted: reader.value.get("counted").and_then(Value::as_bool).unwrap_or(true),
+        bodies: bodies.iter().filter_map(|id| id.parse().map_err(|e| reader.fault(format!("dept: {e}"))).ok()).collect(),
+        when: reader.expr("when"),
+        trigger: reader.optional_text("trigger").map(str::to_owned),
+    })
+}
+
+/// The hand-over that every decided case needs, for items that do not list it themselves.
+///
+/// # Source
+/// 《行政许可法》 art. 44: the result is delivered within ten days of the decision.
+fn implied_delivery(stages: &[Stage]) -> Option<Stage> {
+    if stages.iter().any(|stage| stage.kind == StageKind::Deliver) {
+        return None;
+    }
+    // Checks after the fact (批后检查) may take weeks; the citizen does not wait for them.
+    let before = |stage: &&Stage| stage.kind != StageKind::PostInspection;
+    let is_last = |stage: &&Stage| !stages.iter().filter(before).any(|later| later.after.contains(&stage.id));
+    let after = stages.iter().filter(before).filter(is_last).map(|stage| stage.id.clone()).collect();
+    Some(Stage {
+        id: "handover".parse().expect("a slug"),
+        name: "结果送达".to_owned(),
+        tier: Tier::Village,
+        role: "proxy_officer".to_owned(),
+        kind: StageKind::Deliver,
+        after,
+        limit: Limit { days: 10, unit: DayUnit::Workday },
+        counted: false,
+        bodies: Vec::new(),
+        when: None,
+        trigger: None,
+    })
+}
+
+fn fields(name: &str, value: &Value, groups: &Value, faults: &mut Faults) -> Vec<Field> {
+    let Some(form) = value.get("form").filter(|form| form.is_object()) else {
+        faults.add(FILE, name, "form", "missing");
+        return Vec::new();
+    };
+    let mut entries: Vec<&Value> = Vec::new();
+    for group in form.get("groups").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+        match groups.get(group).and_then(|group| group.get("fields")).and_then(Value::as_array) {
+            Some(fields) => entries.extend(fields),
+            None => faults.add(FILE, name, "form", format!("group {group:?} is not in form_groups")),
+        }
+    }
+    entries.extend(form.get("fields").and_then(Value::as_array).into_iter().flatten());
+    let mut fields: Vec<Field> = Vec::new();
+    for entry in entries {
+        let read = field(&mut Reader { value: entry, item: name, field: "form".into(), faults });
+        // An item may restate a field of a shared group (birth date with its own rule): the later, narrower one stands.
+        if let Some(field) = read {
+            fields.retain(|known| known.key != field.key);
+            fields.push(field);
+        }
+    }
+    fields
+}
+
+fn field_kind(reader: &mut Reader<'_>) -> Option<FieldKind> {
+    let text = reader.text("type");
+    if text != "table" {
+        return scalar_kind(&text).or_else(|| {
+            reader.fault(format!("field type {text:?} is unknown"));
+            None
+        });
+    }
+    let mut columns = Vec::new();
+    for column in reader.texts("columns") {
+        match column.split_once(':').and_then(|(key, kind)| Some((key, scalar_kind(kind)?))) {
+            Some((key, kind)) => columns.push(Column { key: key.to_owned(), kind }),
+            None => reader.fault(format!("column {column:?} must be name:type")),
+        }
+    }
+    Some(FieldKind::Table(columns))
+}
+
+fn scalar_kind(text: &str) -> Option<FieldKind> {
+    Some(match text {
+        "text" => FieldKind::Text,
+        "textarea" => FieldKind::TextArea,
+        "bool" => FieldKind::Bool,
+        "integer" => FieldKind::Integer,
+        "decimal" => FieldKind::Decimal,
+        "money" => FieldKind::Money,
+        "date" => FieldKind::Date,
+        "month" => FieldKind::Month,
+        "datetime" => FieldKind::DateTime,
+        "select" => FieldKind::Select,
+        "multiselect" => FieldKind::MultiSelect,
+        "region" => FieldKind::Region,
+        "id_card" => FieldKind::CitizenNo,
+        "uscc" => FieldKind::CreditCode,
+        "mobile" => FieldKind::Mobile,
+        "list" => FieldKind::List,
+        "image" => FieldKind::Image,
+        "geo_point" | "geo_polygon" => FieldKind::Geo,
+        _ => return None,
+    })
+}
+
+fn field(reader: &mut Reader<'_>) -> Option<Field> {
+    let key = reader.text("key");
+    reader.field = format!("form.{key}");
+    let kind = field_kind(reader)?;
+    let required = reader.value.get("required").and_then(Value::as_bool).unwrap_or(false);
+    let rules = match reader.value.get("rules") {
+        Some(rules) => {
+            let field = reader.field.clone();
+            self::rules(&mut Reader { value: rules, item: reader.item, field, faults: reader.faults })
+        }
+        None => Rules::default(),
+    };
+    let (label, options, when) = (reader.text("label"), reader.texts("options"), reader.expr("when"));
+    if matches!(kind, FieldKind::Select | FieldKind::MultiSelect) && options.is_empty() {
+        reader.fault("a choice without options");
+    }
+    Some(Field { key, label, kind, required, options, when, rules })
+}
+
+fn rules(reader: &mut Reader<'_>) -> Rules {
+    let bound = |value: &Value| match value {
+        Value::Number(number) => number.as_f64().map(Bound::Number),
+        Value::String(word) => Some(Bound::Word(word.clone())),
+        _ => None,
+    };
+    let mut rules = Rules::default();
+    for (key, value) in reader.value.as_object().into_iter().flatten() {
+        let text = || value.as_str().map(str::to_owned);
+        let size = || value.as_u64().map(|n| n as usize);
+        match key.as_str() {
+            "min" => rules.min = bound(value),
+            "max" => rules.max = bound(value),
+            "step" => rules.step = value.as_f64(),
+            "gte" => rules.not_before = text(),
+            "lte" => rules.not_above = text(),
+            "minlen" => rules.min_length = size(),
+            "maxlen" => rules.max_length = size(),
+            "min_rows" | "min_items" => rules.min_count = size(),
+            "max_rows" | "max_items" => rules.max_count = size(),
+            "age_max" => rules.age_max = value.as_i64().map(|n| n as i32),
+            "must_be" => rules.must_be = value.as_bool(),
+            "when" => rules.when = reader.expr("when"),
+            "computed" => rules.computed = reader.expr("computed"),
+            "rule" => rules.rule = reader.expr("rule").zip(text()),
+            "pattern" => match regex::Regex::new(value.as_str().unwrap_or("")) {
+                Ok(pattern) => rules.pattern = Some(Arc::new(pattern)),
+                Err(error) => reader.fault(format!("pattern: {error}")),
+            },
+            // The check of a number follows from its type; the tier of a region and the size of a picture from their use.
+            "check" | "tier" | "max_kb" => {}
+            other => reader.fault(format!("rule {other:?} is unknown")),
+        }
+    }
+    rules
+}
+
+fn result(name: &str, value: &Value, faults: &mut Faults) -> ItemResult {
+    let Some(result) = value.get("result").filter(|result| result.is_object()) else {
+        faults.add(FILE, name, "result", "missing");
+        return ItemResult { kind: String::new(), name: String::new(), licence: None };
+    };
+    let mut reader = Reader { value: result, item: name, field: "result".into(), faults };
+    let (kind, title) = (reader.text("kind"), reader.text("name"));
+    let several = result.get("licences").and_then(Value::as_array).and_then(|list| list.first()?.as_str());
+    let licence = reader.optional_text("licence").or(several).map(str::to_owned);
+    ItemResult { kind, name: title, licence }
+}

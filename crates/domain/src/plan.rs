@@ -1,0 +1,103 @@
+//! The stage graph of an item (办理环节), executed for real: what may be done next, by whom, and what is still missing.
+//!
+//! Pure functions of a pinned item and a dossier; nothing here is stored, so a plan can never disagree with its pages.
+
+use crate::calendar::{Calendar, DueDay};
+use crate::catalogue::{Item, Material, Necessity, Stage, StageKind};
+use crate::dossier::{Dossier, Outcome};
+use crate::expr::Scope;
+use crate::form::Form;
+use crate::network::Tier;
+use crate::{Day, MaterialId, StageId};
+
+/// Stages whose condition does not hold for this form. Fixed by the capture page, so that every node agrees.
+pub fn skipped_stages(item: &Item, form: &Form, today: Day) -> Vec<StageId> {
+    let scope = Scope { form, today, rows: None, own: None };
+    let conditional = item.stages.iter().filter(|stage| stage.when.as_ref().is_some_and(|when| !when.holds(&scope)));
+    conditional.map(|stage| stage.id.clone()).collect()
+}
+
+/// False when the conditions leave no stage that decides: such a case cannot be taken here.
+pub fn can_be_decided(item: &Item, skipped: &[StageId]) -> bool {
+    item.stages.iter().any(|stage| stage.kind == StageKind::Decision && !skipped.contains(&stage.id))
+}
+
+/// Materials that must be handed in for this form, in catalogue order.
+pub fn asked_materials<'a>(item: &'a Item, form: &Form, today: Day) -> Vec<&'a Material> {
+    let scope = Scope { form, today, rows: None, own: None };
+    let asked = |material: &&Material| material.when.as_ref().is_none_or(|when| when.holds(&scope));
+    item.materials.iter().filter(asked).collect()
+}
+
+/// Required materials that are not among `handed_in`.
+pub fn missing_materials<'a>(item: &'a Item, form: &Form, today: Day, handed_in: &[MaterialId]) -> Vec<&'a Material> {
+    let missing = |m: &&Material| m.necessity == Necessity::Required && !handed_in.contains(&m.id);
+    asked_materials(item, form, today).into_iter().filter(missing).collect()
+}
+
+/// Nothing more will happen to this stage: done, conditioned away, or made pointless by a refusal.
+fn is_settled(stage: &Stage, dossier: &Dossier) -> bool {
+    let refused = dossier.decision.as_ref().is_some_and(|decision| decision.outcome == Outcome::Refused);
+    dossier.stages.get(&stage.id).is_some_and(|state| state.done.is_some())
+        || dossier.skipped.contains(&stage.id)
+        || (refused && stage.kind != StageKind::Deliver)
+}
+
+/// Stages that somebody can work on now, whoever holds the dossier.
+///
+/// A check after the fact waits until the result has been handed over: the citizen does not wait for it.
+pub fn ready_stages<'a>(item: &'a Item, dossier: &Dossier) -> Vec<&'a Stage> {
+    if dossier.withdrawn || dossier.returned.is_some() {
+        return Vec::new();
+    }
+    let settled = |id: &StageId| item.stage(id).is_none_or(|stage| is_settled(stage, dossier));
+    let mut ready: Vec<&Stage> = item
+        .stages
+        .iter()
+        .filter(|stage| !is_settled(stage, dossier) && stage.after.iter().all(settled))
+        .filter(|stage| stage.kind != StageKind::Deliver || dossier.decision.is_some())
+        .filter(|stage| stage.trigger.as_ref().is_none_or(|kind| dossier.slips.iter().any(|slip| slip.kind == *kind)))
+        .collect();
+    if ready.iter().any(|stage| stage.kind != StageKind::PostInspection) {
+        ready.retain(|stage| stage.kind != StageKind::PostInspection);
+    }
+    ready
+}
+
+/// The tier that must hold the dossier next; `None` when nothing is left to do anywhere.
+/// Whatever can be done where the dossier lies is done before it travels.
+pub fn next_tier(item: &Item, dossier: &Dossier, here: Tier) -> Option<Tier> {
+    let ready = ready_stages(item, dossier);
+    if ready.iter().any(|stage| stage.tier == here) {
+        return Some(here);
+    }
+    ready.first().map(|stage| stage.tier)
+}
+
+/// True when every stage has come to its end.
+pub fn is_finished(item: &Item, dossier: &Dossier) -> bool {
+    dossier.withdrawn || item.stages.iter().all(|stage| is_settled(stage, dossier))
+}
+
+/// The stage whose completion means acceptance (受理): the one of kind `accept`, else the first beyond the village.
+/// A village-decided item has none: it is decided on the spot.
+pub fn accepting_stage(item: &Item) -> Option<&Stage> {
+    let explicit = item.stages.iter().find(|stage| stage.kind == StageKind::Accept);
+    explicit.or_else(|| item.stages.iter().find(|stage| stage.tier != Tier::Village && stage.kind != StageKind::Deliver))
+}
+
+/// Both timers of an accepted case.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+pub struct Timers {
+    pub statutory: DueDay,
+    pub promised: DueDay,
+}
+
+/// Derived from the day of acceptance, which a trusted node wrote; no village clock takes part (I19).
+pub fn timers(item: &Item, dossier: &Dossier, calendar: &Calendar) -> Option<Timers> {
+    let accepted = dossier.accepted.as_ref()?;
+    Some(Timers {
+        statutory: calendar.due_day(accepted.on, item.statutory_or_general()),
+        promised: calendar.due_day(accepted.on, item.promised),
+    })
+}

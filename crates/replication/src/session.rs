@@ -1,0 +1,298 @@
+//! One conversation between a node and its neighbour, as a state machine.
+//!
+//! Invariants: at most [`CREDIT`] batches are unacknowledged; what the receiver says of its position is the truth and the
+//! sender obeys it, forwards or backwards; one journal that cannot go on never holds up another (I14).
+
+use crate::flow::{Direction, direction};
+use crate::frame::{Ack, Batch, Frame, Hello, PROTOCOL, RunFault};
+use crate::{JournalId, Position, Run};
+use domain::network::Network;
+use domain::{NodeId, Timestamp};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Batches that may be under way at once.
+pub const CREDIT: usize = 4;
+/// A batch that is not acknowledged for so long was lost with its answer; everything after it is sent again.
+pub const ACK_TIMEOUT_MS: i64 = 30_000;
+/// A journal the peer could not take just now is offered again after this.
+pub const RETRY_MS: i64 = 5_000;
+const FIRST_BATCH_BYTES: usize = 64 * 1024;
+const LARGEST_BATCH_BYTES: usize = 512 * 1024;
+const QUICK_ACK_MS: i64 = 500;
+
+/// Entries the shell shall load: those of each journal after a seq, in this order, up to `budget` bytes in all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Load {
+    pub wants: Vec<(JournalId, u64)>,
+    pub budget: usize,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub enum Output {
+    Send(Frame),
+    /// Answer with [`Session::on_loaded`].
+    Load(Load),
+    /// Check and store, then answer with [`Session::on_stored`] — after COMMIT, never before.
+    Store { no: u64, runs: Vec<Run> },
+    /// The peer will not take a journal; a person must look.
+    Refused { journal: JournalId, fault: RunFault },
+    /// The peer has more of a journal than we do, though it flows from us: we were restored from a backup.
+    PeerAhead { journal: JournalId, peer: Position },
+    /// The peer's clock differs from ours by so many milliseconds.
+    ClockSkew { ms: i64 },
+    Close { reason: String },
+}
+
+/// One journal on its way to the peer.
+#[derive(Debug, Clone, Default)]
+struct Lane {
+    head: u64,
+    /// What the peer said it has.
+    acked: u64,
+    /// What was handed to the stream.
+    sent: u64,
+    /// Not to be offered before this time; `None` is now.
+    wait_until: Option<Timestamp>,
+    frozen: bool,
+}
+
+#[derive(Debug, Clone)]
+struct InFlight {
+    sent_at: Timestamp,
+    bytes: usize,
+}
+
+#[derive(Debug)]
+pub struct Session {
+    me: NodeId,
+    peer: NodeId,
+    /// The way our own journals go on this link.
+    outward: Direction,
+    network: Arc<Network>,
+    lanes: BTreeMap<JournalId, Lane>,
+    in_flight: BTreeMap<u64, InFlight>,
+    next_no: u64,
+    loading: bool,
+    budget: usize,
+    greeted: bool,
+}
+
+impl Session {
+    /// A session of `me` with its parent or child `peer`, knowing the network as of now.
+    pub fn new(me: NodeId, peer: NodeId, network: Arc<Network>) -> Session {
+        let outward = if network.is_above(&peer, &me) { Direction::Up } else { Direction::Down };
+        Session {
+            me,
+            peer,
+            outward,
+            network,
+            lanes: BTreeMap::new(),
+            in_flight: BTreeMap::new(),
+            next_no: 1,
+            loading: false,
+            budget: FIRST_BATCH_BYTES,
+            greeted: false,
+        }
+    }
+
+    pub fn peer(&self) -> &NodeId {
+        &self.peer
+    }
+
+    /// The way a journal flows on this link, seen from us.
+    fn flows(&self, journal: &JournalId) -> Option<Direction> {
+        match self.outward {
+            Direction::Up => direction(journal, &self.peer, &self.me, &self.network),
+            Direction::Down => direction(journal, &self.me, &self.peer, &self.network),
+        }
+    }
+    fn is_outgoing(&self, journal: &JournalId) -> bool {
+        self.flows(journal) == Some(self.outward)
+    }
+    /// True when the peer may send us this journal.
+    pub fn is_incoming(&self, journal: &JournalId) -> bool {
+        self.flows(journal).is_some_and(|way| way != self.outward)
+    }
+
+    /// Greets the peer with all heads of the common journals.
+    pub fn open(&mut self, heads: &[(JournalId, Position)], incarnation: u32, release: &str, now: Timestamp) -> Vec<Output> {
+        let mut positions = Vec::new();
+        for (journal, head) in heads {
+            if self.is_outgoing(journal) {
+                self.lanes.entry(journal.clone()).or_default().head = head.seq;
+            }
+            if self.flows(journal).is_some() {
+                positions.push((journal.clone(), *head));
+            }
+        }
+        let (node, release) = (self.me.clone(), release.to_owned());
+        let hello = Hello { protocol: PROTOCOL, node, incarnation, clock: now, release, positions };
+        vec![Output::Send(Frame::Hello(hello))]
+    }
+
+    pub fn on_network(&mut self, network: Arc<Network>) {
+        self.network = network;
+    }
+
+    /// A journal has grown here (or was found at opening).
+    pub fn on_head(&mut self, journal: &JournalId, head: Position, now: Timestamp) -> Vec<Output> {
+        if !self.is_outgoing(journal) {
+            return Vec::new();
+        }
+        let lane = self.lanes.entry(journal.clone()).or_default();
+        lane.head = lane.head.max(head.seq);
+        self.pump(now)
+    }
+
+    pub fn on_frame(&mut self, frame: Frame, now: Timestamp) -> Vec<Output> {
+        match frame {
+            Frame::Hello(hello) => self.on_hello(hello, now),
+            Frame::Batch(batch) if self.greeted => self.on_batch(batch),
+            Frame::Batch(_) => close("a batch came before the greeting"),
+            Frame::Ack(ack) => self.on_ack(ack, now),
+            Frame::Bye { reason } => close(&reason),
+        }
+    }
+
+    fn on_hello(&mut self, hello: Hello, now: Timestamp) -> Vec<Output> {
+        let Hello { protocol, node, incarnation: _, clock, release: _, positions } = hello;
+        if protocol != PROTOCOL {
+            return close(&format!("protocol {protocol} is not spoken here, {PROTOCOL} is: update the older node"));
+        }
+        if node != self.peer {
+            return close(&format!("expected {}, the peer says it is {node}", self.peer));
+        }
+        self.greeted = true;
+        let mut outputs = vec![Output::ClockSkew { ms: clock.since(now) }];
+        for (journal, position) in positions {
+            if !self.is_outgoing(&journal) {
+                continue;
+            }
+            let lane = self.lanes.entry(journal.clone()).or_default();
+            if position.seq > lane.head {
+                lane.frozen = true;
+                outputs.push(Output::PeerAhead { journal, peer: position });
+            } else {
+                lane.acked = position.seq;
+                lane.sent = position.seq;
+            }
+        }
+        outputs.extend(self.pump(now));
+        outputs
+    }
+
+    fn on_batch(&mut self, batch: Batch) -> Vec<Output> {
+        let Batch { no, runs } = batch;
+        vec![Output::Store { no, runs }]
+    }
+
+    /// What became of a batch: our positions after COMMIT, and the runs we could not take.
+    pub fn on_stored(&mut self, no: u64, positions: Vec<(JournalId, Position)>, faults: Vec<(JournalId, RunFault)>) -> Vec<Output> {
+        vec![Output::Send(Frame::Ack(Ack { no, positions, faults }))]
+    }
+
+    fn on_ack(&mut self, ack: Ack, now: Timestamp) -> Vec<Output> {
+        let Ack { no, positions, faults } = ack;
+        if let Some(batch) = self.in_flight.remove(&no) {
+            self.adapt(&batch, now);
+        }
+        let idle = self.in_flight.is_empty() && !self.loading;
+        for (journal, position) in positions {
+            let Some(lane) = self.lanes.get_mut(&journal) else { continue };
+            lane.acked = position.seq.min(lane.head);
+            lane.sent = lane.sent.max(lane.acked);
+            if idle {
+                lane.sent = lane.acked;
+            }
+        }
+        let mut outputs = Vec::new();
+        for (journal, fault) in faults {
+            let Some(lane) = self.lanes.get_mut(&journal) else { continue };
+            match &fault {
+                RunFault::Gap { have } => {
+                    lane.acked = have.seq.min(lane.head);
+                    lane.sent = lane.acked;
+                }
+                _ if fault.is_passing() => {
+                    lane.sent = lane.acked;
+                    lane.wait_until = Some(now.plus_ms(RETRY_MS));
+                }
+                _ => {
+                    lane.frozen = true;
+                    outputs.push(Output::Refused { journal, fault });
+                }
+            }
+        }
+        outputs.extend(self.pump(now));
+        outputs
+    }
+
+    /// Larger batches while answers come quickly, smaller ones when they do not.
+    fn adapt(&mut self, batch: &InFlight, now: Timestamp) {
+        if now.since(batch.sent_at) > QUICK_ACK_MS {
+            self.budget = (self.budget / 2).max(FIRST_BATCH_BYTES);
+        } else if batch.bytes * 2 > self.budget {
+            self.budget = (self.budget * 2).min(LARGEST_BATCH_BYTES);
+        }
+    }
+
+    /// Time has passed: give up on lost batches, offer waiting journals again.
+    pub fn on_tick(&mut self, now: Timestamp) -> Vec<Output> {
+        let lost = self.in_flight.values().any(|batch| now.since(batch.sent_at) > ACK_TIMEOUT_MS);
+        if lost {
+            self.in_flight.clear();
+            self.lanes.values_mut().for_each(|lane| lane.sent = lane.acked);
+        }
+        self.pump(now)
+    }
+
+    fn pump(&mut self, now: Timestamp) -> Vec<Output> {
+        if !self.greeted || self.loading || self.in_flight.len() >= CREDIT {
+            return Vec::new();
+        }
+        let ready = |lane: &Lane| !lane.frozen && lane.sent < lane.head && lane.wait_until.is_none_or(|at| at <= now);
+        let wants: Vec<_> = self.lanes.iter().filter(|(_, lane)| ready(lane)).map(|(id, lane)| (id.clone(), lane.sent)).collect();
+        if wants.is_empty() {
+            return Vec::new();
+        }
+        self.loading = true;
+        vec![Output::Load(Load { wants, budget: self.budget })]
+    }
+
+    /// The answer to [`Output::Load`]: runs to send, possibly none.
+    pub fn on_loaded(&mut self, runs: Vec<Run>, now: Timestamp) -> Vec<Output> {
+        self.loading = false;
+        let mut bytes = 0;
+        for run in &runs {
+            bytes += run.size();
+            if let Some(lane) = self.lanes.get_mut(&run.journal) {
+                lane.sent += run.entries.len() as u64;
+            }
+        }
+        if runs.is_empty() {
+            return Vec::new();
+        }
+        let no = self.next_no;
+        self.next_no += 1;
+        self.in_flight.insert(no, InFlight { sent_at: now, bytes });
+        let mut outputs = vec![Output::Send(Frame::Batch(Batch { no, runs }))];
+        outputs.extend(self.pump(now));
+        outputs
+    }
+
+    /// Entries the peer has not confirmed, over all journals of this link.
+    pub fn unconfirmed(&self) -> u64 {
+        self.lanes.values().map(|lane| lane.head.saturating_sub(lane.acked)).sum()
+    }
+    pub fn is_greeted(&self) -> bool {
+        self.greeted
+    }
+}
+
+fn close(reason: &str) -> Vec<Output> {
+    vec![Output::Close { reason: reason.to_owned() }]
+}
+
+#[cfg(test)]
+mod tests;
