@@ -1,1 +1,20 @@
+//! Use cases: load, decide, append. The only door to a node's cases, for the web, the command line and the links alike.
+//!
+//! Promise: a success is told only after the store said it is durable; a refusal changes nothing and says how to mend it.
+//! Not here: rules (`domain`), transport (`link`), pages for people (`console`).
 
+mod act;
+mod drafts;
+mod error;
+mod hall;
+mod hub;
+mod logins;
+mod view;
+
+pub use act::Order;
+pub use drafts::sniff;
+pub use error::ActError;
+pub use hall::Hall;
+pub use hub::{NewToken, Place};
+pub use logins::{LoginError, Officer};
+pub use view::{CaseView, NodeStatus, Outbox};

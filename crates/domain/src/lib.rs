@@ -15,6 +15,7 @@ pub mod network;
 pub mod numbers;
 pub mod pack;
 pub mod plan;
+pub mod seams;
 pub mod time;
 
 pub use ids::{CaseNo, EntryId, ItemId, LicenceNo, MaterialId, NodeId, OrgId, StageId};

@@ -1,1 +1,288 @@
+//! The embedded engine: one SQLite file, one writer that commits all waiting work at once, a few readers.
+//!
+//! Heads are always read inside the transaction that moves them, never cached, so that a second process (an import on
+//! the command line) cannot make this one write a wrong chain. Not here: what a page means (`domain`), how runs are
+//! checked (`replication`).
 
+mod audit;
+pub mod blobs;
+mod error;
+mod executor;
+mod journals;
+mod known;
+mod people;
+mod project;
+mod queries;
+mod schema;
+
+use async_trait::async_trait;
+use domain::network::Network;
+use domain::pack::CityPack;
+use domain::{CaseNo, EntryId, NodeId, Timestamp};
+use error::Broken;
+use executor::Executor;
+use known::Known;
+use replication::session::Load;
+use replication::{CheckedRun, JournalId, Position, Run, Sign};
+use rusqlite::Connection;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, RwLock};
+use store::*;
+
+/// Oldest SQLite whose WAL is known to be sound; the bundled one is newer.
+const OLDEST_SQLITE: i32 = 3_051_003;
+/// Listeners that fall further behind than this read the heads again.
+const CHANGES_KEPT: usize = 1024;
+
+/// Who the node is: the author of everything it appends.
+#[derive(Clone)]
+pub struct Identity {
+    pub node: NodeId,
+    /// Division code the node speaks for.
+    pub area: String,
+    pub signer: Arc<dyn Sign>,
+}
+
+pub struct SqliteStore {
+    identity: Identity,
+    executor: Executor,
+    known: Arc<RwLock<Arc<Known>>>,
+    changes: tokio::sync::broadcast::Sender<Change>,
+}
+
+impl SqliteStore {
+    /// Opens (or makes) the database in `folder` with its own writer thread.
+    ///
+    /// # Errors
+    /// [`StoreError::Broken`] when the file is damaged, of a newer version, or cannot be written.
+    pub fn open(folder: &Path, identity: Identity) -> Result<SqliteStore, StoreError> {
+        std::fs::create_dir_all(folder).map_err(|e| StoreError::Broken { what: "create the data folder", detail: e.to_string() })?;
+        let path = Self::path(folder);
+        Self::assemble(connect(&path)?, identity, |connection, writing| Executor::threaded(connection, &path, writing))
+    }
+
+    /// Everything on the caller's thread, for a simulation that must replay. The connection outlives a simulated crash.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`].
+    pub fn open_inline(connection: Connection, identity: Identity) -> Result<SqliteStore, StoreError> {
+        Self::assemble(connection, identity, |connection, writing| Ok(Executor::inline(connection, writing)))
+    }
+
+    fn assemble(
+        mut connection: Connection,
+        identity: Identity,
+        executor: impl FnOnce(Connection, executor::Writing) -> Result<Executor, StoreError>,
+    ) -> Result<SqliteStore, StoreError> {
+        schema::migrate(&mut connection)?;
+        let known = Arc::new(RwLock::new(Arc::new(Known::load(&connection, None)?)));
+        let (changes, _) = tokio::sync::broadcast::channel(CHANGES_KEPT);
+        let writing = executor::Writing { known: known.clone(), changes: changes.clone() };
+        Ok(SqliteStore { identity, executor: executor(connection, writing)?, known, changes })
+    }
+
+    pub fn path(folder: &Path) -> PathBuf {
+        folder.join("tongban.db")
+    }
+
+    /// Gives the connection back, as a crash leaves the disk behind. Only for an inline store.
+    pub fn into_connection(self) -> Option<Connection> {
+        self.executor.into_connection()
+    }
+
+    /// Builds all projections anew from the journals, in one step (I10).
+    ///
+    /// # Errors
+    /// [`StoreError`]; the old projections stay.
+    pub async fn rebuild(&self, now: Timestamp) -> Result<(), StoreError> {
+        let me = self.identity.clone();
+        self.executor.write("rebuild projections", move |work| project::rebuild(work, &me, now)).await
+    }
+
+    /// A hash over all dossiers as folded here: equal wherever the same journals were read.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database cannot be read.
+    pub async fn state_hash(&self) -> Result<String, StoreError> {
+        self.executor.read(queries::state_hash).await
+    }
+
+    /// Checks the chain of every journal and of the audit table; `keys` checks the signed heads. Lists what is wrong.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the database cannot be read at all.
+    pub async fn verify_log(&self, keys: Arc<dyn replication::Verify>) -> Result<VerifyReport, StoreError> {
+        self.executor.read(move |connection| journals::verify(connection, &*keys)).await
+    }
+
+    /// All entries of all journals we keep, in order, for export.
+    fn known(&self) -> Arc<Known> {
+        self.known.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
+    }
+}
+
+/// What `verify-log` found.
+#[derive(Debug, Clone, Default, serde::Serialize)]
+pub struct VerifyReport {
+    pub journals: u64,
+    pub entries: u64,
+    pub signatures: u64,
+    pub audit_rows: u64,
+    pub faults: Vec<String>,
+}
+
+/// Opens the file with the settings every connection that writes must have.
+///
+/// # Errors
+/// [`StoreError::Broken`] when it is not a database or cannot be written.
+pub fn connect(path: &Path) -> Result<Connection, StoreError> {
+    let connection = Connection::open(path).broken("open the database")?;
+    configure(&connection)?;
+    Ok(connection)
+}
+
+/// # Errors
+/// [`StoreError::Broken`] when the file is not a database.
+pub fn configure(connection: &Connection) -> Result<(), StoreError> {
+    if rusqlite::version_number() < OLDEST_SQLITE {
+        return Err(StoreError::Broken { what: "check the SQLite version", detail: rusqlite::version().to_owned() });
+    }
+    connection.pragma_update(None, "page_size", 8192).broken("set the page size")?;
+    connection.pragma_update(None, "journal_mode", "WAL").broken("switch to write-ahead logging")?;
+    connection.pragma_update(None, "synchronous", "FULL").broken("ask for full synchronisation")?;
+    connection.pragma_update(None, "mmap_size", 0).broken("turn memory mapping off")?;
+    connection.pragma_update(None, "cache_size", -4096).broken("bound the page cache")?;
+    connection.busy_timeout(std::time::Duration::from_secs(10)).broken("set the busy timeout")?;
+    connection.set_prepared_statement_cache_capacity(128);
+    Ok(())
+}
+
+#[async_trait]
+impl Store for SqliteStore {
+    fn me(&self) -> &NodeId {
+        &self.identity.node
+    }
+    fn network(&self) -> Arc<Network> {
+        self.known().network.clone()
+    }
+    fn pack(&self, release: Option<u32>) -> Option<(u32, Arc<CityPack>)> {
+        self.known().pack(release)
+    }
+    fn changes(&self) -> tokio::sync::broadcast::Receiver<Change> {
+        self.changes.subscribe()
+    }
+
+    async fn append(&self, append: Append) -> Result<Appended, StoreError> {
+        let me = self.identity.clone();
+        self.executor.write("append", move |work| journals::append(work, &me, append)).await
+    }
+    async fn receive(&self, peer: &NodeId, runs: Vec<CheckedRun>, now: Timestamp) -> Result<Received, StoreError> {
+        let (me, peer) = (self.identity.clone(), peer.clone());
+        self.executor.write("receive", move |work| journals::receive(work, &me, &peer, runs, now)).await
+    }
+    async fn quarantine(&self, item: Quarantined) -> Result<(), StoreError> {
+        self.executor.write("quarantine", move |work| journals::quarantine(work.sql, &item)).await
+    }
+
+    async fn heads(&self) -> Result<Vec<(JournalId, Position)>, StoreError> {
+        self.executor.read(journals::heads).await
+    }
+    async fn load_runs(&self, load: Load) -> Result<Vec<Run>, StoreError> {
+        self.executor.read(move |sql| journals::load_runs(sql, &load)).await
+    }
+
+    async fn dossier(&self, case: &CaseNo) -> Result<Option<StoredDossier>, StoreError> {
+        let case = case.clone();
+        self.executor.read(move |sql| queries::dossier(sql, &case)).await
+    }
+    async fn history(&self, case: &CaseNo) -> Result<Vec<HistoryLine>, StoreError> {
+        let case = case.clone();
+        self.executor.read(move |sql| queries::history(sql, &case)).await
+    }
+    async fn current_submission(&self, case: &CaseNo) -> Result<Option<domain::dossier::Page>, StoreError> {
+        let case = case.clone();
+        self.executor.read(move |sql| queries::current_submission(sql, &case)).await
+    }
+    async fn cases(&self, query: CaseQuery) -> Result<Vec<CaseLine>, StoreError> {
+        self.executor.read(move |sql| queries::cases(sql, &query)).await
+    }
+    async fn tasks(&self, query: TaskQuery) -> Result<Vec<TaskLine>, StoreError> {
+        self.executor.read(move |sql| queries::tasks(sql, &query)).await
+    }
+    async fn counts(&self) -> Result<Counts, StoreError> {
+        self.executor.read(queries::counts).await
+    }
+    async fn custody(&self, author: &NodeId) -> Result<Vec<CustodyLine>, StoreError> {
+        let author = author.clone();
+        self.executor.read(move |sql| queries::custody(sql, &author)).await
+    }
+    async fn incidents(&self) -> Result<Vec<Incident>, StoreError> {
+        self.executor.read(queries::incidents).await
+    }
+
+    async fn drafts(&self, officer: &str) -> Result<Vec<Draft>, StoreError> {
+        let officer = officer.to_owned();
+        self.executor.read(move |sql| people::drafts(sql, &officer)).await
+    }
+    async fn draft(&self, id: EntryId) -> Result<Option<Draft>, StoreError> {
+        self.executor.read(move |sql| people::draft(sql, id)).await
+    }
+    async fn save_draft(&self, draft: Draft) -> Result<u32, StoreError> {
+        self.executor.write("save draft", move |work| people::save_draft(work.sql, &draft)).await
+    }
+
+    async fn wanted_attachments(&self, limit: u32) -> Result<Vec<WantedAttachment>, StoreError> {
+        self.executor.read(move |sql| queries::wanted_attachments(sql, limit)).await
+    }
+    async fn attachment_arrived(&self, hash: &str) -> Result<(), StoreError> {
+        let hash = hash.to_owned();
+        self.executor.write("attachment arrived", move |work| project::attachment_arrived(work.sql, &hash)).await
+    }
+
+    async fn account(&self, name: &str) -> Result<Option<Account>, StoreError> {
+        let name = name.to_owned();
+        self.executor.read(move |sql| people::account(sql, &name)).await
+    }
+    async fn accounts(&self) -> Result<Vec<Account>, StoreError> {
+        self.executor.read(people::accounts).await
+    }
+    async fn put_account(&self, account: Account, now: Timestamp) -> Result<(), StoreError> {
+        self.executor.write("store account", move |work| people::put_account(work.sql, &account, now)).await
+    }
+    async fn open_login(&self, login: Login) -> Result<(), StoreError> {
+        self.executor.write("open login", move |work| people::open_login(work.sql, &login)).await
+    }
+    async fn login(&self, token_hash: &str, now: Timestamp) -> Result<Option<Account>, StoreError> {
+        let token = token_hash.to_owned();
+        self.executor.read(move |sql| people::login(sql, &token, now)).await
+    }
+    async fn close_login(&self, token_hash: &str) -> Result<(), StoreError> {
+        let token = token_hash.to_owned();
+        self.executor.write("close login", move |work| people::close_login(work.sql, &token)).await
+    }
+
+    async fn seed_nodes(&self, records: Vec<domain::network::NodeRecord>) -> Result<(), StoreError> {
+        self.executor.write("seed nodes", move |work| project::seed_nodes(work, &records)).await
+    }
+    async fn put_enrolment(&self, enrolment: Enrolment) -> Result<(), StoreError> {
+        self.executor.write("store enrolment", move |work| people::put_enrolment(work.sql, &enrolment)).await
+    }
+    async fn enrolment(&self, secret_hash: &str) -> Result<Option<Enrolment>, StoreError> {
+        let secret = secret_hash.to_owned();
+        self.executor.read(move |sql| people::enrolment(sql, &secret)).await
+    }
+
+    async fn next_serial(&self, scope: &str) -> Result<u64, StoreError> {
+        let scope = scope.to_owned();
+        self.executor.write("next serial", move |work| people::next_serial(work.sql, &scope)).await
+    }
+    async fn note_contact(&self, contact: Contact) -> Result<(), StoreError> {
+        self.executor.write("note contact", move |work| people::note_contact(work.sql, &contact)).await
+    }
+    async fn contacts(&self) -> Result<Vec<Contact>, StoreError> {
+        self.executor.read(people::contacts).await
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,1 +1,130 @@
+//! The contract of a node's storage, coarse on purpose: append at an expected version, receive checked runs, load a
+//! dossier, scan an index. It is not a transaction handle, so an embedded engine and a distributed one can both honour it.
+//!
+//! Promises every engine keeps (and [`conformance`] proves):
+//! - an append or a receipt is answered only after it is durable (I1, I4); entry, projection, audit row and position change
+//!   together or not at all;
+//! - the same entry id twice is one change; a stale expected version changes nothing;
+//! - projections are a function of the journals and can be rebuilt from them.
 
+pub mod blobs;
+pub mod conformance;
+mod model;
+
+pub use model::*;
+
+use async_trait::async_trait;
+use domain::dossier::{Dossier, Page};
+use domain::network::Network;
+use domain::pack::CityPack;
+use domain::{CaseNo, EntryId, NodeId, Timestamp};
+use replication::session::Load;
+use replication::{CheckedRun, JournalId, Position, Run};
+use std::sync::Arc;
+
+/// Why something was not stored or not found. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum StoreError {
+    #[error("case {case} moved on since it was read: read again, decide again")]
+    Stale { case: CaseNo },
+    #[error("draft {draft} was changed in another window; both texts are kept: reload and compare")]
+    StaleDraft { draft: EntryId },
+    #[error("{what} does not exist")]
+    Missing { what: &'static str },
+    #[error("{what} already exists")]
+    Exists { what: &'static str },
+    /// Remedy: free space; nothing was lost, nothing more is taken until then.
+    #[error("the disk is full: free some space on the data disk; what was saved before is safe")]
+    DiskFull,
+    /// Remedy: an operator. The officer is told to keep the paper.
+    #[error("the database failed at {what}: {detail}")]
+    Broken { what: &'static str, detail: String },
+    #[error("the database has stopped: the process is shutting down")]
+    Closed,
+}
+
+/// What changed in one commit; told to whoever listens, after it is durable.
+#[derive(Debug, Clone, Default)]
+pub struct Change {
+    pub heads: Vec<(JournalId, Position)>,
+    /// Nodes or catalogue changed: [`Store::network`] and [`Store::pack`] give the new ones.
+    pub reference_data: bool,
+    pub cases: Vec<CaseNo>,
+}
+
+#[async_trait]
+pub trait Store: Send + Sync + 'static {
+    fn me(&self) -> &NodeId;
+    /// All nodes known now.
+    fn network(&self) -> Arc<Network>;
+    /// A release of the city pack; `None` stands for the newest.
+    fn pack(&self, release: Option<u32>) -> Option<(u32, Arc<CityPack>)>;
+    /// Changes from now on. A listener that falls behind is told so and reads the heads again.
+    fn changes(&self) -> tokio::sync::broadcast::Receiver<Change>;
+
+    /// Writes to our own journals, with everything that follows from it, in one durable step.
+    ///
+    /// # Errors
+    /// [`StoreError::Stale`] when the expected version is not the present one.
+    async fn append(&self, append: Append) -> Result<Appended, StoreError>;
+    /// Takes checked runs from a neighbour; each run stands or falls by itself.
+    async fn receive(&self, peer: &NodeId, runs: Vec<CheckedRun>, now: Timestamp) -> Result<Received, StoreError>;
+    /// Keeps bytes nobody can use, with the reason, for a person to look at.
+    async fn quarantine(&self, item: Quarantined) -> Result<(), StoreError>;
+
+    async fn heads(&self) -> Result<Vec<(JournalId, Position)>, StoreError>;
+    /// Runs as asked for, each ending with a signed entry.
+    async fn load_runs(&self, load: Load) -> Result<Vec<Run>, StoreError>;
+
+    async fn dossier(&self, case: &CaseNo) -> Result<Option<StoredDossier>, StoreError>;
+    /// Pages and slips of a case as they stand in the journals, oldest first.
+    async fn history(&self, case: &CaseNo) -> Result<Vec<HistoryLine>, StoreError>;
+    /// The submission that counts now: of the capture, or of the last resubmission.
+    async fn current_submission(&self, case: &CaseNo) -> Result<Option<Page>, StoreError>;
+    async fn cases(&self, query: CaseQuery) -> Result<Vec<CaseLine>, StoreError>;
+    async fn tasks(&self, query: TaskQuery) -> Result<Vec<TaskLine>, StoreError>;
+    async fn counts(&self) -> Result<Counts, StoreError>;
+    /// Last receipts for a journal's author, by the node that gave them.
+    async fn custody(&self, author: &NodeId) -> Result<Vec<CustodyLine>, StoreError>;
+    async fn incidents(&self) -> Result<Vec<Incident>, StoreError>;
+
+    async fn drafts(&self, officer: &str) -> Result<Vec<Draft>, StoreError>;
+    async fn draft(&self, id: EntryId) -> Result<Option<Draft>, StoreError>;
+    /// Saves over version `draft.version`; 0 makes a new one. Returns the new version.
+    ///
+    /// # Errors
+    /// [`StoreError::StaleDraft`] when somebody saved in between (I23).
+    async fn save_draft(&self, draft: Draft) -> Result<u32, StoreError>;
+
+    /// Attachments declared in dossiers we keep whose bytes are not here yet, oldest first.
+    async fn wanted_attachments(&self, limit: u32) -> Result<Vec<WantedAttachment>, StoreError>;
+    async fn attachment_arrived(&self, hash: &str) -> Result<(), StoreError>;
+
+    async fn account(&self, name: &str) -> Result<Option<Account>, StoreError>;
+    async fn accounts(&self) -> Result<Vec<Account>, StoreError>;
+    async fn put_account(&self, account: Account, now: Timestamp) -> Result<(), StoreError>;
+    async fn open_login(&self, login: Login) -> Result<(), StoreError>;
+    async fn login(&self, token_hash: &str, now: Timestamp) -> Result<Option<Account>, StoreError>;
+    async fn close_login(&self, token_hash: &str) -> Result<(), StoreError>;
+
+    /// Node records told at enrolment, so that the first session knows its peer; the hub's journal confirms them.
+    async fn seed_nodes(&self, records: Vec<domain::network::NodeRecord>) -> Result<(), StoreError>;
+    async fn put_enrolment(&self, enrolment: Enrolment) -> Result<(), StoreError>;
+    async fn enrolment(&self, secret_hash: &str) -> Result<Option<Enrolment>, StoreError>;
+
+    async fn next_serial(&self, scope: &str) -> Result<u64, StoreError>;
+    async fn note_contact(&self, contact: Contact) -> Result<(), StoreError>;
+    async fn contacts(&self) -> Result<Vec<Contact>, StoreError>;
+}
+
+/// A dossier with what this node knows around it.
+#[derive(Debug, Clone)]
+pub struct StoredDossier {
+    pub dossier: Dossier,
+    /// Attachments declared but not yet here (I5).
+    pub missing_attachments: u32,
+    /// Where the first page stands in the journal `up` of the dossier's origin: what receipts are compared with.
+    pub captured_seq: u64,
+    /// Pages that wait for a predecessor, are late, or cannot stand.
+    pub held: u32,
+}

@@ -15,12 +15,11 @@ pub struct Page {
     /// By the writer's clock. A village's is evidence only; a town's or the hub's is trusted.
     pub at: Timestamp,
     pub officer: String,
-    #[serde(flatten)]
     pub body: PageBody,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "page", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum PageBody {
     /// 收件: confirmed by the citizen, signed by the proxy officer.
     Captured(Captured),
@@ -47,7 +46,6 @@ pub enum PageBody {
 pub struct Captured {
     pub item: ItemId,
     pub release: u32,
-    #[serde(flatten)]
     pub submission: Submission,
 }
 

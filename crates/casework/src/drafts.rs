@@ -1,0 +1,230 @@
+//! From an empty draft to a captured case, with no network anywhere in sight.
+
+use crate::{ActError, CaseView, Hall, Officer};
+use domain::dossier::decide::{self, Refusal};
+use domain::dossier::{Attachment, Submission};
+use domain::form::{self, Form, FormFault};
+use domain::network::Tier;
+use domain::{CaseNo, EntryId, ItemId, MaterialId, plan};
+use replication::Channel;
+use store::blobs::BLOB_BYTES_MAX;
+use store::{Append, Draft, NewEntry, kind};
+
+/// The media type by content; `None` for anything but a JPEG, a PNG or a PDF, whatever its name says.
+pub fn sniff(bytes: &[u8]) -> Option<&'static str> {
+    match bytes {
+        [0xFF, 0xD8, 0xFF, ..] => Some("image/jpeg"),
+        [0x89, b'P', b'N', b'G', 0x0D, 0x0A, 0x1A, 0x0A, ..] => Some("image/png"),
+        [b'%', b'P', b'D', b'F', b'-', ..] => Some("application/pdf"),
+        _ => None,
+    }
+}
+
+impl Hall {
+    /// # Errors
+    /// When the item is not in the list in force.
+    pub async fn start_draft(&self, officer: &Officer, item: &ItemId) -> Result<Draft, ActError> {
+        self.only_at(Tier::Village, "代办收件")?;
+        let (release, _, item) = self.item(None, item)?;
+        let now = self.now();
+        let mut form = Form::new();
+        form.insert("channel".into(), "village_proxy".into());
+        let mut draft = Draft {
+            id: self.random.entry_id(now),
+            officer: officer.name.clone(),
+            item: item.id.clone(),
+            release,
+            form,
+            attachments: Vec::new(),
+            version: 0,
+            updated: now,
+        };
+        draft.version = self.store.save_draft(draft.clone()).await?;
+        Ok(draft)
+    }
+
+    /// # Errors
+    /// [`ActError::NotFound`]; drafts are seen by everybody who works at this counter, so that a colleague can go on.
+    pub async fn draft(&self, id: EntryId) -> Result<Draft, ActError> {
+        self.store.draft(id).await?.ok_or_else(|| ActError::NotFound { what: "草稿", value: id.to_string() })
+    }
+
+    /// Saves what is filled in so far; nothing is checked until capture.
+    ///
+    /// # Errors
+    /// A stale version is refused, both texts are kept (I23).
+    pub async fn save_form(&self, id: EntryId, version: u32, mut form: Form) -> Result<Draft, ActError> {
+        let mut draft = self.draft(id).await?;
+        form.entry("channel").or_insert_with(|| "village_proxy".into());
+        (draft.version, draft.form, draft.updated) = (version, form, self.now());
+        draft.version = self.store.save_draft(draft.clone()).await?;
+        Ok(draft)
+    }
+
+    /// What still has to be mended before the draft can be captured.
+    ///
+    /// # Errors
+    /// [`ActError::NotFound`].
+    pub async fn check_draft(&self, id: EntryId) -> Result<Vec<FormFault>, ActError> {
+        let draft = self.draft(id).await?;
+        let (_, _, item) = self.item(Some(draft.release), &draft.item)?;
+        let today = self.now().day();
+        let mut faults = form::check(&item, &draft.form, today);
+        let handed_in: Vec<MaterialId> = draft.attachments.iter().map(|a| a.material.clone()).collect();
+        for material in plan::missing_materials(&item, &draft.form, today, &handed_in) {
+            let reason = "缺少该材料,请扫描或拍照后上传".to_owned();
+            faults.push(FormFault { field: material.id.to_string(), label: material.name.clone(), reason });
+        }
+        Ok(faults)
+    }
+
+    /// Stores a scan on this disk and names it in the draft. A second scan of one material replaces the first.
+    ///
+    /// # Errors
+    /// [`ActError::Unfit`] when it is not a JPEG, PNG or PDF, is empty or larger than 8 MiB.
+    pub async fn attach(&self, id: EntryId, material: MaterialId, bytes: Vec<u8>) -> Result<Draft, ActError> {
+        let mut draft = self.draft(id).await?;
+        let (_, _, item) = self.item(Some(draft.release), &draft.item)?;
+        if item.material(&material).is_none() {
+            return Err(ActError::NotFound { what: "材料", value: material.to_string() });
+        }
+        let attachment = self.keep_blob(material, bytes).await?;
+        draft.attachments.retain(|known| known.material != attachment.material);
+        draft.attachments.push(attachment);
+        draft.updated = self.now();
+        draft.version = self.store.save_draft(draft.clone()).await?;
+        Ok(draft)
+    }
+
+    async fn keep_blob(&self, material: MaterialId, bytes: Vec<u8>) -> Result<Attachment, ActError> {
+        if bytes.len() as u64 > BLOB_BYTES_MAX {
+            let reason = format!("文件有 {} KB,不能超过 8192 KB;请压缩后再传", bytes.len() / 1024);
+            return Err(ActError::Unfit { what: "attachment", reason });
+        }
+        let mime = sniff(&bytes).ok_or_else(|| ActError::Unfit {
+            what: "attachment",
+            reason: "只接受 JPEG、PNG 图片或 PDF;请重新扫描或另存为这些格式".to_owned(),
+        })?;
+        let hash = blake3::hash(&bytes).to_hex().to_string();
+        let attachment = Attachment { material, hash: hash.clone(), bytes: bytes.len() as u64, mime: mime.to_owned() };
+        // Durable before any page names it: a page must never promise bytes that a power cut could take.
+        let blobs = self.blobs.clone();
+        let put = move || blobs.put(&hash, &bytes);
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => runtime.spawn_blocking(put).await.map_err(|_| store::StoreError::Closed)??,
+            Err(_) => put()?,
+        }
+        Ok(attachment)
+    }
+
+    /// 收件: turns a draft into a case, durable on this disk.
+    ///
+    /// # Errors
+    /// [`Refusal::Faulty`] with all faults of form and papers. A draft makes one case only (I23).
+    pub async fn capture(&self, officer: &Officer, id: EntryId) -> Result<CaseView, ActError> {
+        self.only_at(Tier::Village, "代办收件")?;
+        let draft = self.draft(id).await?;
+        let (release, _, item) = self.item(Some(draft.release), &draft.item)?;
+        let now = self.now();
+        let case = CaseNo::make(self.me(), now.day(), self.random.u64());
+        let submission =
+            Submission { form: draft.form.clone(), attachments: draft.attachments.clone(), skipped: vec![], closes: vec![] };
+        let act = decide::capture(case.clone(), &item, release, submission, &self.actor(officer), &self.store.network(), now)?;
+        let append = Append {
+            attachments_here: draft.attachments.iter().map(|attachment| attachment.hash.clone()).collect(),
+            consumes_draft: Some(id),
+            // The draft's own id: a double click or a retry after a lost answer is the same act.
+            ..self.append_of("capture", officer, id, act.pages, Some((case.clone(), 0)))?
+        };
+        let appended = self.store.append(append).await?;
+        let case = if appended.repeated { self.case_of_request(id).await?.unwrap_or(case) } else { case };
+        self.view(&case).await
+    }
+
+    /// A returned case, mended: the whole submission again.
+    ///
+    /// # Errors
+    /// As [`Hall::capture`]; [`Refusal::NotReturned`] when nobody sent it back.
+    pub async fn resubmit(
+        &self,
+        officer: &Officer,
+        case: &CaseNo,
+        form: Form,
+        scans: Vec<(MaterialId, Vec<u8>)>,
+    ) -> Result<CaseView, ActError> {
+        let stored = self.stored(case).await?;
+        let before = self.store.current_submission(case).await?;
+        let mut attachments = stored.dossier.attachments.clone();
+        let mut here = Vec::new();
+        for (material, bytes) in scans {
+            let attachment = self.keep_blob(material, bytes).await?;
+            attachments.retain(|known| known.material != attachment.material);
+            here.push(attachment.hash.clone());
+            attachments.push(attachment);
+        }
+        if before.is_none() {
+            return Err(Refusal::NotReturned.into());
+        }
+        let submission = Submission { form, attachments, skipped: vec![], closes: vec![] };
+        let (_, _, item) = self.item(Some(stored.dossier.release), &stored.dossier.item)?;
+        let (actor, now) = (self.actor(officer), self.now());
+        let command = decide::Command::Resubmit(submission);
+        let act = decide::decide(&stored.dossier, &item, &self.store.network(), &actor, command, now)?;
+        let request = self.random.entry_id(now);
+        let expected = Some((case.clone(), stored.dossier.pages));
+        let append = self.append_of("resubmit", officer, request, act.pages, expected)?;
+        self.store.append(Append { attachments_here: here, ..append }).await?;
+        self.view(case).await
+    }
+
+    async fn case_of_request(&self, id: EntryId) -> Result<Option<CaseNo>, ActError> {
+        let query = store::CaseQuery { origin: Some(self.me().clone()), limit: 1000, ..Default::default() };
+        for line in self.store.cases(query).await? {
+            if self.store.history(&line.case).await?.iter().any(|page| page.entry == id) {
+                return Ok(Some(line.case));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Pages as entries of the journal they belong to: a village writes `up`, an ancestor writes to the case's village.
+    pub(crate) fn append_of(
+        &self,
+        action: &'static str,
+        officer: &Officer,
+        request: EntryId,
+        pages: Vec<domain::dossier::Page>,
+        expected: Option<(CaseNo, u32)>,
+    ) -> Result<Append, ActError> {
+        let now = self.now();
+        let mut entries = Vec::with_capacity(pages.len());
+        for (index, page) in pages.into_iter().enumerate() {
+            let id = if index == 0 { request } else { self.random.entry_id(now) };
+            let body = serde_json::to_vec(&page).map_err(|e| ActError::Unfit { what: "page", reason: e.to_string() })?;
+            entries.push(NewEntry { id, channel: self.channel_for(&page.case), kind: kind::PAGE, subject: page.case.to_string(), body });
+        }
+        Ok(Append {
+            at: now,
+            officer: officer.name.clone(),
+            action,
+            entries,
+            expected,
+            consumes_draft: None,
+            consumes_enrolment: None,
+            attachments_here: Vec::new(),
+        })
+    }
+
+    fn channel_for(&self, case: &CaseNo) -> Channel {
+        if self.tier == Tier::Village {
+            return Channel::Up;
+        }
+        // The case number carries the code of the node that made it; its village reads what is written to it.
+        let code = case.as_str().get(7..15).unwrap_or("");
+        let network = self.store.network();
+        match network.iter().find(|node| node.id.code() == code) {
+            Some(origin) if origin.id != *self.me() => Channel::To(origin.id.clone()),
+            _ => Channel::Up,
+        }
+    }
+}

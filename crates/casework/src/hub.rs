@@ -1,0 +1,211 @@
+//! What only the hub does: publish the city pack, enrol nodes.
+
+use crate::{ActError, Hall};
+use domain::network::{NodeRecord, Tier};
+use domain::pack::{CityPack, Pieces};
+use domain::{EntryId, NodeId, Timestamp};
+use replication::Channel;
+use store::{Append, Enrolment, NewEntry, PackPiece, PackRelease, kind};
+use trust::JoinToken;
+
+/// One append is one run on the wire and may not pass the batch limit.
+const PIECES_BYTES_MAX: usize = 200 * 1024;
+
+/// Where a new node will stand.
+#[derive(Debug, Clone)]
+pub struct Place {
+    pub tier: Tier,
+    /// Division code.
+    pub place: String,
+    /// For a village: the town node it dials. A town's parent is the hub.
+    pub parent: Option<NodeId>,
+}
+
+/// A token as shown to the administrator, once.
+#[derive(Debug, Clone)]
+pub struct NewToken {
+    pub line: String,
+    pub node: NodeId,
+    pub name: String,
+}
+
+impl Hall {
+    fn hub_append(&self, action: &'static str, officer: &str, entries: Vec<NewEntry>) -> Append {
+        Append {
+            at: self.now(),
+            officer: officer.to_owned(),
+            action,
+            entries,
+            expected: None,
+            consumes_draft: None,
+            consumes_enrolment: None,
+            attachments_here: Vec::new(),
+        }
+    }
+
+    fn all_entry(&self, kind: &'static str, subject: String, body: &impl serde::Serialize) -> Result<NewEntry, ActError> {
+        let body = serde_json::to_vec(body).map_err(|e| ActError::Unfit { what: "entry", reason: e.to_string() })?;
+        Ok(NewEntry { id: self.random.entry_id(self.now()), channel: Channel::All, kind, subject, body })
+    }
+
+    /// Introduces the hub itself: the first entry of its journal to all.
+    ///
+    /// # Errors
+    /// [`ActError::Store`].
+    pub async fn introduce(&self, record: NodeRecord) -> Result<(), ActError> {
+        if self.store.network().get(&record.id).is_some() {
+            return Ok(());
+        }
+        let entry = self.all_entry(kind::NODE, record.id.to_string(), &record)?;
+        self.store.append(self.hub_append("introduce", "", vec![entry])).await?;
+        Ok(())
+    }
+
+    /// Publishes a checked pack; only pieces that differ from the release in force are written again.
+    ///
+    /// # Errors
+    /// [`ActError::Unfit`] with all faults; nothing is published then.
+    pub async fn publish_pack(&self, officer: &str, pieces: &Pieces, previous: &Pieces) -> Result<u32, ActError> {
+        self.only_at(Tier::City, "发布事项目录")?;
+        CityPack::parse(pieces).map_err(|broken| {
+            let reason = broken.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
+            ActError::Unfit { what: "pack", reason }
+        })?;
+        let release = self.store.pack(None).map_or(1, |(release, _)| release + 1);
+        let (mut entries, mut size) = (Vec::new(), 0);
+        for (name, text) in pieces.iter().filter(|(name, text)| previous.get(*name) != Some(text)) {
+            let piece = PackPiece { release, name: name.clone(), text: text.clone() };
+            if size + text.len() > PIECES_BYTES_MAX && !entries.is_empty() {
+                self.store.append(self.hub_append("publish", officer, std::mem::take(&mut entries))).await?;
+                size = 0;
+            }
+            size += text.len();
+            entries.push(self.all_entry(kind::PACK_PIECE, name.clone(), &piece)?);
+        }
+        let names = pieces.keys().cloned().collect();
+        entries.push(self.all_entry(kind::PACK_RELEASE, release.to_string(), &PackRelease { release, pieces: names })?);
+        self.store.append(self.hub_append("publish", officer, entries)).await?;
+        Ok(release)
+    }
+
+    /// Prepares a place for one new node and makes the token that fills it.
+    ///
+    /// # Errors
+    /// [`ActError::NotFound`] for a division or parent that does not exist.
+    pub async fn enrol_token(&self, place: Place, ca_fingerprint: &str, ttl_ms: i64) -> Result<NewToken, ActError> {
+        self.only_at(Tier::City, "发放入网令牌")?;
+        let (_, pack) = self.pack(None)?;
+        let division = pack.divisions.get(&place.place).ok_or_else(|| ActError::NotFound { what: "行政区划", value: place.place.clone() })?;
+        let network = self.store.network();
+        let parent = match (place.tier, place.parent) {
+            (Tier::Town, _) => self.me().clone(),
+            (Tier::Village, Some(parent)) => parent,
+            (Tier::Village, None) => {
+                let town = network.iter().find(|node| node.tier == Tier::Town && Some(&node.place) == division.parent.as_ref());
+                let town = town.ok_or_else(|| ActError::NotFound { what: "该村所属镇的节点(请先让镇入网)", value: place.place.clone() })?;
+                town.id.clone()
+            }
+            (Tier::City, _) => return Err(ActError::Unfit { what: "tier", reason: "市级节点只有一个".to_owned() }),
+        };
+        let expected = if place.tier == Tier::Town { Tier::City } else { Tier::Town };
+        if network.get(&parent).is_none_or(|node| node.tier != expected) {
+            return Err(ActError::NotFound { what: "上级节点", value: parent.to_string() });
+        }
+        let now = self.now();
+        let token = JoinToken {
+            node: self.free_node_id(place.tier),
+            tier: place.tier,
+            city: self.city.clone(),
+            ca: ca_fingerprint.to_owned(),
+            secret: {
+                let mut secret = [0; 16];
+                self.random.fill(&mut secret);
+                trust::hex(&secret)
+            },
+            expires: now.plus_ms(ttl_ms),
+        };
+        let name = pack.divisions.full_name(&place.place);
+        let enrolment = Enrolment {
+            secret_hash: token.secret_hash(),
+            node: token.node.clone(),
+            tier: place.tier,
+            parent,
+            place: place.place,
+            name: name.clone(),
+            expires: token.expires,
+            used: None,
+        };
+        self.store.put_enrolment(enrolment).await?;
+        Ok(NewToken { line: token.encode(), node: token.node, name })
+    }
+
+    fn free_node_id(&self, tier: Tier) -> NodeId {
+        let prefix = if tier == Tier::Town { "t" } else { "v" };
+        let network = self.store.network();
+        loop {
+            let bits = self.random.u64();
+            let tail: String = (0..8).map(|i| (domain::ids::CROCKFORD[(bits >> (5 * i)) as usize & 31] as char).to_ascii_lowercase()).collect();
+            let id: NodeId = format!("{prefix}-{tail}").parse().expect("lower-case letters and digits");
+            if network.get(&id).is_none() {
+                return id;
+            }
+        }
+    }
+
+    /// Lets a node in: uses up its token and publishes its record, in one durable step (I27).
+    ///
+    /// # Errors
+    /// [`ActError::Unfit`] saying whether the token is unknown, expired or used, and what to do.
+    pub async fn admit(&self, secret_hash: &str, node: &NodeId, sign_key: &str) -> Result<(NodeRecord, Vec<NodeRecord>), ActError> {
+        let unfit = |reason: &str| ActError::Unfit { what: "token", reason: reason.to_owned() };
+        let enrolment = self.store.enrolment(secret_hash).await?.ok_or_else(|| unfit("令牌无效:不是本市发放的,或抄写有误"))?;
+        if enrolment.node != *node {
+            return Err(unfit("令牌与节点不符"));
+        }
+        if enrolment.used.is_some() {
+            return Err(unfit("令牌已用过一次;请向市级管理员申请新令牌 (city-hub enroll-token)"));
+        }
+        if enrolment.expires < self.now() {
+            return Err(unfit("令牌已过期;请向市级管理员申请新令牌 (city-hub enroll-token)"));
+        }
+        if trust::unhex(sign_key).is_none_or(|key| key.len() != 32) {
+            return Err(unfit("签名公钥格式不对"));
+        }
+        let record = NodeRecord {
+            id: enrolment.node,
+            tier: enrolment.tier,
+            parent: Some(enrolment.parent),
+            place: enrolment.place,
+            name: enrolment.name,
+            sign_key: sign_key.to_owned(),
+            incarnation: 1,
+        };
+        let entry = self.all_entry(kind::NODE, record.id.to_string(), &record)?;
+        let append = Append { consumes_enrolment: Some(secret_hash.to_owned()), ..self.hub_append("admit", "", vec![entry]) };
+        self.store.append(append).await?;
+        let network = self.store.network();
+        let mut known = Vec::new();
+        let mut at = record.parent.clone();
+        while let Some(above) = at.and_then(|id| network.get(&id)) {
+            known.push(above.clone());
+            at = above.parent.clone();
+        }
+        Ok((record, known))
+    }
+
+    /// For a retry of an admission whose answer was lost on the way: the same key may ask again.
+    ///
+    /// # Errors
+    /// [`ActError::Store`].
+    pub async fn admitted_before(&self, secret_hash: &str, sign_key: &str, now: Timestamp) -> Result<Option<NodeRecord>, ActError> {
+        let Some(enrolment) = self.store.enrolment(secret_hash).await? else { return Ok(None) };
+        let fresh = enrolment.used.is_some_and(|used| now.since(used) < 10 * 60_000);
+        let record = self.store.network().get(&enrolment.node).cloned();
+        Ok(record.filter(|record| fresh && record.sign_key == sign_key))
+    }
+
+    #[doc(hidden)]
+    pub fn fresh_id(&self) -> EntryId {
+        self.random.entry_id(self.now())
+    }
+}

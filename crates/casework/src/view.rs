@@ -1,0 +1,155 @@
+//! What a person is shown of a case and of the node: every word computed from stored facts.
+
+use crate::{ActError, Hall};
+use domain::dossier::{Dossier, Status};
+use domain::network::Tier;
+use domain::plan::{self, Timers};
+use domain::{CaseNo, NodeId, Timestamp};
+use replication::{Channel, JournalId, Ticks};
+use serde::Serialize;
+use store::Counts;
+
+#[derive(Debug, Clone, Serialize)]
+pub struct CaseView {
+    pub case: CaseNo,
+    pub item_name: String,
+    pub status: Status,
+    pub status_text: &'static str,
+    pub ticks: Ticks,
+    pub ticks_text: &'static str,
+    pub finished: bool,
+    /// Stages somebody can work on now, wherever they are.
+    pub ready: Vec<ReadyStage>,
+    pub timers: Option<Timers>,
+    pub missing_attachments: u32,
+    pub held_pages: u32,
+    pub dossier: Dossier,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct ReadyStage {
+    pub stage: domain::StageId,
+    pub name: String,
+    pub kind: &'static str,
+    pub tier: Tier,
+    pub bodies: Vec<domain::OrgId>,
+}
+
+/// How much of our own journals the parent has not confirmed.
+#[derive(Debug, Clone, Serialize)]
+pub struct Outbox {
+    pub own_head: u64,
+    pub parent_has: u64,
+    pub hub_has: u64,
+    pub waiting: u64,
+}
+
+/// One node as seen from here.
+#[derive(Debug, Clone, Serialize)]
+pub struct NodeStatus {
+    pub id: NodeId,
+    pub tier: Tier,
+    pub parent: Option<NodeId>,
+    pub place: String,
+    pub name: String,
+    /// Length of its journal `up` as we hold it.
+    pub own_head: u64,
+    /// What we (and through us the hub) have receipted.
+    pub acknowledged: u64,
+    pub last_contact: Option<Timestamp>,
+    pub clock_skew_ms: Option<i64>,
+}
+
+impl Hall {
+    /// # Errors
+    /// [`ActError::NotFound`].
+    pub async fn view(&self, case: &CaseNo) -> Result<CaseView, ActError> {
+        let stored = self.stored(case).await?;
+        let dossier = stored.dossier;
+        let (_, pack, item) = self.item(Some(dossier.release), &dossier.item)?;
+        let ticks = self.ticks(&dossier, stored.captured_seq).await?;
+        let ready = plan::ready_stages(&item, &dossier).into_iter().map(|stage| ReadyStage {
+            stage: stage.id.clone(),
+            name: stage.name.clone(),
+            kind: stage.kind.as_str(),
+            tier: stage.tier,
+            bodies: stage.bodies.clone(),
+        });
+        Ok(CaseView {
+            case: dossier.case.clone(),
+            item_name: item.name.clone(),
+            status: dossier.status(),
+            status_text: dossier.status().chinese(),
+            ticks,
+            ticks_text: ticks.chinese(),
+            finished: plan::is_finished(&item, &dossier),
+            ready: ready.collect(),
+            timers: plan::timers(&item, &dossier, &pack.calendar),
+            missing_attachments: stored.missing_attachments,
+            held_pages: stored.held,
+            dossier,
+        })
+    }
+
+    async fn ticks(&self, dossier: &Dossier, captured_seq: u64) -> Result<Ticks, ActError> {
+        let network = self.store.network();
+        let town = network.responsible(&dossier.origin, Tier::Town);
+        let hub = network.responsible(&dossier.origin, Tier::City);
+        let receipts = self.store.custody(&dossier.origin).await?;
+        let through = |node: Option<&NodeId>| receipts.iter().find(|line| Some(&line.by) == node).map_or(0, |line| line.seq);
+        // A superior that holds the page itself needs no receipt from itself; its own journal of receipts says the same.
+        let own = |tier: Tier| if self.tier == tier { captured_seq } else { 0 };
+        let (town_has, hub_has) = (through(town).max(own(Tier::Town)), through(hub).max(own(Tier::City)));
+        Ok(Ticks::of(captured_seq, town_has, hub_has, dossier.accepted.is_some() || dossier.decision.is_some()))
+    }
+
+    /// Own head against what parent and hub have receipted. "Sent" is computed from positions, never noted.
+    ///
+    /// # Errors
+    /// [`ActError::Store`].
+    pub async fn outbox(&self) -> Result<Outbox, ActError> {
+        let own = JournalId::new(self.me(), Channel::Up);
+        let own_head = self.store.heads().await?.into_iter().find(|(id, _)| *id == own).map_or(0, |(_, head)| head.seq);
+        let network = self.store.network();
+        let receipts = self.store.custody(self.me()).await?;
+        let through = |node: Option<&NodeId>| receipts.iter().find(|line| Some(&line.by) == node).map_or(0, |line| line.seq);
+        let hub_has = through(network.responsible(self.me(), Tier::City));
+        let parent_has = through(network.parent(self.me())).max(hub_has);
+        Ok(Outbox { own_head, parent_has, hub_has, waiting: own_head.saturating_sub(parent_has) })
+    }
+
+    /// All nodes at and below this one.
+    ///
+    /// # Errors
+    /// [`ActError::Store`].
+    pub async fn nodes(&self) -> Result<Vec<NodeStatus>, ActError> {
+        let heads = self.store.heads().await?;
+        let contacts = self.store.contacts().await?;
+        let network = self.store.network();
+        let mut nodes = Vec::new();
+        for node in network.iter().filter(|node| network.is_within(&node.id, self.me())) {
+            let up = JournalId::new(&node.id, Channel::Up);
+            let own_head = heads.iter().find(|(id, _)| *id == up).map_or(0, |(_, head)| head.seq);
+            let contact = contacts.iter().find(|contact| contact.node == node.id);
+            let receipts = self.store.custody(&node.id).await?;
+            nodes.push(NodeStatus {
+                id: node.id.clone(),
+                tier: node.tier,
+                parent: node.parent.clone(),
+                place: node.place.clone(),
+                name: node.name.clone(),
+                own_head,
+                acknowledged: receipts.iter().find(|line| line.by == *self.me()).map_or(0, |line| line.seq),
+                last_contact: contact.map(|contact| contact.at),
+                clock_skew_ms: contact.map(|contact| contact.clock_skew_ms),
+            });
+        }
+        Ok(nodes)
+    }
+
+    /// # Errors
+    /// [`ActError::Store`].
+    pub async fn counts(&self) -> Result<Counts, ActError> {
+        Ok(self.store.counts().await?)
+    }
+}

@@ -1,0 +1,239 @@
+//! Where database work runs: on one writer thread with group commit, or inline for a simulation.
+//!
+//! Group commit: the writer takes whatever queued up while the last commit was on its way to the disk (at most
+//! [`GROUP_MAX`]), runs each job in a savepoint of its own, commits once, and only then answers. A job that fails or
+//! panics is rolled back alone. Both executors run the very same closures.
+
+use crate::error::Broken;
+use crate::known::Known;
+use replication::{JournalId, Position};
+use rusqlite::{Connection, OpenFlags};
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::Path;
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use store::{Change, StoreError};
+use tokio::sync::{Semaphore, oneshot};
+
+/// More waiting jobs in one commit would only add latency.
+const GROUP_MAX: usize = 128;
+const QUEUE_MAX: usize = 1024;
+const READERS: usize = 2;
+
+/// What a job may touch.
+pub(crate) struct Work<'a> {
+    pub sql: &'a Connection,
+    pub known: &'a mut Arc<Known>,
+    pub change: &'a mut Change,
+}
+
+/// What the writer shares with the rest of the store.
+pub(crate) struct Writing {
+    pub known: Arc<RwLock<Arc<Known>>>,
+    pub changes: tokio::sync::broadcast::Sender<Change>,
+}
+
+/// Runs a job; the returned closure tells the caller how it ended, once the commit has succeeded or failed.
+type Job = Box<dyn FnOnce(&mut Work<'_>) -> (bool, Finish) + Send>;
+type Finish = Box<dyn FnOnce(Option<StoreError>) + Send>;
+
+pub(crate) enum Executor {
+    Threaded { jobs: Option<SyncSender<Job>>, writer: Option<std::thread::JoinHandle<()>>, readers: Arc<Readers> },
+    Inline(Mutex<(Connection, Writing)>),
+}
+
+pub(crate) struct Readers {
+    idle: Mutex<Vec<Connection>>,
+    permits: Semaphore,
+}
+
+impl Executor {
+    pub fn threaded(connection: Connection, path: &Path, writing: Writing) -> Result<Executor, StoreError> {
+        let mut idle = Vec::new();
+        for _ in 0..READERS {
+            let reader = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).broken("open a reader")?;
+            reader.busy_timeout(std::time::Duration::from_secs(10)).broken("set the busy timeout")?;
+            reader.pragma_update(None, "cache_size", -2048).broken("bound the page cache")?;
+            reader.set_prepared_statement_cache_capacity(64);
+            idle.push(reader);
+        }
+        let (jobs, queue) = sync_channel(QUEUE_MAX);
+        let writer = std::thread::Builder::new()
+            .name("db-writer".to_owned())
+            .spawn(move || serve(&connection, &queue, &writing))
+            .map_err(|e| StoreError::Broken { what: "start the writer", detail: e.to_string() })?;
+        let readers = Arc::new(Readers { idle: Mutex::new(idle), permits: Semaphore::new(READERS) });
+        Ok(Executor::Threaded { jobs: Some(jobs), writer: Some(writer), readers })
+    }
+
+    pub fn inline(connection: Connection, writing: Writing) -> Executor {
+        Executor::Inline(Mutex::new((connection, writing)))
+    }
+
+    pub fn into_connection(mut self) -> Option<Connection> {
+        match &mut self {
+            Executor::Inline(cell) => {
+                let nothing = Connection::open_in_memory().ok()?;
+                let cell = cell.get_mut().unwrap_or_else(PoisonError::into_inner);
+                Some(std::mem::replace(&mut cell.0, nothing))
+            }
+            Executor::Threaded { .. } => None,
+        }
+    }
+
+    /// Runs `op` in one transaction. Returns once COMMIT is on disk: "saved" survives a power cut.
+    pub async fn write<T, F>(&self, what: &'static str, op: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&mut Work<'_>) -> Result<T, StoreError> + Send + 'static,
+    {
+        let (reply, answer) = oneshot::channel();
+        let job: Job = Box::new(move |work| {
+            let outcome = catch_unwind(AssertUnwindSafe(|| op(work)))
+                .unwrap_or_else(|_| Err(StoreError::Broken { what, detail: "the operation panicked; it was undone".to_owned() }));
+            let succeeded = outcome.is_ok();
+            // A caller who has gone away does not undo the work: by then the outcome is on disk.
+            let finish: Finish = Box::new(move |failure| drop(reply.send(failure.map_or(outcome, Err))));
+            (succeeded, finish)
+        });
+        match self {
+            Executor::Threaded { jobs, .. } => enqueue(jobs.as_ref().ok_or(StoreError::Closed)?, job).await?,
+            Executor::Inline(cell) => {
+                let mut cell = cell.lock().unwrap_or_else(PoisonError::into_inner);
+                let (connection, writing) = &mut *cell;
+                run_group(connection, writing, job, || None);
+            }
+        }
+        answer.await.map_err(|_| StoreError::Closed)?
+    }
+
+    pub async fn read<T, F>(&self, op: F) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let readers = match self {
+            Executor::Inline(cell) => return op(&cell.lock().unwrap_or_else(PoisonError::into_inner).0),
+            Executor::Threaded { readers, .. } => readers.clone(),
+        };
+        let _permit = readers.permits.acquire().await.map_err(|_| StoreError::Closed)?;
+        let pool = readers.clone();
+        let work = move || {
+            let connection = pool.idle.lock().unwrap_or_else(PoisonError::into_inner).pop().ok_or(StoreError::Closed)?;
+            let outcome = catch_unwind(AssertUnwindSafe(|| in_snapshot(&connection, op)));
+            pool.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+            outcome.unwrap_or_else(|_| Err(StoreError::Broken { what: "read", detail: "the query panicked".to_owned() }))
+        };
+        tokio::task::spawn_blocking(work).await.map_err(|_| StoreError::Closed)?
+    }
+}
+
+/// All statements of one read see the same moment.
+fn in_snapshot<T>(connection: &Connection, op: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+    let snapshot = connection.unchecked_transaction().broken("begin a read")?;
+    op(&snapshot)
+}
+
+impl Drop for Executor {
+    fn drop(&mut self) {
+        if let Executor::Threaded { jobs, writer, .. } = self {
+            // Closing the queue lets the writer finish what it has taken; waiting keeps the file ours until then.
+            drop(jobs.take());
+            if let Some(writer) = writer.take() {
+                drop(writer.join());
+            }
+        }
+    }
+}
+
+async fn enqueue(jobs: &SyncSender<Job>, mut job: Job) -> Result<(), StoreError> {
+    loop {
+        match jobs.try_send(job) {
+            Ok(()) => return Ok(()),
+            Err(TrySendError::Disconnected(_)) => return Err(StoreError::Closed),
+            Err(TrySendError::Full(back)) => {
+                job = back;
+                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            }
+        }
+    }
+}
+
+fn serve(connection: &Connection, queue: &Receiver<Job>, writing: &Writing) {
+    while let Ok(first) = queue.recv() {
+        run_group(connection, writing, first, || queue.try_recv().ok());
+    }
+}
+
+fn run_group(connection: &Connection, writing: &Writing, first: Job, mut next: impl FnMut() -> Option<Job>) {
+    let mut known = writing.known.read().unwrap_or_else(PoisonError::into_inner).clone();
+    let mut total = Change::default();
+    let mut finishes = Vec::new();
+    let mut failure = connection.execute_batch("BEGIN IMMEDIATE").broken("begin").err();
+    let mut job = Some(first);
+    while let Some(run) = job.take() {
+        if failure.is_some() {
+            // The job was never run, so it has no outcome of its own to report.
+            finishes.push(unrun(run));
+            break;
+        }
+        let (finish, broken) = run_one(connection, run, &mut known, &mut total);
+        finishes.push(finish);
+        failure = broken;
+        if finishes.len() < GROUP_MAX && failure.is_none() {
+            job = next();
+        }
+    }
+    if failure.is_none() {
+        failure = connection.execute_batch("COMMIT").broken("commit").err();
+    }
+    if failure.is_some() && !connection.is_autocommit() {
+        // If even this fails, the next BEGIN will, and every caller is told.
+        drop(connection.execute_batch("ROLLBACK"));
+    }
+    if failure.is_none() && total.reference_data {
+        *writing.known.write().unwrap_or_else(PoisonError::into_inner) = known;
+    }
+    for finish in finishes {
+        finish(failure.clone());
+    }
+    if failure.is_none() && (!total.heads.is_empty() || total.reference_data || !total.cases.is_empty()) {
+        // Nobody listening is no error.
+        drop(writing.changes.send(total));
+    }
+}
+
+/// A job that finds the database unusable still answers its caller, by being dropped with its reply channel.
+fn unrun(job: Job) -> Finish {
+    Box::new(move |_| drop(job))
+}
+
+fn run_one(connection: &Connection, run: Job, known: &mut Arc<Known>, total: &mut Change) -> (Finish, Option<StoreError>) {
+    if let Err(error) = connection.execute_batch("SAVEPOINT job").broken("savepoint") {
+        return (unrun(run), Some(error));
+    }
+    let before = known.clone();
+    let mut change = Change::default();
+    let (succeeded, finish) = run(&mut Work { sql: connection, known, change: &mut change });
+    if connection.is_autocommit() {
+        // A full disk or an I/O error made SQLite roll back everything, the neighbours in this group included.
+        return (finish, Some(StoreError::DiskFull));
+    }
+    let end = if succeeded { "RELEASE job" } else { "ROLLBACK TO job; RELEASE job" };
+    let ended = connection.execute_batch(end).broken("end savepoint").err();
+    if succeeded {
+        merge(total, change);
+    } else {
+        *known = before;
+    }
+    (finish, ended)
+}
+
+fn merge(total: &mut Change, change: Change) {
+    let mut heads: BTreeMap<JournalId, Position> = std::mem::take(&mut total.heads).into_iter().collect();
+    heads.extend(change.heads);
+    total.heads = heads.into_iter().collect();
+    total.reference_data |= change.reference_data;
+    total.cases.extend(change.cases);
+}

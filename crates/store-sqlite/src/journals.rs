@@ -1,0 +1,456 @@
+//! Journals on disk: append, receive, load, verify.
+
+use crate::error::{Broken, unreadable};
+use crate::executor::Work;
+use crate::project::Projector;
+use crate::{Identity, VerifyReport, audit};
+use bytes::Bytes;
+use domain::{NodeId, Timestamp};
+use prost::Message;
+use replication::entry::{Core, SUITE_ED25519_SHA256};
+use replication::run::Fit;
+use replication::session::Load;
+use replication::{
+    Channel, CheckedRun, Custody, Entry, Hash, JournalId, Position, RawEntry, Run, RunFault, Signature, Verify,
+};
+use rusqlite::{Connection, OptionalExtension, named_params};
+use std::collections::BTreeMap;
+use store::*;
+
+const SEQ_BITS: u32 = 40;
+
+pub(crate) fn pos_of(journal_no: i64, seq: u64) -> i64 {
+    journal_no << SEQ_BITS | seq as i64
+}
+pub(crate) fn seq_of(pos: i64) -> u64 {
+    (pos & ((1 << SEQ_BITS) - 1)) as u64
+}
+pub(crate) fn journal_no_of(pos: i64) -> i64 {
+    pos >> SEQ_BITS
+}
+
+pub(crate) struct JournalRow {
+    pub no: i64,
+    pub head: Position,
+    pub frozen: bool,
+}
+
+fn hash_column(row: &rusqlite::Row<'_>, name: &str) -> rusqlite::Result<Hash> {
+    Ok(Hash::from_slice(row.get_ref(name)?.as_blob()?).unwrap_or_default())
+}
+
+/// Finds a journal, or makes its row. Numbers are given once and never reused.
+fn journal(sql: &Connection, id: &JournalId) -> Result<JournalRow, StoreError> {
+    let (author, channel) = (id.author.as_str(), id.channel.to_string());
+    let find = |sql: &Connection| {
+        sql.prepare_cached("SELECT no, epoch, seq, hash, frozen FROM journal WHERE author = ?1 AND channel = ?2")?
+            .query_row((author, &channel), |row| {
+                let head = Position { epoch: row.get("epoch")?, seq: row.get::<_, i64>("seq")? as u64, hash: hash_column(row, "hash")? };
+                Ok(JournalRow { no: row.get("no")?, head, frozen: row.get("frozen")? })
+            })
+            .optional()
+    };
+    if let Some(row) = find(sql).broken("find the journal")? {
+        return Ok(row);
+    }
+    sql.prepare_cached("INSERT INTO journal(author, channel, epoch, seq, hash) VALUES(?1, ?2, 0, 0, zeroblob(32))")
+        .and_then(|mut s| s.execute((author, &channel)))
+        .broken("open a journal")?;
+    Ok(JournalRow { no: sql.last_insert_rowid(), head: Position::NONE, frozen: false })
+}
+
+fn insert_entry(sql: &Connection, pos: i64, epoch: u32, raw: &RawEntry, hash: &Hash) -> Result<(), StoreError> {
+    sql.prepare_cached(
+        "INSERT INTO entry(pos, epoch, core, body, signature, hash) VALUES(:pos, :epoch, :core, :body, :signature, :hash)",
+    )
+    .and_then(|mut s| {
+        s.execute(named_params! {
+            ":pos": pos, ":epoch": epoch, ":core": raw.core.as_ref(), ":body": raw.body.as_ref(),
+            ":signature": raw.signature.as_ref().map(|s| s.0.as_slice()), ":hash": hash.0.as_slice(),
+        })
+    })
+    .broken("write an entry")?;
+    Ok(())
+}
+
+fn set_head(sql: &Connection, no: i64, head: Position) -> Result<(), StoreError> {
+    sql.prepare_cached("UPDATE journal SET epoch = ?2, seq = ?3, hash = ?4 WHERE no = ?1")
+        .and_then(|mut s| s.execute((no, head.epoch, head.seq as i64, head.hash.0.as_slice())))
+        .broken("move the head")?;
+    Ok(())
+}
+
+/// Writes to our own journals and projects what was written.
+pub(crate) fn append(work: &mut Work<'_>, me: &Identity, append: Append) -> Result<Appended, StoreError> {
+    let Append { at, officer, action, entries, expected, consumes_draft, consumes_enrolment, attachments_here } = append;
+    if let Some(appended) = repeated(work.sql, me, &entries)? {
+        return Ok(appended);
+    }
+    if let Some((case, pages)) = &expected {
+        let now: Option<u32> = work
+            .sql
+            .prepare_cached("SELECT pages FROM dossier WHERE case_no = ?1")
+            .and_then(|mut s| s.query_row([case.as_str()], |row| row.get(0)).optional())
+            .broken("read the version")?;
+        if now.unwrap_or(0) != *pages {
+            return Err(StoreError::Stale { case: case.clone() });
+        }
+    }
+    let subject = entries.first().map(|entry| entry.subject.clone()).unwrap_or_default();
+    audit::record(work.sql, at, &officer, action, &subject)?;
+    let written = write_own(work.sql, me, at, &officer, entries)?;
+    let mut projector = Projector::new(work, me, at);
+    for (pos, entry) in &written {
+        projector.project(*pos, entry)?;
+    }
+    projector.finish()?;
+    crate::project::attachments_here(work.sql, &attachments_here)?;
+    if let Some(draft) = consumes_draft {
+        crate::people::consume_draft(work.sql, draft)?;
+    }
+    if let Some(secret) = consumes_enrolment {
+        crate::people::consume_enrolment(work.sql, &secret, at)?;
+    }
+    let heads = written.iter().map(|(_, entry)| (journal_of(entry), position_of(entry))).collect::<BTreeMap<_, _>>();
+    work.change.heads.extend(heads.clone());
+    Ok(Appended { heads: heads.into_iter().collect(), repeated: false })
+}
+
+fn journal_of(entry: &Entry) -> JournalId {
+    let core = Core::decode(entry.raw.core.clone()).unwrap_or_default();
+    JournalId { author: entry.author.clone(), channel: core.channel.parse().unwrap_or(Channel::Up) }
+}
+fn position_of(entry: &Entry) -> Position {
+    Position { epoch: entry.epoch, seq: entry.seq, hash: entry.hash }
+}
+
+/// The answer to an act that is already stored, found by the id of its first entry.
+fn repeated(sql: &Connection, me: &Identity, entries: &[NewEntry]) -> Result<Option<Appended>, StoreError> {
+    let Some(first) = entries.first() else { return Ok(None) };
+    let pos: Option<i64> = sql
+        .prepare_cached("SELECT pos FROM request WHERE id = ?1")
+        .and_then(|mut s| s.query_row([first.id.0.as_slice()], |row| row.get(0)).optional())
+        .broken("look for a repeated request")?;
+    if pos.is_none() {
+        return Ok(None);
+    }
+    let id = JournalId::new(&me.node, first.channel.clone());
+    let head = journal(sql, &id)?.head;
+    Ok(Some(Appended { heads: vec![(id, head)], repeated: true }))
+}
+
+/// Chains, signs and inserts entries; all entries of one journal in one call share one signature, on the last.
+pub(crate) fn write_own(
+    sql: &Connection,
+    me: &Identity,
+    at: Timestamp,
+    officer: &str,
+    entries: Vec<NewEntry>,
+) -> Result<Vec<(i64, Entry)>, StoreError> {
+    let mut by_channel: BTreeMap<Channel, Vec<NewEntry>> = BTreeMap::new();
+    for entry in entries {
+        by_channel.entry(entry.channel.clone()).or_default().push(entry);
+    }
+    let mut written = Vec::new();
+    for (channel, entries) in by_channel {
+        let id = JournalId::new(&me.node, channel);
+        let row = journal(sql, &id)?;
+        let mut head = Position { epoch: row.head.epoch.max(1), ..row.head };
+        let count = entries.len();
+        for (index, entry) in entries.into_iter().enumerate() {
+            let (mut entry, channel_text) = (encode(me, &id, &head, at, officer, entry)?, id.channel.to_string());
+            entry.hash = entry.raw.hash(&head.hash);
+            if index + 1 == count {
+                entry.raw.signature = Some(me.signer.sign(&entry.hash));
+            }
+            debug_assert!(Entry::decode(entry.raw.clone(), &head.hash, &channel_text).is_ok());
+            head = Position { epoch: head.epoch, seq: head.seq + 1, hash: entry.hash };
+            let pos = pos_of(row.no, head.seq);
+            insert_entry(sql, pos, head.epoch, &entry.raw, &entry.hash)?;
+            sql.prepare_cached("INSERT OR IGNORE INTO request(id, pos) VALUES(?1, ?2)")
+                .and_then(|mut s| s.execute((entry.id.0.as_slice(), pos)))
+                .broken("remember the request")?;
+            written.push((pos, entry));
+        }
+        set_head(sql, row.no, head)?;
+    }
+    Ok(written)
+}
+
+fn encode(me: &Identity, journal: &JournalId, head: &Position, at: Timestamp, officer: &str, new: NewEntry) -> Result<Entry, StoreError> {
+    let core = Core {
+        suite: SUITE_ED25519_SHA256,
+        schema: 1,
+        author: me.node.to_string(),
+        channel: journal.channel.to_string(),
+        epoch: head.epoch,
+        seq: head.seq + 1,
+        id: new.id.0.to_vec(),
+        kind: new.kind.to_owned(),
+        subject: new.subject.clone(),
+        area: me.area.clone(),
+        claimed_ms: at.as_ms(),
+        officer: officer.to_owned(),
+    };
+    let raw = RawEntry { core: core.encode_to_vec().into(), body: Bytes::from(new.body), signature: None };
+    if raw.size() > replication::ENTRY_BYTES_MAX {
+        return Err(StoreError::Broken { what: "write an entry", detail: format!("it has {} bytes, more than 256 KiB", raw.size()) });
+    }
+    Ok(Entry {
+        raw,
+        hash: Hash::NONE,
+        author: me.node.clone(),
+        epoch: head.epoch,
+        seq: head.seq + 1,
+        id: new.id,
+        kind: new.kind.to_owned(),
+        subject: new.subject,
+        area: me.area.clone(),
+        claimed_at: at,
+        officer: officer.to_owned(),
+    })
+}
+
+/// Takes runs from a neighbour. Each stands or falls alone; receipts for what arrived are written in the same step.
+pub(crate) fn receive(
+    work: &mut Work<'_>,
+    me: &Identity,
+    peer: &NodeId,
+    runs: Vec<CheckedRun>,
+    now: Timestamp,
+) -> Result<Received, StoreError> {
+    let mut received = Received::default();
+    let mut receipts: BTreeMap<NodeId, Position> = BTreeMap::new();
+    let mut projector = Projector::new(work, me, now);
+    for run in runs {
+        let id = run.journal.clone();
+        match store_run(&mut projector, peer, &run, now)? {
+            Ok((position, new)) => {
+                received.positions.push((id.clone(), position));
+                received.stored += new;
+                if new > 0 {
+                    projector.work.change.heads.push((id.clone(), position));
+                    let below = projector.work.known.network.is_above(&me.node, &id.author);
+                    if id.channel == Channel::Up && below {
+                        receipts.insert(id.author.clone(), position);
+                    }
+                }
+            }
+            Err(fault) => received.faults.push((id, fault)),
+        }
+    }
+    projector.finish()?;
+    if received.stored > 0 {
+        audit::record(work.sql, now, peer.as_str(), "receive", &received.stored.to_string())?;
+    }
+    give_receipts(work, me, receipts, now)?;
+    Ok(received)
+}
+
+type StoredRun = Result<(Position, u64), RunFault>;
+
+fn store_run(projector: &mut Projector<'_, '_>, peer: &NodeId, run: &CheckedRun, now: Timestamp) -> Result<StoredRun, StoreError> {
+    let sql = projector.work.sql;
+    let row = journal(sql, &run.journal)?;
+    if row.frozen {
+        return Ok(Err(RunFault::Fork { at: row.head.seq }));
+    }
+    let stored_hash = |seq: u64| hash_at(sql, row.no, seq);
+    let from = match run.fit(row.head, stored_hash)? {
+        Ok(Fit::New { from }) => from,
+        Ok(Fit::Known) => return Ok(Ok((row.head, 0))),
+        Err(RunFault::Fork { at }) => {
+            freeze(sql, &row, run, peer, at, now)?;
+            return Ok(Err(RunFault::Fork { at }));
+        }
+        Err(fault) => return Ok(Err(fault)),
+    };
+    for entry in &run.entries[from..] {
+        let pos = pos_of(row.no, entry.seq);
+        insert_entry(sql, pos, entry.epoch, &entry.raw, &entry.hash)?;
+        projector.project(pos, entry)?;
+    }
+    let head = run.head();
+    set_head(sql, row.no, head)?;
+    Ok(Ok((head, (run.entries.len() - from) as u64)))
+}
+
+/// A second signed history (I8): ours stays, theirs is kept beside it, and nothing more is taken until a person looked.
+fn freeze(sql: &Connection, row: &JournalRow, run: &CheckedRun, peer: &NodeId, at: u64, now: Timestamp) -> Result<(), StoreError> {
+    sql.execute("UPDATE journal SET frozen = 1 WHERE no = ?1", [row.no]).broken("freeze a journal")?;
+    for entry in run.entries.iter().filter(|entry| entry.seq >= at) {
+        let mut bytes = entry.raw.core.to_vec();
+        bytes.extend_from_slice(&entry.raw.body);
+        let reason = format!("fork: another entry with hash {} is signed for this place", entry.hash.short());
+        let (peer, journal) = (peer.clone(), run.journal.to_string());
+        quarantine(sql, &Quarantined { at: now, peer, journal, seq: entry.seq, reason, bytes })?;
+    }
+    Ok(())
+}
+
+pub(crate) fn quarantine(sql: &Connection, item: &Quarantined) -> Result<(), StoreError> {
+    // A neighbour that sends rubbish for ever must not fill the disk: the oldest incidents of a full table make room.
+    const KEPT: i64 = 10_000;
+    sql.prepare_cached("DELETE FROM quarantine WHERE no <= (SELECT max(no) FROM quarantine) - ?1")
+        .and_then(|mut s| s.execute([KEPT]))
+        .broken("bound the quarantine")?;
+    let bytes = &item.bytes[..item.bytes.len().min(replication::ENTRY_BYTES_MAX)];
+    sql.prepare_cached(
+        "INSERT INTO quarantine(at_ms, peer, journal, seq, reason, bytes) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+    )
+    .and_then(|mut s| s.execute((item.at.as_ms(), item.peer.as_str(), &item.journal, item.seq as i64, &item.reason, bytes)))
+    .broken("quarantine")?;
+    Ok(())
+}
+
+fn give_receipts(work: &mut Work<'_>, me: &Identity, receipts: BTreeMap<NodeId, Position>, now: Timestamp) -> Result<(), StoreError> {
+    let mut entries = Vec::new();
+    for (author, position) in receipts {
+        let body = serde_json::to_vec(&Custody::of(&author, position)).map_err(|e| unreadable("write a receipt", e))?;
+        // The id follows from what is receipted: a receipt has no asker who could repeat it.
+        let id = domain::EntryId(position.hash.0[..16].try_into().unwrap_or([0; 16]));
+        entries.push(NewEntry { id, channel: Channel::To(author.clone()), kind: kind::RECEIPT, subject: author.to_string(), body });
+    }
+    let written = write_own(work.sql, me, now, "", entries)?;
+    let mut projector = Projector::new(work, me, now);
+    for (pos, entry) in &written {
+        projector.project(*pos, entry)?;
+        projector.work.change.heads.push((journal_of(entry), position_of(entry)));
+    }
+    projector.finish()
+}
+
+pub(crate) fn hash_at(sql: &Connection, journal_no: i64, seq: u64) -> Result<Option<Hash>, StoreError> {
+    if seq == 0 {
+        return Ok(Some(Hash::NONE));
+    }
+    sql.prepare_cached("SELECT hash FROM entry WHERE pos = ?1")
+        .and_then(|mut s| s.query_row([pos_of(journal_no, seq)], |row| hash_column(row, "hash")).optional())
+        .broken("read a hash")
+}
+
+pub(crate) fn heads(sql: &Connection) -> Result<Vec<(JournalId, Position)>, StoreError> {
+    let mut statement = sql
+        .prepare_cached("SELECT author, channel, epoch, seq, hash FROM journal WHERE seq > 0 ORDER BY author, channel")
+        .broken("read heads")?;
+    let rows = statement
+        .query_map([], |row| {
+            let head = Position { epoch: row.get("epoch")?, seq: row.get::<_, i64>("seq")? as u64, hash: hash_column(row, "hash")? };
+            Ok((row.get::<_, String>("author")?, row.get::<_, String>("channel")?, head))
+        })
+        .broken("read heads")?;
+    let mut heads = Vec::new();
+    for row in rows {
+        let (author, channel, head) = row.broken("read heads")?;
+        let author = author.parse().map_err(|e| unreadable("read heads", e))?;
+        heads.push((JournalId { author, channel: channel.parse().map_err(|e| unreadable("read heads", e))? }, head));
+    }
+    Ok(heads)
+}
+
+/// Loads runs within a budget of bytes. A run is cut only after a signed entry, or the receiver could not check it.
+pub(crate) fn load_runs(sql: &Connection, load: &Load) -> Result<Vec<Run>, StoreError> {
+    let mut left = load.budget;
+    let mut runs = Vec::new();
+    for (id, after) in &load.wants {
+        if left == 0 {
+            break;
+        }
+        let row = journal(sql, id)?;
+        let entries = load_entries(sql, row.no, *after, left)?;
+        if entries.is_empty() {
+            continue;
+        }
+        left = left.saturating_sub(entries.iter().map(RawEntry::size).sum());
+        let previous = hash_at(sql, row.no, *after)?.unwrap_or_default();
+        runs.push(Run { journal: id.clone(), previous, entries });
+    }
+    Ok(runs)
+}
+
+fn load_entries(sql: &Connection, journal_no: i64, after: u64, budget: usize) -> Result<Vec<RawEntry>, StoreError> {
+    let mut statement = sql
+        .prepare_cached("SELECT core, body, signature FROM entry WHERE pos > ?1 AND pos < ?2 ORDER BY pos")
+        .broken("load entries")?;
+    let mut rows = statement.query((pos_of(journal_no, after), pos_of(journal_no + 1, 0))).broken("load entries")?;
+    let mut entries: Vec<RawEntry> = Vec::new();
+    let (mut size, mut whole, mut whole_size) = (0, 0, 0);
+    while let Some(row) = rows.next().broken("load entries")? {
+        let blob = |name: &str| row.get::<_, Vec<u8>>(name).map(Bytes::from).broken("load entries");
+        let signature: Option<Vec<u8>> = row.get("signature").broken("load entries")?;
+        let entry = RawEntry { core: blob("core")?, body: blob("body")?, signature: signature.and_then(|s| Signature::from_slice(&s)) };
+        size += entry.size();
+        // Stop before the budget or the batch limit is passed, once something whole can be sent.
+        if whole > 0 && (size > budget || size > replication::BATCH_BYTES_MAX - 4096) {
+            break;
+        }
+        let signed = entry.signature.is_some();
+        entries.push(entry);
+        if signed {
+            (whole, whole_size) = (entries.len(), size);
+        }
+        if whole_size >= budget {
+            break;
+        }
+    }
+    entries.truncate(whole);
+    if let Some((_, before)) = entries.split_last_mut() {
+        before.iter_mut().for_each(|entry| entry.signature = None);
+    }
+    Ok(entries)
+}
+
+/// Walks every chain from its beginning.
+pub(crate) fn verify(sql: &Connection, keys: &dyn Verify) -> Result<VerifyReport, StoreError> {
+    let mut report = VerifyReport::default();
+    for (id, head) in heads(sql)? {
+        let row = journal(sql, &id)?;
+        report.journals += 1;
+        let reached = verify_one(sql, &id, row.no, keys, &mut report)?;
+        if reached != (head.seq, head.hash) {
+            report.faults.push(format!("{id}: the head says {} entries, the chain ends after {}", head.seq, reached.0));
+        }
+    }
+    let (rows, faults) = audit::verify(sql)?;
+    report.audit_rows = rows;
+    report.faults.extend(faults);
+    Ok(report)
+}
+
+fn verify_one(sql: &Connection, id: &JournalId, no: i64, keys: &dyn Verify, report: &mut VerifyReport) -> Result<(u64, Hash), StoreError> {
+    let channel = id.channel.to_string();
+    let mut statement = sql.prepare("SELECT pos, core, body, signature FROM entry WHERE pos > ?1 AND pos < ?2 ORDER BY pos").broken("verify")?;
+    let mut rows = statement.query((pos_of(no, 0), pos_of(no + 1, 0))).broken("verify")?;
+    let (mut seq, mut before, mut signed) = (0, Hash::NONE, true);
+    while let Some(row) = rows.next().broken("verify")? {
+        let blob = |name: &str| row.get::<_, Vec<u8>>(name).map(Bytes::from).broken("verify");
+        let signature: Option<Vec<u8>> = row.get("signature").broken("verify")?;
+        let raw = RawEntry { core: blob("core")?, body: blob("body")?, signature: signature.and_then(|s| Signature::from_slice(&s)) };
+        seq = seq_of(row.get("pos").broken("verify")?);
+        report.entries += 1;
+        let checked = raw.signature;
+        match Entry::decode(raw, &before, &channel) {
+            Ok(entry) => {
+                if entry.seq != seq || entry.author != id.author {
+                    report.faults.push(format!("{id}: entry {seq} stands at the wrong place"));
+                }
+                before = entry.hash;
+            }
+            Err(error) => {
+                report.faults.push(format!("{id}: entry {seq} cannot be read: {error}"));
+                return Ok((seq, before));
+            }
+        }
+        signed = checked.is_some();
+        if let Some(signature) = checked {
+            report.signatures += 1;
+            if keys.verify(&id.author, &before, &signature).is_err() {
+                report.faults.push(format!("{id}: the signature at {seq} does not fit the entries before it"));
+            }
+        }
+    }
+    if !signed {
+        report.faults.push(format!("{id}: the last append is not signed"));
+    }
+    Ok((seq, before))
+}

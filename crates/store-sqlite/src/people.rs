@@ -1,0 +1,168 @@
+//! Drafts, accounts, log-ins, enrolments, serials, contacts: records of this node alone, never replicated.
+
+use crate::error::{Broken, unreadable};
+use domain::{EntryId, Timestamp};
+use rusqlite::{Connection, OptionalExtension, Row, named_params};
+use store::*;
+
+fn draft_of(text: &str) -> Result<Draft, StoreError> {
+    serde_json::from_str(text).map_err(|e| unreadable("read a draft", e))
+}
+
+pub(crate) fn drafts(sql: &Connection, officer: &str) -> Result<Vec<Draft>, StoreError> {
+    let texts: Vec<String> = sql
+        .prepare_cached("SELECT draft FROM draft WHERE officer = ?1 ORDER BY updated_ms DESC, id LIMIT 500")
+        .and_then(|mut s| s.query_map([officer], |row| row.get(0))?.collect())
+        .broken("list drafts")?;
+    texts.iter().map(|text| draft_of(text)).collect()
+}
+
+pub(crate) fn draft(sql: &Connection, id: EntryId) -> Result<Option<Draft>, StoreError> {
+    let text: Option<String> = sql
+        .prepare_cached("SELECT draft FROM draft WHERE id = ?1")
+        .and_then(|mut s| s.query_row([id.0.as_slice()], |row| row.get(0)).optional())
+        .broken("read a draft")?;
+    text.map(|text| draft_of(&text)).transpose()
+}
+
+pub(crate) fn save_draft(sql: &Connection, draft: &Draft) -> Result<u32, StoreError> {
+    let known = self::draft(sql, draft.id)?.map_or(0, |known| known.version);
+    if known != draft.version {
+        return Err(StoreError::StaleDraft { draft: draft.id });
+    }
+    let saved = Draft { version: known + 1, ..draft.clone() };
+    let text = serde_json::to_string(&saved).map_err(|e| unreadable("write a draft", e))?;
+    sql.prepare_cached(
+        "INSERT INTO draft(id, officer, version, updated_ms, draft) VALUES(:id, :officer, :version, :updated, :draft)
+         ON CONFLICT(id) DO UPDATE SET officer = :officer, version = :version, updated_ms = :updated, draft = :draft",
+    )
+    .and_then(|mut s| {
+        s.execute(named_params! {
+            ":id": saved.id.0.as_slice(), ":officer": saved.officer, ":version": saved.version,
+            ":updated": saved.updated.as_ms(), ":draft": text,
+        })
+    })
+    .broken("write a draft")?;
+    Ok(saved.version)
+}
+
+/// One draft makes at most one submission (I23): whoever comes second finds it gone.
+pub(crate) fn consume_draft(sql: &Connection, id: EntryId) -> Result<(), StoreError> {
+    let gone = sql
+        .prepare_cached("DELETE FROM draft WHERE id = ?1")
+        .and_then(|mut s| s.execute([id.0.as_slice()]))
+        .broken("use up a draft")?;
+    if gone == 1 { Ok(()) } else { Err(StoreError::Missing { what: "the draft (it was captured already)" }) }
+}
+
+fn account_of(row: &Row<'_>) -> rusqlite::Result<Account> {
+    Ok(Account {
+        name: row.get("name")?,
+        display: row.get("display")?,
+        body: row.get::<_, Option<String>>("body")?.and_then(|body| body.parse().ok()),
+        password: row.get("password")?,
+        disabled: row.get("disabled")?,
+    })
+}
+
+pub(crate) fn account(sql: &Connection, name: &str) -> Result<Option<Account>, StoreError> {
+    sql.prepare_cached("SELECT name, display, body, password, disabled FROM account WHERE name = ?1")
+        .and_then(|mut s| s.query_row([name], account_of).optional())
+        .broken("read an account")
+}
+
+pub(crate) fn accounts(sql: &Connection) -> Result<Vec<Account>, StoreError> {
+    sql.prepare_cached("SELECT name, display, body, password, disabled FROM account ORDER BY name LIMIT 10000")
+        .and_then(|mut s| s.query_map([], account_of)?.collect())
+        .broken("list accounts")
+}
+
+pub(crate) fn put_account(sql: &Connection, account: &Account, now: Timestamp) -> Result<(), StoreError> {
+    sql.prepare_cached(
+        "INSERT INTO account(name, display, body, password, disabled) VALUES(:name, :display, :body, :password, :disabled)
+         ON CONFLICT(name) DO UPDATE SET display = :display, body = :body, password = :password, disabled = :disabled",
+    )
+    .and_then(|mut s| {
+        s.execute(named_params! {
+            ":name": account.name, ":display": account.display, ":body": account.body.as_ref().map(domain::OrgId::as_str),
+            ":password": account.password, ":disabled": account.disabled,
+        })
+    })
+    .broken("write an account")?;
+    // A changed password or a disabled account ends what was opened with the old one.
+    sql.execute("DELETE FROM login WHERE account = ?1", [&account.name]).broken("end log-ins")?;
+    crate::audit::record(sql, now, "cli", "account", &account.name)
+}
+
+pub(crate) fn open_login(sql: &Connection, login: &Login) -> Result<(), StoreError> {
+    sql.prepare_cached("INSERT INTO login(token_hash, account, expires_ms) VALUES(?1, ?2, ?3)")
+        .and_then(|mut s| s.execute((&login.token_hash, &login.account, login.expires.as_ms())))
+        .broken("open a log-in")?;
+    Ok(())
+}
+
+pub(crate) fn login(sql: &Connection, token_hash: &str, now: Timestamp) -> Result<Option<Account>, StoreError> {
+    sql.prepare_cached(
+        "SELECT a.name, a.display, a.body, a.password, a.disabled FROM login l JOIN account a ON a.name = l.account
+          WHERE l.token_hash = ?1 AND l.expires_ms > ?2 AND a.disabled = 0",
+    )
+    .and_then(|mut s| s.query_row((token_hash, now.as_ms()), account_of).optional())
+    .broken("check a log-in")
+}
+
+pub(crate) fn close_login(sql: &Connection, token_hash: &str) -> Result<(), StoreError> {
+    sql.execute("DELETE FROM login WHERE token_hash = ?1", [token_hash]).broken("close a log-in")?;
+    Ok(())
+}
+
+pub(crate) fn put_enrolment(sql: &Connection, enrolment: &Enrolment) -> Result<(), StoreError> {
+    let text = serde_json::to_string(enrolment).map_err(|e| unreadable("write an enrolment", e))?;
+    sql.execute("INSERT INTO enrolment(secret_hash, enrolment) VALUES(?1, ?2)", (&enrolment.secret_hash, text)).broken("write an enrolment")?;
+    Ok(())
+}
+
+pub(crate) fn enrolment(sql: &Connection, secret_hash: &str) -> Result<Option<Enrolment>, StoreError> {
+    let found: Option<(String, Option<i64>)> = sql
+        .prepare_cached("SELECT enrolment, used_ms FROM enrolment WHERE secret_hash = ?1")
+        .and_then(|mut s| s.query_row([secret_hash], |row| Ok((row.get(0)?, row.get(1)?))).optional())
+        .broken("read an enrolment")?;
+    let Some((text, used)) = found else { return Ok(None) };
+    let enrolment: Enrolment = serde_json::from_str(&text).map_err(|e| unreadable("read an enrolment", e))?;
+    Ok(Some(Enrolment { used: used.map(Timestamp::from_ms), ..enrolment }))
+}
+
+/// A token works once (I27): the second user, in the same step, finds it used.
+pub(crate) fn consume_enrolment(sql: &Connection, secret_hash: &str, at: Timestamp) -> Result<(), StoreError> {
+    let used = sql
+        .execute("UPDATE enrolment SET used_ms = ?2 WHERE secret_hash = ?1 AND used_ms IS NULL", (secret_hash, at.as_ms()))
+        .broken("use up an enrolment")?;
+    if used == 1 { Ok(()) } else { Err(StoreError::Missing { what: "an unused enrolment for this token" }) }
+}
+
+pub(crate) fn next_serial(sql: &Connection, scope: &str) -> Result<u64, StoreError> {
+    sql.prepare_cached("INSERT INTO serial(scope, last) VALUES(?1, 1) ON CONFLICT(scope) DO UPDATE SET last = last + 1 RETURNING last")
+        .and_then(|mut s| s.query_row([scope], |row| row.get::<_, i64>(0)))
+        .map(|last| last as u64)
+        .broken("take a serial")
+}
+
+pub(crate) fn note_contact(sql: &Connection, contact: &Contact) -> Result<(), StoreError> {
+    sql.prepare_cached(
+        "INSERT INTO contact(node, at_ms, clock_skew_ms) VALUES(?1, ?2, ?3)
+         ON CONFLICT(node) DO UPDATE SET at_ms = ?2, clock_skew_ms = ?3",
+    )
+    .and_then(|mut s| s.execute((contact.node.as_str(), contact.at.as_ms(), contact.clock_skew_ms)))
+    .broken("note a contact")?;
+    Ok(())
+}
+
+pub(crate) fn contacts(sql: &Connection) -> Result<Vec<Contact>, StoreError> {
+    let rows: Vec<(String, i64, i64)> = sql
+        .prepare_cached("SELECT node, at_ms, clock_skew_ms FROM contact ORDER BY node LIMIT 10000")
+        .and_then(|mut s| s.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect())
+        .broken("list contacts")?;
+    let line = |(node, at, skew): (String, i64, i64)| {
+        Ok(Contact { node: node.parse().map_err(|e| unreadable("list contacts", e))?, at: Timestamp::from_ms(at), clock_skew_ms: skew })
+    };
+    rows.into_iter().map(line).collect()
+}

@@ -1,0 +1,469 @@
+//! Projections: what the entries mean, kept ready for questions. Always a function of the journals.
+//!
+//! A page that cannot stand stops only its own dossier: it is marked, an incident is noted, everything else goes on (I14).
+
+use crate::error::{Broken, unreadable};
+use crate::executor::Work;
+use crate::journals::{self, journal_no_of, seq_of};
+use crate::known::Known;
+use crate::{Identity, schema};
+use domain::dossier::{Dossier, Page, PageBody, Slip, Verdict};
+use domain::network::NodeRecord;
+use domain::{CaseNo, Timestamp, plan};
+use replication::{Custody, Entry};
+use rusqlite::{Connection, OptionalExtension, named_params};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use store::*;
+
+/// A dossier on its way through one transaction: read once, folded many times, written once.
+struct Open {
+    dossier: Option<Dossier>,
+    captured_pos: i64,
+    attachments_changed: bool,
+}
+
+pub(crate) struct Projector<'p, 'w> {
+    pub work: &'p mut Work<'w>,
+    me: &'p Identity,
+    now: Timestamp,
+    open: BTreeMap<CaseNo, Open>,
+    touched: BTreeSet<CaseNo>,
+}
+
+impl<'p, 'w> Projector<'p, 'w> {
+    pub fn new(work: &'p mut Work<'w>, me: &'p Identity, now: Timestamp) -> Projector<'p, 'w> {
+        Projector { work, me, now, open: BTreeMap::new(), touched: BTreeSet::new() }
+    }
+
+    /// Gives one stored entry its meaning. Only a failing database is an error; a bad entry becomes an incident.
+    pub fn project(&mut self, pos: i64, entry: &Entry) -> Result<(), StoreError> {
+        let body = &entry.raw.body;
+        match entry.kind.as_str() {
+            kind::PAGE => match serde_json::from_slice::<Page>(body) {
+                Ok(page) if page.case.as_str() == entry.subject && page.officer == entry.officer => self.page(pos, entry, page),
+                Ok(_) => self.incident(entry, "page: case or officer differ from the entry's"),
+                Err(error) => self.incident(entry, &format!("page cannot be read: {}", category(&error))),
+            },
+            kind::SLIP => match serde_json::from_slice::<Slip>(body) {
+                Ok(slip) if slip.case.as_str() == entry.subject && slip.by == entry.author => self.slip(pos, slip),
+                Ok(_) => self.incident(entry, "slip: case or author differ from the entry's"),
+                Err(error) => self.incident(entry, &format!("slip cannot be read: {}", category(&error))),
+            },
+            kind::RECEIPT => self.receipt(entry),
+            kind::NODE => self.node(entry),
+            kind::PACK_PIECE => self.pack_piece(entry),
+            kind::PACK_RELEASE => self.pack_release(entry),
+            // A newer version's kind: kept and carried, without a meaning here (I41).
+            _ => Ok(()),
+        }
+    }
+
+    /// Writes back what was folded. Must be called, or nothing of the dossiers is kept.
+    pub fn finish(mut self) -> Result<(), StoreError> {
+        for case in std::mem::take(&mut self.touched) {
+            if let Some(open) = self.open.remove(&case)
+                && let Some(dossier) = open.dossier
+            {
+                self.write_back(&dossier, open.captured_pos, open.attachments_changed)?;
+                self.work.change.cases.push(case);
+            }
+        }
+        Ok(())
+    }
+
+    fn incident(&mut self, entry: &Entry, reason: &str) -> Result<(), StoreError> {
+        let item = Quarantined {
+            at: self.now,
+            peer: entry.author.clone(),
+            journal: format!("{}/{}", entry.author, entry.kind),
+            seq: entry.seq,
+            reason: format!("{}: {reason}", entry.subject),
+            bytes: entry.raw.body.to_vec(),
+        };
+        journals::quarantine(self.work.sql, &item)
+    }
+
+    fn take(&mut self, case: &CaseNo) -> Result<Open, StoreError> {
+        if let Some(open) = self.open.remove(case) {
+            return Ok(open);
+        }
+        let found: Option<(String, i64)> = self
+            .work
+            .sql
+            .prepare_cached("SELECT state, captured_pos FROM dossier WHERE case_no = ?1")
+            .and_then(|mut s| s.query_row([case.as_str()], |row| Ok((row.get("state")?, row.get("captured_pos")?))).optional())
+            .broken("read a dossier")?;
+        Ok(match found {
+            Some((state, captured_pos)) => {
+                let dossier = serde_json::from_str(&state).map_err(|e| unreadable("read a dossier", e))?;
+                Open { dossier: Some(dossier), captured_pos, attachments_changed: false }
+            }
+            None => Open { dossier: None, captured_pos: 0, attachments_changed: false },
+        })
+    }
+    fn put(&mut self, case: &CaseNo, open: Open) {
+        self.touched.insert(case.clone());
+        self.open.insert(case.clone(), open);
+    }
+
+    fn page(&mut self, pos: i64, entry: &Entry, page: Page) -> Result<(), StoreError> {
+        let place = self.work.known.network.get(&entry.author).map(|node| node.place.clone());
+        if place.is_some_and(|place| place != entry.area) {
+            return self.incident(entry, "page: its author does not speak for this area");
+        }
+        let mut open = self.take(&page.case)?;
+        let verdict = self.offer(&mut open, pos, &page, entry)?;
+        self.note_page(pos, &page, &verdict)?;
+        if let Verdict::Refused(reason) = verdict {
+            self.incident(entry, reason)?;
+        }
+        if verdict == Verdict::Applied {
+            self.apply_held(&mut open, &page.case)?;
+        }
+        self.put(&page.case, open);
+        Ok(())
+    }
+
+    fn offer(&mut self, open: &mut Open, pos: i64, page: &Page, entry: &Entry) -> Result<Verdict, StoreError> {
+        open.attachments_changed |= matches!(page.body, PageBody::Captured(_) | PageBody::Resubmitted(_));
+        let Some(dossier) = &mut open.dossier else {
+            if !matches!(page.body, PageBody::Captured(_)) {
+                return Ok(Verdict::Held);
+            }
+            let Some(mut dossier) = Dossier::open(page, &entry.author) else {
+                return Ok(Verdict::Refused("a capture must be page 1 of term 1"));
+            };
+            self.slips_of(&page.case)?.into_iter().for_each(|slip| dossier.add_slip(slip));
+            (open.dossier, open.captured_pos) = (Some(dossier), pos);
+            return Ok(Verdict::Applied);
+        };
+        let superior = self.work.known.network.is_above(&entry.author, &dossier.holder);
+        let verdict = dossier.apply(page, &entry.author, superior);
+        let Verdict::Rewind { keep } = verdict else { return Ok(verdict) };
+        *dossier = self.fold_to(&page.case, keep, &entry.author)?;
+        open.attachments_changed = true;
+        let superior = self.work.known.network.is_above(&entry.author, &dossier.holder);
+        Ok(dossier.apply(page, &entry.author, superior))
+    }
+
+    /// The dossier as it stood after page `keep`; later pages of the old term become late.
+    fn fold_to(&mut self, case: &CaseNo, keep: u32, _by: &domain::NodeId) -> Result<Dossier, StoreError> {
+        self.work
+            .sql
+            .prepare_cached("UPDATE case_entry SET verdict = 'late' WHERE case_no = ?1 AND no > ?2 AND verdict = 'applied'")
+            .and_then(|mut s| s.execute((case.as_str(), keep)))
+            .broken("mark late pages")?;
+        let mut folded: Option<Dossier> = None;
+        for (_, page, entry) in self.pages_with(case, "applied")? {
+            match &mut folded {
+                None => folded = Dossier::open(&page, &entry.author),
+                // Applied once under these rules, so it applies again.
+                Some(dossier) => drop(dossier.apply(&page, &entry.author, true)),
+            }
+        }
+        let mut dossier = folded.ok_or_else(|| unreadable("fold again", "the capture page is missing"))?;
+        self.slips_of(case)?.into_iter().for_each(|slip| dossier.add_slip(slip));
+        Ok(dossier)
+    }
+
+    /// A page has been applied: those that waited for it may follow, in any order they came.
+    fn apply_held(&mut self, open: &mut Open, case: &CaseNo) -> Result<(), StoreError> {
+        loop {
+            let mut moved = false;
+            for (pos, page, entry) in self.pages_with(case, "held")? {
+                let verdict = self.offer(open, pos, &page, &entry)?;
+                if verdict == Verdict::Held {
+                    continue;
+                }
+                moved |= verdict == Verdict::Applied;
+                self.note_page(pos, &page, &verdict)?;
+                if let Verdict::Refused(reason) = verdict {
+                    self.incident(&entry, reason)?;
+                }
+            }
+            if !moved {
+                return Ok(());
+            }
+        }
+    }
+
+    fn note_page(&self, pos: i64, page: &Page, verdict: &Verdict) -> Result<(), StoreError> {
+        let verdict = match verdict {
+            Verdict::Applied => "applied",
+            Verdict::Held => "held",
+            Verdict::Late => "late",
+            Verdict::Refused(_) | Verdict::Rewind { .. } => "refused",
+        };
+        note_case_entry(self.work.sql, &page.case, pos, (page.no, page.term), verdict)
+    }
+
+    fn pages_with(&self, case: &CaseNo, verdict: &str) -> Result<Vec<(i64, Page, Entry)>, StoreError> {
+        let mut found = Vec::new();
+        for pos in case_positions(self.work.sql, case, verdict)? {
+            let entry = crate::queries::entry_at(self.work.sql, pos)?;
+            let page = serde_json::from_slice(&entry.raw.body).map_err(|e| unreadable("read a page", e))?;
+            found.push((pos, page, entry));
+        }
+        Ok(found)
+    }
+
+    fn slips_of(&self, case: &CaseNo) -> Result<Vec<Slip>, StoreError> {
+        let read = |pos| {
+            let entry = crate::queries::entry_at(self.work.sql, pos)?;
+            serde_json::from_slice(&entry.raw.body).map_err(|e| unreadable("read a slip", e))
+        };
+        case_positions(self.work.sql, case, "slip")?.into_iter().map(read).collect()
+    }
+
+    fn slip(&mut self, pos: i64, slip: Slip) -> Result<(), StoreError> {
+        note_case_entry(self.work.sql, &slip.case, pos, (0, 0), "slip")?;
+        let case = slip.case.clone();
+        let mut open = self.take(&case)?;
+        if let Some(dossier) = &mut open.dossier {
+            dossier.add_slip(slip);
+        }
+        self.put(&case, open);
+        Ok(())
+    }
+
+    fn receipt(&mut self, entry: &Entry) -> Result<(), StoreError> {
+        let Ok(custody) = serde_json::from_slice::<Custody>(&entry.raw.body) else {
+            return self.incident(entry, "receipt cannot be read");
+        };
+        if !self.work.known.network.is_above(&entry.author, &custody.author) {
+            return self.incident(entry, "receipt: its author does not stand above the one it receipts");
+        }
+        self.work
+            .sql
+            .prepare_cached(
+                "INSERT INTO custody(author, by_node, seq, at_ms) VALUES(:author, :by, :seq, :at)
+                 ON CONFLICT(author, by_node) DO UPDATE SET seq = :seq, at_ms = :at WHERE seq < :seq",
+            )
+            .and_then(|mut s| {
+                s.execute(named_params! {
+                    ":author": custody.author.as_str(), ":by": entry.author.as_str(), ":seq": custody.seq as i64,
+                    ":at": entry.claimed_at.as_ms(),
+                })
+            })
+            .broken("note a receipt")?;
+        Ok(())
+    }
+
+    fn from_the_hub(&self, entry: &Entry) -> bool {
+        let network = &self.work.known.network;
+        // Before the first record is known the hub is whoever has no parent: it introduces itself in its first entry.
+        network.get(&entry.author).is_none_or(|node| node.parent.is_none())
+    }
+
+    fn node(&mut self, entry: &Entry) -> Result<(), StoreError> {
+        let Ok(record) = serde_json::from_slice::<NodeRecord>(&entry.raw.body) else {
+            return self.incident(entry, "node record cannot be read");
+        };
+        if !self.from_the_hub(entry) {
+            return self.incident(entry, "node record: only the hub enrols");
+        }
+        let text = serde_json::to_string(&record).map_err(|e| unreadable("write a node record", e))?;
+        let known = self.work.known.network.get(&record.id).map_or(0, |known| known.incarnation);
+        if record.incarnation < known {
+            return self.incident(entry, "node record: its incarnation is lower than the known one");
+        }
+        self.work
+            .sql
+            .prepare_cached("INSERT INTO node(id, record) VALUES(?1, ?2) ON CONFLICT(id) DO UPDATE SET record = ?2")
+            .and_then(|mut s| s.execute((record.id.as_str(), &text)))
+            .broken("write a node record")?;
+        self.reload_known()
+    }
+
+    fn reload_known(&mut self) -> Result<(), StoreError> {
+        *self.work.known = Arc::new(Known::load(self.work.sql, Some(self.work.known))?);
+        self.work.change.reference_data = true;
+        Ok(())
+    }
+
+    fn pack_piece(&mut self, entry: &Entry) -> Result<(), StoreError> {
+        let Ok(piece) = serde_json::from_slice::<PackPiece>(&entry.raw.body) else {
+            return self.incident(entry, "pack piece cannot be read");
+        };
+        if !self.from_the_hub(entry) {
+            return self.incident(entry, "pack piece: only the hub publishes");
+        }
+        self.work
+            .sql
+            .prepare_cached("INSERT OR IGNORE INTO pack_piece(release, name, text) VALUES(?1, ?2, ?3)")
+            .and_then(|mut s| s.execute((piece.release, &piece.name, &piece.text)))
+            .broken("write a pack piece")?;
+        Ok(())
+    }
+
+    fn pack_release(&mut self, entry: &Entry) -> Result<(), StoreError> {
+        let Ok(release) = serde_json::from_slice::<PackRelease>(&entry.raw.body) else {
+            return self.incident(entry, "pack release cannot be read");
+        };
+        if !self.from_the_hub(entry) {
+            return self.incident(entry, "pack release: only the hub publishes");
+        }
+        let names = serde_json::to_string(&release.pieces).map_err(|e| unreadable("write a release", e))?;
+        self.work
+            .sql
+            .prepare_cached("INSERT OR IGNORE INTO pack_release(release, pieces) VALUES(?1, ?2)")
+            .and_then(|mut s| s.execute((release.release, names)))
+            .broken("write a release")?;
+        self.reload_known()
+    }
+
+    fn write_back(&self, dossier: &Dossier, captured_pos: i64, attachments_changed: bool) -> Result<(), StoreError> {
+        let sql = self.work.sql;
+        let state = serde_json::to_string(dossier).map_err(|e| unreadable("write a dossier", e))?;
+        sql.prepare_cached(
+            "INSERT INTO dossier(case_no, item, release, origin, holder, status, applicant, captured_ms, captured_pos, pages, state)
+             VALUES(:case, :item, :release, :origin, :holder, :status, :applicant, :captured, :pos, :pages, :state)
+             ON CONFLICT(case_no) DO UPDATE SET
+               holder = :holder, status = :status, applicant = :applicant, pages = :pages, state = :state",
+        )
+        .and_then(|mut s| {
+            s.execute(named_params! {
+                ":case": dossier.case.as_str(), ":item": dossier.item.as_str(), ":release": dossier.release,
+                ":origin": dossier.origin.as_str(), ":holder": dossier.holder.as_str(), ":status": dossier.status().as_str(),
+                ":applicant": dossier.applicant, ":captured": dossier.captured_at.as_ms(), ":pos": captured_pos,
+                ":pages": dossier.pages, ":state": state,
+            })
+        })
+        .broken("write a dossier")?;
+        if attachments_changed {
+            self.write_attachments(dossier)?;
+        }
+        self.write_tasks(dossier)
+    }
+
+    fn write_attachments(&self, dossier: &Dossier) -> Result<(), StoreError> {
+        let sql = self.work.sql;
+        sql.prepare_cached("DELETE FROM case_attachment WHERE case_no = ?1")
+            .and_then(|mut s| s.execute([dossier.case.as_str()]))
+            .broken("write attachments")?;
+        for attachment in &dossier.attachments {
+            sql.prepare_cached("INSERT OR IGNORE INTO attachment(hash, bytes, origin, present) VALUES(?1, ?2, ?3, 0)")
+                .and_then(|mut s| s.execute((&attachment.hash, attachment.bytes as i64, dossier.origin.as_str())))
+                .broken("write attachments")?;
+            sql.prepare_cached("INSERT OR IGNORE INTO case_attachment(case_no, hash) VALUES(?1, ?2)")
+                .and_then(|mut s| s.execute((dossier.case.as_str(), &attachment.hash)))
+                .broken("write attachments")?;
+        }
+        Ok(())
+    }
+
+    /// Work that waits here: only the holder's node lists it, so two nodes never offer one task.
+    fn write_tasks(&self, dossier: &Dossier) -> Result<(), StoreError> {
+        let sql = self.work.sql;
+        sql.prepare_cached("DELETE FROM task WHERE case_no = ?1")
+            .and_then(|mut s| s.execute([dossier.case.as_str()]))
+            .broken("write tasks")?;
+        if dossier.holder != self.me.node {
+            return Ok(());
+        }
+        let Some((_, pack)) = self.work.known.pack(Some(dossier.release)) else { return Ok(()) };
+        let Some(item) = pack.item(&dossier.item) else { return Ok(()) };
+        if dossier.returned.is_some() {
+            return insert_task(sql, dossier, "resubmit", "", "returned", "", None);
+        }
+        let due = plan::timers(item, dossier, &pack.calendar).map(|timers| timers.promised.day.to_string()).unwrap_or_default();
+        let tier = self.work.known.network.get(&self.me.node).map(|node| node.tier);
+        for stage in plan::ready_stages(item, dossier).into_iter().filter(|stage| Some(stage.tier) == tier) {
+            let claimed = dossier.stages.get(&stage.id).and_then(|state| state.claimed_by.as_deref());
+            let bodies = stage.bodies.iter().map(|body| body.as_str());
+            for body in bodies.chain(stage.bodies.is_empty().then_some("")) {
+                insert_task(sql, dossier, stage.id.as_str(), body, stage.kind.as_str(), &due, claimed)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The kind of a parse error without the text it stumbled over: that text may be a citizen's (I33).
+fn category(error: &serde_json::Error) -> String {
+    format!("{:?} error at column {}", error.classify(), error.column())
+}
+
+fn insert_task(sql: &Connection, dossier: &Dossier, stage: &str, body: &str, kind: &str, due: &str, claimed: Option<&str>) -> Result<(), StoreError> {
+    sql.prepare_cached(
+        "INSERT INTO task(case_no, stage, body, kind, item, applicant, due, claimed_by)
+         VALUES(:case, :stage, :body, :kind, :item, :applicant, :due, :claimed)",
+    )
+    .and_then(|mut s| {
+        s.execute(named_params! {
+            ":case": dossier.case.as_str(), ":stage": stage, ":body": body, ":kind": kind, ":item": dossier.item.as_str(),
+            // Cases without a due day come after all that have one.
+            ":applicant": dossier.applicant, ":due": if due.is_empty() { "9999" } else { due }, ":claimed": claimed,
+        })
+    })
+    .broken("write a task")?;
+    Ok(())
+}
+
+fn note_case_entry(sql: &Connection, case: &CaseNo, pos: i64, (no, term): (u32, u32), verdict: &str) -> Result<(), StoreError> {
+    sql.prepare_cached("INSERT OR REPLACE INTO case_entry(case_no, pos, no, term, verdict) VALUES(?1, ?2, ?3, ?4, ?5)")
+        .and_then(|mut s| s.execute((case.as_str(), pos, no, term, verdict)))
+        .broken("note a page")?;
+    Ok(())
+}
+
+fn case_positions(sql: &Connection, case: &CaseNo, verdict: &str) -> Result<Vec<i64>, StoreError> {
+    sql.prepare_cached("SELECT pos FROM case_entry WHERE case_no = ?1 AND verdict = ?2 ORDER BY no, term, pos")
+        .and_then(|mut s| s.query_map((case.as_str(), verdict), |row| row.get(0))?.collect())
+        .broken("find pages")
+}
+
+pub(crate) fn attachments_here(sql: &Connection, hashes: &[String]) -> Result<(), StoreError> {
+    hashes.iter().try_for_each(|hash| attachment_arrived(sql, hash))
+}
+
+pub(crate) fn attachment_arrived(sql: &Connection, hash: &str) -> Result<(), StoreError> {
+    sql.prepare_cached("UPDATE attachment SET present = 1 WHERE hash = ?1")
+        .and_then(|mut s| s.execute([hash]))
+        .broken("note an attachment")?;
+    Ok(())
+}
+
+pub(crate) fn seed_nodes(work: &mut Work<'_>, records: &[NodeRecord]) -> Result<(), StoreError> {
+    for record in records {
+        let text = serde_json::to_string(record).map_err(|e| unreadable("write a node record", e))?;
+        work.sql
+            .execute("INSERT OR REPLACE INTO node(id, record) VALUES(?1, ?2)", (record.id.as_str(), text))
+            .broken("write a node record")?;
+    }
+    *work.known = Arc::new(Known::load(work.sql, Some(work.known))?);
+    work.change.reference_data = true;
+    Ok(())
+}
+
+/// Empties the projections and reads all journals again. `present` of attachments is about files, so it is kept.
+pub(crate) fn rebuild(work: &mut Work<'_>, me: &Identity, now: Timestamp) -> Result<(), StoreError> {
+    let sql = work.sql;
+    sql.execute_batch("CREATE TEMP TABLE IF NOT EXISTS here(hash TEXT); DELETE FROM here; INSERT INTO here SELECT hash FROM attachment WHERE present = 1")
+        .broken("rebuild")?;
+    for table in schema::PROJECTIONS {
+        sql.execute_batch(&format!("DELETE FROM {table}")).broken("rebuild")?;
+    }
+    *work.known = Arc::new(Known::load(sql, None)?);
+    // What ancestors tell everybody comes first: cases cannot be read without the catalogue.
+    let positions: Vec<i64> = sql
+        .prepare(
+            "SELECT entry.pos FROM journal JOIN entry ON entry.pos >> 40 = journal.no
+              ORDER BY journal.channel <> 'all', entry.pos",
+        )
+        .and_then(|mut s| s.query_map([], |row| row.get(0))?.collect())
+        .broken("rebuild")?;
+    for chunk in positions.chunks(1000) {
+        let mut projector = Projector::new(work, me, now);
+        for pos in chunk {
+            let entry = crate::queries::entry_at(projector.work.sql, *pos)?;
+            debug_assert!(entry.seq == seq_of(*pos) && journal_no_of(*pos) > 0);
+            projector.project(*pos, &entry)?;
+        }
+        projector.finish()?;
+    }
+    work.sql.execute_batch("UPDATE attachment SET present = 1 WHERE hash IN (SELECT hash FROM here); DROP TABLE here").broken("rebuild")?;
+    work.change.reference_data = true;
+    Ok(())
+}

@@ -1,0 +1,247 @@
+//! Questions: index scans with a limit, each in a total order.
+
+use crate::error::{Broken, unreadable};
+use crate::journals::seq_of;
+use bytes::Bytes;
+use domain::dossier::{Dossier, Page, PageBody, Slip};
+use domain::{CaseNo, NodeId, Timestamp};
+use prost::Message;
+use replication::entry::Core;
+use replication::{Entry, Hash, RawEntry, Signature};
+use rusqlite::{Connection, OptionalExtension, Row, named_params};
+use sha2::{Digest, Sha256};
+use store::*;
+
+/// One entry from its place; its hash was checked when it was stored.
+pub(crate) fn entry_at(sql: &Connection, pos: i64) -> Result<Entry, StoreError> {
+    let (core, body, signature, hash): (Vec<u8>, Vec<u8>, Option<Vec<u8>>, Vec<u8>) = sql
+        .prepare_cached("SELECT core, body, signature, hash FROM entry WHERE pos = ?1")
+        .and_then(|mut s| s.query_row([pos], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))))
+        .broken("read an entry")?;
+    let raw = RawEntry { core: Bytes::from(core), body: body.into(), signature: signature.and_then(|s| Signature::from_slice(&s)) };
+    let channel = Core::decode(raw.core.clone()).map_err(|e| unreadable("read an entry", e))?.channel;
+    let mut entry = Entry::decode(raw, &Hash::NONE, &channel).map_err(|e| unreadable("read an entry", e))?;
+    entry.hash = Hash::from_slice(&hash).unwrap_or_default();
+    Ok(entry)
+}
+
+const MISSING: &str = "(SELECT count(*) FROM case_attachment c JOIN attachment a USING(hash) WHERE c.case_no = d.case_no AND a.present = 0)";
+
+pub(crate) fn dossier(sql: &Connection, case: &CaseNo) -> Result<Option<StoredDossier>, StoreError> {
+    let found: Option<(String, i64, u32, u32)> = sql
+        .prepare_cached(&format!(
+            "SELECT d.state, d.captured_pos, {MISSING} AS missing,
+                    (SELECT count(*) FROM case_entry h WHERE h.case_no = d.case_no AND h.verdict NOT IN ('applied', 'slip')) AS held
+               FROM dossier d WHERE d.case_no = ?1"
+        ))
+        .and_then(|mut s| {
+            s.query_row([case.as_str()], |row| Ok((row.get("state")?, row.get("captured_pos")?, row.get("missing")?, row.get("held")?)))
+                .optional()
+        })
+        .broken("read a dossier")?;
+    let Some((state, captured_pos, missing_attachments, held)) = found else { return Ok(None) };
+    let dossier: Dossier = serde_json::from_str(&state).map_err(|e| unreadable("read a dossier", e))?;
+    Ok(Some(StoredDossier { dossier, missing_attachments, captured_seq: seq_of(captured_pos), held }))
+}
+
+pub(crate) fn history(sql: &Connection, case: &CaseNo) -> Result<Vec<HistoryLine>, StoreError> {
+    let rows: Vec<(i64, String, String)> = sql
+        .prepare_cached(
+            "SELECT c.pos, c.verdict, j.channel FROM case_entry c JOIN journal j ON j.no = c.pos >> 40
+              WHERE c.case_no = ?1 ORDER BY c.verdict = 'slip', c.term, c.no, c.pos LIMIT 2000",
+        )
+        .and_then(|mut s| s.query_map([case.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect())
+        .broken("read a history")?;
+    let line = |(pos, verdict, channel): (i64, String, String)| {
+        let entry = entry_at(sql, pos)?;
+        let (mut page, mut slip): (Option<serde_json::Value>, Option<Slip>) = (None, None);
+        if entry.kind == kind::SLIP {
+            slip = serde_json::from_slice(&entry.raw.body).ok();
+        } else {
+            page = serde_json::from_slice(&entry.raw.body).ok();
+        }
+        Ok(HistoryLine {
+            author: entry.author,
+            channel,
+            seq: seq_of(pos),
+            hash: entry.hash.to_hex(),
+            entry: entry.id,
+            verdict,
+            claimed_at: entry.claimed_at,
+            page,
+            slip,
+        })
+    };
+    rows.into_iter().map(line).collect()
+}
+
+pub(crate) fn current_submission(sql: &Connection, case: &CaseNo) -> Result<Option<Page>, StoreError> {
+    let positions: Vec<i64> = sql
+        .prepare_cached("SELECT pos FROM case_entry WHERE case_no = ?1 AND verdict = 'applied' ORDER BY no DESC LIMIT 500")
+        .and_then(|mut s| s.query_map([case.as_str()], |row| row.get(0))?.collect())
+        .broken("read the submission")?;
+    for pos in positions {
+        let entry = entry_at(sql, pos)?;
+        let page: Page = serde_json::from_slice(&entry.raw.body).map_err(|e| unreadable("read a page", e))?;
+        if matches!(page.body, PageBody::Captured(_) | PageBody::Resubmitted(_)) {
+            return Ok(Some(page));
+        }
+    }
+    Ok(None)
+}
+
+fn case_line(row: &Row<'_>) -> rusqlite::Result<(CaseLine, bool)> {
+    let text = |name: &str| row.get::<_, String>(name);
+    let status = serde_json::from_value(serde_json::Value::String(text("status")?));
+    let parsed = text("case_no")?.parse().ok().zip(text("item")?.parse().ok()).zip(text("origin")?.parse().ok().zip(text("holder")?.parse().ok()));
+    let Some((((case, item), (origin, holder)), status)) = parsed.zip(status.ok()) else {
+        return Err(rusqlite::Error::InvalidQuery);
+    };
+    let line = CaseLine {
+        case,
+        item,
+        origin,
+        holder,
+        status,
+        applicant: text("applicant")?,
+        captured_at: Timestamp::from_ms(row.get("captured_ms")?),
+        captured_seq: seq_of(row.get("captured_pos")?),
+        pages: row.get("pages")?,
+        missing_attachments: row.get("missing")?,
+    };
+    Ok((line, true))
+}
+
+pub(crate) fn cases(sql: &Connection, query: &CaseQuery) -> Result<Vec<CaseLine>, StoreError> {
+    // Each filter has an index; the planner is not left to choose between them with an OR.
+    let filter = match (&query.status, &query.holder) {
+        (Some(_), _) => "d.status = :status AND (:holder IS NULL OR d.holder = :holder)",
+        (None, Some(_)) => "d.holder = :holder AND :status IS NULL",
+        (None, None) => ":status IS NULL AND :holder IS NULL",
+    };
+    let lines: Vec<(CaseLine, bool)> = sql
+        .prepare_cached(&format!(
+            "SELECT d.case_no, d.item, d.origin, d.holder, d.status, d.applicant, d.captured_ms, d.captured_pos, d.pages, {MISSING} AS missing
+               FROM dossier d WHERE {filter} AND (:origin IS NULL OR d.origin = :origin) AND d.case_no > :after
+              ORDER BY d.case_no LIMIT :limit"
+        ))
+        .and_then(|mut s| {
+            s.query_map(
+                named_params! {
+                    ":status": query.status.map(domain::dossier::Status::as_str), ":holder": query.holder.as_ref().map(NodeId::as_str),
+                    ":origin": query.origin.as_ref().map(NodeId::as_str),
+                    ":after": query.after.as_ref().map_or("", CaseNo::as_str), ":limit": query.limit.clamp(1, 1000),
+                },
+                case_line,
+            )?
+            .collect()
+        })
+        .broken("list cases")?;
+    Ok(lines.into_iter().map(|(line, _)| line).collect())
+}
+
+pub(crate) fn tasks(sql: &Connection, query: &TaskQuery) -> Result<Vec<TaskLine>, StoreError> {
+    let filter = if query.body.is_some() { "d.body IN (:body, '')" } else { ":body IS NULL" };
+    let mut statement = sql
+        .prepare_cached(&format!(
+            "SELECT d.case_no, d.stage, d.kind, d.body, d.item, d.applicant, d.due, d.claimed_by, {MISSING} AS missing
+               FROM task d WHERE {filter} ORDER BY d.due, d.case_no, d.stage, d.body LIMIT :limit"
+        ))
+        .broken("list tasks")?;
+    let rows = statement
+        .query_map(
+            named_params! { ":body": query.body.as_ref().map(domain::OrgId::as_str), ":limit": query.limit.clamp(1, 1000) },
+            |row| {
+                let text = |name: &str| row.get::<_, String>(name);
+                Ok((
+                    [text("case_no")?, text("stage")?, text("kind")?, text("body")?, text("item")?, text("applicant")?, text("due")?],
+                    row.get::<_, Option<String>>("claimed_by")?,
+                    row.get::<_, u32>("missing")?,
+                ))
+            },
+        )
+        .broken("list tasks")?;
+    let mut tasks = Vec::new();
+    for row in rows {
+        let ([case, stage, kind, body, item, applicant, due], claimed_by, missing_attachments) = row.broken("list tasks")?;
+        tasks.push(TaskLine {
+            case: case.parse().map_err(|e| unreadable("list tasks", e))?,
+            stage: stage.parse().map_err(|e| unreadable("list tasks", e))?,
+            kind,
+            body: body.parse().ok(),
+            item: item.parse().map_err(|e| unreadable("list tasks", e))?,
+            applicant,
+            due: due.parse().ok(),
+            claimed_by,
+            missing_attachments,
+        });
+    }
+    Ok(tasks)
+}
+
+pub(crate) fn counts(sql: &Connection) -> Result<Counts, StoreError> {
+    let one = |query: &str| sql.prepare_cached(query).and_then(|mut s| s.query_row([], |row| row.get::<_, i64>(0))).map(|n| n as u64).broken("count");
+    let by_status = sql
+        .prepare_cached("SELECT status, count(*) FROM dossier GROUP BY status ORDER BY status")
+        .and_then(|mut s| s.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)? as u64)))?.collect())
+        .broken("count")?;
+    Ok(Counts {
+        by_status,
+        entries: one("SELECT coalesce(sum(seq), 0) FROM journal")?,
+        tasks: one("SELECT count(*) FROM task")?,
+        drafts: one("SELECT count(*) FROM draft")?,
+        held: one("SELECT count(*) FROM case_entry WHERE verdict <> 'applied' AND verdict <> 'slip'")?,
+        quarantined: one("SELECT count(*) FROM quarantine")?,
+        attachments_missing: one("SELECT count(*) FROM attachment WHERE present = 0")?,
+    })
+}
+
+pub(crate) fn custody(sql: &Connection, author: &NodeId) -> Result<Vec<CustodyLine>, StoreError> {
+    let rows: Vec<(String, i64, i64)> = sql
+        .prepare_cached("SELECT by_node, seq, at_ms FROM custody WHERE author = ?1 ORDER BY by_node")
+        .and_then(|mut s| s.query_map([author.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect())
+        .broken("read receipts")?;
+    let line = |(by, seq, at): (String, i64, i64)| {
+        Ok(CustodyLine { by: by.parse().map_err(|e| unreadable("read receipts", e))?, seq: seq as u64, at: Timestamp::from_ms(at) })
+    };
+    rows.into_iter().map(line).collect()
+}
+
+pub(crate) fn incidents(sql: &Connection) -> Result<Vec<Incident>, StoreError> {
+    sql.prepare_cached("SELECT at_ms, peer, journal, seq, reason FROM quarantine ORDER BY no DESC LIMIT 200")
+        .and_then(|mut s| {
+            s.query_map([], |row| {
+                Ok(Incident {
+                    at: Timestamp::from_ms(row.get("at_ms")?),
+                    peer: row.get("peer")?,
+                    journal: row.get("journal")?,
+                    seq: row.get::<_, i64>("seq")? as u64,
+                    reason: row.get("reason")?,
+                })
+            })?
+            .collect()
+        })
+        .broken("list incidents")
+}
+
+pub(crate) fn wanted_attachments(sql: &Connection, limit: u32) -> Result<Vec<WantedAttachment>, StoreError> {
+    let rows: Vec<(String, i64, String)> = sql
+        .prepare_cached("SELECT hash, bytes, origin FROM attachment WHERE present = 0 ORDER BY hash LIMIT ?1")
+        .and_then(|mut s| s.query_map([limit], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect())
+        .broken("list wanted attachments")?;
+    let want = |(hash, bytes, origin): (String, i64, String)| {
+        Ok(WantedAttachment { hash, bytes: bytes as u64, origin: origin.parse().map_err(|e| unreadable("list wanted attachments", e))? })
+    };
+    rows.into_iter().map(want).collect()
+}
+
+pub(crate) fn state_hash(sql: &Connection) -> Result<String, StoreError> {
+    let mut hasher = Sha256::new();
+    let mut statement = sql.prepare("SELECT case_no, state FROM dossier ORDER BY case_no").broken("hash the state")?;
+    let mut rows = statement.query([]).broken("hash the state")?;
+    while let Some(row) = rows.next().broken("hash the state")? {
+        hasher.update(row.get::<_, String>("state").broken("hash the state")?);
+        hasher.update([0]);
+    }
+    Ok(hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+}

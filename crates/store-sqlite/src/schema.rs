@@ -1,0 +1,91 @@
+//! The tables. Migrations are numbered, forward only, and never edited once merged.
+
+use rusqlite::Connection;
+use rusqlite_migration::{M, Migrations};
+use store::StoreError;
+
+const STEPS: &[M<'static>] = &[M::up(
+    "
+    -- Journals and their entries: the truth. Everything below `case_entry` can be rebuilt from these two.
+    CREATE TABLE journal(
+        no INTEGER PRIMARY KEY, author TEXT NOT NULL, channel TEXT NOT NULL,
+        epoch INTEGER NOT NULL, seq INTEGER NOT NULL, hash BLOB NOT NULL,
+        frozen INTEGER NOT NULL DEFAULT 0, UNIQUE(author, channel)) STRICT;
+    -- pos = journal.no << 40 | seq: one tree, read and written in journal order, no second index.
+    CREATE TABLE entry(
+        pos INTEGER PRIMARY KEY, epoch INTEGER NOT NULL, core BLOB NOT NULL, body BLOB NOT NULL,
+        signature BLOB, hash BLOB NOT NULL) STRICT;
+    -- Ids of our own acts: asking twice is one change.
+    CREATE TABLE request(id BLOB PRIMARY KEY, pos INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+
+    -- Projections.
+    CREATE TABLE case_entry(
+        case_no TEXT NOT NULL, pos INTEGER NOT NULL, no INTEGER NOT NULL, term INTEGER NOT NULL,
+        verdict TEXT NOT NULL, PRIMARY KEY(case_no, pos)) STRICT, WITHOUT ROWID;
+    CREATE INDEX case_entry_held ON case_entry(verdict, case_no) WHERE verdict <> 'applied' AND verdict <> 'slip';
+    CREATE TABLE dossier(
+        case_no TEXT PRIMARY KEY, item TEXT NOT NULL, release INTEGER NOT NULL, origin TEXT NOT NULL, holder TEXT NOT NULL,
+        status TEXT NOT NULL, applicant TEXT NOT NULL, captured_ms INTEGER NOT NULL, captured_pos INTEGER NOT NULL,
+        pages INTEGER NOT NULL, state TEXT NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE INDEX dossier_status ON dossier(status, case_no);
+    CREATE INDEX dossier_holder ON dossier(holder, case_no);
+    CREATE TABLE task(
+        case_no TEXT NOT NULL, stage TEXT NOT NULL, body TEXT NOT NULL, kind TEXT NOT NULL, item TEXT NOT NULL,
+        applicant TEXT NOT NULL, due TEXT NOT NULL, claimed_by TEXT,
+        PRIMARY KEY(case_no, stage, body)) STRICT, WITHOUT ROWID;
+    CREATE INDEX task_queue ON task(body, due, case_no, stage);
+    CREATE TABLE custody(
+        author TEXT NOT NULL, by_node TEXT NOT NULL, seq INTEGER NOT NULL, at_ms INTEGER NOT NULL,
+        PRIMARY KEY(author, by_node)) STRICT, WITHOUT ROWID;
+    CREATE TABLE node(id TEXT PRIMARY KEY, record TEXT NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE pack_piece(
+        release INTEGER NOT NULL, name TEXT NOT NULL, text TEXT NOT NULL, PRIMARY KEY(release, name)) STRICT, WITHOUT ROWID;
+    CREATE TABLE pack_release(release INTEGER PRIMARY KEY, pieces TEXT NOT NULL) STRICT;
+    CREATE TABLE attachment(
+        hash TEXT PRIMARY KEY, bytes INTEGER NOT NULL, origin TEXT NOT NULL, present INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE INDEX attachment_missing ON attachment(hash) WHERE present = 0;
+    CREATE TABLE case_attachment(
+        case_no TEXT NOT NULL, hash TEXT NOT NULL, PRIMARY KEY(case_no, hash)) STRICT, WITHOUT ROWID;
+
+    -- This node's own records.
+    CREATE TABLE quarantine(
+        no INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, peer TEXT NOT NULL, journal TEXT NOT NULL, seq INTEGER NOT NULL,
+        reason TEXT NOT NULL, bytes BLOB NOT NULL) STRICT;
+    CREATE TABLE draft(
+        id BLOB PRIMARY KEY, officer TEXT NOT NULL, version INTEGER NOT NULL, updated_ms INTEGER NOT NULL,
+        draft TEXT NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE account(
+        name TEXT PRIMARY KEY, display TEXT NOT NULL, body TEXT, password TEXT NOT NULL,
+        disabled INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE login(
+        token_hash TEXT PRIMARY KEY, account TEXT NOT NULL, expires_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE enrolment(secret_hash TEXT PRIMARY KEY, enrolment TEXT NOT NULL, used_ms INTEGER) STRICT, WITHOUT ROWID;
+    CREATE TABLE serial(scope TEXT PRIMARY KEY, last INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE contact(
+        node TEXT PRIMARY KEY, at_ms INTEGER NOT NULL, clock_skew_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE audit(
+        seq INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL, subject TEXT NOT NULL,
+        previous BLOB NOT NULL, hash BLOB NOT NULL) STRICT;
+    ",
+)];
+
+const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
+
+/// Projections that a rebuild empties. `node` stays: it also holds what enrolment told before the first journal came.
+pub(crate) const PROJECTIONS: [&str; 8] =
+    ["task", "case_attachment", "attachment", "dossier", "case_entry", "custody", "pack_release", "pack_piece"];
+
+pub(crate) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
+    MIGRATIONS.to_latest(connection).map_err(|error| {
+        let detail = format!("{error}; if the file was written by a newer version, install that version");
+        StoreError::Broken { what: "bring the tables up to date", detail }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_migrations_are_sound() {
+        super::MIGRATIONS.validate().unwrap();
+    }
+}

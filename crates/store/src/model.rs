@@ -1,0 +1,236 @@
+//! The plain data that goes in and out of a store.
+
+use domain::dossier::{Slip, Status};
+use domain::form::Form;
+use domain::network::Tier;
+use domain::{CaseNo, Day, EntryId, ItemId, NodeId, OrgId, StageId, Timestamp};
+use replication::{Channel, JournalId, Position, RunFault};
+use serde::{Deserialize, Serialize};
+
+/// One entry to write into a journal of our own.
+#[derive(Debug, Clone)]
+pub struct NewEntry {
+    pub id: EntryId,
+    pub channel: Channel,
+    pub kind: &'static str,
+    pub subject: String,
+    pub body: Vec<u8>,
+}
+
+/// Kinds of entries this version gives a meaning to. Others are carried and kept as they are (I41).
+pub mod kind {
+    pub const PAGE: &str = "page";
+    pub const SLIP: &str = "slip";
+    pub const RECEIPT: &str = "receipt";
+    pub const NODE: &str = "node";
+    pub const PACK_PIECE: &str = "pack.piece";
+    pub const PACK_RELEASE: &str = "pack.release";
+}
+
+/// One act: entries appended together, under one signature and one audit row.
+#[derive(Debug, Clone)]
+pub struct Append {
+    pub at: Timestamp,
+    pub officer: String,
+    /// What the audit row says was done.
+    pub action: &'static str,
+    pub entries: Vec<NewEntry>,
+    /// The case and the number of pages it was decided on.
+    pub expected: Option<(CaseNo, u32)>,
+    /// The draft this act uses up.
+    pub consumes_draft: Option<EntryId>,
+    /// The enrolment (hash of its secret) this act uses up.
+    pub consumes_enrolment: Option<String>,
+    /// Attachments whose bytes lie on this disk already.
+    pub attachments_here: Vec<String>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Appended {
+    pub heads: Vec<(JournalId, Position)>,
+    /// True when this very act had been stored before: a retry.
+    pub repeated: bool,
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Received {
+    /// Our positions now, for every journal named in the batch.
+    pub positions: Vec<(JournalId, Position)>,
+    pub faults: Vec<(JournalId, RunFault)>,
+    /// New entries stored.
+    pub stored: u64,
+}
+
+#[derive(Debug, Clone)]
+pub struct Quarantined {
+    pub at: Timestamp,
+    pub peer: NodeId,
+    pub journal: String,
+    pub seq: u64,
+    pub reason: String,
+    pub bytes: Vec<u8>,
+}
+
+/// The body of a `pack.piece` entry.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PackPiece {
+    pub release: u32,
+    pub name: String,
+    pub text: String,
+}
+
+/// The body of a `pack.release` entry: the release is in force from here on.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct PackRelease {
+    pub release: u32,
+    /// Names of its pieces. A piece not written anew under this release is taken from the newest earlier one.
+    pub pieces: Vec<String>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct HistoryLine {
+    pub author: NodeId,
+    pub channel: String,
+    pub seq: u64,
+    pub hash: String,
+    pub entry: EntryId,
+    /// `applied`, `held`, `late`, `refused`, `slip`.
+    pub verdict: String,
+    pub claimed_at: Timestamp,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub page: Option<serde_json::Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub slip: Option<Slip>,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct CaseQuery {
+    pub status: Option<Status>,
+    pub holder: Option<NodeId>,
+    pub origin: Option<NodeId>,
+    /// List after this case number.
+    pub after: Option<CaseNo>,
+    pub limit: u32,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct CaseLine {
+    pub case: CaseNo,
+    pub item: ItemId,
+    pub origin: NodeId,
+    pub holder: NodeId,
+    pub status: Status,
+    pub applicant: String,
+    pub captured_at: Timestamp,
+    pub captured_seq: u64,
+    pub pages: u32,
+    pub missing_attachments: u32,
+}
+
+#[derive(Debug, Clone, Default)]
+pub struct TaskQuery {
+    /// Only tasks of this body; `None` is all of them.
+    pub body: Option<OrgId>,
+    pub limit: u32,
+}
+
+/// A stage that can be worked on at this node now.
+#[derive(Debug, Clone, Serialize)]
+pub struct TaskLine {
+    pub case: CaseNo,
+    pub stage: StageId,
+    pub kind: String,
+    pub body: Option<OrgId>,
+    pub item: ItemId,
+    pub applicant: String,
+    pub due: Option<Day>,
+    pub claimed_by: Option<String>,
+    pub missing_attachments: u32,
+}
+
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Counts {
+    pub by_status: std::collections::BTreeMap<String, u64>,
+    pub entries: u64,
+    pub tasks: u64,
+    pub drafts: u64,
+    pub held: u64,
+    pub quarantined: u64,
+    pub attachments_missing: u64,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct CustodyLine {
+    pub by: NodeId,
+    pub seq: u64,
+    pub at: Timestamp,
+}
+
+/// Something an operator must look at.
+#[derive(Debug, Clone, Serialize)]
+pub struct Incident {
+    pub at: Timestamp,
+    pub peer: String,
+    pub journal: String,
+    pub seq: u64,
+    pub reason: String,
+}
+
+/// A case being filled in (草稿). It belongs to the village until it is captured.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Draft {
+    pub id: EntryId,
+    pub officer: String,
+    pub item: ItemId,
+    pub release: u32,
+    pub form: Form,
+    pub attachments: Vec<domain::dossier::Attachment>,
+    pub version: u32,
+    pub updated: Timestamp,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WantedAttachment {
+    pub hash: String,
+    pub bytes: u64,
+    pub origin: NodeId,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Account {
+    pub name: String,
+    pub display: String,
+    /// The body of the city the officer acts for.
+    pub body: Option<OrgId>,
+    #[serde(skip)]
+    pub password: String,
+    pub disabled: bool,
+}
+
+#[derive(Debug, Clone)]
+pub struct Login {
+    pub token_hash: String,
+    pub account: String,
+    pub expires: Timestamp,
+}
+
+/// A place on the network that waits for its node (hub only).
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Enrolment {
+    pub secret_hash: String,
+    pub node: NodeId,
+    pub tier: Tier,
+    pub parent: NodeId,
+    pub place: String,
+    pub name: String,
+    pub expires: Timestamp,
+    pub used: Option<Timestamp>,
+}
+
+/// What we last heard from a neighbour.
+#[derive(Debug, Clone, Serialize)]
+pub struct Contact {
+    pub node: NodeId,
+    pub at: Timestamp,
+    pub clock_skew_ms: i64,
+}

@@ -1,0 +1,67 @@
+//! The identity folder of a node: what it must never lose and never show.
+
+use crate::ca::TrustError;
+use std::path::{Path, PathBuf};
+
+/// Paths below `<data>/identity`.
+pub struct IdentityFolder(PathBuf);
+
+pub const SIGN_KEY: &str = "sign.key";
+pub const TLS_KEY: &str = "tls.key.pem";
+pub const TLS_CERT: &str = "tls.cert.pem";
+pub const CA_CERT: &str = "ca.cert.pem";
+pub const CA_KEY: &str = "ca.key.pem";
+
+impl IdentityFolder {
+    pub fn of(data: &Path) -> IdentityFolder {
+        IdentityFolder(data.join("identity"))
+    }
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+    pub fn exists(&self, name: &str) -> bool {
+        self.path(name).exists()
+    }
+
+    /// # Errors
+    /// [`TrustError::File`] with the path.
+    pub fn read(&self, name: &str) -> Result<String, TrustError> {
+        let path = self.path(name);
+        std::fs::read_to_string(&path).map_err(|source| TrustError::File { path: path.display().to_string(), source })
+    }
+
+    /// Writes whole or not at all, readable by the owner only.
+    ///
+    /// # Errors
+    /// [`TrustError::File`] with the path.
+    pub fn write(&self, name: &str, text: &str) -> Result<(), TrustError> {
+        let path = self.path(name);
+        write_private(&path, text.as_bytes()).map_err(|source| TrustError::File { path: path.display().to_string(), source })
+    }
+
+    /// # Errors
+    /// [`TrustError::Damaged`] when the file does not hold 64 hexadecimal digits.
+    pub fn sign_key(&self) -> Result<crate::NodeKey, TrustError> {
+        let text = self.read(SIGN_KEY)?;
+        let secret = crate::unhex(text.trim()).and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
+        secret.map(crate::NodeKey::from_secret).ok_or_else(|| TrustError::Damaged { path: self.path(SIGN_KEY).display().to_string() })
+    }
+}
+
+fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+    use std::io::Write;
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let temporary = path.with_extension("new");
+    let mut options = std::fs::OpenOptions::new();
+    options.write(true).create(true).truncate(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(&temporary)?;
+    file.write_all(bytes)?;
+    file.sync_all()?;
+    std::fs::rename(&temporary, path)?;
+    // The rename itself must survive a power cut, or the node forgets who it is.
+    path.parent().map_or(Ok(()), |folder| std::fs::File::open(folder)?.sync_all())
+}
