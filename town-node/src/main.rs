@@ -1,1 +1,7 @@
-fn main() {}
+//! `town-node`: the town's service centre.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    town_node::cli::main()
+}

@@ -1,1 +1,7 @@
-fn main() {}
+//! `village-agent`: the village's proxy officer.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    village_agent::cli::main()
+}

@@ -1,1 +1,52 @@
+//! The web side every tier shares: log-in, the JSON API, the status page.
+//!
+//! Everything but the log-in itself asks for a log-in. Not here: rules (`domain`) and use cases (`casework`); a handler
+//! reads the request, calls one use case, and says how it went.
 
+mod api;
+mod auth;
+mod fault;
+mod guard;
+mod openapi;
+mod page;
+
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::middleware;
+use casework::Hall;
+use link::LinkState;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+pub use openapi::{ROUTES, Route};
+
+/// What the handlers of one node need.
+#[derive(Clone)]
+pub struct Console {
+    pub hall: Hall,
+    /// The link upward; none at the hub.
+    pub uplink: Option<Arc<LinkState>>,
+    pub name: String,
+    /// Host names this console answers to beside the loopback ones.
+    pub hosts: Vec<String>,
+    /// Password checks cost memory and time on purpose: two at once are enough.
+    pub(crate) password_gate: Arc<Semaphore>,
+}
+
+impl Console {
+    pub fn new(hall: Hall, uplink: Option<Arc<LinkState>>, name: String, hosts: Vec<String>) -> Console {
+        Console { hall, uplink, name, hosts, password_gate: Arc::new(Semaphore::new(2)) }
+    }
+}
+
+const BODY_BYTES_MAX: usize = 1024 * 1024;
+
+/// All pages and the API of one node.
+pub fn router(console: Console) -> Router {
+    Router::new()
+        .merge(page::routes())
+        .nest("/api/v1", api::routes())
+        .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
+        .layer(middleware::from_fn_with_state(console.clone(), guard::check_host))
+        .with_state(console)
+}

@@ -1,1 +1,14 @@
+//! What every process needs around its work: clock, randomness, configuration, logs, shutdown, the lock on its data.
+//!
+//! The only crate that reads the clock of the machine.
 
+pub mod config;
+pub mod lock;
+pub mod logs;
+pub mod seams;
+pub mod shutdown;
+
+pub use config::NodeConfig;
+pub use lock::DataLock;
+pub use seams::{OsRandom, SystemClock};
+pub use shutdown::Shutdown;

@@ -231,8 +231,8 @@ impl Store for SqliteStore {
         self.executor.write("save draft", move |work| people::save_draft(work.sql, &draft)).await
     }
 
-    async fn wanted_attachments(&self, limit: u32) -> Result<Vec<WantedAttachment>, StoreError> {
-        self.executor.read(move |sql| queries::wanted_attachments(sql, limit)).await
+    async fn wanted_attachments(&self, origins: Vec<NodeId>, limit: u32) -> Result<Vec<WantedAttachment>, StoreError> {
+        self.executor.read(move |sql| queries::wanted_attachments(sql, &origins, limit)).await
     }
     async fn attachment_arrived(&self, hash: &str) -> Result<(), StoreError> {
         let hash = hash.to_owned();

@@ -250,7 +250,7 @@ impl<'p, 'w> Projector<'p, 'w> {
         Ok(())
     }
 
-    fn from_the_hub(&self, entry: &Entry) -> bool {
+    fn may_publish(&self, entry: &Entry) -> bool {
         let network = &self.work.known.network;
         // Before the first record is known the hub is whoever has no parent: it introduces itself in its first entry.
         network.get(&entry.author).is_none_or(|node| node.parent.is_none())
@@ -260,7 +260,7 @@ impl<'p, 'w> Projector<'p, 'w> {
         let Ok(record) = serde_json::from_slice::<NodeRecord>(&entry.raw.body) else {
             return self.incident(entry, "node record cannot be read");
         };
-        if !self.from_the_hub(entry) {
+        if !self.may_publish(entry) {
             return self.incident(entry, "node record: only the hub enrols");
         }
         let text = serde_json::to_string(&record).map_err(|e| unreadable("write a node record", e))?;
@@ -286,7 +286,7 @@ impl<'p, 'w> Projector<'p, 'w> {
         let Ok(piece) = serde_json::from_slice::<PackPiece>(&entry.raw.body) else {
             return self.incident(entry, "pack piece cannot be read");
         };
-        if !self.from_the_hub(entry) {
+        if !self.may_publish(entry) {
             return self.incident(entry, "pack piece: only the hub publishes");
         }
         self.work
@@ -301,7 +301,7 @@ impl<'p, 'w> Projector<'p, 'w> {
         let Ok(release) = serde_json::from_slice::<PackRelease>(&entry.raw.body) else {
             return self.incident(entry, "pack release cannot be read");
         };
-        if !self.from_the_hub(entry) {
+        if !self.may_publish(entry) {
             return self.incident(entry, "pack release: only the hub publishes");
         }
         let names = serde_json::to_string(&release.pieces).map_err(|e| unreadable("write a release", e))?;

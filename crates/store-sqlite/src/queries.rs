@@ -224,15 +224,18 @@ pub(crate) fn incidents(sql: &Connection) -> Result<Vec<Incident>, StoreError> {
         .broken("list incidents")
 }
 
-pub(crate) fn wanted_attachments(sql: &Connection, limit: u32) -> Result<Vec<WantedAttachment>, StoreError> {
-    let rows: Vec<(String, i64, String)> = sql
-        .prepare_cached("SELECT hash, bytes, origin FROM attachment WHERE present = 0 ORDER BY hash LIMIT ?1")
-        .and_then(|mut s| s.query_map([limit], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect())
-        .broken("list wanted attachments")?;
-    let want = |(hash, bytes, origin): (String, i64, String)| {
-        Ok(WantedAttachment { hash, bytes: bytes as u64, origin: origin.parse().map_err(|e| unreadable("list wanted attachments", e))? })
-    };
-    rows.into_iter().map(want).collect()
+pub(crate) fn wanted_attachments(sql: &Connection, origins: &[NodeId], limit: u32) -> Result<Vec<WantedAttachment>, StoreError> {
+    let mut wanted = Vec::new();
+    // One index scan for each origin: a town that is cut off must not stand before those that can answer.
+    for origin in origins {
+        let left = limit.saturating_sub(wanted.len() as u32);
+        let rows: Vec<(String, i64)> = sql
+            .prepare_cached("SELECT hash, bytes FROM attachment WHERE present = 0 AND origin = ?1 ORDER BY hash LIMIT ?2")
+            .and_then(|mut s| s.query_map((origin.as_str(), left), |row| Ok((row.get(0)?, row.get(1)?)))?.collect())
+            .broken("list wanted attachments")?;
+        wanted.extend(rows.into_iter().map(|(hash, bytes)| WantedAttachment { hash, bytes: bytes as u64, origin: origin.clone() }));
+    }
+    Ok(wanted)
 }
 
 pub(crate) fn state_hash(sql: &Connection) -> Result<String, StoreError> {

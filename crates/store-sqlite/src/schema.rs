@@ -43,7 +43,7 @@ const STEPS: &[M<'static>] = &[M::up(
     CREATE TABLE pack_release(release INTEGER PRIMARY KEY, pieces TEXT NOT NULL) STRICT;
     CREATE TABLE attachment(
         hash TEXT PRIMARY KEY, bytes INTEGER NOT NULL, origin TEXT NOT NULL, present INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-    CREATE INDEX attachment_missing ON attachment(hash) WHERE present = 0;
+    CREATE INDEX attachment_missing ON attachment(origin, hash) WHERE present = 0;
     CREATE TABLE case_attachment(
         case_no TEXT NOT NULL, hash TEXT NOT NULL, PRIMARY KEY(case_no, hash)) STRICT, WITHOUT ROWID;
 

@@ -96,8 +96,8 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError::StaleDraft`] when somebody saved in between (I23).
     async fn save_draft(&self, draft: Draft) -> Result<u32, StoreError>;
 
-    /// Attachments declared in dossiers we keep whose bytes are not here yet, oldest first.
-    async fn wanted_attachments(&self, limit: u32) -> Result<Vec<WantedAttachment>, StoreError>;
+    /// Attachments of cases from `origins` whose bytes are not here yet.
+    async fn wanted_attachments(&self, origins: Vec<NodeId>, limit: u32) -> Result<Vec<WantedAttachment>, StoreError>;
     async fn attachment_arrived(&self, hash: &str) -> Result<(), StoreError>;
 
     async fn account(&self, name: &str) -> Result<Option<Account>, StoreError>;

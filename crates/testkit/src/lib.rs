@@ -1,1 +1,10 @@
+//! People, papers, clocks and dice for tests, demo and benchmarks. Everything follows from a seed.
 
+pub mod dice;
+pub mod forms;
+pub mod people;
+pub mod scans;
+
+pub use dice::{FakeClock, SeededRandom};
+pub use forms::fill;
+pub use people::{Applicant, applicants};

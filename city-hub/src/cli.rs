@@ -1,0 +1,133 @@
+//! The hub's command line: the common verbs, and what only the hub can do.
+
+use anyhow::{Context, Result};
+use clap::{Parser, Subcommand};
+use domain::network::Tier;
+use domain::pack::Pieces;
+use runtime::config::Listen;
+use serde_json::json;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use casework::Place;
+use tier::serve::{Opened, Parts};
+use tier::{Common, Verb};
+
+/// 通办 city hub
+#[derive(Parser)]
+#[command(name = "city-hub", version)]
+struct Cli {
+    #[command(flatten)]
+    common: Common,
+    #[command(subcommand)]
+    verb: HubVerb,
+}
+
+#[derive(Subcommand)]
+enum HubVerb {
+    #[command(flatten)]
+    Common(Verb),
+    /// Make a new city: CA, keys, catalogue
+    Init {
+        /// Folder of the city pack
+        #[arg(long)]
+        pack: PathBuf,
+        /// Name of the city in certificates
+        #[arg(long, default_value = "kaili.tongban")]
+        city: String,
+        #[arg(long, default_value = "127.0.0.1:7000")]
+        web: String,
+        #[arg(long, default_value = "0.0.0.0:7001")]
+        link: String,
+        #[arg(long, default_value = "0.0.0.0:7002")]
+        enrol: String,
+    },
+    /// Make a one-use token for a new node
+    EnrollToken {
+        /// Division code of the town
+        #[arg(long, conflicts_with = "village", required_unless_present = "village")]
+        town: Option<String>,
+        /// Division code of the village
+        #[arg(long)]
+        village: Option<String>,
+        /// Hours it is good for
+        #[arg(long, default_value_t = 24)]
+        ttl: i64,
+    },
+    /// All nodes: own head, acknowledged head, last contact
+    NodeList,
+    /// Check a city pack without taking it
+    CheckPack { folder: PathBuf },
+    /// Publish a changed city pack as a new release
+    Publish { folder: PathBuf },
+}
+
+/// Runs the program and maps its end to an exit code.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    runtime::logs::start();
+    let built = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
+    let outcome = built.context("start the runtime").and_then(|runtime| runtime.block_on(run(cli)));
+    outcome.unwrap_or_else(|error| {
+        eprintln!("{error:#}");
+        ExitCode::FAILURE
+    })
+}
+
+async fn run(cli: Cli) -> Result<ExitCode> {
+    let Cli { common, verb } = cli;
+    match verb {
+        HubVerb::Common(verb) => return tier::verbs::run(&common, verb).await,
+        HubVerb::Init { pack, city, web, link, enrol } => {
+            let listen = Listen { web, link: Some(link), enrol: Some(enrol) };
+            crate::init::init(&common.data_dir, &pack, &city, listen).await?;
+            println!("a city was made in {}; next: city-hub user add NAME, then city-hub serve", common.data_dir.display());
+        }
+        HubVerb::CheckPack { folder } => {
+            crate::init::read_pack(&folder)?;
+            println!("the pack is whole");
+        }
+        HubVerb::Publish { folder } => {
+            let pieces = crate::init::read_pack(&folder)?;
+            let opened = Opened::open(&common.data_dir, &Parts::default())?;
+            let release = opened.hall.publish_pack("cli", &pieces, &Pieces::new()).await?;
+            println!("release {release} is published; nodes get it at their next contact");
+        }
+        HubVerb::EnrollToken { town, village, ttl } => enroll_token(&common, town, village, ttl).await?,
+        HubVerb::NodeList => node_list(&common).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn enroll_token(common: &Common, town: Option<String>, village: Option<String>, ttl: i64) -> Result<()> {
+    let opened = Opened::open(&common.data_dir, &Parts::default())?;
+    let ca = opened.ca()?;
+    let (tier, place) = match (town, village) {
+        (Some(town), _) => (Tier::Town, town),
+        (None, Some(village)) => (Tier::Village, village),
+        (None, None) => anyhow::bail!("say --town CODE or --village CODE"),
+    };
+    let place = Place { tier, place, parent: None };
+    let token = opened.hall.enrol_token(place, &trust::fingerprint(ca.certificate_der()), ttl * 3_600_000).await?;
+    if common.json {
+        println!("{}", json!({ "token": token.line, "node": token.node, "name": token.name }));
+    } else {
+        println!("{}", token.line);
+    }
+    Ok(())
+}
+
+async fn node_list(common: &Common) -> Result<()> {
+    let opened = Opened::open(&common.data_dir, &Parts::default())?;
+    let nodes = opened.hall.nodes().await?;
+    if common.json {
+        println!("{}", serde_json::to_string(&nodes)?);
+        return Ok(());
+    }
+    for node in nodes {
+        let last = node.last_contact.map_or("never".to_owned(), domain::Timestamp::to_minute);
+        println!("{:<12} {:<7} {:<24} own {:>6} acknowledged {:>6} last {last}", node.id, node.tier.as_str(), node.name, node.own_head, node.acknowledged);
+    }
+
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! Refusals as HTTP: a stable code for programs, a sentence for people, the faults of a form one by one.
+
+use axum::Json;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use casework::{ActError, LoginError};
+use domain::dossier::decide::Refusal;
+use domain::form::FormFault;
+use serde::Serialize;
+use store::StoreError;
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Fault {
+    #[serde(skip)]
+    pub status: StatusCode,
+    pub code: &'static str,
+    pub message: String,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub faults: Vec<FormFault>,
+}
+
+impl Fault {
+    pub fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Fault {
+        Fault { status, code, message: message.into(), faults: Vec::new() }
+    }
+    pub fn unfit(message: impl Into<String>) -> Fault {
+        Fault::new(StatusCode::UNPROCESSABLE_ENTITY, "unfit", message)
+    }
+    pub fn logged_out() -> Fault {
+        Fault::new(StatusCode::UNAUTHORIZED, "login", "请先登录")
+    }
+}
+
+impl IntoResponse for Fault {
+    fn into_response(self) -> Response {
+        if self.status.is_server_error() {
+            tracing::error!(code = self.code, message = %self.message, "a request failed");
+        }
+        (self.status, Json(serde_json::json!({ "error": self }))).into_response()
+    }
+}
+
+impl From<ActError> for Fault {
+    fn from(error: ActError) -> Fault {
+        let status = match &error {
+            ActError::NotFound { .. } | ActError::Store(StoreError::Missing { .. }) => StatusCode::NOT_FOUND,
+            ActError::Refused(Refusal::Faulty(_)) | ActError::Unfit { .. } => StatusCode::UNPROCESSABLE_ENTITY,
+            ActError::Refused(_) | ActError::Incomplete { .. } | ActError::WrongTier { .. } => StatusCode::CONFLICT,
+            ActError::Store(StoreError::Stale { .. } | StoreError::StaleDraft { .. } | StoreError::Exists { .. }) => StatusCode::CONFLICT,
+            ActError::Store(StoreError::DiskFull) => StatusCode::INSUFFICIENT_STORAGE,
+            ActError::Store(StoreError::Broken { .. } | StoreError::Closed) => StatusCode::INTERNAL_SERVER_ERROR,
+        };
+        let faults = match &error {
+            ActError::Refused(Refusal::Faulty(faults)) => faults.clone(),
+            _ => Vec::new(),
+        };
+        Fault { status, code: error.code(), message: error.to_string(), faults }
+    }
+}
+
+impl From<StoreError> for Fault {
+    fn from(error: StoreError) -> Fault {
+        ActError::Store(error).into()
+    }
+}
+
+impl From<LoginError> for Fault {
+    fn from(error: LoginError) -> Fault {
+        match error {
+            LoginError::Wrong => Fault::new(StatusCode::UNAUTHORIZED, "wrong_password", error.to_string()),
+            LoginError::Store(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! The list of routes with their meaning, and the OpenAPI document made from it.
+
+use serde_json::{Map, Value, json};
+
+/// One operation of the API.
+pub struct Route {
+    pub method: &'static str,
+    pub path: &'static str,
+    pub summary: &'static str,
+    /// Fields of the JSON body as `name: type`; empty when there is none.
+    pub body: &'static [(&'static str, &'static str)],
+}
+
+const fn route(method: &'static str, path: &'static str, summary: &'static str, body: &'static [(&'static str, &'static str)]) -> Route {
+    Route { method, path, summary, body }
+}
+
+/// Every route of `/api/v1`. A test calls each one, so the list cannot drift from what is served.
+pub const ROUTES: &[Route] = &[
+    route("post", "/login", "登录;返回令牌,其后每次请求以 Authorization: Bearer 携带", &[("name", "string"), ("password", "string")]),
+    route("post", "/logout", "退出登录", &[]),
+    route("get", "/openapi.json", "本文件", &[]),
+    route("get", "/status", "本节点:件数、待上传、链路", &[]),
+    route("post", "/sync", "立即联系上级", &[]),
+    route("get", "/items", "事项清单", &[]),
+    route("get", "/items/{item}", "一个事项的全部内容:条件、材料、表单、环节", &[]),
+    route("get", "/drafts", "我的草稿", &[]),
+    route("post", "/drafts", "新建草稿(村)", &[("item", "string")]),
+    route("get", "/drafts/{draft}", "草稿内容", &[]),
+    route("put", "/drafts/{draft}", "保存表单;version 为读到的版本,已被他人改过则拒绝", &[("version", "integer"), ("form", "object")]),
+    route("get", "/drafts/{draft}/check", "还差什么", &[]),
+    route("put", "/drafts/{draft}/materials/{material}", "上传一份材料:请求体为 JPEG、PNG 或 PDF 原文,不超过 8 MiB", &[]),
+    route("post", "/drafts/{draft}/capture", "收件;重复提交同一草稿只产生一件", &[]),
+    route("get", "/queue", "本节点待办,最急的在前;参数 body、limit", &[]),
+    route("get", "/cases", "办件列表;参数 status、holder、origin、after、limit", &[]),
+    route("get", "/cases/{case}", "一件:状态、四个对勾、时限、可办环节", &[]),
+    route("get", "/cases/{case}/history", "卷内全部页和便条", &[]),
+    route("get", "/cases/{case}/submission", "现行的申请内容", &[]),
+    route("post", "/cases/{case}/stages/{stage}/claim", "认领环节(市)", &[]),
+    route("post", "/cases/{case}/stages/{stage}/release", "退还认领", &[]),
+    route("post", "/cases/{case}/stages/{stage}/complete", "办结一个环节;不同意须写理由", &[("agrees", "boolean"), ("opinion", "string")]),
+    route("post", "/cases/{case}/stages/{stage}/return", "退回补正,一次列全", &[("faults", "array")]),
+    route("post", "/cases/{case}/stages/{stage}/decide", "作出决定;outcome 为 granted 或 refused,不予须写理由", &[("outcome", "string"), ("text", "string")]),
+    route("post", "/cases/{case}/stages/{stage}/issue", "制发证照", &[("opinion", "string")]),
+    route("post", "/cases/{case}/stages/{stage}/deliver", "送达:领取人和凭证", &[("receiver", "string"), ("proof", "string")]),
+    route("post", "/cases/{case}/resubmit", "补正后重新提交;materials 为材料编号到 base64", &[("form", "object"), ("materials", "object")]),
+    route("post", "/cases/{case}/slips", "加便条:withdraw、note、rating、applicant_notice", &[("kind", "string"), ("text", "string")]),
+    route("post", "/cases/{case}/withdraw", "持卷节点按申请人的便条准予撤回", &[("slip", "string")]),
+    route("post", "/cases/{case}/recall", "上级调回案卷", &[]),
+    route("get", "/cases/{case}/attachments/{hash}", "一份附件的原文", &[]),
+    route("get", "/nodes", "本节点及以下各节点:自己的序号、已收到的序号、最近联系、时钟偏差", &[]),
+    route("get", "/incidents", "需要人处理的异常", &[]),
+];
+
+/// The OpenAPI 3.1 document of `/api/v1`.
+pub fn document() -> Value {
+    let mut paths = Map::new();
+    for route in ROUTES {
+        let operation = operation(route);
+        let entry = paths.entry(format!("/api/v1{}", route.path)).or_insert_with(|| json!({}));
+        entry[route.method] = operation;
+    }
+    json!({
+        "openapi": "3.1.0",
+        "info": { "title": "Tongban 通办", "version": env!("CARGO_PKG_VERSION"),
+                  "description": "错误一律为 {\"error\":{\"code\",\"message\",\"faults\"}}:code 供程序判断,message 说明怎样改正。" },
+        "components": { "securitySchemes": { "bearer": { "type": "http", "scheme": "bearer" } } },
+        "security": [{ "bearer": [] }],
+        "paths": paths,
+    })
+}
+
+fn operation(route: &Route) -> Value {
+    let parameters: Vec<Value> = route
+        .path
+        .split('/')
+        .filter_map(|segment| segment.strip_prefix('{')?.strip_suffix('}'))
+        .map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } }))
+        .collect();
+    let mut operation = json!({
+        "summary": route.summary,
+        "parameters": parameters,
+        "responses": { "200": { "description": "成功:已落盘" }, "401": { "description": "未登录" },
+                       "409": { "description": "现在不能办,说明原因" }, "422": { "description": "内容有误,逐项说明" } },
+    });
+    if !route.body.is_empty() {
+        let properties: Map<String, Value> = route.body.iter().map(|(name, kind)| ((*name).to_owned(), json!({ "type": kind }))).collect();
+        operation["requestBody"] = json!({ "content": { "application/json": { "schema": { "type": "object", "properties": properties } } } });
+    }
+    operation
+}

@@ -1,0 +1,245 @@
+//! Between wire types and the frames of `replication`. Every field is taken apart; what is wrong is named.
+
+use domain::{NodeId, Timestamp};
+use prost::Message;
+use proto::link::v1 as pb;
+use replication::frame::{Ack, Batch, Frame, Hello};
+use replication::{BATCH_BYTES_MAX, Hash, JournalId, Position, RawEntry, Run, RunFault, Signature};
+
+/// The dictionary named 1: phrases of real cases, so that one lone case is as small as one of many.
+const DICTIONARY: &[u8] = include_bytes!("dictionary-1.bin");
+pub const DICTIONARY_NO: u32 = 1;
+const LEVEL: i32 = 3;
+/// A peer names at most this many journals in one frame.
+const PLACES_MAX: usize = 10_000;
+
+/// The field of a message that cannot be what it is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("message field {0}")]
+pub struct BadMessage(pub &'static str);
+
+/// Packs and unpacks batches; keeps its zstd state, so one per stream.
+pub struct Packer {
+    pack: zstd::bulk::Compressor<'static>,
+    unpack: zstd::bulk::Decompressor<'static>,
+}
+
+impl Packer {
+    /// # Errors
+    /// When zstd cannot allocate its state.
+    pub fn new() -> std::io::Result<Packer> {
+        Ok(Packer {
+            pack: zstd::bulk::Compressor::with_dictionary(LEVEL, DICTIONARY)?,
+            unpack: zstd::bulk::Decompressor::with_dictionary(DICTIONARY)?,
+        })
+    }
+
+    pub fn to_wire(&mut self, frame: Frame) -> Result<pb::Frame, BadMessage> {
+        let kind = match frame {
+            Frame::Hello(hello) => pb::frame::Kind::Hello(hello_to_wire(hello)),
+            Frame::Batch(batch) => pb::frame::Kind::Batch(self.batch_to_wire(batch)?),
+            Frame::Ack(ack) => pb::frame::Kind::Ack(ack_to_wire(ack)),
+            Frame::Bye { reason } => pb::frame::Kind::Bye(pb::Bye { reason }),
+        };
+        Ok(pb::Frame { kind: Some(kind) })
+    }
+
+    /// # Errors
+    /// [`BadMessage`]; the stream it came on is then closed.
+    pub fn from_wire(&mut self, frame: pb::Frame) -> Result<Frame, BadMessage> {
+        let pb::Frame { kind } = frame;
+        match kind.ok_or(BadMessage("frame.kind"))? {
+            pb::frame::Kind::Hello(hello) => hello_from_wire(hello).map(Frame::Hello),
+            pb::frame::Kind::Batch(batch) => self.batch_from_wire(batch).map(Frame::Batch),
+            pb::frame::Kind::Ack(ack) => ack_from_wire(ack).map(Frame::Ack),
+            pb::frame::Kind::Bye(pb::Bye { reason }) => Ok(Frame::Bye { reason: reason.chars().take(200).collect() }),
+        }
+    }
+
+    fn batch_to_wire(&mut self, batch: Batch) -> Result<pb::Batch, BadMessage> {
+        let Batch { no, runs } = batch;
+        let runs = pb::Runs { runs: runs.into_iter().map(run_to_wire).collect() }.encode_to_vec();
+        let packed = self.pack.compress(&runs).map_err(|_| BadMessage("batch.packed"))?;
+        Ok(pb::Batch { no, dictionary: DICTIONARY_NO, packed: packed.into() })
+    }
+
+    fn batch_from_wire(&mut self, batch: pb::Batch) -> Result<Batch, BadMessage> {
+        let pb::Batch { no, dictionary, packed } = batch;
+        if dictionary != DICTIONARY_NO {
+            return Err(BadMessage("batch.dictionary"));
+        }
+        // The limit holds while unpacking: a bomb is stopped before it is memory. The slack is for framing.
+        let limit = BATCH_BYTES_MAX + BATCH_BYTES_MAX / 4;
+        let claimed = zstd::zstd_safe::get_frame_content_size(&packed).ok().flatten().unwrap_or(limit as u64);
+        if claimed > limit as u64 {
+            return Err(BadMessage("batch.packed"));
+        }
+        let bytes = self.unpack.decompress(&packed, claimed as usize).map_err(|_| BadMessage("batch.packed"))?;
+        let pb::Runs { runs } = pb::Runs::decode(bytes::Bytes::from(bytes)).map_err(|_| BadMessage("batch.runs"))?;
+        Ok(Batch { no, runs: runs.into_iter().map(run_from_wire).collect::<Result<_, _>>()? })
+    }
+}
+
+fn hello_to_wire(hello: Hello) -> pb::Hello {
+    let Hello { protocol, node, incarnation, clock, release, positions } = hello;
+    let positions = positions.into_iter().map(place_to_wire).collect();
+    pb::Hello { protocol, node: node.to_string(), incarnation, clock_ms: clock.as_ms(), release, positions }
+}
+
+fn hello_from_wire(hello: pb::Hello) -> Result<Hello, BadMessage> {
+    let pb::Hello { protocol, node, incarnation, clock_ms, release, positions } = hello;
+    Ok(Hello {
+        protocol,
+        node: node.parse().map_err(|_| BadMessage("hello.node"))?,
+        incarnation,
+        clock: Timestamp::from_ms(clock_ms),
+        release: release.chars().take(40).collect(),
+        positions: places(positions)?,
+    })
+}
+
+fn place_to_wire((journal, position): (JournalId, Position)) -> pb::Place {
+    pb::Place {
+        author: journal.author.to_string(),
+        channel: journal.channel.to_string(),
+        epoch: position.epoch,
+        seq: position.seq,
+        hash: position.hash.0.to_vec().into(),
+    }
+}
+
+fn places(places: Vec<pb::Place>) -> Result<Vec<(JournalId, Position)>, BadMessage> {
+    if places.len() > PLACES_MAX {
+        return Err(BadMessage("positions"));
+    }
+    places.into_iter().map(place_from_wire).collect()
+}
+
+fn place_from_wire(place: pb::Place) -> Result<(JournalId, Position), BadMessage> {
+    let pb::Place { author, channel, epoch, seq, hash } = place;
+    let position = Position { epoch, seq, hash: Hash::from_slice(&hash).ok_or(BadMessage("place.hash"))? };
+    Ok((journal_id(&author, &channel)?, position))
+}
+
+fn journal_id(author: &str, channel: &str) -> Result<JournalId, BadMessage> {
+    let author: NodeId = author.parse().map_err(|_| BadMessage("journal.author"))?;
+    Ok(JournalId { author, channel: channel.parse().map_err(|_| BadMessage("journal.channel"))? })
+}
+
+fn run_to_wire(run: Run) -> pb::Run {
+    let Run { journal, previous, entries } = run;
+    let entry = |entry: RawEntry| {
+        let RawEntry { core, body, signature } = entry;
+        pb::Entry { core, body, signature: signature.map(|s| s.0.to_vec()).unwrap_or_default().into() }
+    };
+    pb::Run {
+        author: journal.author.to_string(),
+        channel: journal.channel.to_string(),
+        previous: previous.0.to_vec().into(),
+        entries: entries.into_iter().map(entry).collect(),
+    }
+}
+
+fn run_from_wire(run: pb::Run) -> Result<Run, BadMessage> {
+    let pb::Run { author, channel, previous, entries } = run;
+    let entry = |entry: pb::Entry| {
+        let pb::Entry { core, body, signature } = entry;
+        let signature = match signature.len() {
+            0 => None,
+            _ => Some(Signature::from_slice(&signature).ok_or(BadMessage("entry.signature"))?),
+        };
+        Ok(RawEntry { core, body, signature })
+    };
+    Ok(Run {
+        journal: journal_id(&author, &channel)?,
+        previous: Hash::from_slice(&previous).ok_or(BadMessage("run.previous"))?,
+        entries: entries.into_iter().map(entry).collect::<Result<_, _>>()?,
+    })
+}
+
+fn ack_to_wire(ack: Ack) -> pb::Ack {
+    let Ack { no, positions, faults } = ack;
+    let fault = |(journal, fault): (JournalId, RunFault)| {
+        let have = match fault {
+            RunFault::Gap { have } => Some(place_to_wire((journal.clone(), have))),
+            RunFault::Fork { at } => Some(place_to_wire((journal.clone(), Position { seq: at, ..Position::NONE }))),
+            _ => None,
+        };
+        pb::Fault { author: journal.author.to_string(), channel: journal.channel.to_string(), code: fault.code().to_owned(), have }
+    };
+    pb::Ack { no, positions: positions.into_iter().map(place_to_wire).collect(), faults: faults.into_iter().map(fault).collect() }
+}
+
+fn ack_from_wire(ack: pb::Ack) -> Result<Ack, BadMessage> {
+    let pb::Ack { no, positions, faults } = ack;
+    if faults.len() > PLACES_MAX {
+        return Err(BadMessage("ack.faults"));
+    }
+    let fault = |fault: pb::Fault| {
+        let pb::Fault { author, channel, code, have } = fault;
+        let have = have.map(place_from_wire).transpose()?.map(|(_, position)| position);
+        let fault = match (code.as_str(), have) {
+            ("gap", Some(have)) => RunFault::Gap { have },
+            ("fork", Some(have)) => RunFault::Fork { at: have.seq },
+            ("bad_signature", _) => RunFault::BadSignature,
+            ("bad_entry", _) => RunFault::BadEntry("as told by the peer"),
+            ("unknown_author", _) => RunFault::UnknownAuthor,
+            ("not_yours", _) => RunFault::NotYours,
+            ("storage", _) => RunFault::Storage,
+            _ => return Err(BadMessage("fault.code")),
+        };
+        Ok((journal_id(&author, &channel)?, fault))
+    };
+    Ok(Ack { no, positions: places(positions)?, faults: faults.into_iter().map(fault).collect::<Result<_, _>>()? })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn hello() -> Frame {
+        Frame::Hello(Hello {
+            protocol: 1,
+            node: "v-1".parse().unwrap(),
+            incarnation: 1,
+            clock: Timestamp::from_ms(-5),
+            release: "0.1".into(),
+            positions: vec![(journal_id("hub", "to:v-1").unwrap(), Position { epoch: 1, seq: 3, hash: Hash([4; 32]) })],
+        })
+    }
+    fn batch() -> Frame {
+        let entry = RawEntry { core: vec![1, 2].into(), body: vec![3; 500].into(), signature: Some(Signature([5; 64])) };
+        let run = Run { journal: journal_id("v-1", "up").unwrap(), previous: Hash([1; 32]), entries: vec![entry] };
+        Frame::Batch(Batch { no: 7, runs: vec![run] })
+    }
+    fn ack() -> Frame {
+        let journal = journal_id("v-1", "up").unwrap();
+        let position = Position { epoch: 1, seq: 9, hash: Hash([2; 32]) };
+        let faults = vec![(journal.clone(), RunFault::Gap { have: position }), (journal.clone(), RunFault::Fork { at: 3 })];
+        Frame::Ack(Ack { no: 7, positions: vec![(journal, position)], faults })
+    }
+
+    #[test]
+    fn every_frame_survives_the_wire() {
+        let mut packer = Packer::new().unwrap();
+        for frame in [hello(), batch(), ack(), Frame::Bye { reason: "good night".into() }] {
+            let bytes = packer.to_wire(frame.clone()).unwrap().encode_to_vec();
+            let back = packer.from_wire(pb::Frame::decode(bytes.as_slice()).unwrap()).unwrap();
+            assert_eq!(back, frame);
+        }
+    }
+
+    #[test]
+    fn malformed_frames_are_refused_by_the_name_of_the_field() {
+        let mut packer = Packer::new().unwrap();
+        assert_eq!(packer.from_wire(pb::Frame { kind: None }), Err(BadMessage("frame.kind")));
+        let mut broken = |packed: Vec<u8>, dictionary| {
+            let batch = pb::Batch { no: 1, dictionary, packed: packed.into() };
+            packer.from_wire(pb::Frame { kind: Some(pb::frame::Kind::Batch(batch)) })
+        };
+        assert_eq!(broken(vec![1, 2, 3], 1), Err(BadMessage("batch.packed")));
+        assert_eq!(broken(vec![], 9), Err(BadMessage("batch.dictionary")));
+        let bomb = zstd::bulk::compress(&vec![0; 200 << 20], 3).unwrap();
+        assert_eq!(broken(bomb, 1), Err(BadMessage("batch.packed")), "a bomb is stopped by its size");
+    }
+}

@@ -1,0 +1,180 @@
+//! The child's side: dial the parent, talk, and dial again when the line breaks.
+
+use crate::door::MESSAGE_BYTES_MAX;
+use crate::meter::Meter;
+use crate::parcels;
+use crate::shell::{Node, Progress};
+use crate::tls;
+use arc_swap::ArcSwapOption;
+use domain::{NodeId, Timestamp};
+use proto::link::v1::exchange_client::ExchangeClient;
+use replication::backoff::Backoff;
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::sync::{Notify, mpsc};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::{Channel, Endpoint};
+
+/// While nobody answers at all, a knock costs next to nothing and a citizen may be waiting: never longer than this.
+const KNOCK_MS_MAX: u64 = 10_000;
+
+/// What a node shows of its link upward.
+#[derive(Default)]
+pub struct LinkState {
+    pub connected: AtomicBool,
+    pub unconfirmed: AtomicU64,
+    pub last_contact_ms: AtomicI64,
+    pub attempts: AtomicU64,
+    last_error: Mutex<String>,
+    /// A person asked, or the network came back: dial now.
+    pub poke: Notify,
+    channel: ArcSwapOption<Channel>,
+}
+
+impl LinkState {
+    pub fn last_error(&self) -> String {
+        self.last_error.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+    fn set_error(&self, text: String) {
+        *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = text;
+    }
+    pub fn last_contact(&self) -> Option<Timestamp> {
+        let ms = self.last_contact_ms.load(Ordering::Relaxed);
+        (ms > 0).then(|| Timestamp::from_ms(ms))
+    }
+    /// The open connection to the parent, for calls beside the streams.
+    pub fn channel(&self) -> Option<Channel> {
+        self.channel.load_full().map(|channel| (*channel).clone())
+    }
+}
+
+pub struct Uplink {
+    pub node: Node,
+    pub parent: NodeId,
+    pub address: String,
+    pub city: String,
+    pub tls: Arc<rustls::ClientConfig>,
+    pub meter: Arc<Meter>,
+    pub state: Arc<LinkState>,
+}
+
+/// How far an attempt got decides how long to wait before the next.
+enum Attempt {
+    Unreachable(String),
+    Refused(String),
+    Talked(String),
+}
+
+impl Uplink {
+    /// Keeps the link for ever.
+    pub async fn run(self) {
+        let mut knock = Backoff::with(500, KNOCK_MS_MAX);
+        let mut refused = Backoff::link();
+        loop {
+            self.state.attempts.fetch_add(1, Ordering::Relaxed);
+            let attempt = self.attempt().await;
+            self.state.connected.store(false, Ordering::Relaxed);
+            self.state.channel.store(None);
+            let random = self.node.hall.random.u64();
+            let (wait, reason) = match attempt {
+                Attempt::Unreachable(reason) => (knock.next_ms(random), reason),
+                Attempt::Refused(reason) => (refused.next_ms(random), reason),
+                Attempt::Talked(reason) => {
+                    knock.reset();
+                    refused.reset();
+                    (knock.next_ms(random), reason)
+                }
+            };
+            tracing::info!(node.id = %self.parent, %reason, wait_ms = wait, "no link to the parent");
+            self.state.set_error(reason);
+            tokio::select! {
+                () = tokio::time::sleep(Duration::from_millis(wait)) => {}
+                () = self.state.poke.notified() => knock.reset(),
+            }
+        }
+    }
+
+    async fn attempt(&self) -> Attempt {
+        let stream = match tls::connect(&self.address, self.tls.clone(), &self.city, &self.parent, self.meter.clone()).await {
+            Ok(stream) => stream,
+            Err(error) if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => return Attempt::Refused(error.to_string()),
+            Err(error) => return Attempt::Unreachable(error.to_string()),
+        };
+        let channel = match channel_over(stream).await {
+            Ok(channel) => channel,
+            Err(error) => return Attempt::Unreachable(error.to_string()),
+        };
+        self.state.channel.store(Some(Arc::new(channel.clone())));
+        let (frames, outgoing) = mpsc::channel(8);
+        let mut client = ExchangeClient::new(channel.clone())
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(MESSAGE_BYTES_MAX);
+        // The parent answers with its greeting at once, so the call returns before we have said anything of weight.
+        let inbound = match client.journals(ReceiverStream::new(outgoing)).await {
+            Ok(response) => response.into_inner(),
+            Err(status) => return Attempt::Refused(status.message().to_owned()),
+        };
+        let parcels = self.parcel_lane(client);
+        let mut greeted = false;
+        let talk = self.node.converse(self.parent.clone(), inbound, frames, |progress| self.note(progress, &mut greeted));
+        let ended = tokio::select! {
+            ended = talk => ended.to_string(),
+            () = parcels => "the attachment lane broke off".to_owned(),
+        };
+        if greeted { Attempt::Talked(ended) } else { Attempt::Refused(ended) }
+    }
+
+    fn note(&self, progress: Progress, greeted: &mut bool) {
+        self.state.last_contact_ms.store(self.node.hall.now().as_ms(), Ordering::Relaxed);
+        match progress {
+            Progress::Greeted => {
+                if !*greeted {
+                    *greeted = true;
+                    self.state.connected.store(true, Ordering::Relaxed);
+                    self.state.set_error(String::new());
+                    tracing::info!(node.id = %self.parent, "link to the parent is up");
+                }
+            }
+            Progress::Unconfirmed(count) => self.state.unconfirmed.store(count, Ordering::Relaxed),
+        }
+    }
+
+    async fn parcel_lane(&self, mut client: ExchangeClient<Channel>) {
+        loop {
+            let (sender, outgoing) = mpsc::channel(8);
+            match client.attachments(ReceiverStream::new(outgoing)).await {
+                Ok(inbound) => {
+                    if let Err(error) = parcels::run(&self.node, self.parent.clone(), inbound.into_inner(), sender).await {
+                        tracing::warn!(%error, "attachments wait");
+                    }
+                }
+                Err(status) => tracing::warn!(reason = status.message(), "attachments wait"),
+            }
+            tokio::time::sleep(Duration::from_secs(5)).await;
+        }
+    }
+}
+
+/// An HTTP/2 channel over one connection that is already open. When it dies the channel dies: dialling is ours, not tonic's.
+///
+/// # Errors
+/// When the HTTP/2 handshake fails.
+pub async fn channel_over<S>(stream: S) -> Result<Channel, tonic::transport::Error>
+where
+    S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + Unpin + 'static,
+{
+    let slot = Arc::new(Mutex::new(Some(stream)));
+    let connector = tower::service_fn(move |_: http::Uri| {
+        let stream = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
+        async move { stream.map(hyper_util::rt::TokioIo::new).ok_or_else(|| std::io::Error::other("the line was closed")) }
+    });
+    Endpoint::from_static("http://parent")
+        .http2_keep_alive_interval(Duration::from_secs(5))
+        .keep_alive_timeout(Duration::from_secs(5))
+        .keep_alive_while_idle(true)
+        .initial_stream_window_size(1 << 20)
+        .initial_connection_window_size(2 << 20)
+        .connect_with_connector(connector)
+        .await
+}

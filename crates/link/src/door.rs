@@ -1,0 +1,138 @@
+//! The parent's side: the door where children's links come in, and the door for nodes with a token.
+
+use crate::enrol::EnrolmentDoor;
+use crate::meter::Meter;
+use crate::parcels;
+use crate::shell::Node;
+use crate::tls::{self, Peer, TlsError, TlsIdentity};
+use domain::NodeId;
+use proto::link::v1 as pb;
+use proto::link::v1::enrolment_server::EnrolmentServer;
+use proto::link::v1::exchange_server::{Exchange, ExchangeServer};
+use runtime::Shutdown;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
+use tokio_stream::wrappers::ReceiverStream;
+use tokio_stream::{Stream, StreamExt};
+use tonic::transport::Server;
+use tonic::{Request, Response, Status, Streaming};
+
+/// One frame at most, framing included.
+pub const MESSAGE_BYTES_MAX: usize = 2 * 1024 * 1024;
+const FRAMES_QUEUED: usize = 8;
+
+struct LinkDoor {
+    node: Node,
+    shutdown: Shutdown,
+}
+
+type Frames<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
+
+impl LinkDoor {
+    /// The child at the other end, by its certificate. Only our own children have business at this door.
+    fn child<T>(&self, request: &Request<T>) -> Result<NodeId, Status> {
+        let peer = request.extensions().get::<Peer>().and_then(|peer| peer.node.clone());
+        let child = peer.ok_or_else(|| Status::unauthenticated("no certificate"))?;
+        let network = self.node.hall.store.network();
+        match network.parent(&child) {
+            Some(parent) if parent == self.node.hall.me() => Ok(child),
+            Some(parent) => Err(Status::permission_denied(format!("{child} belongs to {parent}: join there"))),
+            None => Err(Status::unavailable(format!("{child} is not known here yet: try again in a moment"))),
+        }
+    }
+
+    fn answer<T: Send + 'static>(receiver: mpsc::Receiver<T>) -> Response<Frames<T>> {
+        Response::new(Box::pin(ReceiverStream::new(receiver).map(Ok)))
+    }
+}
+
+#[tonic::async_trait]
+impl Exchange for LinkDoor {
+    type JournalsStream = Frames<pb::Frame>;
+    type AttachmentsStream = Frames<pb::Parcel>;
+
+    async fn journals(&self, request: Request<Streaming<pb::Frame>>) -> Result<Response<Self::JournalsStream>, Status> {
+        let child = self.child(&request)?;
+        let (sender, receiver) = mpsc::channel(FRAMES_QUEUED);
+        let (node, inbound) = (self.node.clone(), request.into_inner());
+        self.shutdown.spawn(async move {
+            let ended = node.converse(child.clone(), inbound, sender, |_| {}).await;
+            tracing::info!(node.id = %child, reason = %ended, "link closed");
+        });
+        Ok(Self::answer(receiver))
+    }
+
+    async fn attachments(&self, request: Request<Streaming<pb::Parcel>>) -> Result<Response<Self::AttachmentsStream>, Status> {
+        let child = self.child(&request)?;
+        let (sender, receiver) = mpsc::channel(FRAMES_QUEUED);
+        let (node, inbound) = (self.node.clone(), request.into_inner());
+        self.shutdown.spawn(async move {
+            if let Err(error) = parcels::run(&node, child.clone(), inbound, sender).await {
+                tracing::warn!(node.id = %child, %error, "attachment lane closed");
+            }
+        });
+        Ok(Self::answer(receiver))
+    }
+}
+
+fn builder() -> Server {
+    Server::builder()
+        .tcp_nodelay(true)
+        .http2_keepalive_interval(Some(Duration::from_secs(10)))
+        .http2_keepalive_timeout(Some(Duration::from_secs(10)))
+        .max_concurrent_streams(16)
+        .http2_max_header_list_size(16 * 1024)
+        .initial_stream_window_size(1 << 20)
+        .initial_connection_window_size(2 << 20)
+}
+
+/// Opens the door for children's links.
+///
+/// # Errors
+/// [`TlsError`] when the identity cannot be used.
+pub fn open_links(
+    node: Node,
+    enrolment: Option<EnrolmentDoor>,
+    listener: TcpListener,
+    identity: &TlsIdentity,
+    meter: Arc<Meter>,
+    shutdown: &Shutdown,
+) -> Result<(), TlsError> {
+    let incoming = tls::incoming(listener, identity.link_server()?, identity.city.clone(), meter);
+    let exchange = ExchangeServer::new(LinkDoor { node, shutdown: shutdown.clone() })
+        .max_decoding_message_size(MESSAGE_BYTES_MAX)
+        .max_encoding_message_size(MESSAGE_BYTES_MAX);
+    // Towns forward joining villages through their own link, so the hub answers enrolment here too.
+    let enrolment = enrolment.map(|door| EnrolmentServer::new(door).max_decoding_message_size(64 * 1024));
+    let server = builder().add_service(exchange).add_optional_service(enrolment);
+    shutdown.spawn(async move {
+        if let Err(error) = server.serve_with_incoming(incoming).await {
+            tracing::error!(%error, "the link door closed");
+        }
+    });
+    Ok(())
+}
+
+/// Opens the door for nodes that hold a token and no certificate yet.
+///
+/// # Errors
+/// [`TlsError`] when the identity cannot be used.
+pub fn open_enrolment(
+    door: EnrolmentDoor,
+    listener: TcpListener,
+    identity: &TlsIdentity,
+    meter: Arc<Meter>,
+    shutdown: &Shutdown,
+) -> Result<(), TlsError> {
+    let incoming = tls::incoming(listener, identity.enrol_server()?, identity.city.clone(), meter);
+    let server = builder().add_service(EnrolmentServer::new(door).max_decoding_message_size(64 * 1024));
+    shutdown.spawn(async move {
+        if let Err(error) = server.serve_with_incoming(incoming).await {
+            tracing::error!(%error, "the enrolment door closed");
+        }
+    });
+    Ok(())
+}

@@ -1,0 +1,152 @@
+//! The lane of attachments: whoever lacks bytes asks its neighbour for them, chunk by chunk, from where it stopped.
+
+use crate::shell::Node;
+use domain::NodeId;
+use proto::link::v1 as pb;
+use proto::link::v1::parcel::Kind;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+use store::StoreError;
+use store::blobs::BLOB_BYTES_MAX;
+use tokio::sync::mpsc;
+use tokio_stream::{Stream, StreamExt};
+
+const CHUNK_BYTES: usize = 128 * 1024;
+/// Attachments asked for at once from one neighbour.
+const ASKED_MAX: usize = 8;
+const POLL: Duration = Duration::from_secs(2);
+/// A neighbour that lacks an attachment itself is asked again after so many polls.
+const MISSING_POLLS: u32 = 5;
+
+struct Lane<'n> {
+    node: &'n Node,
+    peer: NodeId,
+    outbound: mpsc::Sender<pb::Parcel>,
+    asked: BTreeMap<String, u64>,
+    missing: BTreeSet<String>,
+}
+
+/// Runs the lane with `peer` until the line ends. Both sides ask and both answer.
+pub async fn run<S>(node: &Node, peer: NodeId, mut inbound: S, outbound: mpsc::Sender<pb::Parcel>) -> Result<(), StoreError>
+where
+    S: Stream<Item = Result<pb::Parcel, tonic::Status>> + Send + Unpin,
+{
+    let mut lane = Lane { node, peer, outbound, asked: BTreeMap::new(), missing: BTreeSet::new() };
+    let mut changes = node.hall.store.changes();
+    let mut poll = tokio::time::interval(POLL);
+    let mut polls = 0u32;
+    loop {
+        tokio::select! {
+            parcel = inbound.next() => match parcel {
+                Some(Ok(pb::Parcel { kind: Some(kind) })) => {
+                    if lane.on_parcel(kind).await?.is_none() { return Ok(()) }
+                }
+                _ => return Ok(()),
+            },
+            change = changes.recv() => match change {
+                Ok(change) if change.cases.is_empty() => {}
+                Err(tokio::sync::broadcast::error::RecvError::Closed) => return Err(StoreError::Closed),
+                _ => if lane.ask().await?.is_none() { return Ok(()) },
+            },
+            _ = poll.tick() => {
+                polls += 1;
+                if polls.is_multiple_of(MISSING_POLLS) { lane.missing.clear(); }
+                if lane.ask().await?.is_none() { return Ok(()) }
+            }
+        }
+    }
+}
+
+/// `None` when the line is gone.
+type Goes = Result<Option<()>, StoreError>;
+
+impl Lane<'_> {
+    async fn send(&self, kind: Kind) -> Option<()> {
+        self.outbound.send(pb::Parcel { kind: Some(kind) }).await.ok()
+    }
+
+    async fn on_parcel(&mut self, kind: Kind) -> Goes {
+        match kind {
+            Kind::Want(pb::Want { hash, offset }) => self.answer(hash, offset).await,
+            Kind::Missing(pb::Missing { hash }) => {
+                self.asked.remove(&hash);
+                self.missing.insert(hash);
+                self.ask().await
+            }
+            Kind::Chunk(chunk) => self.take(chunk).await,
+        }
+    }
+
+    /// Asks for what cases of the neighbour's side still lack.
+    async fn ask(&mut self) -> Goes {
+        if self.asked.len() >= ASKED_MAX {
+            return Ok(Some(()));
+        }
+        let hall = &self.node.hall;
+        let network = hall.store.network();
+        let upwards = network.is_above(&self.peer, hall.me());
+        let on_their_side = |node: &NodeId| if upwards { network.is_within(node, hall.me()) } else { network.is_within(node, &self.peer) };
+        let origins = network.iter().map(|node| node.id.clone()).filter(on_their_side).collect();
+        for wanted in hall.store.wanted_attachments(origins, (ASKED_MAX * 4 + self.missing.len()) as u32).await? {
+            if self.asked.len() >= ASKED_MAX {
+                break;
+            }
+            if self.asked.contains_key(&wanted.hash) || self.missing.contains(&wanted.hash) || wanted.bytes > BLOB_BYTES_MAX {
+                continue;
+            }
+            if hall.blobs.has(&wanted.hash) {
+                hall.store.attachment_arrived(&wanted.hash).await?;
+                continue;
+            }
+            let offset = hall.blobs.partial(&wanted.hash).min(wanted.bytes);
+            self.asked.insert(wanted.hash.clone(), wanted.bytes);
+            if self.send(Kind::Want(pb::Want { hash: wanted.hash, offset })).await.is_none() {
+                return Ok(None);
+            }
+        }
+        Ok(Some(()))
+    }
+
+    async fn answer(&self, hash: String, mut offset: u64) -> Goes {
+        let blobs = self.node.hall.blobs.clone();
+        let Some(size) = blobs.size(&hash) else { return Ok(self.send(Kind::Missing(pb::Missing { hash })).await) };
+        loop {
+            let (name, source) = (hash.clone(), blobs.clone());
+            let read = move || source.read(&name, offset, CHUNK_BYTES);
+            let bytes = tokio::task::spawn_blocking(read).await.map_err(|_| StoreError::Closed)??;
+            let last = offset + bytes.len() as u64 >= size;
+            let next = offset + bytes.len() as u64;
+            let chunk = pb::Chunk { hash: hash.clone(), offset, bytes: bytes.into(), last };
+            if self.send(Kind::Chunk(chunk)).await.is_none() {
+                return Ok(None);
+            }
+            if last {
+                return Ok(Some(()));
+            }
+            offset = next;
+        }
+    }
+
+    async fn take(&mut self, chunk: pb::Chunk) -> Goes {
+        let pb::Chunk { hash, offset, bytes, last } = chunk;
+        // Only what was asked for, and not more of it than the page declared.
+        let Some(size) = self.asked.get(&hash).copied() else { return Ok(None) };
+        if offset.saturating_add(bytes.len() as u64) > size {
+            return Ok(None);
+        }
+        let (blobs, name) = (self.node.hall.blobs.clone(), hash.clone());
+        let write = move || {
+            blobs.extend(&name, offset, &bytes)?;
+            if last { blobs.complete(&name) } else { Ok(false) }
+        };
+        let whole = tokio::task::spawn_blocking(write).await.map_err(|_| StoreError::Closed)??;
+        if last {
+            self.asked.remove(&hash);
+            if whole {
+                self.node.hall.store.attachment_arrived(&hash).await?;
+            }
+            return self.ask().await;
+        }
+        Ok(Some(()))
+    }
+}

@@ -1,0 +1,259 @@
+//! Drives a `replication::Session` over two streams of frames: checks, stores, then answers.
+
+use crate::codec::Packer;
+use casework::Hall;
+use domain::NodeId;
+use proto::link::v1 as pb;
+use replication::session::{Output, Session};
+use replication::{CheckedRun, Frame, JournalId, Position, Run, RunFault, Verify};
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+use store::{Change, Contact, Quarantined, StoreError};
+use tokio::sync::{broadcast, mpsc};
+use tokio_stream::{Stream, StreamExt};
+use trust::KeyRing;
+
+/// What the links of a node share.
+#[derive(Clone)]
+pub struct Node {
+    pub hall: Hall,
+    pub keys: Arc<KeyRing>,
+    pub incarnation: u32,
+}
+
+/// Why a conversation ended.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Ended {
+    #[error("the line was closed")]
+    Line,
+    #[error("{0}")]
+    Reason(String),
+    #[error("{0}")]
+    Store(#[from] StoreError),
+}
+
+/// Told to whoever shows the state of the link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Progress {
+    Greeted,
+    Unconfirmed(u64),
+}
+
+const TICK: Duration = Duration::from_secs(1);
+/// Heads are read again so often, in case another process (an import) has written.
+const REREAD_TICKS: u32 = 10;
+
+impl Node {
+    pub fn new(hall: Hall, incarnation: u32) -> Node {
+        let keys = Arc::new(KeyRing::default());
+        keys.refresh(&hall.store.network());
+        Node { hall, keys, incarnation }
+    }
+
+    /// Talks with `peer` until the line or the peer ends it.
+    pub async fn converse<S>(
+        &self,
+        peer: NodeId,
+        mut inbound: S,
+        outbound: mpsc::Sender<pb::Frame>,
+        mut progress: impl FnMut(Progress) + Send,
+    ) -> Ended
+    where
+        S: Stream<Item = Result<pb::Frame, tonic::Status>> + Send + Unpin,
+    {
+        let mut talk = match Talk::open(self, peer, outbound).await {
+            Ok(talk) => talk,
+            Err(ended) => return ended,
+        };
+        let mut changes = self.hall.store.changes();
+        let mut tick = tokio::time::interval(TICK);
+        let mut ticks = 0u32;
+        loop {
+            let step = tokio::select! {
+                frame = inbound.next() => talk.on_inbound(frame).await,
+                change = changes.recv() => talk.on_change(change).await,
+                _ = tick.tick() => {
+                    ticks += 1;
+                    if ticks.is_multiple_of(REREAD_TICKS) { talk.read_heads().await.err().map_or(Ok(()), Err) } else { talk.on_tick().await }
+                }
+            };
+            if let Err(ended) = step {
+                return ended;
+            }
+            if talk.session.is_greeted() {
+                progress(Progress::Greeted);
+            }
+            progress(Progress::Unconfirmed(talk.session.unconfirmed()));
+        }
+    }
+}
+
+struct Talk<'n> {
+    node: &'n Node,
+    session: Session,
+    packer: Packer,
+    outbound: mpsc::Sender<pb::Frame>,
+}
+
+impl<'n> Talk<'n> {
+    async fn open(node: &'n Node, peer: NodeId, outbound: mpsc::Sender<pb::Frame>) -> Result<Talk<'n>, Ended> {
+        let hall = &node.hall;
+        let network = hall.store.network();
+        node.keys.refresh(&network);
+        let session = Session::new(hall.me().clone(), peer, network);
+        let packer = Packer::new().map_err(|e| Ended::Reason(e.to_string()))?;
+        let mut talk = Talk { node, session, packer, outbound };
+        let heads = hall.store.heads().await?;
+        let outputs = talk.session.open(&heads, node.incarnation, env!("CARGO_PKG_VERSION"), hall.now());
+        talk.carry_out(outputs).await?;
+        Ok(talk)
+    }
+
+    async fn on_inbound(&mut self, frame: Option<Result<pb::Frame, tonic::Status>>) -> Result<(), Ended> {
+        let frame = match frame {
+            Some(Ok(frame)) => frame,
+            Some(Err(status)) => return Err(Ended::Reason(status.message().to_owned())),
+            None => return Err(Ended::Line),
+        };
+        let frame = self.packer.from_wire(frame).map_err(|bad| Ended::Reason(bad.to_string()))?;
+        let outputs = self.session.on_frame(frame, self.node.hall.now());
+        self.carry_out(outputs).await
+    }
+
+    async fn on_change(&mut self, change: Result<Change, broadcast::error::RecvError>) -> Result<(), Ended> {
+        match change {
+            Ok(change) => {
+                self.refresh_network(change.reference_data);
+                let now = self.node.hall.now();
+                let mut outputs = Vec::new();
+                for (journal, head) in &change.heads {
+                    outputs.extend(self.session.on_head(journal, *head, now));
+                }
+                self.carry_out(outputs).await
+            }
+            Err(broadcast::error::RecvError::Lagged(_)) => self.read_heads().await,
+            Err(broadcast::error::RecvError::Closed) => Err(Ended::Store(StoreError::Closed)),
+        }
+    }
+
+    fn refresh_network(&mut self, changed: bool) {
+        if changed {
+            let network = self.node.hall.store.network();
+            self.node.keys.refresh(&network);
+            self.session.on_network(network);
+        }
+    }
+
+    async fn read_heads(&mut self) -> Result<(), Ended> {
+        let now = self.node.hall.now();
+        let mut outputs = self.session.on_tick(now);
+        for (journal, head) in self.node.hall.store.heads().await? {
+            outputs.extend(self.session.on_head(&journal, head, now));
+        }
+        self.carry_out(outputs).await
+    }
+
+    async fn on_tick(&mut self) -> Result<(), Ended> {
+        let outputs = self.session.on_tick(self.node.hall.now());
+        self.carry_out(outputs).await
+    }
+
+    async fn carry_out(&mut self, outputs: Vec<Output>) -> Result<(), Ended> {
+        let mut todo: VecDeque<Output> = outputs.into();
+        while let Some(output) = todo.pop_front() {
+            let now = self.node.hall.now();
+            match output {
+                Output::Send(frame) => self.send(frame).await?,
+                Output::Load(load) => {
+                    let runs = self.node.hall.store.load_runs(load).await?;
+                    todo.extend(self.session.on_loaded(runs, now));
+                }
+                Output::Store { no, runs } => {
+                    let (positions, faults) = self.store(runs).await?;
+                    todo.extend(self.session.on_stored(no, positions, faults));
+                }
+                Output::Refused { journal, fault } => {
+                    tracing::error!(%journal, %fault, peer = %self.session.peer(), "the peer does not take a journal");
+                    self.note(&journal, &format!("refused by {}: {fault}", self.session.peer())).await?;
+                }
+                Output::PeerAhead { journal, peer } => {
+                    tracing::error!(%journal, peer_seq = peer.seq, "the peer has more of this journal than we do");
+                    self.note(&journal, &format!("{} has {} entries, more than we do: were we restored?", self.session.peer(), peer.seq)).await?;
+                }
+                Output::ClockSkew { ms } => {
+                    let contact = Contact { node: self.session.peer().clone(), at: now, clock_skew_ms: ms };
+                    self.node.hall.store.note_contact(contact).await?;
+                }
+                Output::Close { reason } => {
+                    // The peer may be gone already; then it needs no farewell.
+                    let _ = self.send(Frame::Bye { reason: reason.clone() }).await;
+                    return Err(Ended::Reason(reason));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn send(&mut self, frame: Frame) -> Result<(), Ended> {
+        let frame = self.packer.to_wire(frame).map_err(|bad| Ended::Reason(bad.to_string()))?;
+        self.outbound.send(frame).await.map_err(|_| Ended::Line)
+    }
+
+    async fn note(&self, journal: &JournalId, reason: &str) -> Result<(), Ended> {
+        let (at, peer) = (self.node.hall.now(), self.session.peer().clone());
+        let item = Quarantined { at, peer, journal: journal.to_string(), seq: 0, reason: reason.to_owned(), bytes: vec![] };
+        Ok(self.node.hall.store.quarantine(item).await?)
+    }
+
+    /// Checks every run on its own and stores those that hold. What we are told of positions comes after COMMIT.
+    async fn store(&mut self, runs: Vec<Run>) -> Result<Taken, Ended> {
+        let incoming = |journal: &JournalId| self.session.is_incoming(journal);
+        let (positions, faults) = self.node.take_runs(self.session.peer(), runs, incoming).await?;
+        // Nodes may just have been introduced: their entries may follow in the very next batch.
+        self.refresh_network(true);
+        Ok((positions, faults))
+    }
+}
+
+type Taken = (Vec<(JournalId, Position)>, Vec<(JournalId, RunFault)>);
+
+impl Node {
+    /// The one validator of everything that comes in, over a stream or in a bag.
+    ///
+    /// # Errors
+    /// [`StoreError`] only when nothing at all could be stored or noted.
+    pub async fn take_runs(&self, peer: &NodeId, runs: Vec<Run>, incoming: impl Fn(&JournalId) -> bool) -> Result<Taken, StoreError> {
+        let now = self.hall.now();
+        let (mut checked, mut faults) = (Vec::new(), Vec::new());
+        for run in runs {
+            let journal = run.journal.clone();
+            let sample = run.entries.first().map(|entry| entry.core.to_vec()).unwrap_or_default();
+            let outcome = if incoming(&journal) { CheckedRun::check(run, &*self.keys as &dyn Verify) } else { Err(RunFault::NotYours) };
+            match outcome {
+                Ok(run) => checked.push(run),
+                Err(fault) => {
+                    if !fault.is_passing() {
+                        let (peer, reason) = (peer.clone(), fault.to_string());
+                        let item = Quarantined { at: now, peer, journal: journal.to_string(), seq: 0, reason, bytes: sample };
+                        self.hall.store.quarantine(item).await?;
+                    }
+                    faults.push((journal, fault));
+                }
+            }
+        }
+        let journals: Vec<JournalId> = checked.iter().map(|run| run.journal.clone()).collect();
+        match self.hall.store.receive(peer, checked, now).await {
+            Ok(received) => {
+                faults.extend(received.faults);
+                Ok((received.positions, faults))
+            }
+            Err(StoreError::Closed) => Err(StoreError::Closed),
+            Err(error) => {
+                tracing::error!(%error, %peer, "could not store what a neighbour sent; it will be asked for again");
+                faults.extend(journals.into_iter().map(|journal| (journal, RunFault::Storage)));
+                Ok((Vec::new(), faults))
+            }
+        }
+    }
+}

@@ -1,0 +1,257 @@
+//! TLS 1.3 with certificates of the city on both sides, under tonic.
+
+use crate::meter::Meter;
+use domain::NodeId;
+use rustls::server::WebPkiClientVerifier;
+use rustls::server::danger::ClientCertVerifier;
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls_pki_types::pem::PemObject;
+use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
+use std::time::Duration;
+use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_stream::wrappers::ReceiverStream;
+use trust::ca::{SERVER_NAME, node_of};
+use trust::files::{CA_CERT, IdentityFolder, TLS_CERT, TLS_KEY};
+
+const HANDSHAKE: Duration = Duration::from_secs(10);
+/// Handshakes under way at once; more wait in the kernel's queue.
+const HANDSHAKES_MAX: usize = 256;
+
+#[derive(Debug, thiserror::Error)]
+pub enum TlsError {
+    #[error("identity")]
+    Trust(#[from] trust::ca::TrustError),
+    #[error("the certificate, key or CA in the identity folder is damaged: restore it, or join again with a new token")]
+    Pem(#[from] rustls_pki_types::pem::Error),
+    #[error("TLS set-up")]
+    Rustls(#[from] rustls::Error),
+    #[error("TLS set-up: {0}")]
+    Verifier(String),
+}
+
+/// The certificates and key of one node.
+pub struct TlsIdentity {
+    pub city: String,
+    chain: Vec<CertificateDer<'static>>,
+    ca: CertificateDer<'static>,
+    key: PrivateKeyDer<'static>,
+}
+
+impl TlsIdentity {
+    /// # Errors
+    /// [`TlsError`] naming the damaged file.
+    pub fn load(folder: &IdentityFolder, city: &str) -> Result<TlsIdentity, TlsError> {
+        let (certificate, ca, key) = (folder.read(TLS_CERT)?, folder.read(CA_CERT)?, folder.read(TLS_KEY)?);
+        Self::from_pem(&certificate, &ca, &key, city)
+    }
+
+    /// # Errors
+    /// [`TlsError::Pem`].
+    pub fn from_pem(certificate: &str, ca: &str, key: &str, city: &str) -> Result<TlsIdentity, TlsError> {
+        Ok(TlsIdentity {
+            city: city.to_owned(),
+            chain: CertificateDer::pem_slice_iter(certificate.as_bytes()).collect::<Result<_, _>>()?,
+            ca: CertificateDer::from_pem_slice(ca.as_bytes())?,
+            key: PrivateKeyDer::from_pem_slice(key.as_bytes())?,
+        })
+    }
+
+    fn roots(&self) -> Result<Arc<RootCertStore>, TlsError> {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.ca.clone())?;
+        Ok(Arc::new(roots))
+    }
+
+    fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+        Arc::new(rustls::crypto::ring::default_provider())
+    }
+
+    fn server(&self, clients: Arc<dyn ClientCertVerifier>, chain: Vec<CertificateDer<'static>>) -> Result<Arc<ServerConfig>, TlsError> {
+        let mut config = ServerConfig::builder_with_provider(Self::provider())
+            .with_protocol_versions(&[&rustls::version::TLS13])?
+            .with_client_cert_verifier(clients)
+            .with_single_cert(chain, self.key.clone_key())?;
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        // No resumption: rustls does not look at revocation again on a resumed session, and links live for days.
+        config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
+        config.send_tls13_tickets = 0;
+        Ok(Arc::new(config))
+    }
+
+    /// For children: both sides prove themselves.
+    ///
+    /// # Errors
+    /// [`TlsError`].
+    pub fn link_server(&self) -> Result<Arc<ServerConfig>, TlsError> {
+        let verifier = WebPkiClientVerifier::builder_with_provider(self.roots()?, Self::provider());
+        let verifier = verifier.build().map_err(|e| TlsError::Verifier(e.to_string()))?;
+        self.server(verifier, self.chain.clone())
+    }
+
+    /// For whoever holds a token: only we prove ourselves, and show the CA that the token pins.
+    ///
+    /// # Errors
+    /// [`TlsError`].
+    pub fn enrol_server(&self) -> Result<Arc<ServerConfig>, TlsError> {
+        let mut chain = self.chain.clone();
+        chain.push(self.ca.clone());
+        self.server(WebPkiClientVerifier::no_client_auth(), chain)
+    }
+
+    /// To the parent.
+    ///
+    /// # Errors
+    /// [`TlsError`].
+    pub fn link_client(&self) -> Result<Arc<ClientConfig>, TlsError> {
+        let mut config = ClientConfig::builder_with_provider(Self::provider())
+            .with_protocol_versions(&[&rustls::version::TLS13])?
+            .with_root_certificates(self.roots()?)
+            .with_client_auth_cert(self.chain.clone(), self.key.clone_key())?;
+        config.alpn_protocols = vec![b"h2".to_vec()];
+        config.resumption = rustls::client::Resumption::disabled();
+        Ok(Arc::new(config))
+    }
+}
+
+/// Who is at the other end of a connection; on the enrolment door nobody is named.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    pub node: Option<NodeId>,
+    pub address: SocketAddr,
+}
+
+/// A connection after its handshake, its bytes counted.
+pub struct TlsStream<S> {
+    io: S,
+    peer: Peer,
+}
+
+impl<S> tonic::transport::server::Connected for TlsStream<S> {
+    type ConnectInfo = Peer;
+    fn connect_info(&self) -> Peer {
+        self.peer.clone()
+    }
+}
+impl<S: AsyncRead + Unpin> AsyncRead for TlsStream<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_read(cx, buffer)
+    }
+}
+impl<S: AsyncWrite + Unpin> AsyncWrite for TlsStream<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.io).poll_write(cx, bytes)
+    }
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_flush(cx)
+    }
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.io).poll_shutdown(cx)
+    }
+}
+
+/// A TCP connection whose bytes are counted below TLS.
+pub struct Metered {
+    tcp: TcpStream,
+    meter: Arc<Meter>,
+}
+impl AsyncRead for Metered {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        let polled = Pin::new(&mut self.tcp).poll_read(cx, buffer);
+        self.meter.received.fetch_add((buffer.filled().len() - before) as u64, Ordering::Relaxed);
+        polled
+    }
+}
+impl AsyncWrite for Metered {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.tcp).poll_write(cx, bytes);
+        if let Poll::Ready(Ok(count)) = polled {
+            self.meter.sent.fetch_add(count as u64, Ordering::Relaxed);
+        }
+        polled
+    }
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_flush(cx)
+    }
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.tcp).poll_shutdown(cx)
+    }
+}
+
+type ServerIo = TlsStream<tokio_rustls::server::TlsStream<Metered>>;
+
+/// Accepts connections for ever: each handshake in a task of its own, under a deadline, bounded in number.
+pub fn incoming(listener: TcpListener, config: Arc<ServerConfig>, city: String, meter: Arc<Meter>) -> ReceiverStream<io::Result<ServerIo>> {
+    let (sender, receiver) = tokio::sync::mpsc::channel(64);
+    let gate = Arc::new(tokio::sync::Semaphore::new(HANDSHAKES_MAX));
+    tokio::spawn(async move {
+        while !sender.is_closed() {
+            let Ok(permit) = gate.clone().acquire_owned().await else { return };
+            let accepted = tokio::select! {
+                accepted = listener.accept() => accepted,
+                () = sender.closed() => return,
+            };
+            let Ok((tcp, address)) = accepted else {
+                // Out of file descriptors, most likely: pause rather than spin.
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                continue;
+            };
+            let (acceptor, sender) = (tokio_rustls::TlsAcceptor::from(config.clone()), sender.clone());
+            let (city, meter) = (city.clone(), meter.clone());
+            tokio::spawn(async move {
+                let _permit = permit;
+                match tokio::time::timeout(HANDSHAKE, shake_hands(acceptor, tcp, address, &city, meter)).await {
+                    Ok(Ok(stream)) => drop(sender.send(Ok(stream)).await),
+                    Ok(Err(error)) => tracing::warn!(%address, %error, "handshake refused"),
+                    Err(_) => tracing::warn!(%address, "handshake took too long"),
+                }
+            });
+        }
+    });
+    ReceiverStream::new(receiver)
+}
+
+async fn shake_hands(acceptor: tokio_rustls::TlsAcceptor, tcp: TcpStream, address: SocketAddr, city: &str, meter: Arc<Meter>) -> io::Result<ServerIo> {
+    tcp.set_nodelay(true)?;
+    let io = acceptor.accept(Metered { tcp, meter }).await?;
+    let node = match io.get_ref().1.peer_certificates().and_then(|chain| chain.first()) {
+        Some(certificate) => Some(node_of(certificate, city).map_err(io::Error::other)?.0),
+        None => None,
+    };
+    Ok(TlsStream { io, peer: Peer { node, address } })
+}
+
+/// Dials `address` and makes sure that `want` answers.
+///
+/// # Errors
+/// What went wrong, in words; a refusal of our certificate is told here and not three calls later.
+pub async fn connect(
+    address: &str,
+    config: Arc<ClientConfig>,
+    city: &str,
+    want: &NodeId,
+    meter: Arc<Meter>,
+) -> io::Result<tokio_rustls::client::TlsStream<Metered>> {
+    let tcp = tokio::time::timeout(HANDSHAKE, TcpStream::connect(address)).await??;
+    tcp.set_nodelay(true)?;
+    let name = ServerName::try_from(SERVER_NAME).map_err(io::Error::other)?;
+    let connector = tokio_rustls::TlsConnector::from(config);
+    let mut tls = tokio::time::timeout(HANDSHAKE, connector.connect(name, Metered { tcp, meter })).await??;
+    let certificate = tls.get_ref().1.peer_certificates().and_then(|chain| chain.first());
+    let certificate = certificate.ok_or_else(|| io::Error::other("the server showed no certificate"))?;
+    let (node, _) = node_of(certificate, city).map_err(io::Error::other)?;
+    if node != *want {
+        return Err(io::Error::other(format!("{node} answers at this address, {want} was expected")));
+    }
+    // In TLS 1.3 the server judges our certificate after our side is done. Its first bytes are its settings or its
+    // alert; waiting for them turns a refusal into an error of this call.
+    tokio::time::timeout(HANDSHAKE, tls.fill_buf()).await??;
+    Ok(tls)
+}

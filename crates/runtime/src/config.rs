@@ -1,0 +1,87 @@
+//! The configuration of a node: `node.toml` in its data folder, written by `init` or `join`.
+
+use domain::NodeId;
+use domain::network::Tier;
+use serde::{Deserialize, Serialize};
+use std::path::{Path, PathBuf};
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NodeConfig {
+    pub id: NodeId,
+    pub tier: Tier,
+    pub city: String,
+    /// Division code the node speaks for.
+    pub place: String,
+    pub name: String,
+    pub listen: Listen,
+    /// None for the hub.
+    pub parent: Option<Parent>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listen {
+    /// Pages and API. Loopback unless the network in front of it is trusted.
+    pub web: String,
+    /// Children's links; a village has none.
+    pub link: Option<String>,
+    /// The door for nodes that hold a join token.
+    pub enrol: Option<String>,
+}
+
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Parent {
+    pub id: NodeId,
+    /// `host:port` of its link door.
+    pub address: String,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("no node lives in {folder} yet: run `init` (hub) or `join` (town, village) first")]
+    Absent { folder: String },
+    #[error("read {path}")]
+    Read { path: String, source: std::io::Error },
+    #[error("{path} is not as it should be")]
+    Parse { path: String, source: Box<toml::de::Error> },
+    #[error("write {path}")]
+    Write { path: String, source: std::io::Error },
+}
+
+impl NodeConfig {
+    pub fn path(data: &Path) -> PathBuf {
+        data.join("node.toml")
+    }
+
+    /// # Errors
+    /// [`ConfigError`]; an unknown key is one, with its place.
+    pub fn load(data: &Path) -> Result<NodeConfig, ConfigError> {
+        let path = Self::path(data);
+        let shown = path.display().to_string();
+        let text = match std::fs::read_to_string(&path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(ConfigError::Absent { folder: data.display().to_string() });
+            }
+            Err(source) => return Err(ConfigError::Read { path: shown, source }),
+        };
+        toml::from_str(&text).map_err(|source| ConfigError::Parse { path: shown, source: Box::new(source) })
+    }
+
+    /// # Errors
+    /// [`ConfigError::Write`].
+    pub fn save(&self, data: &Path) -> Result<(), ConfigError> {
+        let path = Self::path(data);
+        let text = toml::to_string_pretty(self).expect("plain data serialises");
+        let write = || {
+            std::fs::create_dir_all(data)?;
+            let temporary = path.with_extension("toml.new");
+            std::fs::write(&temporary, text)?;
+            std::fs::File::open(&temporary)?.sync_all()?;
+            std::fs::rename(&temporary, &path)
+        };
+        write().map_err(|source| ConfigError::Write { path: path.display().to_string(), source })
+    }
+}

@@ -1,0 +1,69 @@
+//! The command line every tier has. `--json` on every verb that reads; exit 0 ok, 1 failed, 2 usage, 3 degraded.
+
+use clap::{Args, Subcommand};
+use std::path::PathBuf;
+
+#[derive(Debug, Args)]
+pub struct Common {
+    /// Folder of this node's data
+    #[arg(long, env = "TONGBAN_DATA_DIR", default_value = "tongban-data", global = true)]
+    pub data_dir: PathBuf,
+    /// Machine-readable output
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// Verbs of every tier.
+#[derive(Debug, Subcommand)]
+pub enum Verb {
+    /// Serve until stopped (Ctrl-C or SIGTERM)
+    Serve,
+    /// Cases, entries waiting for the parent, receipts
+    Status,
+    /// Check every journal's chain and signatures, and the audit rows
+    VerifyLog,
+    /// Look for trouble without changing anything; each fault names the next command
+    Doctor,
+    /// Write what the neighbour lacks into a bag file, for a courier
+    ExportBag {
+        /// Folder for the file
+        #[arg(long)]
+        to: PathBuf,
+        /// The node it is for; the parent if left out
+        #[arg(long, value_name = "NODE")]
+        r#for: Option<domain::NodeId>,
+    },
+    /// Take a bag file
+    ImportBag { file: PathBuf },
+    /// Fold all projections anew from the journals
+    Rebuild,
+    /// Officer accounts
+    User {
+        #[command(subcommand)]
+        verb: UserVerb,
+    },
+    /// Version of this program
+    Version,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum UserVerb {
+    /// Add an officer, or give a known one a new password
+    Add {
+        /// Log-in name: letters, digits, dot, hyphen, underscore
+        name: String,
+        /// Name shown to others
+        #[arg(long)]
+        display: Option<String>,
+        /// Body of the city the officer acts for (hub)
+        #[arg(long)]
+        body: Option<domain::OrgId>,
+        /// Read the password from standard input; otherwise one is made and printed once
+        #[arg(long)]
+        password_stdin: bool,
+    },
+    /// Add many at once: lines of `name<TAB>display<TAB>body<TAB>password` on standard input, body may be empty
+    Import,
+    /// List officers
+    List,
+}

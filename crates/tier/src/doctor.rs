@@ -1,0 +1,121 @@
+//! Looks for trouble and changes nothing. Each fault names the next command.
+
+use crate::cli::Common;
+use crate::serve::{Opened, Parts};
+use anyhow::Result;
+use domain::seams::Clock;
+use runtime::{NodeConfig, SystemClock};
+use serde_json::json;
+use std::net::ToSocketAddrs;
+use std::process::ExitCode;
+use std::time::Duration;
+use store::Store;
+use trust::files::{IdentityFolder, TLS_CERT};
+
+struct Finding {
+    what: &'static str,
+    fault: Option<String>,
+}
+
+/// # Errors
+/// Only when the report itself cannot be printed.
+pub async fn run(common: &Common) -> Result<ExitCode> {
+    let findings = examine(common).await;
+    let sick = findings.iter().any(|finding| finding.fault.is_some());
+    if common.json {
+        let lines: Vec<_> = findings.iter().map(|f| json!({ "check": f.what, "ok": f.fault.is_none(), "fault": f.fault })).collect();
+        println!("{}", json!({ "healthy": !sick, "checks": lines }));
+    } else {
+        for finding in &findings {
+            match &finding.fault {
+                None => println!("ok    {}", finding.what),
+                Some(fault) => println!("FAULT {}: {fault}", finding.what),
+            }
+        }
+    }
+    Ok(if sick { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+async fn examine(common: &Common) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    let mut note = |what, fault: Option<String>| findings.push(Finding { what, fault });
+    let config = match NodeConfig::load(&common.data_dir) {
+        Ok(config) => config,
+        Err(error) => {
+            note("configuration", Some(format!("{:#}", anyhow::Error::from(error))));
+            return findings;
+        }
+    };
+    note("configuration", None);
+    note("certificate", certificate(common, &config).err());
+    note("disk can be written", writable(common).err());
+    match Opened::open(&common.data_dir, &Parts::default()) {
+        Ok(opened) => {
+            note("database opens", None);
+            note("database is whole", quick_check(common).err());
+            note("no pages held, nothing in quarantine", trouble(&opened).await.err());
+            note("clocks agree", clocks(&opened).await.err());
+        }
+        Err(error) => note("database opens", Some(format!("{error:#}; next: restore the data folder from a backup"))),
+    }
+    if let Some(parent) = &config.parent {
+        note("parent answers", reach(&parent.address).err());
+    }
+    findings
+}
+
+fn certificate(common: &Common, config: &NodeConfig) -> Result<(), String> {
+    let pem = IdentityFolder::of(&common.data_dir).read(TLS_CERT).map_err(|e| e.to_string())?;
+    let der = trust::ca::pem_to_der(&pem).ok_or("damaged; next: join again with a new token")?;
+    let (_, until) = trust::ca::node_of(&der, &config.city).map_err(|e| e.to_string())?;
+    let days = until.since(SystemClock.now()) / 86_400_000;
+    if days < 14 { Err(format!("ends in {days} days; next: `join` again with a new token (check this machine's clock first)")) } else { Ok(()) }
+}
+
+fn writable(common: &Common) -> Result<(), String> {
+    let path = common.data_dir.join("doctor.tmp");
+    let probe = std::fs::write(&path, [0; 65_536]).and_then(|()| std::fs::remove_file(&path));
+    probe.map_err(|e| format!("{e}; next: free space on the disk of {}", common.data_dir.display()))
+}
+
+fn quick_check(common: &Common) -> Result<(), String> {
+    let path = store_sqlite::SqliteStore::path(&common.data_dir);
+    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
+    let check = || {
+        let connection = rusqlite::Connection::open_with_flags(path, flags)?;
+        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0))
+    };
+    match check() {
+        Ok(answer) if answer == "ok" => Ok(()),
+        Ok(answer) => Err(format!("{answer}; next: stop the node and restore the data folder from a backup")),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+async fn trouble(opened: &Opened) -> Result<(), String> {
+    let counts = opened.hall.counts().await.map_err(|e| e.to_string())?;
+    match (counts.held, counts.quarantined) {
+        (0, 0) => Ok(()),
+        (held, quarantined) => Err(format!("{held} held, {quarantined} in quarantine; next: look at /api/v1/incidents")),
+    }
+}
+
+async fn clocks(opened: &Opened) -> Result<(), String> {
+    const TOLERATED_MS: i64 = 5 * 60_000;
+    let contacts = opened.store.contacts().await.map_err(|e| e.to_string())?;
+    let off = contacts.iter().find(|contact| contact.clock_skew_ms.abs() > TOLERATED_MS);
+    match off {
+        Some(contact) => Err(format!(
+            "{} and this machine differ by {} minutes; next: set the clock of the one that is wrong",
+            contact.node,
+            contact.clock_skew_ms / 60_000
+        )),
+        None => Ok(()),
+    }
+}
+
+fn reach(address: &str) -> Result<(), String> {
+    let resolved = address.to_socket_addrs().map_err(|e| format!("{address}: {e}"))?.next().ok_or("no address")?;
+    let connected = std::net::TcpStream::connect_timeout(&resolved, Duration::from_secs(3));
+    connected.map(drop).map_err(|e| format!("{address}: {e}; next: check the network; work goes on offline meanwhile"))
+}

@@ -1,0 +1,12 @@
+//! What the three binaries have in common: opening a node's data, serving it, and the verbs every tier has.
+//!
+//! A tier's own crate says what is special about it; whoever knows one knows all three.
+
+pub mod cli;
+pub mod doctor;
+pub mod join;
+pub mod serve;
+pub mod verbs;
+
+pub use cli::{Common, Verb};
+pub use serve::{Parts, Running, Start, start};

@@ -1,0 +1,205 @@
+//! Starting a node: build → spawn → wait → drain. Tests and benchmarks start nodes through the same call.
+
+use anyhow::{Context, Result};
+use casework::Hall;
+use console::Console;
+use domain::network::{NodeRecord, Tier};
+use domain::seams::{Clock, Random};
+use link::enrol::EnrolmentDoor;
+use link::meter::Meter;
+use link::tls::TlsIdentity;
+use link::{LinkState, Node, Uplink, door};
+use runtime::{NodeConfig, OsRandom, Shutdown, SystemClock};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use store::Store;
+use store_sqlite::blobs::FileBlobs;
+use store_sqlite::{Identity, SqliteStore};
+use tokio::net::TcpListener;
+use trust::files::{CA_CERT, CA_KEY, IdentityFolder};
+use trust::{CityCa, KeyRing};
+
+/// Time and randomness of the process.
+#[derive(Clone)]
+pub struct Parts {
+    pub clock: Arc<dyn Clock>,
+    pub random: Arc<dyn Random>,
+}
+
+impl Default for Parts {
+    fn default() -> Parts {
+        Parts { clock: Arc::new(SystemClock), random: Arc::new(OsRandom) }
+    }
+}
+
+/// A node's data, opened but not serving: what the verbs of the command line work on.
+pub struct Opened {
+    pub config: NodeConfig,
+    pub hall: Hall,
+    pub store: Arc<SqliteStore>,
+    pub keys: Arc<KeyRing>,
+    pub identity: IdentityFolder,
+}
+
+impl Opened {
+    /// # Errors
+    /// When no node lives in the folder, or its files cannot be used; each with its remedy.
+    pub fn open(data: &Path, parts: &Parts) -> Result<Opened> {
+        let config = NodeConfig::load(data)?;
+        let identity = IdentityFolder::of(data);
+        let signer = Arc::new(identity.sign_key()?);
+        let author = Identity { node: config.id.clone(), area: config.place.clone(), signer };
+        let store = Arc::new(SqliteStore::open(data, author)?);
+        let blobs = Arc::new(FileBlobs::open(data)?);
+        let hall = Hall {
+            store: store.clone(),
+            blobs,
+            clock: parts.clock.clone(),
+            random: parts.random.clone(),
+            tier: config.tier,
+            city: config.city.clone(),
+        };
+        let keys = Arc::new(KeyRing::default());
+        keys.refresh(&store.network());
+        Ok(Opened { config, hall, store, keys, identity })
+    }
+
+    pub fn node(&self) -> Node {
+        Node { hall: self.hall.clone(), keys: self.keys.clone(), incarnation: 1 }
+    }
+
+    /// The hub's CA; only the hub has its key.
+    ///
+    /// # Errors
+    /// When the key files are missing or damaged.
+    pub fn ca(&self) -> Result<CityCa> {
+        let (certificate, key) = (self.identity.read(CA_CERT)?, self.identity.read(CA_KEY)?);
+        Ok(CityCa::load(&self.config.city, &certificate, &key)?)
+    }
+}
+
+/// What a start gives: where the node can be reached, and the handles tests use.
+pub struct Running {
+    pub opened: Opened,
+    pub web: SocketAddr,
+    pub link: Option<SocketAddr>,
+    pub enrol: Option<SocketAddr>,
+    pub uplink: Option<Arc<LinkState>>,
+    pub meter: Arc<Meter>,
+    shutdown: Shutdown,
+}
+
+/// Addresses to listen on; port 0 lets the system choose.
+pub struct Start<'a> {
+    pub data: &'a Path,
+    pub parts: Parts,
+}
+
+async fn listen(address: &str) -> Result<(TcpListener, SocketAddr)> {
+    let listener = TcpListener::bind(address).await.with_context(|| format!("listen on {address}: is the port taken by another program?"))?;
+    let address = listener.local_addr()?;
+    Ok((listener, address))
+}
+
+/// Opens the data, then every door.
+///
+/// # Errors
+/// With the remedy, before any door is open.
+pub async fn start(start: Start<'_>) -> Result<Running> {
+    let opened = Opened::open(start.data, &start.parts)?;
+    let config = opened.config.clone();
+    let tls = TlsIdentity::load(&opened.identity, &config.city)?;
+    let (shutdown, meter) = (Shutdown::default(), Arc::new(Meter::default()));
+    let uplink = config.parent.as_ref().map(|_| Arc::new(LinkState::default()));
+    if config.tier == Tier::City {
+        introduce(&opened).await?;
+    }
+    let enrolment = enrolment_door(&opened, uplink.as_ref())?;
+    let link = match &config.listen.link {
+        Some(address) => {
+            let (listener, address) = listen(address).await?;
+            let at_hub = (config.tier == Tier::City).then(|| enrolment.clone()).flatten();
+            door::open_links(opened.node(), at_hub, listener, &tls, meter.clone(), &shutdown)?;
+            Some(address)
+        }
+        None => None,
+    };
+    let enrol = match (&config.listen.enrol, enrolment) {
+        (Some(address), Some(enrolment)) => {
+            let (listener, address) = listen(address).await?;
+            door::open_enrolment(enrolment, listener, &tls, Arc::default(), &shutdown)?;
+            Some(address)
+        }
+        _ => None,
+    };
+    if let (Some(parent), Some(state)) = (&config.parent, &uplink) {
+        let uplink = Uplink {
+            node: opened.node(),
+            parent: parent.id.clone(),
+            address: parent.address.clone(),
+            city: config.city.clone(),
+            tls: tls.link_client()?,
+            meter: meter.clone(),
+            state: state.clone(),
+        };
+        shutdown.spawn(uplink.run());
+    }
+    let web = open_web(&opened, uplink.clone(), &shutdown).await?;
+    tracing::info!(node.id = %config.id, %web, link = ?link, enrol = ?enrol, "serving");
+    Ok(Running { opened, web, link, enrol, uplink, meter, shutdown })
+}
+
+async fn open_web(opened: &Opened, uplink: Option<Arc<LinkState>>, shutdown: &Shutdown) -> Result<SocketAddr> {
+    let (listener, address) = listen(&opened.config.listen.web).await?;
+    let host = opened.config.listen.web.rsplit_once(':').map_or("", |(host, _)| host).to_owned();
+    let console = Console::new(opened.hall.clone(), uplink, opened.config.name.clone(), vec![host]);
+    let router = console::router(console);
+    let token = shutdown.token.clone();
+    shutdown.tasks.spawn(async move {
+        // Requests begun are finished; new ones are not taken.
+        let served = axum::serve(listener, router).with_graceful_shutdown(token.cancelled_owned());
+        if let Err(error) = served.await {
+            tracing::error!(%error, "the web door closed");
+        }
+    });
+    Ok(address)
+}
+
+fn enrolment_door(opened: &Opened, uplink: Option<&Arc<LinkState>>) -> Result<Option<EnrolmentDoor>> {
+    Ok(match (opened.config.tier, uplink) {
+        (Tier::City, _) => {
+            Some(EnrolmentDoor::Hub { hall: opened.hall.clone(), ca: Arc::new(opened.ca()?), serial: Arc::new(AtomicU64::new(1)) })
+        }
+        (Tier::Town, Some(uplink)) => Some(EnrolmentDoor::Town { uplink: uplink.clone() }),
+        _ => None,
+    })
+}
+
+/// The hub's own record stands first in its journal to all, so that everybody can check everything after it.
+async fn introduce(opened: &Opened) -> Result<()> {
+    let config = &opened.config;
+    let record = NodeRecord {
+        id: config.id.clone(),
+        tier: config.tier,
+        parent: None,
+        place: config.place.clone(),
+        name: config.name.clone(),
+        sign_key: opened.identity.sign_key()?.public(),
+        incarnation: 1,
+    };
+    opened.hall.introduce(record).await?;
+    opened.keys.refresh(&opened.store.network());
+    Ok(())
+}
+
+impl Running {
+    pub fn hall(&self) -> &Hall {
+        &self.opened.hall
+    }
+    /// Stops new work, finishes work begun, closes the database.
+    pub async fn stop(self) {
+        self.shutdown.stop().await;
+    }
+}

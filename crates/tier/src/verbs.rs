@@ -1,0 +1,162 @@
+//! The verbs every tier has, carried out on a node's data, whether or not a process is serving it.
+
+use crate::cli::{Common, UserVerb, Verb};
+use crate::serve::{Opened, Parts, Start, start};
+use anyhow::{Context, Result, bail};
+use domain::seams::Random;
+use runtime::{DataLock, OsRandom, Shutdown};
+use serde_json::json;
+use std::io::Read;
+use std::process::ExitCode;
+use store::Store;
+
+/// Exit code of a node that works but needs attention.
+pub const DEGRADED: u8 = 3;
+
+/// # Errors
+/// With what to do about it; printed by `main`, exit 1.
+pub async fn run(common: &Common, verb: Verb) -> Result<ExitCode> {
+    match verb {
+        Verb::Serve => serve(common).await,
+        Verb::Version => {
+            println!("{}", json!({ "version": env!("CARGO_PKG_VERSION") }));
+            Ok(ExitCode::SUCCESS)
+        }
+        Verb::Doctor => crate::doctor::run(common).await,
+        other => on_data(common, other).await,
+    }
+}
+
+async fn serve(common: &Common) -> Result<ExitCode> {
+    // Taken before anything is opened and held until the database is closed.
+    let _lock = DataLock::take(&common.data_dir)?;
+    let running = start(Start { data: &common.data_dir, parts: Parts::default() }).await?;
+    Shutdown::asked_by_system().await;
+    tracing::info!("stopping: finishing what was begun");
+    running.stop().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn on_data(common: &Common, verb: Verb) -> Result<ExitCode> {
+    let opened = Opened::open(&common.data_dir, &Parts::default())?;
+    match verb {
+        Verb::Status => status(common, &opened).await,
+        Verb::VerifyLog => verify(common, &opened).await,
+        Verb::ExportBag { to, r#for } => export(common, &opened, &to, r#for).await,
+        Verb::ImportBag { file } => import(common, &opened, &file).await,
+        Verb::Rebuild => {
+            opened.store.rebuild(opened.hall.now()).await?;
+            println!("projections were folded anew; state {}", opened.store.state_hash().await?);
+            Ok(ExitCode::SUCCESS)
+        }
+        Verb::User { verb } => user(&opened, verb).await,
+        Verb::Serve | Verb::Doctor | Verb::Version => bail!("handled before the data is opened"),
+    }
+}
+
+async fn status(common: &Common, opened: &Opened) -> Result<ExitCode> {
+    let (counts, outbox) = (opened.hall.counts().await?, opened.hall.outbox().await?);
+    let contacts = opened.store.contacts().await?;
+    let degraded = counts.held > 0 || counts.quarantined > 0;
+    if common.json {
+        let nodes = opened.hall.nodes().await?;
+        let status = json!({ "node": opened.config.id, "name": opened.config.name, "counts": counts, "outbox": outbox, "contacts": contacts, "nodes": nodes });
+        println!("{status}");
+    } else {
+        println!("{} {}", opened.config.id, opened.config.name);
+        for (status, count) in &counts.by_status {
+            println!("  {status:<12} {count}");
+        }
+        println!("  本节点日志 {} 条,上级已收 {},市已收 {},待上传 {}", outbox.own_head, outbox.parent_has, outbox.hub_has, outbox.waiting);
+        println!("  待办 {},草稿 {},附件未到 {},挂起 {},隔离 {}", counts.tasks, counts.drafts, counts.attachments_missing, counts.held, counts.quarantined);
+    }
+    Ok(if degraded { ExitCode::from(DEGRADED) } else { ExitCode::SUCCESS })
+}
+
+async fn verify(common: &Common, opened: &Opened) -> Result<ExitCode> {
+    let report = opened.store.verify_log(opened.keys.clone()).await?;
+    if common.json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        println!("{} journals, {} entries, {} signatures, {} audit rows", report.journals, report.entries, report.signatures, report.audit_rows);
+        report.faults.iter().for_each(|fault| println!("FAULT {fault}"));
+    }
+    Ok(if report.faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn export(common: &Common, opened: &Opened, to: &std::path::Path, peer: Option<domain::NodeId>) -> Result<ExitCode> {
+    let parent = opened.config.parent.as_ref().map(|parent| parent.id.clone());
+    let peer = peer.or(parent).context("the hub has no parent: say --for NODE")?;
+    let stamp = opened.hall.now().to_minute().replace([' ', ':', '-'], "");
+    std::fs::create_dir_all(to)?;
+    let path = to.join(format!("{}-to-{peer}-{stamp}.tbag", opened.config.id));
+    let temporary = path.with_extension("part");
+    let file = std::fs::File::create(&temporary).with_context(|| format!("write {}", temporary.display()))?;
+    let entries = link::bag::export(&opened.node(), &peer, std::io::BufWriter::new(&file)).await?;
+    // The courier may pull the stick as soon as we say done.
+    file.sync_all()?;
+    std::fs::rename(&temporary, &path)?;
+    if common.json {
+        println!("{}", json!({ "file": path, "entries": entries, "for": peer }));
+    } else {
+        println!("{} entries for {peer} in {}", entries, path.display());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn import(common: &Common, opened: &Opened, file: &std::path::Path) -> Result<ExitCode> {
+    let input = std::fs::File::open(file).with_context(|| format!("open {}", file.display()))?;
+    let report = link::bag::import(&opened.node(), std::io::BufReader::new(input)).await?;
+    if common.json {
+        println!("{}", serde_json::to_string(&report)?);
+    } else {
+        println!("from {}: {} runs taken, {} attachments", report.from, report.runs, report.attachments);
+        report.refused.iter().for_each(|line| println!("refused {line}"));
+        if !report.note.is_empty() {
+            println!("{}", report.note);
+        }
+    }
+    let clean = report.complete && report.refused.is_empty();
+    Ok(if clean { ExitCode::SUCCESS } else { ExitCode::from(DEGRADED) })
+}
+
+async fn user(opened: &Opened, verb: UserVerb) -> Result<ExitCode> {
+    match verb {
+        UserVerb::Add { name, display, body, password_stdin } => {
+            let password = if password_stdin {
+                let mut text = String::new();
+                std::io::stdin().read_to_string(&mut text)?;
+                text.trim_end_matches(['\r', '\n']).to_owned()
+            } else {
+                let made = random_password();
+                println!("{name} {made}");
+                made
+            };
+            opened.hall.put_account(&name, display.as_deref().unwrap_or(&name), body, &password).await?;
+        }
+        UserVerb::Import => {
+            let mut text = String::new();
+            std::io::stdin().read_to_string(&mut text)?;
+            for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.is_empty()) {
+                let columns: Vec<&str> = line.split('\t').collect();
+                let [name, display, body, password] = columns[..] else { bail!("line {}: expected four columns", index + 1) };
+                let body = if body.is_empty() { None } else { Some(body.parse()?) };
+                opened.hall.put_account(name, display, body, password).await.with_context(|| format!("line {}", index + 1))?;
+            }
+        }
+        UserVerb::List => {
+            for account in opened.store.accounts().await? {
+                let body = account.body.map_or(String::new(), |body| body.to_string());
+                println!("{}\t{}\t{}{}", account.name, account.display, body, if account.disabled { "\tdisabled" } else { "" });
+            }
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Sixteen characters that can be read aloud.
+pub fn random_password() -> String {
+    let mut bytes = [0; 16];
+    OsRandom.fill(&mut bytes);
+    bytes.iter().map(|byte| (domain::ids::CROCKFORD[usize::from(byte & 31)] as char).to_ascii_lowercase()).collect()
+}
