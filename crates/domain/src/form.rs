@@ -62,7 +62,9 @@ fn fault_of(field: &Field, form: &Form, today: Day) -> Option<String> {
         let may_be_empty = matches!(field.kind, FieldKind::Table(_)) && field.rules.min_count == Some(0);
         return (field.required && !may_be_empty).then(|| "必填".to_owned());
     };
-    if !field.rules.when.as_ref().is_none_or(|when| when.holds(&scope)) {
+    // The checks are left out only when it is certain that they do not apply: with the kind of paper not yet chosen, a
+    // wrong citizen number would otherwise pass unseen.
+    if field.rules.when.as_ref().is_some_and(|when| when.eval(&scope) == Outcome::Bool(false)) {
         return None;
     }
     type_fault(field, value, today).or_else(|| rule_fault(&field.rules, field, value, form, today))
@@ -293,6 +295,14 @@ mod tests {
     fn a_wrong_citizen_number_says_what_is_wrong() {
         let told = faults("gaoling", with(person(), json!({"id_no": "52260119670519948"})));
         assert!(told.contains(&"id_no:公民身份号码应为 18 位,现在是 17 位".to_owned()), "{told:?}");
+    }
+
+    #[test]
+    fn a_wrong_number_is_seen_even_before_the_kind_of_paper_is_chosen() {
+        let told = faults("gaoling", json!({"id_no": "52260119670519948"}));
+        assert!(told.iter().any(|t| t.starts_with("id_no:公民身份号码应为 18 位")), "{told:?}");
+        let passport = faults("gaoling", with(person(), json!({"id_type": "护照", "id_no": "E12345678"})));
+        assert!(!passport.iter().any(|t| t.starts_with("id_no")), "{passport:?}");
     }
 
     #[test]

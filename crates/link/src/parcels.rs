@@ -15,8 +15,8 @@ const CHUNK_BYTES: usize = 128 * 1024;
 /// Attachments asked for at once from one neighbour.
 const ASKED_MAX: usize = 8;
 const POLL: Duration = Duration::from_secs(2);
-/// A neighbour that lacks an attachment itself is asked again after so many polls.
-const MISSING_POLLS: u32 = 5;
+/// A neighbour that lacked an attachment tells when it has it; should that word be lost, it is asked again after so many polls.
+const MISSING_POLLS: u32 = 30;
 
 struct Lane<'n> {
     node: &'n Node,
@@ -24,6 +24,8 @@ struct Lane<'n> {
     outbound: mpsc::Sender<pb::Parcel>,
     asked: BTreeMap<String, u64>,
     missing: BTreeSet<String>,
+    /// What the neighbour asked for and we lacked.
+    promised: BTreeSet<String>,
 }
 
 /// Runs the lane with `peer` until the line ends. Both sides ask and both answer.
@@ -31,7 +33,7 @@ pub async fn run<S>(node: &Node, peer: NodeId, mut inbound: S, outbound: mpsc::S
 where
     S: Stream<Item = Result<pb::Parcel, tonic::Status>> + Send + Unpin,
 {
-    let mut lane = Lane { node, peer, outbound, asked: BTreeMap::new(), missing: BTreeSet::new() };
+    let mut lane = Lane { node, peer, outbound, asked: BTreeMap::new(), missing: BTreeSet::new(), promised: BTreeSet::new() };
     let mut changes = node.hall.store.changes();
     let mut poll = tokio::time::interval(POLL);
     let mut polls = 0u32;
@@ -44,9 +46,12 @@ where
                 _ => return Ok(()),
             },
             change = changes.recv() => match change {
-                Ok(change) if change.cases.is_empty() => {}
+                Ok(change) => {
+                    if lane.keep_promises(&change.attachments).await.is_none() { return Ok(()) }
+                    if !change.cases.is_empty() && lane.ask().await?.is_none() { return Ok(()) }
+                }
                 Err(tokio::sync::broadcast::error::RecvError::Closed) => return Err(StoreError::Closed),
-                _ => if lane.ask().await?.is_none() { return Ok(()) },
+                Err(tokio::sync::broadcast::error::RecvError::Lagged(_)) => if lane.ask().await?.is_none() { return Ok(()) },
             },
             _ = poll.tick() => {
                 polls += 1;
@@ -73,8 +78,21 @@ impl Lane<'_> {
                 self.missing.insert(hash);
                 self.ask().await
             }
+            Kind::Available(pb::Available { hash }) => {
+                self.missing.remove(&hash);
+                self.ask().await
+            }
             Kind::Chunk(chunk) => self.take(chunk).await,
         }
+    }
+
+    async fn keep_promises(&mut self, arrived: &[String]) -> Option<()> {
+        for hash in arrived {
+            if self.promised.remove(hash) {
+                self.send(Kind::Available(pb::Available { hash: hash.clone() })).await?;
+            }
+        }
+        Some(())
     }
 
     /// Asks for what cases of the neighbour's side still lack.
@@ -107,9 +125,15 @@ impl Lane<'_> {
         Ok(Some(()))
     }
 
-    async fn answer(&self, hash: String, mut offset: u64) -> Goes {
+    async fn answer(&mut self, hash: String, mut offset: u64) -> Goes {
         let blobs = self.node.hall.blobs.clone();
-        let Some(size) = blobs.size(&hash) else { return Ok(self.send(Kind::Missing(pb::Missing { hash })).await) };
+        let Some(size) = blobs.size(&hash) else {
+            // Bounded by what one neighbour can have under way; one that asks for more is forgotten, and asks again.
+            if self.promised.len() < 10_000 {
+                self.promised.insert(hash.clone());
+            }
+            return Ok(self.send(Kind::Missing(pb::Missing { hash })).await);
+        };
         loop {
             let (name, source) = (hash.clone(), blobs.clone());
             let read = move || source.read(&name, offset, CHUNK_BYTES);

@@ -198,7 +198,8 @@ fn run_group(connection: &Connection, writing: &Writing, first: Job, mut next: i
     for finish in finishes {
         finish(failure.clone());
     }
-    if failure.is_none() && (!total.heads.is_empty() || total.reference_data || !total.cases.is_empty()) {
+    let nothing = total.heads.is_empty() && !total.reference_data && total.cases.is_empty() && total.attachments.is_empty();
+    if failure.is_none() && !nothing {
         // Nobody listening is no error.
         drop(writing.changes.send(total));
     }
@@ -236,4 +237,5 @@ fn merge(total: &mut Change, change: Change) {
     total.heads = heads.into_iter().collect();
     total.reference_data |= change.reference_data;
     total.cases.extend(change.cases);
+    total.attachments.extend(change.attachments);
 }

@@ -236,7 +236,11 @@ impl Store for SqliteStore {
     }
     async fn attachment_arrived(&self, hash: &str) -> Result<(), StoreError> {
         let hash = hash.to_owned();
-        self.executor.write("attachment arrived", move |work| project::attachment_arrived(work.sql, &hash)).await
+        let arrived = self.executor.write("attachment arrived", move |work| {
+            work.change.attachments.push(hash.clone());
+            project::attachment_arrived(work.sql, &hash)
+        });
+        arrived.await
     }
 
     async fn account(&self, name: &str) -> Result<Option<Account>, StoreError> {

@@ -1,1 +1,139 @@
+//! The SQLite engine passes the contract's stories, both executors, and keeps its own promises.
 
+use super::*;
+use replication::run::KeyFault;
+use replication::{Hash, Signature, Verify};
+use store::conformance;
+
+pub(crate) struct Toy;
+impl Sign for Toy {
+    fn sign(&self, head: &Hash) -> Signature {
+        let mut bytes = [7; 64];
+        bytes[..32].copy_from_slice(&head.0);
+        Signature(bytes)
+    }
+}
+impl Verify for Toy {
+    fn verify(&self, _: &NodeId, head: &Hash, signature: &Signature) -> Result<(), KeyFault> {
+        if Toy.sign(head) == *signature { Ok(()) } else { Err(KeyFault::Bad) }
+    }
+}
+
+fn identity() -> Identity {
+    Identity { node: "v-1".parse().unwrap(), area: "522601108201".into(), signer: Arc::new(Toy) }
+}
+fn inline() -> SqliteStore {
+    SqliteStore::open_inline(Connection::open_in_memory().unwrap(), identity()).unwrap()
+}
+struct Folder(PathBuf);
+impl Folder {
+    fn new(name: &str) -> Folder {
+        let path = std::env::temp_dir().join(format!("tongban-store-{name}-{}", std::process::id()));
+        let _ = std::fs::remove_dir_all(&path);
+        Folder(path)
+    }
+    fn open(&self) -> SqliteStore {
+        SqliteStore::open(&self.0, identity()).unwrap()
+    }
+}
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+macro_rules! conforms {
+    ($($story:ident),* $(,)?) => {$(
+        #[test]
+        fn $story() {
+            futures::executor::block_on(conformance::$story(&inline()));
+            let folder = Folder::new(stringify!($story));
+            let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
+            let store = folder.open();
+            runtime.block_on(conformance::$story(&store));
+        }
+    )*};
+}
+conforms!(
+    appends_once_and_only_on_what_was_read,
+    loads_runs_that_can_be_checked,
+    holds_what_comes_too_early,
+    a_poison_entry_stops_only_itself,
+    drafts_are_saved_over_the_version_that_was_read,
+    an_enrolment_is_used_once,
+);
+
+fn run<T>(work: impl Future<Output = T>) -> T {
+    futures::executor::block_on(work)
+}
+
+#[test]
+fn what_was_answered_is_there_after_the_process_is_gone() {
+    let folder = Folder::new("reopen");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let before = {
+        let store = folder.open();
+        runtime.block_on(conformance::loads_runs_that_can_be_checked(&store));
+        runtime.block_on(store.heads()).unwrap()
+    };
+    let store = folder.open();
+    assert_eq!(runtime.block_on(store.heads()).unwrap(), before);
+    let report = runtime.block_on(store.verify_log(Arc::new(Toy))).unwrap();
+    assert!(report.faults.is_empty() && report.entries == 20, "{report:?}");
+}
+
+#[test]
+fn any_change_behind_our_back_is_found() {
+    for tamper in [
+        "UPDATE entry SET body = x'00' WHERE pos & 1099511627775 = 3",
+        "DELETE FROM entry WHERE pos & 1099511627775 = 20",
+        "DELETE FROM entry WHERE pos & 1099511627775 = 5",
+        "UPDATE audit SET actor = 'nobody' WHERE seq = 4",
+        "DELETE FROM audit WHERE seq = 4",
+        "UPDATE audit SET seq = CASE seq WHEN 2 THEN 1003 WHEN 3 THEN 2 ELSE seq END",
+    ] {
+        let store = inline();
+        run(conformance::loads_runs_that_can_be_checked(&store));
+        let connection = store.into_connection().unwrap();
+        connection.execute_batch(tamper).unwrap();
+        let store = SqliteStore::open_inline(connection, identity()).unwrap();
+        let report = run(store.verify_log(Arc::new(Toy))).unwrap();
+        assert!(!report.faults.is_empty(), "I37: unseen: {tamper}");
+    }
+}
+
+#[test]
+fn projections_folded_anew_are_the_same() {
+    let store = inline();
+    run(conformance::holds_what_comes_too_early(&store));
+    let before = run(store.state_hash()).unwrap();
+    run(store.rebuild(conformance::NOW)).unwrap();
+    assert_eq!(run(store.state_hash()).unwrap(), before, "I10");
+    assert_eq!(run(store.counts()).unwrap().held, 0);
+}
+
+#[test]
+fn a_full_disk_is_told_and_what_was_saved_stays() {
+    let connection = Connection::open_in_memory().unwrap();
+    connection.pragma_update(None, "page_size", 4096).unwrap();
+    let store = SqliteStore::open_inline(connection, identity()).unwrap();
+    run(conformance::appends_once_and_only_on_what_was_read(&store));
+    let connection = store.into_connection().unwrap();
+    let pages: i64 = connection.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+    connection.pragma_update(None, "max_page_count", pages + 2).unwrap();
+    let store = SqliteStore::open_inline(connection, identity()).unwrap();
+    let mut last = Ok(());
+    for n in 0..50 {
+        let bytes = vec![0; 60_000];
+        let item = Quarantined { at: conformance::NOW, peer: "t-1".parse().unwrap(), journal: "x".into(), seq: n, reason: "x".into(), bytes };
+        last = run(store.quarantine(item));
+        if last.is_err() {
+            break;
+        }
+    }
+    assert_eq!(last, Err(StoreError::DiskFull), "I40");
+    let counts = run(store.counts()).unwrap();
+    assert_eq!(counts.by_status.values().sum::<u64>(), 1, "what was told before is still there");
+    let report = run(store.verify_log(Arc::new(Toy))).unwrap();
+    assert!(report.faults.is_empty(), "{report:?}");
+}

@@ -50,6 +50,8 @@ pub struct Change {
     /// Nodes or catalogue changed: [`Store::network`] and [`Store::pack`] give the new ones.
     pub reference_data: bool,
     pub cases: Vec<CaseNo>,
+    /// Attachments whose bytes have arrived.
+    pub attachments: Vec<String>,
 }
 
 #[async_trait]

@@ -1,5 +1,6 @@
 //! People, papers, clocks and dice for tests, demo and benchmarks. Everything follows from a seed.
 
+pub mod api;
 pub mod dice;
 pub mod forms;
 pub mod people;

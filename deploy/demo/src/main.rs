@@ -7,7 +7,6 @@
 
 mod city;
 mod control;
-mod http;
 mod proxy;
 mod staff;
 mod story;

@@ -1,7 +1,7 @@
 //! The people of the demo: proxy officers who record, windows and departments who work their queues, all through the API.
 
 use crate::city::{City, Kind, OFFICER, Site};
-use crate::http::{Api, refusal};
+use testkit::api::{Api, refusal};
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use domain::pack::CityPack;

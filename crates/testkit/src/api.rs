@@ -30,6 +30,12 @@ pub struct Api {
     client: Client<HttpConnector, Full<Bytes>>,
 }
 
+impl Default for Api {
+    fn default() -> Api {
+        Api::new()
+    }
+}
+
 impl Api {
     pub fn new() -> Api {
         let mut connector = HttpConnector::new();

@@ -1,0 +1,179 @@
+//! A real city in one process: real SQLite files, TLS, gRPC, HTTP; only the machine is shared.
+
+use bytes::Bytes;
+use domain::network::Tier;
+use http::Method;
+use runtime::config::Listen;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+use testkit::api::Api;
+use tier::join::{JoinOrder, join};
+use tier::serve::Opened;
+use tier::{Parts, Running, Start, start};
+
+pub const PASSWORD: &str = "test-password";
+
+/// A folder of its own, gone at the end.
+pub struct Folder(pub PathBuf);
+
+impl Folder {
+    pub fn new() -> Folder {
+        static COUNT: AtomicU32 = AtomicU32::new(0);
+        let name = format!("tongban-{}-{}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed));
+        let path = std::env::temp_dir().join(name);
+        let _ = std::fs::remove_dir_all(&path);
+        std::fs::create_dir_all(&path).unwrap();
+        Folder(path)
+    }
+}
+impl Default for Folder {
+    fn default() -> Folder {
+        Folder::new()
+    }
+}
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+pub fn pack_folder() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/kaili")
+}
+
+/// One running node and how to talk to it.
+pub struct Site {
+    pub data: PathBuf,
+    pub running: Option<Running>,
+    pub parts: Parts,
+    api: Api,
+}
+
+/// The places of the villages, all in 碧波镇.
+const VILLAGES: [&str; 4] = ["522601108201", "522601108202", "522601108203", "522601108204"];
+
+pub struct City {
+    pub hub: Site,
+    pub town: Site,
+    pub villages: Vec<Site>,
+    pub folder: Folder,
+}
+
+fn any_port() -> String {
+    "127.0.0.1:0".to_owned()
+}
+
+impl Site {
+    pub async fn serve(data: PathBuf, parts: Parts) -> Site {
+        let running = start(Start { data: &data, parts: parts.clone() }).await.unwrap();
+        running.hall().put_account("officer", "值守人员", None, PASSWORD).await.unwrap();
+        Site { data, running: Some(running), parts, api: Api::new() }
+    }
+    pub fn node(&self) -> &Running {
+        self.running.as_ref().unwrap()
+    }
+    pub fn opened(&self) -> &Opened {
+        &self.node().opened
+    }
+    pub async fn stop(&mut self) {
+        if let Some(running) = self.running.take() {
+            running.stop().await;
+        }
+    }
+    pub async fn start_again(&mut self) {
+        self.running = Some(start(Start { data: &self.data, parts: self.parts.clone() }).await.unwrap());
+    }
+    pub async fn token(&self, account: &str) -> String {
+        self.api.log_in(self.node().web.port(), account, PASSWORD).await.unwrap()
+    }
+    pub async fn call(&self, token: &str, method: Method, path: &str, body: Bytes) -> anyhow::Result<Value> {
+        self.api.call(method, self.node().web.port(), &format!("/api/v1{path}"), Some(token), body).await
+    }
+    pub async fn get(&self, token: &str, path: &str) -> Value {
+        self.call(token, Method::GET, path, Bytes::new()).await.unwrap()
+    }
+    pub async fn post(&self, token: &str, path: &str, body: Value) -> anyhow::Result<Value> {
+        self.call(token, Method::POST, path, body.to_string().into()).await
+    }
+    /// Raw HTTP without a log-in: (status, body).
+    pub async fn raw(&self, method: Method, path: &str, token: Option<&str>) -> (u16, Value) {
+        match self.api.call(method, self.node().web.port(), path, token, Bytes::new()).await {
+            Ok(value) => (200, value),
+            Err(error) => match testkit::api::refusal(&error) {
+                Some(refused) => (refused.status, json!({ "code": refused.code, "message": refused.message })),
+                None => panic!("{path}: {error:#}"),
+            },
+        }
+    }
+}
+
+impl City {
+    /// One hub, one town, `villages` villages; every village joined by token and connected.
+    pub async fn start(villages: usize) -> City {
+        City::start_with(villages, Parts::default()).await
+    }
+
+    /// As [`City::start`], the villages living by other clocks.
+    pub async fn start_with(villages: usize, village_parts: Parts) -> City {
+        let folder = Folder::new();
+        let data = |name: &str| folder.0.join(name);
+        let listen = Listen { web: any_port(), link: Some(any_port()), enrol: Some(any_port()) };
+        city_hub::init::init(&data("hub"), &pack_folder(), "kaili.tongban", listen).await.unwrap();
+        let hub = Site::serve(data("hub"), Parts::default()).await;
+        let listen = Listen { web: any_port(), link: Some(any_port()), enrol: Some(any_port()) };
+        let token = city_token(&hub, Tier::Town, "522601108").await;
+        enter(&hub, &hub, data("town"), Tier::Town, &token, listen).await.unwrap();
+        let town = Site::serve(data("town"), Parts::default()).await;
+        eventually("the town is connected", async || town.node().uplink.as_ref().unwrap().channel().is_some()).await;
+        let mut city = City { hub, town, villages: Vec::new(), folder };
+        for place in VILLAGES.iter().take(villages) {
+            let data = city.folder.0.join(format!("village-{place}"));
+            let token = city_token(&city.hub, Tier::Village, place).await;
+            let listen = Listen { web: any_port(), link: None, enrol: None };
+            enter(&city.town, &city.town, data.clone(), Tier::Village, &token, listen).await.unwrap();
+            city.villages.push(Site::serve(data, village_parts.clone()).await);
+        }
+        for village in &city.villages {
+            eventually("the catalogue arrives", async || village.node().hall().pack(None).is_ok()).await;
+        }
+        city
+    }
+
+    pub async fn body_officer(&self, body: &str) -> String {
+        self.hub.node().hall().put_account(&format!("{body}-1"), body, Some(body.parse().unwrap()), PASSWORD).await.unwrap();
+        self.hub.token(&format!("{body}-1")).await
+    }
+
+    pub async fn stop(mut self) {
+        for village in &mut self.villages {
+            village.stop().await;
+        }
+        self.town.stop().await;
+        self.hub.stop().await;
+    }
+}
+
+pub async fn city_token(hub: &Site, tier: Tier, place: &str) -> String {
+    let ca = hub.opened().ca().unwrap();
+    let place = casework::Place { tier, place: place.into(), parent: None };
+    hub.node().hall().enrol_token(place, &trust::fingerprint(ca.certificate_der()), 3_600_000).await.unwrap().line
+}
+
+/// Joins through the door of `door`, to dial `parent` later.
+pub async fn enter(door: &Site, parent: &Site, data: PathBuf, tier: Tier, token: &str, listen: Listen) -> anyhow::Result<()> {
+    let (door, parent) = (door.node().enrol.unwrap().to_string(), parent.node().link.unwrap().to_string());
+    join(JoinOrder { data: &data, door: &door, token, parent: &parent, listen, tier }).await.map(drop)
+}
+
+/// Waits for a condition; a minute without it fails the test.
+pub async fn eventually(what: &str, mut check: impl AsyncFnMut() -> bool) {
+    for _ in 0..3000 {
+        if check().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("waited a minute in vain until {what}");
+}
