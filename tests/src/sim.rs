@@ -1,1 +1,11 @@
+//! A whole city in one thread under virtual time: real domain, replication, casework and SQLite; the lines between the
+//! nodes are the only thing played. Everything follows from the seed, so a failing one replays.
+//!
+//! What is checked, and against what: an oracle of every success told to an officer or a neighbour, kept outside all nodes.
 
+mod checks;
+mod line;
+mod node;
+mod world;
+
+pub use world::{Outcome, Plan, run};

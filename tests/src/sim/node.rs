@@ -1,0 +1,177 @@
+//! One simulated node: its disk survives a crash, everything else does not.
+
+use super::line::LineId;
+use casework::{Hall, Officer};
+use domain::network::{NodeRecord, Tier};
+use domain::seams::Clock;
+use domain::{NodeId, Timestamp};
+use futures::executor::block_on;
+use link::Node;
+use replication::session::{Output, Session};
+use replication::{Frame, Hash, JournalId, Position};
+use rusqlite::Connection;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use store::Store;
+use store::blobs::MemoryBlobs;
+use store_sqlite::{Identity, SqliteStore};
+use testkit::{FakeClock, SeededRandom};
+use trust::NodeKey;
+
+/// What stays when the power goes.
+pub struct Disk {
+    pub connection: Connection,
+    pub blobs: Arc<MemoryBlobs>,
+}
+
+/// What runs while there is power.
+pub struct Alive {
+    pub store: Arc<SqliteStore>,
+    pub node: Node,
+    pub sessions: BTreeMap<LineId, Session>,
+    pub changes: tokio::sync::broadcast::Receiver<store::Change>,
+}
+
+pub struct SimNode {
+    pub record: NodeRecord,
+    secret: [u8; 32],
+    pub clock_offset_ms: i64,
+    random: Arc<SeededRandom>,
+    pub disk: Option<Disk>,
+    pub alive: Option<Alive>,
+    /// Positions this node has told others: (journal) → highest (seq, hash). What it says it must keep (I4, I11).
+    pub told: BTreeMap<JournalId, (u64, Hash)>,
+}
+
+/// The node's own clock: the world's, and how far it is off.
+struct OwnClock {
+    world: Arc<FakeClock>,
+    offset_ms: i64,
+}
+impl Clock for OwnClock {
+    fn now(&self) -> Timestamp {
+        self.world.now().plus_ms(self.offset_ms)
+    }
+}
+
+impl SimNode {
+    pub fn new(id: &str, tier: Tier, parent: Option<&str>, place: &str, seed: u64, clock_offset_ms: i64) -> SimNode {
+        let mut secret = [0; 32];
+        secret[..8].copy_from_slice(&seed.to_be_bytes());
+        secret[8] = id.len() as u8;
+        secret[9..9 + id.len().min(20)].copy_from_slice(&id.as_bytes()[..id.len().min(20)]);
+        let record = NodeRecord {
+            id: id.parse().unwrap(),
+            tier,
+            parent: parent.map(|id| id.parse().unwrap()),
+            place: place.into(),
+            name: id.into(),
+            sign_key: NodeKey::from_secret(secret).public(),
+            incarnation: 1,
+        };
+        let connection = Connection::open_in_memory().unwrap();
+        SimNode {
+            record,
+            secret,
+            clock_offset_ms,
+            random: Arc::new(SeededRandom::new(seed ^ u64::from_be_bytes(secret[9..17].try_into().unwrap()))),
+            disk: Some(Disk { connection, blobs: Arc::default() }),
+            alive: None,
+            told: BTreeMap::new(),
+        }
+    }
+
+    pub fn id(&self) -> &NodeId {
+        &self.record.id
+    }
+
+    /// Switches the machine on: reads the disk again, knows nothing else.
+    pub fn boot(&mut self, world: &Arc<FakeClock>) {
+        let disk = self.disk.take().unwrap();
+        let signer = Arc::new(NodeKey::from_secret(self.secret));
+        let identity = Identity { node: self.record.id.clone(), area: self.record.place.clone(), signer };
+        let store = Arc::new(SqliteStore::open_inline(disk.connection, identity).unwrap());
+        let hall = Hall {
+            store: store.clone(),
+            blobs: disk.blobs,
+            clock: Arc::new(OwnClock { world: world.clone(), offset_ms: self.clock_offset_ms }),
+            random: self.random.clone(),
+            tier: self.record.tier,
+            city: "sim".into(),
+        };
+        let changes = store.changes();
+        self.alive = Some(Alive { store, node: Node::new(hall, 1), sessions: BTreeMap::new(), changes });
+    }
+
+    /// The power goes: what was committed stays, what was not is gone.
+    pub fn crash(&mut self, blobs: Arc<MemoryBlobs>) {
+        let Some(alive) = self.alive.take() else { return };
+        let Alive { store, node, sessions, changes } = alive;
+        drop((node, sessions, changes));
+        let store = Arc::try_unwrap(store).unwrap_or_else(|_| panic!("somebody still holds the store of {}", self.record.id));
+        self.disk = Some(Disk { connection: store.into_connection().unwrap(), blobs });
+    }
+
+    pub fn hall(&self) -> Option<&Hall> {
+        self.alive.as_ref().map(|alive| &alive.node.hall)
+    }
+
+    pub fn officer(&self, body: Option<&str>) -> Officer {
+        let name = body.map_or_else(|| format!("{}-officer", self.record.id), |body| format!("{body}-officer"));
+        Officer { display: name.clone(), name, body: body.map(|body| body.parse().unwrap()) }
+    }
+
+    /// Carries out what a session asks for. `steps` counts down to a crash in the middle; `None` says it happened.
+    pub fn carry_out(&mut self, line: LineId, outputs: Vec<Output>, steps: &mut Option<u32>) -> Option<Vec<Frame>> {
+        let mut frames = Vec::new();
+        let mut todo: VecDeque<Output> = outputs.into();
+        while let Some(output) = todo.pop_front() {
+            if let Some(left) = steps {
+                if *left == 0 {
+                    return None;
+                }
+                *left -= 1;
+            }
+            let alive = self.alive.as_mut()?;
+            let now = alive.node.hall.now();
+            let session = alive.sessions.get_mut(&line)?;
+            match output {
+                Output::Send(frame) => frames.push(frame),
+                Output::Load(load) => {
+                    let runs = block_on(alive.store.load_runs(load)).unwrap();
+                    todo.extend(session.on_loaded(runs, now));
+                }
+                Output::Store { no, runs } => {
+                    let peer = session.peer().clone();
+                    let (positions, faults) = block_on(alive.node.take_runs(&peer, runs, |journal| session.is_incoming(journal))).unwrap();
+                    let network = alive.store.network();
+                    alive.node.keys.refresh(&network);
+                    session.on_network(network);
+                    todo.extend(session.on_stored(no, positions, faults));
+                }
+                Output::Refused { journal, fault } => panic!("{}: {journal} was refused for good: {fault}", self.record.id),
+                Output::PeerAhead { journal, peer } => panic!("{}: a neighbour has more of {journal} ({}) than we do", self.record.id, peer.seq),
+                Output::ClockSkew { .. } => {}
+                Output::Close { reason } => panic!("{}: closed: {reason}", self.record.id),
+            }
+        }
+        for frame in &frames {
+            self.remember(frame);
+        }
+        Some(frames)
+    }
+
+    fn remember(&mut self, frame: &Frame) {
+        let positions: &[(JournalId, Position)] = match frame {
+            Frame::Hello(hello) => &hello.positions,
+            Frame::Ack(ack) => &ack.positions,
+            Frame::Batch(_) | Frame::Bye { .. } => return,
+        };
+        for (journal, position) in positions {
+            let known = self.told.entry(journal.clone()).or_insert((0, Hash::NONE));
+            if position.seq > known.0 {
+                *known = (position.seq, position.hash);
+            }
+        }
+    }
+}

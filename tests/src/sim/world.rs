@@ -1,0 +1,549 @@
+//! The world: a calendar of events, people at work, faults, and a healing at the end.
+
+use super::checks::{self, Told};
+use super::line::{Line, LineId, Weather};
+use super::node::SimNode;
+use casework::Order;
+use domain::catalogue::StageKind;
+use domain::dossier::Outcome as Decision;
+use domain::network::Tier;
+use domain::pack::{Pieces, kaili_pieces};
+use domain::{CaseNo, EntryId, Timestamp};
+use futures::executor::block_on;
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{Rng, RngCore, SeedableRng};
+use replication::session::Session;
+use replication::{Frame, Position};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use store::blobs::{Blobs, MemoryBlobs};
+use store::{Store, TaskQuery};
+use testkit::{Applicant, FakeClock};
+
+const HOUR_MS: i64 = 3_600_000;
+const DAY_MS: i64 = 24 * HOUR_MS;
+
+/// What is simulated.
+#[derive(Debug, Clone)]
+pub struct Plan {
+    pub seed: u64,
+    pub towns: usize,
+    pub villages: usize,
+    pub days: i64,
+    pub cases: usize,
+}
+
+impl Plan {
+    /// A hub, two towns, six villages, a week.
+    pub fn week(seed: u64) -> Plan {
+        Plan { seed, towns: 2, villages: 6, days: 7, cases: 20 }
+    }
+}
+
+/// What a seed came to. Equal seeds give equal outcomes (I43).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    pub cases: usize,
+    pub delivered: usize,
+    pub crashes: usize,
+    pub cuts: usize,
+    pub frames: usize,
+    pub trace: String,
+}
+
+enum Event {
+    Arrive { line: LineId, generation: u32, upward: bool, frame: Box<Frame> },
+    Tick { line: LineId },
+    Dial { line: LineId },
+    Record { village: usize },
+    Work { node: usize },
+    Cut { line: LineId },
+    Heal { line: LineId },
+    Crash { node: usize, midway: bool },
+    Boot { node: usize },
+    Publish,
+}
+
+struct World {
+    plan: Plan,
+    dice: StdRng,
+    clock: Arc<FakeClock>,
+    weather: Weather,
+    nodes: Vec<SimNode>,
+    blobs: Vec<Arc<MemoryBlobs>>,
+    lines: Vec<Line>,
+    events: BTreeMap<(i64, u64), Event>,
+    order: u64,
+    people: Vec<Applicant>,
+    told: Vec<Told>,
+    outcome: Outcome,
+    trace: u64,
+    midway: Option<u32>,
+    pieces: Pieces,
+    healing: bool,
+}
+
+/// Eight items that between them use every kind of stage and tier.
+const ITEMS: [&str; 9] = ["dibao", "food", "geti", "pension_reg", "zhaijidi", "entertain", "loan", "jobreg", "canji_card"];
+
+/// Plays one seed to its end and checks everything on the way.
+///
+/// # Panics
+/// With the seed and what was broken.
+pub fn run(plan: Plan) -> Outcome {
+    let mut world = World::new(plan);
+    world.open_city();
+    world.plan_week();
+    let end = world.start().plus_ms(world.plan.days * DAY_MS);
+    world.run_until(end);
+    world.heal_everything();
+    world.run_to_rest();
+    checks::at_rest(&world.nodes, &world.told);
+    world.outcome.cases = world.told.len();
+    world.outcome.delivered = checks::delivered(&world.nodes[0], &world.told);
+    world.outcome.trace = format!("{:016x}", world.trace);
+    world.outcome.clone()
+}
+
+impl World {
+    fn new(plan: Plan) -> World {
+        let mut dice = StdRng::seed_from_u64(plan.seed);
+        let mut nodes = vec![SimNode::new("hub", Tier::City, None, "522601", plan.seed, 0)];
+        let mut lines = Vec::new();
+        for town in 0..plan.towns {
+            nodes.push(SimNode::new(&format!("t-{town}"), Tier::Town, Some("hub"), "522601108", plan.seed, 0));
+            lines.push(Line { child: nodes.len() - 1, parent: 0, up: true, generation: 0, connected: false });
+        }
+        for village in 0..plan.villages {
+            let town = village % plan.towns;
+            // A village's clock may be days off (I19).
+            let offset = dice.random_range(-5 * DAY_MS..5 * DAY_MS);
+            nodes.push(SimNode::new(&format!("v-{village}"), Tier::Village, Some(&format!("t-{town}")), "522601108201", plan.seed, offset));
+            lines.push(Line { child: nodes.len() - 1, parent: 1 + town, up: true, generation: 0, connected: false });
+        }
+        let weather = Weather::draw(&mut dice);
+        let blobs = nodes.iter().map(|node| node.disk.as_ref().unwrap().blobs.clone()).collect();
+        let mut pieces = kaili_pieces();
+        pieces.retain(|name, _| name.strip_prefix("item/").is_none_or(|item| ITEMS.contains(&item)));
+        pieces.insert("bundles".into(), "[]".into());
+        let outcome = Outcome { cases: 0, delivered: 0, crashes: 0, cuts: 0, frames: 0, trace: String::new() };
+        World {
+            dice,
+            clock: Arc::new(FakeClock::at(testkit::dice::MONDAY)),
+            weather,
+            nodes,
+            blobs,
+            lines,
+            events: BTreeMap::new(),
+            order: 0,
+            people: testkit::applicants(),
+            told: Vec::new(),
+            outcome,
+            trace: 0,
+            midway: None,
+            pieces,
+            healing: false,
+            plan,
+        }
+    }
+
+    fn start(&self) -> Timestamp {
+        testkit::dice::MONDAY
+    }
+    fn now(&self) -> Timestamp {
+        domain::seams::Clock::now(&*self.clock)
+    }
+    fn at(&mut self, delay_ms: i64, event: Event) {
+        self.order += 1;
+        self.events.insert((self.now().as_ms() + delay_ms.max(0), self.order), event);
+    }
+
+    /// The hub publishes itself, the pack and all nodes, as enrolment would; every node is told of its ancestors.
+    fn open_city(&mut self) {
+        let records: Vec<_> = self.nodes.iter().map(|node| node.record.clone()).collect();
+        let clock = self.clock.clone();
+        for node in &mut self.nodes {
+            node.boot(&clock);
+        }
+        let alive = self.nodes[0].alive.as_ref().unwrap();
+        for record in &records {
+            block_on(alive.node.hall.introduce(record.clone())).unwrap();
+        }
+        block_on(alive.node.hall.publish_pack("init", &self.pieces, &Pieces::new())).unwrap();
+        alive.node.keys.refresh(&alive.store.network());
+        for (index, node) in self.nodes.iter().enumerate().skip(1) {
+            let mut above = vec![records[index].clone()];
+            while let Some(parent) = above.last().unwrap().parent.clone() {
+                above.push(records.iter().find(|record| record.id == parent).unwrap().clone());
+            }
+            let alive = node.alive.as_ref().unwrap();
+            block_on(alive.store.seed_nodes(above)).unwrap();
+            alive.node.keys.refresh(&alive.store.network());
+        }
+    }
+
+    fn plan_week(&mut self) {
+        for line in 0..self.lines.len() {
+            let delay = self.dice.random_range(0..5_000);
+            self.at(delay, Event::Dial { line });
+            self.at(20_000, Event::Tick { line });
+        }
+        let span = self.plan.days * DAY_MS;
+        let villages = 1 + self.plan.towns..self.nodes.len();
+        for _ in 0..self.plan.cases {
+            let village = self.dice.random_range(villages.clone());
+            let when = self.dice.random_range(HOUR_MS..span * 3 / 4);
+            self.at(when, Event::Record { village });
+        }
+        for node in 0..self.nodes.len() {
+            let delay = self.dice.random_range(0..HOUR_MS);
+            self.at(delay, Event::Work { node });
+        }
+        let days = self.plan.days as f64;
+        for _ in 0..(self.weather.cuts_a_day * days) as usize {
+            let (line, when) = (self.dice.random_range(0..self.lines.len()), self.dice.random_range(0..span));
+            self.at(when, Event::Cut { line });
+        }
+        for _ in 0..(self.weather.crashes_a_day * days) as usize {
+            let (node, when) = (self.dice.random_range(0..self.nodes.len()), self.dice.random_range(0..span));
+            let midway = self.dice.random_bool(0.6);
+            self.at(when, Event::Crash { node, midway });
+        }
+        self.at(span / 2, Event::Publish);
+    }
+
+    fn run_until(&mut self, end: Timestamp) {
+        while let Some((&(when, _), _)) = self.events.first_key_value() {
+            if when > end.as_ms() {
+                break;
+            }
+            self.step();
+        }
+        self.clock.set(end);
+    }
+
+    fn step(&mut self) {
+        let Some(((when, _), event)) = self.events.pop_first() else { return };
+        self.clock.set(Timestamp::from_ms(when));
+        self.mix(when as u64);
+        match event {
+            Event::Arrive { line, generation, upward, frame } => self.arrive(line, generation, upward, *frame),
+            Event::Tick { line } => self.tick(line),
+            Event::Dial { line } => self.dial(line),
+            Event::Record { village } => self.record(village),
+            Event::Work { node } => self.work(node),
+            Event::Cut { line } => self.cut(line),
+            Event::Heal { line } => self.lines[line].up = true,
+            Event::Crash { node, midway } => self.crash(node, midway),
+            Event::Boot { node } => self.boot(node),
+            Event::Publish => self.publish(),
+        }
+    }
+
+    fn mix(&mut self, value: u64) {
+        self.trace = (self.trace.rotate_left(5) ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn dial(&mut self, line: LineId) {
+        let Line { child, parent, up, connected, .. } = self.lines[line];
+        if connected {
+            return;
+        }
+        let possible = up && self.nodes[child].alive.is_some() && self.nodes[parent].alive.is_some();
+        if !possible {
+            let wait = self.dice.random_range(1_000..120_000);
+            return self.at(wait, Event::Dial { line });
+        }
+        self.lines[line].generation += 1;
+        self.lines[line].connected = true;
+        for (own, peer, upward) in [(child, parent, true), (parent, child, false)] {
+            let peer = self.nodes[peer].id().clone();
+            let alive = self.nodes[own].alive.as_mut().unwrap();
+            let mut session = Session::new(alive.node.hall.me().clone(), peer, alive.store.network());
+            let heads = block_on(alive.store.heads()).unwrap();
+            let outputs = session.open(&heads, 1, "sim", alive.node.hall.now());
+            alive.sessions.insert(line, session);
+            self.act(own, line, upward, outputs);
+        }
+    }
+
+    /// Lets a node carry out a session's outputs and puts the frames on the line; then tells its other sessions.
+    fn act(&mut self, own: usize, line: LineId, upward: bool, outputs: Vec<replication::Output>) {
+        let mut midway = if self.midway.is_some() && !self.healing { self.midway } else { None };
+        let frames = self.nodes[own].carry_out(line, outputs, &mut midway);
+        self.midway = midway;
+        let Some(frames) = frames else {
+            self.midway = None;
+            return self.power_off(own);
+        };
+        self.send(line, upward, frames);
+        self.spread(own);
+    }
+
+    fn send(&mut self, line: LineId, upward: bool, frames: Vec<Frame>) {
+        let generation = self.lines[line].generation;
+        for frame in frames {
+            self.outcome.frames += 1;
+            for delay in self.weather.clone().arrivals(&frame, &mut self.dice) {
+                self.at(delay, Event::Arrive { line, generation, upward, frame: Box::new(frame.clone()) });
+            }
+        }
+    }
+
+    /// What was committed at a node concerns all its lines.
+    fn spread(&mut self, own: usize) {
+        loop {
+            let Some(alive) = self.nodes[own].alive.as_mut() else { return };
+            let Ok(change) = alive.changes.try_recv() else { return };
+            let now = alive.node.hall.now();
+            let network = alive.store.network();
+            if change.reference_data {
+                alive.node.keys.refresh(&network);
+            }
+            let lines: Vec<LineId> = alive.sessions.keys().copied().collect();
+            for line in lines {
+                let alive = self.nodes[own].alive.as_mut();
+                let Some(session) = alive.and_then(|alive| alive.sessions.get_mut(&line)) else { continue };
+                if change.reference_data {
+                    session.on_network(network.clone());
+                }
+                let mut outputs = Vec::new();
+                for (journal, head) in &change.heads {
+                    outputs.extend(session.on_head(journal, *head, now));
+                }
+                let upward = self.lines[line].child == own;
+                let frames = self.nodes[own].carry_out(line, outputs, &mut None).unwrap_or_default();
+                self.send(line, upward, frames);
+            }
+        }
+    }
+
+    fn arrive(&mut self, line: LineId, generation: u32, upward: bool, frame: Frame) {
+        let Line { child, parent, up, connected, generation: current, .. } = self.lines[line];
+        if generation != current || !connected || !up {
+            return;
+        }
+        let own = if upward { parent } else { child };
+        let Some(alive) = self.nodes[own].alive.as_mut() else { return };
+        let now = alive.node.hall.now();
+        let Some(session) = alive.sessions.get_mut(&line) else { return };
+        // A frame may overtake the greeting on a bad line; a stream never lets it.
+        if !session.is_greeted() && !matches!(frame, Frame::Hello(_)) {
+            return;
+        }
+        let outputs = session.on_frame(frame, now);
+        self.act(own, line, !upward, outputs);
+        self.carry_scans(line);
+    }
+
+    fn tick(&mut self, line: LineId) {
+        let Line { child, parent, .. } = self.lines[line];
+        for (own, upward) in [(child, true), (parent, false)] {
+            let Some(alive) = self.nodes[own].alive.as_mut() else { continue };
+            let now = alive.node.hall.now();
+            let Some(session) = alive.sessions.get_mut(&line) else { continue };
+            let outputs = session.on_tick(now);
+            self.act(own, line, upward, outputs);
+        }
+        self.carry_scans(line);
+        let pause = if self.healing { 15_000 } else { 600_000 };
+        self.at(pause, Event::Tick { line });
+    }
+
+    /// The lane of attachments, in short: whoever lacks bytes that the neighbour has gets them while the line stands.
+    fn carry_scans(&mut self, line: LineId) {
+        let Line { child, parent, up, connected, .. } = self.lines[line];
+        if !up || !connected {
+            return;
+        }
+        let Some(hall) = self.nodes[parent].hall() else { return };
+        let origins = self.nodes.iter().map(|node| node.id().clone()).collect();
+        for wanted in block_on(hall.store.wanted_attachments(origins, 100)).unwrap() {
+            if let Ok(bytes) = self.blobs[child].read(&wanted.hash, 0, usize::MAX >> 1) {
+                self.blobs[parent].put(&wanted.hash, &bytes).unwrap();
+                block_on(hall.store.attachment_arrived(&wanted.hash)).unwrap();
+            }
+        }
+    }
+
+    fn record(&mut self, village: usize) {
+        let seed = self.dice.next_u64();
+        let item = ITEMS.choose(&mut self.dice).unwrap();
+        let Some(hall) = self.nodes[village].hall().cloned() else { return };
+        if hall.pack(None).is_err() {
+            return;
+        }
+        let officer = self.nodes[village].officer(None);
+        let told = block_on(capture(&hall, &officer, item, &self.people, seed));
+        let hash = checks::hash_of_entry(&self.nodes[village], &told.0, told.1);
+        self.told.push(Told { case: told.0, entry: told.1, village, hash, release: told.2 });
+        drop(hall);
+        self.spread(village);
+    }
+
+    /// Everybody at a node looks at the queue and does what can be done.
+    fn work(&mut self, index: usize) {
+        let pause = if self.healing { 60_000 } else { self.dice.random_range(HOUR_MS..6 * HOUR_MS) };
+        self.at(pause, Event::Work { node: index });
+        let Some(hall) = self.nodes[index].hall().cloned() else { return };
+        let tasks = block_on(hall.store.tasks(TaskQuery { body: None, limit: 50 })).unwrap();
+        for task in tasks {
+            if self.nodes[index].alive.is_none() || self.dice.random_bool(0.2) && !self.healing {
+                continue;
+            }
+            let officer = self.nodes[index].officer(task.body.as_ref().map(domain::OrgId::as_str));
+            let choice = self.dice.next_u64();
+            block_on(do_task(&hall, &officer, &task, choice));
+        }
+        drop(hall);
+        self.spread(index);
+    }
+
+    fn publish(&mut self) {
+        let Some(hall) = self.nodes[0].hall().cloned() else { return };
+        let mut changed = self.pieces.clone();
+        let item = changed.get("item/dibao").unwrap().replace("最低生活保障审核确认", "最低生活保障审核确认(新版)");
+        changed.insert("item/dibao".into(), item);
+        block_on(hall.publish_pack("cli", &changed, &self.pieces)).unwrap();
+        drop(hall);
+        self.spread(0);
+    }
+
+    fn break_line(&mut self, line: LineId) {
+        self.lines[line].connected = false;
+        for end in [self.lines[line].child, self.lines[line].parent] {
+            if let Some(alive) = self.nodes[end].alive.as_mut() {
+                alive.sessions.remove(&line);
+            }
+        }
+    }
+
+    fn cut(&mut self, line: LineId) {
+        self.outcome.cuts += 1;
+        self.lines[line].up = false;
+        self.break_line(line);
+        let (outage, redial) = (self.dice.random_range(60_000..DAY_MS), self.dice.random_range(0..10_000));
+        self.at(outage, Event::Heal { line });
+        self.at(outage + redial, Event::Dial { line });
+    }
+
+    fn crash(&mut self, node: usize, midway: bool) {
+        if midway {
+            // The next conversation that is carried out somewhere breaks off after so many steps.
+            self.midway = Some(self.dice.random_range(0..4));
+            return;
+        }
+        self.power_off(node);
+    }
+
+    fn power_off(&mut self, node: usize) {
+        if self.nodes[node].alive.is_none() {
+            return;
+        }
+        self.outcome.crashes += 1;
+        for line in 0..self.lines.len() {
+            if self.lines[line].child == node || self.lines[line].parent == node {
+                self.break_line(line);
+                let redial = self.dice.random_range(5_000..60_000);
+                self.at(redial, Event::Dial { line });
+            }
+        }
+        let blobs = self.blobs[node].clone();
+        self.nodes[node].crash(blobs);
+        let dark = self.dice.random_range(1_000..2 * HOUR_MS);
+        self.at(dark, Event::Boot { node });
+    }
+
+    fn boot(&mut self, node: usize) {
+        if self.nodes[node].alive.is_some() {
+            return;
+        }
+        let clock = self.clock.clone();
+        self.nodes[node].boot(&clock);
+        checks::after_boot(&self.nodes[node], self.told.iter().filter(|told| told.village == node));
+    }
+
+    fn heal_everything(&mut self) {
+        self.healing = true;
+        self.midway = None;
+        self.weather = Weather::calm();
+        for node in 0..self.nodes.len() {
+            self.boot(node);
+            self.at(1_000, Event::Work { node });
+        }
+        for line in 0..self.lines.len() {
+            self.lines[line].up = true;
+            self.at(100, Event::Dial { line });
+            self.at(1_000, Event::Tick { line });
+        }
+    }
+
+    /// Goes on until everybody holds everything and every case is handed over.
+    fn run_to_rest(&mut self) {
+        let limit = self.now().plus_ms(3 * DAY_MS);
+        let mut next_look = self.now();
+        while self.now() < limit {
+            self.step();
+            if self.now() > next_look {
+                next_look = self.now().plus_ms(120_000);
+                if checks::is_at_rest(&self.nodes, &self.told) {
+                    return;
+                }
+            }
+        }
+        panic!("I42: after everything healed the city does not come to rest:\n{}", checks::describe(&self.nodes, &self.told));
+    }
+}
+
+/// Draft, form, papers, capture: returns what the officer was told.
+async fn capture(hall: &casework::Hall, officer: &casework::Officer, item: &str, people: &[Applicant], seed: u64) -> (CaseNo, EntryId, u32) {
+    let mut dice = StdRng::seed_from_u64(seed);
+    let (release, _, known) = hall.item(None, &item.parse().unwrap()).unwrap();
+    let today = hall.now().day();
+    let form = testkit::fill(&known, people, today, &mut dice);
+    let draft = hall.start_draft(officer, &known.id).await.unwrap();
+    hall.save_form(draft.id, draft.version, form.clone()).await.unwrap();
+    for material in domain::plan::asked_materials(&known, &form, today) {
+        hall.attach(draft.id, material.id.clone(), testkit::scans::jpeg_of(200, &mut dice)).await.unwrap();
+    }
+    let view = hall.capture(officer, draft.id).await.unwrap();
+    (view.case, draft.id, release)
+}
+
+/// Refusals (papers still on their way, somebody was quicker) are part of the day.
+async fn do_task(hall: &casework::Hall, officer: &casework::Officer, task: &store::TaskLine, choice: u64) {
+    let stage = task.stage.clone();
+    if task.kind == "returned" {
+        let page = hall.store.current_submission(&task.case).await.unwrap().unwrap();
+        let form = match page.body {
+            domain::dossier::PageBody::Captured(captured) => captured.submission.form,
+            domain::dossier::PageBody::Resubmitted(submission) => submission.form,
+            _ => return,
+        };
+        let _ = hall.resubmit(officer, &task.case, form, vec![]).await;
+        return;
+    }
+    if hall.tier == Tier::City {
+        let _ = hall.perform(officer, &task.case, Order::Claim { stage: stage.clone() }, None).await;
+    }
+    let kind = StageKind::ALL.into_iter().find(|kind| kind.as_str() == task.kind).unwrap();
+    let order = match kind {
+        StageKind::Decision if choice.is_multiple_of(5) => Order::Decide { stage, outcome: Decision::Refused, text: "不符合条件".into() },
+        StageKind::Decision => Order::Decide { stage, outcome: Decision::Granted, text: "准予".into() },
+        StageKind::Issue => Order::Issue { stage, opinion: String::new() },
+        StageKind::Deliver => Order::Deliver { stage, receiver: "本人".into(), proof: "签名".into() },
+        StageKind::CompletenessCheck if choice.is_multiple_of(7) => {
+            let fault = domain::form::FormFault { field: "m1".into(), label: "申请书".into(), reason: "不清楚".into() };
+            Order::Return { stage, faults: vec![fault] }
+        }
+        _ => Order::Complete { stage, agrees: true, opinion: String::new() },
+    };
+    let _ = hall.perform(officer, &task.case, order, None).await;
+}
+
+/// The position of a journal at a node, for the checks.
+pub(super) fn position_at(node: &SimNode, journal: &replication::JournalId) -> Position {
+    let heads = node.hall().map(|hall| block_on(hall.store.heads()).unwrap()).unwrap_or_default();
+    heads.into_iter().find(|(id, _)| id == journal).map_or(Position::NONE, |(_, head)| head)
+}
