@@ -8,7 +8,6 @@ use domain::form::FormFault;
 use domain::network::Tier;
 use domain::pack::CityPack;
 use domain::{CaseNo, EntryId, StageId, Timestamp, numbers};
-use replication::Channel;
 use store::{Append, NewEntry, StoreError, StoredDossier, kind};
 
 /// An officer's order, before numbers and licences are filled in.
@@ -88,7 +87,7 @@ impl Hall {
         let serial = if self.issues(&item, &order) { self.licence_serial(&item, now).await? } else { String::new() };
         let command = self.command(&pack, &item, &stored.dossier, order, &serial, now)?;
         let act = decide::decide(&stored.dossier, &item, &network, &actor, command, now)?;
-        let append = self.append_of(action, officer, request, act.pages, Some((case.clone(), stored.dossier.pages)))?;
+        let append = self.append_of(action, officer, request, act, stored.dossier.pages)?;
         self.store.append(append).await?;
         Ok(())
     }
@@ -157,7 +156,7 @@ impl Hall {
         let id = self.random.entry_id(now);
         let slip = Slip { id, case: case.clone(), kind: kind_name.to_owned(), text, by: self.me().clone(), at: now };
         let body = serde_json::to_vec(&slip).map_err(|e| ActError::Unfit { what: "slip", reason: e.to_string() })?;
-        let channel = if self.tier == Tier::Village { Channel::Up } else { Channel::To(stored.dossier.origin.clone()) };
+        let channel = self.channel_for(&stored.dossier.origin);
         let append = Append {
             at: now,
             officer: officer.name.clone(),

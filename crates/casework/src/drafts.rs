@@ -5,7 +5,7 @@ use domain::dossier::decide::{self, Refusal};
 use domain::dossier::{Attachment, Submission};
 use domain::form::{self, Form, FormFault};
 use domain::network::Tier;
-use domain::{CaseNo, EntryId, ItemId, MaterialId, plan};
+use domain::{CaseNo, EntryId, ItemId, MaterialId, NodeId, plan};
 use replication::Channel;
 use store::blobs::BLOB_BYTES_MAX;
 use store::{Append, Draft, NewEntry, kind};
@@ -134,7 +134,7 @@ impl Hall {
             attachments_here: draft.attachments.iter().map(|attachment| attachment.hash.clone()).collect(),
             consumes_draft: Some(id),
             // The draft's own id: a double click or a retry after a lost answer is the same act.
-            ..self.append_of("capture", officer, id, act.pages, Some((case.clone(), 0)))?
+            ..self.append_of("capture", officer, id, act, 0)?
         };
         let appended = self.store.append(append).await?;
         let case = if appended.repeated { self.case_of_request(id).await?.unwrap_or(case) } else { case };
@@ -171,8 +171,7 @@ impl Hall {
         let command = decide::Command::Resubmit(submission);
         let act = decide::decide(&stored.dossier, &item, &self.store.network(), &actor, command, now)?;
         let request = self.random.entry_id(now);
-        let expected = Some((case.clone(), stored.dossier.pages));
-        let append = self.append_of("resubmit", officer, request, act.pages, expected)?;
+        let append = self.append_of("resubmit", officer, request, act, stored.dossier.pages)?;
         self.store.append(Append { attachments_here: here, ..append }).await?;
         self.view(case).await
     }
@@ -187,44 +186,37 @@ impl Hall {
         Ok(None)
     }
 
-    /// Pages as entries of the journal they belong to: a village writes `up`, an ancestor writes to the case's village.
+    /// Pages as entries of the journal they belong to, to be taken only if the dossier still has `decided_on` pages.
     pub(crate) fn append_of(
         &self,
         action: &'static str,
         officer: &Officer,
         request: EntryId,
-        pages: Vec<domain::dossier::Page>,
-        expected: Option<(CaseNo, u32)>,
+        act: decide::Act,
+        decided_on: u32,
     ) -> Result<Append, ActError> {
         let now = self.now();
-        let mut entries = Vec::with_capacity(pages.len());
-        for (index, page) in pages.into_iter().enumerate() {
+        let mut entries = Vec::with_capacity(act.pages.len());
+        let channel = self.channel_for(&act.after.origin);
+        for (index, page) in act.pages.into_iter().enumerate() {
             let id = if index == 0 { request } else { self.random.entry_id(now) };
             let body = serde_json::to_vec(&page).map_err(|e| ActError::Unfit { what: "page", reason: e.to_string() })?;
-            entries.push(NewEntry { id, channel: self.channel_for(&page.case), kind: kind::PAGE, subject: page.case.to_string(), body });
+            entries.push(NewEntry { id, channel: channel.clone(), kind: kind::PAGE, subject: page.case.to_string(), body });
         }
         Ok(Append {
             at: now,
             officer: officer.name.clone(),
             action,
             entries,
-            expected,
+            expected: Some((act.after.case, decided_on)),
             consumes_draft: None,
             consumes_enrolment: None,
             attachments_here: Vec::new(),
         })
     }
 
-    fn channel_for(&self, case: &CaseNo) -> Channel {
-        if self.tier == Tier::Village {
-            return Channel::Up;
-        }
-        // The case number carries the code of the node that made it; its village reads what is written to it.
-        let code = case.as_str().get(7..15).unwrap_or("");
-        let network = self.store.network();
-        match network.iter().find(|node| node.id.code() == code) {
-            Some(origin) if origin.id != *self.me() => Channel::To(origin.id.clone()),
-            _ => Channel::Up,
-        }
+    /// A node writes about its own cases to its ancestors, about a village's case to that village.
+    pub(crate) fn channel_for(&self, origin: &NodeId) -> Channel {
+        if origin == self.me() { Channel::Up } else { Channel::To(origin.clone()) }
     }
 }

@@ -146,7 +146,8 @@ impl Hall {
             let bits = self.random.u64();
             let tail: String = (0..8).map(|i| (domain::ids::CROCKFORD[(bits >> (5 * i)) as usize & 31] as char).to_ascii_lowercase()).collect();
             let id: NodeId = format!("{prefix}-{tail}").parse().expect("lower-case letters and digits");
-            if network.get(&id).is_none() {
+            // Case numbers carry the code, so no two nodes may share one.
+            if network.iter().all(|node| node.id.code() != id.code()) {
                 return id;
             }
         }
