@@ -1,6 +1,8 @@
-//! Harnesses: a real city in one process ([`city`]) and a city under virtual time ([`sim`]).
+//! Harnesses: a real city in one process ([`city`]) a city under virtual time ([`sim`]),
+//! and the benchmarks' measures ([`measure`]).
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)] // harnesses of real processes; a failing unwrap fails the test
 
 pub mod city;
+pub mod measure;
 pub mod sim;

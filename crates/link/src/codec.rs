@@ -7,7 +7,7 @@ use replication::frame::{Ack, Batch, Frame, Hello};
 use replication::{BATCH_BYTES_MAX, Hash, JournalId, Position, RawEntry, Run, RunFault, Signature};
 
 /// The dictionary named 1: phrases of real cases, so that one lone case is as small as one of many.
-const DICTIONARY: &[u8] = include_bytes!("dictionary-1.bin");
+pub const DICTIONARY: &[u8] = include_bytes!("dictionary-1.bin");
 pub const DICTIONARY_NO: u32 = 1;
 const LEVEL: i32 = 3;
 /// A peer names at most this many journals in one frame.

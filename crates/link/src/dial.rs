@@ -16,8 +16,11 @@ use tokio::sync::{Notify, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint};
 
-/// While nobody answers at all, a knock costs next to nothing and a citizen may be waiting: never longer than this.
-const KNOCK_MS_MAX: u64 = 10_000;
+/// While nobody answers at all, a knock costs next to nothing and a citizen may be waiting: never longer than this,
+const KNOCK_MS_MAX: u64 = 4_000;
+/// and after so many knocks (about five minutes) never longer than that.
+const PATIENT_KNOCKS: u32 = 150;
+const PATIENT_KNOCK_MS_MAX: u64 = 10_000;
 
 /// What a node shows of its link upward.
 #[derive(Default)]
@@ -26,6 +29,8 @@ pub struct LinkState {
     pub unconfirmed: AtomicU64,
     pub last_contact_ms: AtomicI64,
     pub attempts: AtomicU64,
+    /// Switched off by a person: no dialling until it is switched on and poked.
+    pub paused: AtomicBool,
     last_error: Mutex<String>,
     /// A person asked, or the network came back: dial now.
     pub poke: Notify,
@@ -42,6 +47,11 @@ impl LinkState {
     pub fn last_contact(&self) -> Option<Timestamp> {
         let ms = self.last_contact_ms.load(Ordering::Relaxed);
         (ms > 0).then(|| Timestamp::from_ms(ms))
+    }
+    /// Switches the link off (`false`) or on; off, nothing is dialled and everything waits on this disk.
+    pub fn switch(&self, on: bool) {
+        self.paused.store(!on, Ordering::Relaxed);
+        self.poke.notify_one();
     }
     /// The open connection to the parent, for calls beside the streams.
     pub fn channel(&self) -> Option<Channel> {
@@ -72,12 +82,19 @@ impl Uplink {
         let mut knock = Backoff::with(500, KNOCK_MS_MAX);
         let mut refused = Backoff::link();
         loop {
+            while self.state.paused.load(Ordering::Relaxed) {
+                self.state.poke.notified().await;
+            }
             self.state.attempts.fetch_add(1, Ordering::Relaxed);
-            let attempt = self.attempt().await;
+            let attempt = tokio::select! {
+                attempt = self.attempt() => attempt,
+                () = self.switched_off() => Attempt::Talked("switched off".to_owned()),
+            };
             self.state.connected.store(false, Ordering::Relaxed);
             self.state.channel.store(None);
             let random = self.node.hall.random.u64();
             let (wait, reason) = match attempt {
+                Attempt::Unreachable(reason) if knock.failures() > PATIENT_KNOCKS => (random % PATIENT_KNOCK_MS_MAX, reason),
                 Attempt::Unreachable(reason) => (knock.next_ms(random), reason),
                 Attempt::Refused(reason) => (refused.next_ms(random), reason),
                 Attempt::Talked(reason) => {
@@ -91,6 +108,16 @@ impl Uplink {
             tokio::select! {
                 () = tokio::time::sleep(Duration::from_millis(wait)) => {}
                 () = self.state.poke.notified() => knock.reset(),
+            }
+        }
+    }
+
+    /// Returns when a person switches the link off.
+    async fn switched_off(&self) {
+        loop {
+            self.state.poke.notified().await;
+            if self.state.paused.load(Ordering::Relaxed) {
+                return;
             }
         }
     }

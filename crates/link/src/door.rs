@@ -4,7 +4,7 @@ use crate::enrol::EnrolmentDoor;
 use crate::meter::Meter;
 use crate::parcels;
 use crate::shell::Node;
-use crate::tls::{self, Peer, TlsError, TlsIdentity};
+use crate::tls::{self, DoorSwitch, Peer, TlsError, TlsIdentity};
 use domain::NodeId;
 use proto::link::v1 as pb;
 use proto::link::v1::enrolment_server::EnrolmentServer;
@@ -99,9 +99,10 @@ pub fn open_links(
     listener: TcpListener,
     identity: &TlsIdentity,
     meter: Arc<Meter>,
+    switch: DoorSwitch,
     shutdown: &Shutdown,
 ) -> Result<(), TlsError> {
-    let incoming = tls::incoming(listener, identity.link_server()?, identity.city.clone(), meter);
+    let incoming = tls::incoming(listener, identity.link_server()?, identity.city.clone(), meter, switch);
     let exchange = ExchangeServer::new(LinkDoor { node, shutdown: shutdown.clone() })
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .max_encoding_message_size(MESSAGE_BYTES_MAX);
@@ -127,7 +128,7 @@ pub fn open_enrolment(
     meter: Arc<Meter>,
     shutdown: &Shutdown,
 ) -> Result<(), TlsError> {
-    let incoming = tls::incoming(listener, identity.enrol_server()?, identity.city.clone(), meter);
+    let incoming = tls::incoming(listener, identity.enrol_server()?, identity.city.clone(), meter, DoorSwitch::default());
     let server = builder().add_service(EnrolmentServer::new(door).max_decoding_message_size(64 * 1024));
     shutdown.spawn(async move {
         if let Err(error) = server.serve_with_incoming(incoming).await {

@@ -131,6 +131,20 @@ pub struct Peer {
 pub struct TlsStream<S> {
     io: S,
     peer: Peer,
+    door: DoorSwitch,
+}
+
+/// Shuts a door at once: open connections end, new ones are dropped. For maintenance, and for drills of a broken line.
+#[derive(Clone, Debug, Default)]
+pub struct DoorSwitch(Arc<std::sync::atomic::AtomicBool>);
+
+impl DoorSwitch {
+    pub fn set_shut(&self, shut: bool) {
+        self.0.store(shut, Ordering::Relaxed);
+    }
+    pub fn is_shut(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 impl<S> tonic::transport::server::Connected for TlsStream<S> {
@@ -141,6 +155,9 @@ impl<S> tonic::transport::server::Connected for TlsStream<S> {
 }
 impl<S: AsyncRead + Unpin> AsyncRead for TlsStream<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.door.is_shut() {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the door is shut")));
+        }
         Pin::new(&mut self.io).poll_read(cx, buffer)
     }
 }
@@ -188,7 +205,13 @@ impl AsyncWrite for Metered {
 type ServerIo = TlsStream<tokio_rustls::server::TlsStream<Metered>>;
 
 /// Accepts connections for ever: each handshake in a task of its own, under a deadline, bounded in number.
-pub fn incoming(listener: TcpListener, config: Arc<ServerConfig>, city: String, meter: Arc<Meter>) -> ReceiverStream<io::Result<ServerIo>> {
+pub fn incoming(
+    listener: TcpListener,
+    config: Arc<ServerConfig>,
+    city: String,
+    meter: Arc<Meter>,
+    door: DoorSwitch,
+) -> ReceiverStream<io::Result<ServerIo>> {
     let (sender, receiver) = tokio::sync::mpsc::channel(64);
     let gate = Arc::new(tokio::sync::Semaphore::new(HANDSHAKES_MAX));
     tokio::spawn(async move {
@@ -203,11 +226,15 @@ pub fn incoming(listener: TcpListener, config: Arc<ServerConfig>, city: String, 
                 tokio::time::sleep(Duration::from_millis(50)).await;
                 continue;
             };
+            if door.is_shut() {
+                continue;
+            }
+            let (city, door) = (city.clone(), door.clone());
             let (acceptor, sender) = (tokio_rustls::TlsAcceptor::from(config.clone()), sender.clone());
-            let (city, meter) = (city.clone(), meter.clone());
+            let meter = meter.clone();
             tokio::spawn(async move {
                 let _permit = permit;
-                match tokio::time::timeout(HANDSHAKE, shake_hands(acceptor, tcp, address, &city, meter)).await {
+                match tokio::time::timeout(HANDSHAKE, shake_hands(acceptor, tcp, address, &city, meter, door)).await {
                     Ok(Ok(stream)) => drop(sender.send(Ok(stream)).await),
                     Ok(Err(error)) => tracing::warn!(%address, %error, "handshake refused"),
                     Err(_) => tracing::warn!(%address, "handshake took too long"),
@@ -218,14 +245,21 @@ pub fn incoming(listener: TcpListener, config: Arc<ServerConfig>, city: String, 
     ReceiverStream::new(receiver)
 }
 
-async fn shake_hands(acceptor: tokio_rustls::TlsAcceptor, tcp: TcpStream, address: SocketAddr, city: &str, meter: Arc<Meter>) -> io::Result<ServerIo> {
+async fn shake_hands(
+    acceptor: tokio_rustls::TlsAcceptor,
+    tcp: TcpStream,
+    address: SocketAddr,
+    city: &str,
+    meter: Arc<Meter>,
+    door: DoorSwitch,
+) -> io::Result<ServerIo> {
     tcp.set_nodelay(true)?;
     let io = acceptor.accept(Metered { tcp, meter }).await?;
     let node = match io.get_ref().1.peer_certificates().and_then(|chain| chain.first()) {
         Some(certificate) => Some(node_of(certificate, city).map_err(io::Error::other)?.0),
         None => None,
     };
-    Ok(TlsStream { io, peer: Peer { node, address } })
+    Ok(TlsStream { io, peer: Peer { node, address }, door })
 }
 
 /// Dials `address` and makes sure that `want` answers.

@@ -7,7 +7,7 @@ use domain::network::{NodeRecord, Tier};
 use domain::seams::{Clock, Random};
 use link::enrol::EnrolmentDoor;
 use link::meter::Meter;
-use link::tls::TlsIdentity;
+use link::tls::{DoorSwitch, TlsIdentity};
 use link::{LinkState, Node, Uplink, door};
 use runtime::{NodeConfig, OsRandom, Shutdown, SystemClock};
 use std::net::SocketAddr;
@@ -88,6 +88,7 @@ pub struct Running {
     pub enrol: Option<SocketAddr>,
     pub uplink: Option<Arc<LinkState>>,
     pub meter: Arc<Meter>,
+    children: DoorSwitch,
     shutdown: Shutdown,
 }
 
@@ -111,7 +112,7 @@ pub async fn start(start: Start<'_>) -> Result<Running> {
     let opened = Opened::open(start.data, &start.parts)?;
     let config = opened.config.clone();
     let tls = TlsIdentity::load(&opened.identity, &config.city)?;
-    let (shutdown, meter) = (Shutdown::default(), Arc::new(Meter::default()));
+    let (shutdown, meter, children) = (Shutdown::default(), Arc::new(Meter::default()), DoorSwitch::default());
     let uplink = config.parent.as_ref().map(|_| Arc::new(LinkState::default()));
     if config.tier == Tier::City {
         introduce(&opened).await?;
@@ -121,7 +122,7 @@ pub async fn start(start: Start<'_>) -> Result<Running> {
         Some(address) => {
             let (listener, address) = listen(address).await?;
             let at_hub = (config.tier == Tier::City).then(|| enrolment.clone()).flatten();
-            door::open_links(opened.node(), at_hub, listener, &tls, meter.clone(), &shutdown)?;
+            door::open_links(opened.node(), at_hub, listener, &tls, meter.clone(), children.clone(), &shutdown)?;
             Some(address)
         }
         None => None,
@@ -148,7 +149,7 @@ pub async fn start(start: Start<'_>) -> Result<Running> {
     }
     let web = open_web(&opened, uplink.clone(), &shutdown).await?;
     tracing::info!(node.id = %config.id, %web, link = ?link, enrol = ?enrol, "serving");
-    Ok(Running { opened, web, link, enrol, uplink, meter, shutdown })
+    Ok(Running { opened, web, link, enrol, uplink, meter, children, shutdown })
 }
 
 async fn open_web(opened: &Opened, uplink: Option<Arc<LinkState>>, shutdown: &Shutdown) -> Result<SocketAddr> {
@@ -197,6 +198,10 @@ async fn introduce(opened: &Opened) -> Result<()> {
 impl Running {
     pub fn hall(&self) -> &Hall {
         &self.opened.hall
+    }
+    /// Shuts (or opens) the door for children at once, as a broken line would.
+    pub fn refuse_children(&self, shut: bool) {
+        self.children.set_shut(shut);
     }
     /// Stops new work, finishes work begun, closes the database.
     pub async fn stop(self) {

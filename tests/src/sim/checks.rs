@@ -62,10 +62,22 @@ fn status(node: &SimNode, case: &CaseNo) -> Option<Status> {
     block_on(node.hall()?.store.dossier(case)).unwrap().map(|stored| stored.dossier.status())
 }
 
-/// Nothing is on its way and every case has been handed over.
+/// Nothing is on its way (whoever keeps a journal has all of it) and every case has been handed over.
 pub fn is_at_rest(nodes: &[SimNode], told: &[Told]) -> bool {
-    let everywhere = nodes.iter().all(|node| node.alive.is_some() && position_at(&nodes[0], &up(node)).seq == position_at(node, &up(node)).seq);
-    everywhere && delivered(&nodes[0], told) == told.len() && told.iter().all(|told| status(&nodes[told.village], &told.case) == Some(Status::Delivered))
+    if !nodes.iter().all(|node| node.alive.is_some()) {
+        return false;
+    }
+    let heads = |node: &SimNode| block_on(node.hall().unwrap().store.heads()).unwrap();
+    let written = nodes.iter().flat_map(|node| heads(node).into_iter().filter(|(journal, _)| journal.author == *node.id()));
+    let arrived = written.collect::<Vec<_>>().into_iter().all(|(journal, head)| {
+        let keeps = |node: &&SimNode| match &journal.channel {
+            Channel::Up => *node.id() == *nodes[0].id(),
+            Channel::All => true,
+            Channel::To(to) => node.id() == to || *node.id() == *nodes[0].id(),
+        };
+        nodes.iter().filter(keeps).all(|node| position_at(node, &journal) == head)
+    });
+    arrived && told.iter().all(|told| [&nodes[0], &nodes[told.village]].iter().all(|node| status(node, &told.case) == Some(Status::Delivered)))
 }
 
 /// Everything that must hold once the city is at rest.

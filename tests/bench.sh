@@ -1,0 +1,6 @@
+#!/usr/bin/env bash
+# Benchmarks: tests/bench.sh [capture|drain|roundtrip|reconnect|attachments|idle …] [--json]
+set -euo pipefail
+cd "$(dirname "$0")/.."
+cargo build --release --quiet -p tests --bin bench -p city-hub -p town-node -p village-agent >&2
+exec target/release/bench "$@"
