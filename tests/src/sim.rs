@@ -8,4 +8,4 @@ mod line;
 mod node;
 mod world;
 
-pub use world::{Outcome, Plan, run};
+pub use world::{Outcome, Plan, frames, run};

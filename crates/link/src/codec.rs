@@ -80,6 +80,11 @@ impl Packer {
     }
 }
 
+/// The bytes of a batch before they are packed: what a dictionary is trained on.
+pub fn unpacked(batch: Batch) -> Vec<u8> {
+    pb::Runs { runs: batch.runs.into_iter().map(run_to_wire).collect() }.encode_to_vec()
+}
+
 fn hello_to_wire(hello: Hello) -> pb::Hello {
     let Hello { protocol, node, incarnation, clock, release, positions } = hello;
     let positions = positions.into_iter().map(place_to_wire).collect();

@@ -82,6 +82,8 @@ struct World {
     midway: Option<u32>,
     pieces: Pieces,
     healing: bool,
+    /// Every frame sent, for whoever wants to look at real traffic.
+    collected: Option<Vec<Frame>>,
 }
 
 /// Eight items that between them use every kind of stage and tier.
@@ -92,7 +94,20 @@ const ITEMS: [&str; 9] = ["dibao", "food", "geti", "pension_reg", "zhaijidi", "e
 /// # Panics
 /// With the seed and what was broken.
 pub fn run(plan: Plan) -> Outcome {
+    play(World::new(plan)).outcome
+}
+
+/// As [`run`], returning every frame that was sent.
+///
+/// # Panics
+/// As [`run`].
+pub fn frames(plan: Plan) -> Vec<Frame> {
     let mut world = World::new(plan);
+    world.collected = Some(Vec::new());
+    play(world).collected.unwrap_or_default()
+}
+
+fn play(mut world: World) -> World {
     world.open_city();
     world.plan_week();
     let end = world.start().plus_ms(world.plan.days * DAY_MS);
@@ -103,7 +118,7 @@ pub fn run(plan: Plan) -> Outcome {
     world.outcome.cases = world.told.len();
     world.outcome.delivered = checks::delivered(&world.nodes[0], &world.told);
     world.outcome.trace = format!("{:016x}", world.trace);
-    world.outcome.clone()
+    world
 }
 
 impl World {
@@ -144,6 +159,7 @@ impl World {
             midway: None,
             pieces,
             healing: false,
+            collected: None,
             plan,
         }
     }
@@ -285,6 +301,9 @@ impl World {
         let generation = self.lines[line].generation;
         for frame in frames {
             self.outcome.frames += 1;
+            if let Some(collected) = &mut self.collected {
+                collected.push(frame.clone());
+            }
             for delay in self.weather.clone().arrivals(&frame, &mut self.dice) {
                 self.at(delay, Event::Arrive { line, generation, upward, frame: Box::new(frame.clone()) });
             }
