@@ -167,9 +167,11 @@ pub(crate) fn write_own(
             head = Position { epoch: head.epoch, seq: head.seq + 1, hash: entry.hash };
             let pos = pos_of(row.no, head.seq);
             insert_entry(sql, pos, head.epoch, &entry.raw, &entry.hash)?;
-            sql.prepare_cached("INSERT OR IGNORE INTO request(id, pos) VALUES(?1, ?2)")
-                .and_then(|mut s| s.execute((entry.id.0.as_slice(), pos)))
-                .broken("remember the request")?;
+            if entry.kind != kind::RECEIPT {
+                sql.prepare_cached("INSERT OR IGNORE INTO request(id, pos) VALUES(?1, ?2)")
+                    .and_then(|mut s| s.execute((entry.id.0.as_slice(), pos)))
+                    .broken("remember the request")?;
+            }
             written.push((pos, entry));
         }
         set_head(sql, row.no, head)?;
@@ -307,8 +309,10 @@ fn give_receipts(work: &mut Work<'_>, me: &Identity, receipts: BTreeMap<NodeId, 
     let mut entries = Vec::new();
     for (author, position) in receipts {
         let body = serde_json::to_vec(&Custody::of(&author, position)).map_err(|e| unreadable("write a receipt", e))?;
-        // The id follows from what is receipted: a receipt has no asker who could repeat it.
-        let id = domain::EntryId(position.hash.0[..16].try_into().unwrap_or([0; 16]));
+        // A receipt has no asker who could repeat it, so its id need not be random: its seq, which costs little on the wire.
+        let mut id = [0; 16];
+        id[8..].copy_from_slice(&position.seq.to_be_bytes());
+        let id = domain::EntryId(id);
         entries.push(NewEntry { id, channel: Channel::To(author.clone()), kind: kind::RECEIPT, subject: author.to_string(), body });
     }
     let written = write_own(work.sql, me, now, "", entries)?;

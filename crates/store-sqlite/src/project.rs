@@ -21,6 +21,10 @@ struct Open {
     dossier: Option<Dossier>,
     captured_pos: i64,
     attachments_changed: bool,
+    /// Pages or slips came before and wait: worth looking for.
+    waiting: bool,
+    /// No row of this case exists in any projection yet.
+    fresh: bool,
 }
 
 pub(crate) struct Projector<'p, 'w> {
@@ -62,10 +66,10 @@ impl<'p, 'w> Projector<'p, 'w> {
     /// Writes back what was folded. Must be called, or nothing of the dossiers is kept.
     pub fn finish(mut self) -> Result<(), StoreError> {
         for case in std::mem::take(&mut self.touched) {
-            if let Some(open) = self.open.remove(&case)
-                && let Some(dossier) = open.dossier
+            if let Some(mut open) = self.open.remove(&case)
+                && let Some(dossier) = open.dossier.take()
             {
-                self.write_back(&dossier, open.captured_pos, open.attachments_changed)?;
+                self.write_back(&dossier, &open)?;
                 self.work.change.cases.push(case);
             }
         }
@@ -94,13 +98,22 @@ impl<'p, 'w> Projector<'p, 'w> {
             .prepare_cached("SELECT state, captured_pos FROM dossier WHERE case_no = ?1")
             .and_then(|mut s| s.query_row([case.as_str()], |row| Ok((row.get("state")?, row.get("captured_pos")?))).optional())
             .broken("read a dossier")?;
+        let waiting = self.anything_waits(case)?;
         Ok(match found {
             Some((state, captured_pos)) => {
                 let dossier = serde_json::from_str(&state).map_err(|e| unreadable("read a dossier", e))?;
-                Open { dossier: Some(dossier), captured_pos, attachments_changed: false }
+                Open { dossier: Some(dossier), captured_pos, attachments_changed: false, waiting, fresh: false }
             }
-            None => Open { dossier: None, captured_pos: 0, attachments_changed: false },
+            None => Open { dossier: None, captured_pos: 0, attachments_changed: false, waiting, fresh: true },
         })
+    }
+
+    fn anything_waits(&self, case: &CaseNo) -> Result<bool, StoreError> {
+        self.work
+            .sql
+            .prepare_cached("SELECT EXISTS(SELECT 1 FROM case_entry WHERE case_no = ?1 AND verdict IN ('held', 'slip'))")
+            .and_then(|mut s| s.query_row([case.as_str()], |row| row.get(0)))
+            .broken("look for waiting pages")
     }
     fn put(&mut self, case: &CaseNo, open: Open) {
         self.touched.insert(case.clone());
@@ -118,7 +131,8 @@ impl<'p, 'w> Projector<'p, 'w> {
         if let Verdict::Refused(reason) = verdict {
             self.incident(entry, reason)?;
         }
-        if verdict == Verdict::Applied {
+        open.waiting |= verdict == Verdict::Held;
+        if verdict == Verdict::Applied && open.waiting {
             self.apply_held(&mut open, &page.case)?;
         }
         self.put(&page.case, open);
@@ -134,7 +148,9 @@ impl<'p, 'w> Projector<'p, 'w> {
             let Some(mut dossier) = Dossier::open(page, &entry.author) else {
                 return Ok(Verdict::Refused("a capture must be page 1 of term 1"));
             };
-            self.slips_of(&page.case)?.into_iter().for_each(|slip| dossier.add_slip(slip));
+            if open.waiting {
+                self.slips_of(&page.case)?.into_iter().for_each(|slip| dossier.add_slip(slip));
+            }
             (open.dossier, open.captured_pos) = (Some(dossier), pos);
             return Ok(Verdict::Applied);
         };
@@ -220,6 +236,7 @@ impl<'p, 'w> Projector<'p, 'w> {
         note_case_entry(self.work.sql, &slip.case, pos, (0, 0), "slip")?;
         let case = slip.case.clone();
         let mut open = self.take(&case)?;
+        open.waiting = true;
         if let Some(dossier) = &mut open.dossier {
             dossier.add_slip(slip);
         }
@@ -313,7 +330,7 @@ impl<'p, 'w> Projector<'p, 'w> {
         self.reload_known()
     }
 
-    fn write_back(&self, dossier: &Dossier, captured_pos: i64, attachments_changed: bool) -> Result<(), StoreError> {
+    fn write_back(&self, dossier: &Dossier, open: &Open) -> Result<(), StoreError> {
         let sql = self.work.sql;
         let state = serde_json::to_string(dossier).map_err(|e| unreadable("write a dossier", e))?;
         sql.prepare_cached(
@@ -326,22 +343,36 @@ impl<'p, 'w> Projector<'p, 'w> {
             s.execute(named_params! {
                 ":case": dossier.case.as_str(), ":item": dossier.item.as_str(), ":release": dossier.release,
                 ":origin": dossier.origin.as_str(), ":holder": dossier.holder.as_str(), ":status": dossier.status().as_str(),
-                ":applicant": dossier.applicant, ":captured": dossier.captured_at.as_ms(), ":pos": captured_pos,
+                ":applicant": dossier.applicant, ":captured": dossier.captured_at.as_ms(), ":pos": open.captured_pos,
                 ":pages": dossier.pages, ":state": state,
             })
         })
         .broken("write a dossier")?;
-        if attachments_changed {
+        if !open.fresh {
+            self.forget(dossier, open.attachments_changed)?;
+        }
+        if open.attachments_changed {
             self.write_attachments(dossier)?;
         }
         self.write_tasks(dossier)
     }
 
+    /// Takes back the rows that are about to be written anew.
+    fn forget(&self, dossier: &Dossier, attachments_changed: bool) -> Result<(), StoreError> {
+        let sql = self.work.sql;
+        sql.prepare_cached("DELETE FROM task WHERE case_no = ?1")
+            .and_then(|mut s| s.execute([dossier.case.as_str()]))
+            .broken("write tasks")?;
+        if attachments_changed {
+            sql.prepare_cached("DELETE FROM case_attachment WHERE case_no = ?1")
+                .and_then(|mut s| s.execute([dossier.case.as_str()]))
+                .broken("write attachments")?;
+        }
+        Ok(())
+    }
+
     fn write_attachments(&self, dossier: &Dossier) -> Result<(), StoreError> {
         let sql = self.work.sql;
-        sql.prepare_cached("DELETE FROM case_attachment WHERE case_no = ?1")
-            .and_then(|mut s| s.execute([dossier.case.as_str()]))
-            .broken("write attachments")?;
         for attachment in &dossier.attachments {
             sql.prepare_cached("INSERT OR IGNORE INTO attachment(hash, bytes, origin, present) VALUES(?1, ?2, ?3, 0)")
                 .and_then(|mut s| s.execute((&attachment.hash, attachment.bytes as i64, dossier.origin.as_str())))
@@ -356,9 +387,6 @@ impl<'p, 'w> Projector<'p, 'w> {
     /// Work that waits here: only the holder's node lists it, so two nodes never offer one task.
     fn write_tasks(&self, dossier: &Dossier) -> Result<(), StoreError> {
         let sql = self.work.sql;
-        sql.prepare_cached("DELETE FROM task WHERE case_no = ?1")
-            .and_then(|mut s| s.execute([dossier.case.as_str()]))
-            .broken("write tasks")?;
         if dossier.holder != self.me.node {
             return Ok(());
         }

@@ -122,8 +122,8 @@ pub(crate) fn cases(sql: &Connection, query: &CaseQuery) -> Result<Vec<CaseLine>
     let lines: Vec<(CaseLine, bool)> = sql
         .prepare_cached(&format!(
             "SELECT d.case_no, d.item, d.origin, d.holder, d.status, d.applicant, d.captured_ms, d.captured_pos, d.pages, {MISSING} AS missing
-               FROM dossier d WHERE {filter} AND (:origin IS NULL OR d.origin = :origin) AND d.case_no > :after
-              ORDER BY d.case_no LIMIT :limit"
+               FROM dossier d WHERE {filter} AND (:origin IS NULL OR d.origin = :origin) AND d.no > coalesce((SELECT no FROM dossier WHERE case_no = :after), 0)
+              ORDER BY d.no LIMIT :limit"
         ))
         .and_then(|mut s| {
             s.query_map(

@@ -183,7 +183,7 @@ fn submission(dice: &mut StdRng, attachments: Vec<Attachment>) -> Submission {
     };
     let mut form = json!({
         "name": phrase(3), "id_type": "居民身份证", "gender": "女", "ethnic": "苗族", "address": phrase(24), "org_name": phrase(14),
-        "org_address": phrase(30), "scope": phrase(60), "plan": phrase(80), "history": phrase(80), "equipment": phrase(70), "note": phrase(60), "legal_rep": phrase(3),
+        "org_address": phrase(30), "scope": phrase(60), "plan": phrase(110), "history": phrase(110), "equipment": phrase(100), "note": phrase(90), "legal_rep": phrase(3),
     });
     form["id_no"] = json!(testkit::people::citizen_no(domain::Day::new(1960 + (dice.next_u32() % 50) as i16, 3, 7).unwrap(), dice.next_u32()));
     form["mobile"] = json!(format!("154{:08}", dice.next_u32() % 100_000_000));
