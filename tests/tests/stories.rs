@@ -161,6 +161,8 @@ async fn a_double_click_makes_one_case_and_a_returned_case_comes_back_mended() {
     assert!(!cases.is_empty() && cases.iter().all(|case| *case == cases[0]), "I23: {cases:?}");
     let all = village.get(&token, "/cases").await;
     assert_eq!(all.as_array().unwrap().len(), 1);
+    let again = village.post(&token, &path, json!({})).await.unwrap();
+    assert_eq!(again["case"], cases[0], "asked again after a lost answer, the officer is told the case that exists");
     let case = cases[0].as_str().unwrap();
 
     let (town, town_token) = (&city.town, city.town.token("officer").await);
@@ -200,6 +202,17 @@ async fn a_token_lets_in_one_node_once_and_only_into_its_own_city() {
     assert!(told.contains("用过"), "I27: {told}");
     let told = enter_as("a", Tier::Village, &token).await.unwrap();
     assert!(told.contains("lives in"), "{told}");
+    // Within the minutes in which a lost answer may be asked for again, the same secret and key must buy no other name.
+    let used = trust::JoinToken::decode(&token).unwrap();
+    let key = trust::files::IdentityFolder::of(&at("a")).sign_key().unwrap().public();
+    let door = city.town.node().enrol.unwrap().to_string();
+    for name in ["hub", "v-00000000"] {
+        let greedy = trust::JoinToken { node: name.parse().unwrap(), ..used.clone() };
+        let (_, csr) = trust::ca::new_request(&greedy.node).unwrap();
+        assert!(link::enrol::join(&door, &greedy, csr, key.clone()).await.is_err(), "I27: let in as {name}");
+    }
+    let (_, csr) = trust::ca::new_request(&used.node).unwrap();
+    assert!(link::enrol::join(&door, &used, csr, key).await.is_ok(), "the same node may ask again");
     let mut forged = trust::JoinToken::decode(&city_token(&city.hub, Tier::Village, "522601108202").await).unwrap();
     forged.secret = "00".repeat(16);
     let told = enter_as("c", Tier::Village, &forged.encode()).await.unwrap();

@@ -123,7 +123,12 @@ impl Hall {
     /// [`Refusal::Faulty`] with all faults of form and papers. A draft makes one case only (I23).
     pub async fn capture(&self, officer: &Officer, id: EntryId) -> Result<CaseView, ActError> {
         self.only_at(Tier::Village, "代办收件")?;
-        let draft = self.draft(id).await?;
+        let Some(draft) = self.store.draft(id).await? else {
+            // Captured already: the answer was lost on the way, or somebody clicked twice. The case exists, and is told.
+            let case = self.store.case_of_request(id).await?;
+            let case = case.ok_or_else(|| ActError::NotFound { what: "草稿", value: id.to_string() })?;
+            return self.view(&case).await;
+        };
         let (release, _, item) = self.item(Some(draft.release), &draft.item)?;
         let now = self.now();
         let case = CaseNo::make(self.me(), now.day(), self.random.u64());
@@ -132,12 +137,12 @@ impl Hall {
         let act = decide::capture(case.clone(), &item, release, submission, &self.actor(officer), &self.store.network(), now)?;
         let append = Append {
             attachments_here: draft.attachments.iter().map(|attachment| attachment.hash.clone()).collect(),
-            consumes_draft: Some(id),
+            consumes_draft: Some((id, draft.version)),
             // The draft's own id: a double click or a retry after a lost answer is the same act.
             ..self.append_of("capture", officer, id, act, 0)?
         };
         let appended = self.store.append(append).await?;
-        let case = if appended.repeated { self.case_of_request(id).await?.unwrap_or(case) } else { case };
+        let case = if appended.repeated { self.store.case_of_request(id).await?.unwrap_or(case) } else { case };
         self.view(&case).await
     }
 
@@ -174,16 +179,6 @@ impl Hall {
         let append = self.append_of("resubmit", officer, request, act, stored.dossier.pages)?;
         self.store.append(Append { attachments_here: here, ..append }).await?;
         self.view(case).await
-    }
-
-    async fn case_of_request(&self, id: EntryId) -> Result<Option<CaseNo>, ActError> {
-        let query = store::CaseQuery { origin: Some(self.me().clone()), limit: 1000, ..Default::default() };
-        for line in self.store.cases(query).await? {
-            if self.store.history(&line.case).await?.iter().any(|page| page.entry == id) {
-                return Ok(Some(line.case));
-            }
-        }
-        Ok(None)
     }
 
     /// Pages as entries of the journal they belong to, to be taken only if the dossier still has `decided_on` pages.

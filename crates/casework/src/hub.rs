@@ -198,8 +198,9 @@ impl Hall {
     ///
     /// # Errors
     /// [`ActError::Store`].
-    pub async fn admitted_before(&self, secret_hash: &str, sign_key: &str, now: Timestamp) -> Result<Option<NodeRecord>, ActError> {
-        let Some(enrolment) = self.store.enrolment(secret_hash).await? else { return Ok(None) };
+    pub async fn admitted_before(&self, secret_hash: &str, node: &NodeId, sign_key: &str, now: Timestamp) -> Result<Option<NodeRecord>, ActError> {
+        let enrolment = self.store.enrolment(secret_hash).await?.filter(|enrolment| enrolment.node == *node);
+        let Some(enrolment) = enrolment else { return Ok(None) };
         let fresh = enrolment.used.is_some_and(|used| now.since(used) < 10 * 60_000);
         let record = self.store.network().get(&enrolment.node).cloned();
         Ok(record.filter(|record| fresh && record.sign_key == sign_key))

@@ -5,6 +5,7 @@ use domain::dossier::{Dossier, Status};
 use domain::network::Tier;
 use domain::plan::{self, Timers};
 use domain::{CaseNo, NodeId, Timestamp};
+use replication::flow::{Direction, direction};
 use replication::{Channel, JournalId, Ticks};
 use serde::Serialize;
 use store::Counts;
@@ -115,7 +116,23 @@ impl Hall {
         let through = |node: Option<&NodeId>| receipts.iter().find(|line| Some(&line.by) == node).map_or(0, |line| line.seq);
         let hub_has = through(network.responsible(self.me(), Tier::City));
         let parent_has = through(network.parent(self.me())).max(hub_has);
-        Ok(Outbox { own_head, parent_has, hub_has, waiting: own_head.saturating_sub(parent_has) })
+        let waiting = match (self.tier, network.parent(self.me())) {
+            (Tier::Village, _) => own_head.saturating_sub(parent_has),
+            (_, Some(parent)) => self.unconfirmed(parent).await?,
+            (_, None) => 0,
+        };
+        Ok(Outbox { own_head, parent_has, hub_has, waiting })
+    }
+
+    /// Entries of all journals that flow up from here and that `parent` has not confirmed: a relay is not done when its own
+    /// journal is.
+    async fn unconfirmed(&self, parent: &NodeId) -> Result<u64, ActError> {
+        let network = self.store.network();
+        let confirmed = self.store.confirmed(parent).await?;
+        let upward = |journal: &JournalId| direction(journal, parent, self.me(), &network) == Some(Direction::Up);
+        let has = |journal: &JournalId| confirmed.iter().find(|(known, _)| known == journal).map_or(0, |(_, seq)| *seq);
+        let heads = self.store.heads().await?;
+        Ok(heads.iter().filter(|(journal, _)| upward(journal)).map(|(journal, head)| head.seq.saturating_sub(has(journal))).sum())
     }
 
     /// All nodes at and below this one.

@@ -45,6 +45,9 @@ pub struct Dossier {
     pub delivered: Option<Delivery>,
     #[serde(default)]
     pub withdrawn: bool,
+    /// Taken back by a superior, who now also does what the lost node would have done.
+    #[serde(default)]
+    pub recalled: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub slips: Vec<Slip>,
 }
@@ -171,6 +174,7 @@ impl Dossier {
             licence: None,
             delivered: None,
             withdrawn: false,
+            recalled: false,
             slips: Vec::new(),
         };
         dossier.take_submission(&captured.submission, page);
@@ -200,8 +204,15 @@ impl Dossier {
     }
 
     fn recall(&mut self, page: &Page, to: &NodeId, is_superior: bool) -> Verdict {
+        if page.no < 2 {
+            return Verdict::Refused("there is nothing to recall before the capture");
+        }
+        if page.term == self.term && is_superior && self.recalled && page.no <= self.pages {
+            // Two superiors recalled at once: the higher one's recall stands, whichever arrives first.
+            return Verdict::Rewind { keep: page.no - 1 };
+        }
         if page.term <= self.term {
-            return Verdict::Refused("recalled under a term that is already over");
+            return Verdict::Late;
         }
         if page.term > self.term + 1 || page.no > self.pages + 1 {
             return Verdict::Held;
@@ -215,6 +226,7 @@ impl Dossier {
         self.pages = page.no;
         self.term = page.term;
         self.holder = to.clone();
+        self.recalled = true;
         Verdict::Applied
     }
 
@@ -229,7 +241,10 @@ impl Dossier {
         match body {
             // A second capture cannot change what the citizen confirmed; resubmission is the page for that.
             PageBody::Captured(_) | PageBody::Recalled { .. } | PageBody::SlipNoted { .. } => {}
-            PageBody::HandedOver { to } => self.holder = to.clone(),
+            PageBody::HandedOver { to } => {
+                self.holder = to.clone();
+                self.recalled = false;
+            }
             PageBody::Claimed { stage } => self.stage(stage).claimed_by = Some(page.officer.clone()),
             PageBody::Released { stage } => self.stage(stage).claimed_by = None,
             PageBody::StageDone { stage, agrees, .. } => self.close_stage(stage, page, *agrees),

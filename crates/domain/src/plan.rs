@@ -4,7 +4,7 @@
 
 use crate::calendar::{Calendar, DueDay};
 use crate::catalogue::{Item, Material, Necessity, Stage, StageKind};
-use crate::dossier::{Dossier, Outcome};
+use crate::dossier::{Dossier, Outcome, PageBody, Submission};
 use crate::expr::Scope;
 use crate::form::Form;
 use crate::network::Tier;
@@ -68,10 +68,39 @@ pub fn ready_stages<'a>(item: &'a Item, dossier: &Dossier) -> Vec<&'a Stage> {
 /// Whatever can be done where the dossier lies is done before it travels.
 pub fn next_tier(item: &Item, dossier: &Dossier, here: Tier) -> Option<Tier> {
     let ready = ready_stages(item, dossier);
-    if ready.iter().any(|stage| stage.tier == here) {
+    if ready.iter().any(|stage| is_done_here(stage, dossier, here)) {
         return Some(here);
     }
     ready.first().map(|stage| stage.tier)
+}
+
+/// Why a page claims more than its writer's tier may do; `None` when it does not. Judged by every receiver, so that neither a
+/// mistake nor a stolen key in a village can pass for a decision of the city.
+pub fn overreach(item: &Item, body: &PageBody, writer: Tier) -> Option<&'static str> {
+    let below = |id: &StageId| item.stage(id).is_none_or(|stage| stage.tier > writer);
+    let decides = || item.stages.iter().filter(|stage| matches!(stage.kind, StageKind::Decision | StageKind::Issue)).all(|stage| stage.tier > writer);
+    let submission = |submission: &Submission| {
+        let closes_more = submission.closes.iter().any(|id| item.stage(id).is_none_or(|stage| !stage.kind.is_capture()));
+        let skips_more = submission.skipped.iter().any(|id| item.stage(id).is_none_or(|stage| stage.when.is_none()));
+        (closes_more || skips_more).then_some("a submission may close only capture stages and skip only conditional ones")
+    };
+    match body {
+        PageBody::Captured(captured) => submission(&captured.submission),
+        PageBody::Resubmitted(again) => submission(again),
+        PageBody::Claimed { stage }
+        | PageBody::Released { stage }
+        | PageBody::StageDone { stage, .. }
+        | PageBody::Decided { stage, .. }
+        | PageBody::Delivered { stage, .. } => below(stage).then_some("the stage is not its writer's to do"),
+        PageBody::Accepted { .. } | PageBody::Returned { .. } => (writer == Tier::Village).then_some("a village does not accept or return"),
+        PageBody::Issued { .. } => decides().then_some("its writer's tier has no power to issue"),
+        PageBody::HandedOver { .. } | PageBody::SlipNoted { .. } | PageBody::Withdrawn { .. } | PageBody::Recalled { .. } => None,
+    }
+}
+
+/// May the holder at `here` do this stage? Its own tier's; after a recall also those of the tiers below, whose node is lost.
+pub fn is_done_here(stage: &Stage, dossier: &Dossier, here: Tier) -> bool {
+    stage.tier == here || (dossier.recalled && stage.tier < here)
 }
 
 /// True when every stage has come to its end.

@@ -251,11 +251,10 @@ async fn take_batch(node: &Node, batch: Batch, report: &mut Report) -> Result<Re
     let (positions, faults) = node.take_runs(&from, batch.runs, incoming).await?;
     node.keys.refresh(&node.hall.store.network());
     report.runs += positions.len() as u64;
-    let fatal = |fault: &RunFault| !matches!(fault, RunFault::Gap { .. });
-    for (journal, fault) in &faults {
-        report.refused.push(format!("{journal}: {fault}"));
-    }
-    if positions.is_empty() && faults.iter().any(|(_, fault)| fatal(fault)) { Ok(Err("没有一段能通过验证".to_owned())) } else { Ok(Ok(())) }
+    // One journal that is refused stops only itself (I14); only a disk that takes nothing ends the import.
+    let full = faults.iter().any(|(_, fault)| *fault == RunFault::Storage);
+    report.refused.extend(faults.iter().map(|(journal, fault)| format!("{journal}: {fault}")));
+    if full { Ok(Err("本机存不下:请清理磁盘后再导入一次".to_owned())) } else { Ok(Ok(())) }
 }
 
 async fn take_parcel(node: &Node, message: &[u8], report: &mut Report) -> Result<Result<(), String>, StoreError> {

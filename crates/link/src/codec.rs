@@ -76,6 +76,9 @@ impl Packer {
         }
         let bytes = self.unpack.decompress(&packed, claimed as usize).map_err(|_| BadMessage("batch.packed"))?;
         let pb::Runs { runs } = pb::Runs::decode(bytes::Bytes::from(bytes)).map_err(|_| BadMessage("batch.runs"))?;
+        if runs.len() > PLACES_MAX || runs.iter().map(|run| run.entries.len()).sum::<usize>() > PLACES_MAX {
+            return Err(BadMessage("runs.entries"));
+        }
         Ok(Batch { no, runs: runs.into_iter().map(run_from_wire).collect::<Result<_, _>>()? })
     }
 }

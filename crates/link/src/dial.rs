@@ -153,9 +153,10 @@ impl Uplink {
     }
 
     fn note(&self, progress: Progress, greeted: &mut bool) {
-        self.state.last_contact_ms.store(self.node.hall.now().as_ms(), Ordering::Relaxed);
         match progress {
             Progress::Greeted => {
+                // Keep-alive ends a line on which nobody answers, so a standing one is contact.
+                self.state.last_contact_ms.store(self.node.hall.now().as_ms(), Ordering::Relaxed);
                 if !*greeted {
                     *greeted = true;
                     self.state.connected.store(true, Ordering::Relaxed);

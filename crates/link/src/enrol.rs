@@ -54,15 +54,18 @@ async fn admit(hall: &Hall, ca: &CityCa, serial: &AtomicU64, request: pb::JoinRe
     let now = hall.now();
     // The request is judged before the token is used up: a damaged one must not cost the village its token.
     let number = now.as_ms() as u64 * 1000 + serial.fetch_add(1, Ordering::Relaxed) % 1000;
-    let certificate = ca.issue(&certificate_request_pem, &node, number, now).map_err(|_| Status::invalid_argument("join.certificate_request_pem"))?;
+    let issue = |node: &NodeId| ca.issue(&certificate_request_pem, node, number, now).map_err(|_| Status::invalid_argument("join.certificate_request_pem"));
+    issue(&node)?;
     let admitted = match hall.admit(&secret_hash, &node, &sign_key).await {
         Ok((record, above)) => (record, above),
-        Err(error) => match hall.admitted_before(&secret_hash, &sign_key, now).await {
+        Err(error) => match hall.admitted_before(&secret_hash, &node, &sign_key, now).await {
             Ok(Some(record)) => (record, ancestors(hall)),
             _ => return Err(refusal(&error)),
         },
     };
     let (record, mut records) = admitted;
+    // Given out only now, and for the node that was let in: a token must never buy another node's name.
+    let certificate = issue(&record.id)?;
     records.push(record);
     let records_json = serde_json::to_string(&records).map_err(|e| Status::internal(e.to_string()))?;
     Ok(pb::JoinReply { certificate_pem: certificate.pem, ca_pem: ca.certificate_pem().to_owned(), records_json })

@@ -154,23 +154,36 @@ impl Lane<'_> {
     async fn take(&mut self, chunk: pb::Chunk) -> Goes {
         let pb::Chunk { hash, offset, bytes, last } = chunk;
         // Only what was asked for, and not more of it than the page declared.
-        let Some(size) = self.asked.get(&hash).copied() else { return Ok(None) };
+        let Some(size) = self.asked.get(&hash).copied() else { return Ok(Some(())) };
         if offset.saturating_add(bytes.len() as u64) > size {
-            return Ok(None);
+            return self.give_up(hash, "the neighbour sent more than the page declared").await;
         }
         let (blobs, name) = (self.node.hall.blobs.clone(), hash.clone());
         let write = move || {
             blobs.extend(&name, offset, &bytes)?;
             if last { blobs.complete(&name) } else { Ok(false) }
         };
-        let whole = tokio::task::spawn_blocking(write).await.map_err(|_| StoreError::Closed)??;
+        match tokio::task::spawn_blocking(write).await.map_err(|_| StoreError::Closed)? {
+            Err(StoreError::DiskFull) => return Err(StoreError::DiskFull),
+            Err(error) => return self.give_up(hash, &error.to_string()).await,
+            Ok(false) if last => return self.give_up(hash, "the bytes do not hash to their name").await,
+            Ok(_) => {}
+        }
         if last {
             self.asked.remove(&hash);
-            if whole {
-                self.node.hall.store.attachment_arrived(&hash).await?;
-            }
+            self.node.hall.store.attachment_arrived(&hash).await?;
             return self.ask().await;
         }
         Ok(Some(()))
+    }
+
+    /// One attachment that cannot be had from this neighbour now must not stand before the others.
+    async fn give_up(&mut self, hash: String, reason: &str) -> Goes {
+        let (at, peer) = (self.node.hall.now(), self.peer.clone());
+        let item = store::Quarantined { at, peer, journal: format!("attachment {hash}"), seq: 0, reason: reason.to_owned(), bytes: vec![] };
+        self.node.hall.store.quarantine(item).await?;
+        self.asked.remove(&hash);
+        self.missing.insert(hash);
+        self.ask().await
     }
 }

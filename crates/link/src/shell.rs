@@ -43,6 +43,8 @@ pub enum Progress {
 const TICK: Duration = Duration::from_secs(1);
 /// Heads are read again so often, in case another process (an import) has written.
 const REREAD_TICKS: u32 = 10;
+/// A standing link is noted as contact so often.
+const CONTACT_TICKS: u32 = 60;
 
 impl Node {
     pub fn new(hall: Hall, incarnation: u32) -> Node {
@@ -75,10 +77,12 @@ impl Node {
                 change = changes.recv() => talk.on_change(change).await,
                 _ = tick.tick() => {
                     ticks += 1;
-                    if ticks.is_multiple_of(REREAD_TICKS) { talk.read_heads().await.err().map_or(Ok(()), Err) } else { talk.on_tick().await }
+                    if ticks.is_multiple_of(REREAD_TICKS) { talk.look_around(ticks).await } else { talk.on_tick().await }
                 }
             };
             if let Err(ended) = step {
+                // What was confirmed so far is worth knowing while the line is down; a failing disk is told elsewhere.
+                let _ = talk.note_confirmed().await;
                 return ended;
             }
             if talk.session.is_greeted() {
@@ -94,6 +98,10 @@ struct Talk<'n> {
     session: Session,
     packer: Packer,
     outbound: mpsc::Sender<pb::Frame>,
+    /// Of the peer's clock against ours, as it greeted.
+    skew_ms: Option<i64>,
+    /// Confirmed positions as they were last written down.
+    noted: Vec<(JournalId, u64)>,
 }
 
 impl<'n> Talk<'n> {
@@ -103,7 +111,7 @@ impl<'n> Talk<'n> {
         node.keys.refresh(&network);
         let session = Session::new(hall.me().clone(), peer, network);
         let packer = Packer::new().map_err(|e| Ended::Reason(e.to_string()))?;
-        let mut talk = Talk { node, session, packer, outbound };
+        let mut talk = Talk { node, session, packer, outbound, skew_ms: None, noted: Vec::new() };
         let heads = hall.store.heads().await?;
         let outputs = talk.session.open(&heads, node.incarnation, env!("CARGO_PKG_VERSION"), hall.now());
         talk.carry_out(outputs).await?;
@@ -132,7 +140,10 @@ impl<'n> Talk<'n> {
                 }
                 self.carry_out(outputs).await
             }
-            Err(broadcast::error::RecvError::Lagged(_)) => self.read_heads().await,
+            Err(broadcast::error::RecvError::Lagged(_)) => {
+                self.refresh_network(true);
+                self.read_heads().await
+            }
             Err(broadcast::error::RecvError::Closed) => Err(Ended::Store(StoreError::Closed)),
         }
     }
@@ -152,6 +163,27 @@ impl<'n> Talk<'n> {
             outputs.extend(self.session.on_head(&journal, head, now));
         }
         self.carry_out(outputs).await
+    }
+
+    /// Now and then: heads another process may have moved, what was confirmed, and that the peer is still there.
+    async fn look_around(&mut self, ticks: u32) -> Result<(), Ended> {
+        if ticks.is_multiple_of(CONTACT_TICKS)
+            && let Some(skew) = self.skew_ms
+        {
+            let contact = Contact { node: self.session.peer().clone(), at: self.node.hall.now(), clock_skew_ms: skew };
+            self.node.hall.store.note_contact(contact).await?;
+        }
+        self.note_confirmed().await?;
+        self.read_heads().await
+    }
+
+    async fn note_confirmed(&mut self) -> Result<(), Ended> {
+        let confirmed = self.session.confirmed();
+        if self.session.is_greeted() && confirmed != self.noted {
+            self.node.hall.store.note_confirmed(self.session.peer(), confirmed.clone()).await?;
+            self.noted = confirmed;
+        }
+        Ok(())
     }
 
     async fn on_tick(&mut self) -> Result<(), Ended> {
@@ -182,6 +214,7 @@ impl<'n> Talk<'n> {
                     self.note(&journal, &format!("{} has {} entries, more than we do: were we restored?", self.session.peer(), peer.seq)).await?;
                 }
                 Output::ClockSkew { ms } => {
+                    self.skew_ms = Some(ms);
                     let contact = Contact { node: self.session.peer().clone(), at: now, clock_skew_ms: ms };
                     self.node.hall.store.note_contact(contact).await?;
                 }
@@ -219,6 +252,15 @@ impl<'n> Talk<'n> {
 type Taken = (Vec<(JournalId, Position)>, Vec<(JournalId, RunFault)>);
 
 impl Node {
+    fn is_stranger(&self, journal: &JournalId) -> bool {
+        let network = self.hall.store.network();
+        let addressee = match &journal.channel {
+            replication::Channel::To(node) => Some(node),
+            replication::Channel::Up | replication::Channel::All => None,
+        };
+        network.get(&journal.author).is_none() || addressee.is_some_and(|node| network.get(node).is_none())
+    }
+
     /// The one validator of everything that comes in, over a stream or in a bag.
     ///
     /// # Errors
@@ -229,7 +271,14 @@ impl Node {
         for run in runs {
             let journal = run.journal.clone();
             let sample = run.entries.first().map(|entry| entry.core.to_vec()).unwrap_or_default();
-            let outcome = if incoming(&journal) { CheckedRun::check(run, &*self.keys as &dyn Verify) } else { Err(RunFault::NotYours) };
+            let outcome = if incoming(&journal) {
+                CheckedRun::check(run, &*self.keys as &dyn Verify)
+            } else if self.is_stranger(&journal) {
+                // Enrolled a moment ago, perhaps: the node list may be in this very batch.
+                Err(RunFault::UnknownAuthor)
+            } else {
+                Err(RunFault::NotYours)
+            };
             match outcome {
                 Ok(run) => checked.push(run),
                 Err(fault) => {

@@ -5,7 +5,7 @@
 
 use crate::flow::{Direction, direction};
 use crate::frame::{Ack, Batch, Frame, Hello, PROTOCOL, RunFault};
-use crate::{JournalId, Position, Run};
+use crate::{Hash, JournalId, Position, Run};
 use domain::network::Network;
 use domain::{NodeId, Timestamp};
 use std::collections::BTreeMap;
@@ -48,6 +48,7 @@ pub enum Output {
 #[derive(Debug, Clone, Default)]
 struct Lane {
     head: u64,
+    head_hash: Hash,
     /// What the peer said it has.
     acked: u64,
     /// What was handed to the stream.
@@ -120,7 +121,8 @@ impl Session {
         let mut positions = Vec::new();
         for (journal, head) in heads {
             if self.is_outgoing(journal) {
-                self.lanes.entry(journal.clone()).or_default().head = head.seq;
+                let lane = self.lanes.entry(journal.clone()).or_default();
+                (lane.head, lane.head_hash) = (head.seq, head.hash);
             }
             if self.flows(journal).is_some() {
                 positions.push((journal.clone(), *head));
@@ -141,7 +143,9 @@ impl Session {
             return Vec::new();
         }
         let lane = self.lanes.entry(journal.clone()).or_default();
-        lane.head = lane.head.max(head.seq);
+        if head.seq > lane.head {
+            (lane.head, lane.head_hash) = (head.seq, head.hash);
+        }
         self.pump(now)
     }
 
@@ -170,10 +174,15 @@ impl Session {
                 continue;
             }
             let lane = self.lanes.entry(journal.clone()).or_default();
-            if position.seq > lane.head {
+            if position.seq > lane.head && journal.author == self.me {
                 lane.frozen = true;
                 outputs.push(Output::PeerAhead { journal, peer: position });
+            } else if position.seq == lane.head && position.seq > 0 && position.hash != lane.head_hash {
+                // As long, and yet another history: one of the two was restored or cloned.
+                lane.frozen = true;
+                outputs.push(Output::Refused { journal, fault: RunFault::Fork { at: position.seq } });
             } else {
+                // A relayed journal may have reached the peer by another way (a bag): it has what we shall get.
                 lane.acked = position.seq;
                 lane.sent = position.seq;
             }
@@ -251,7 +260,7 @@ impl Session {
         if !self.greeted || self.loading || self.in_flight.len() >= CREDIT {
             return Vec::new();
         }
-        let ready = |lane: &Lane| !lane.frozen && lane.sent < lane.head && lane.wait_until.is_none_or(|at| at <= now);
+        let ready = |lane: &Lane| !lane.frozen && lane.sent < lane.head && lane.wait_until.is_none_or(|at| at <= now || at.since(now) > RETRY_MS);
         let wants: Vec<_> = self.lanes.iter().filter(|(_, lane)| ready(lane)).map(|(id, lane)| (id.clone(), lane.sent)).collect();
         if wants.is_empty() {
             return Vec::new();
@@ -284,6 +293,10 @@ impl Session {
     /// Entries the peer has not confirmed, over all journals of this link.
     pub fn unconfirmed(&self) -> u64 {
         self.lanes.values().map(|lane| lane.head.saturating_sub(lane.acked)).sum()
+    }
+    /// What the peer has confirmed of each journal that flows to it.
+    pub fn confirmed(&self) -> Vec<(JournalId, u64)> {
+        self.lanes.iter().map(|(journal, lane)| (journal.clone(), lane.acked)).collect()
     }
     pub fn is_greeted(&self) -> bool {
         self.greeted

@@ -45,7 +45,7 @@ pub(crate) enum Executor {
 
 pub(crate) struct Readers {
     idle: Mutex<Vec<Connection>>,
-    permits: Semaphore,
+    permits: Arc<Semaphore>,
 }
 
 impl Executor {
@@ -63,7 +63,7 @@ impl Executor {
             .name("db-writer".to_owned())
             .spawn(move || serve(&connection, &queue, &writing))
             .map_err(|e| StoreError::Broken { what: "start the writer", detail: e.to_string() })?;
-        let readers = Arc::new(Readers { idle: Mutex::new(idle), permits: Semaphore::new(READERS) });
+        let readers = Arc::new(Readers { idle: Mutex::new(idle), permits: Arc::new(Semaphore::new(READERS)) });
         Ok(Executor::Threaded { jobs: Some(jobs), writer: Some(writer), readers })
     }
 
@@ -117,9 +117,11 @@ impl Executor {
             Executor::Inline(cell) => return op(&cell.lock().unwrap_or_else(PoisonError::into_inner).0),
             Executor::Threaded { readers, .. } => readers.clone(),
         };
-        let _permit = readers.permits.acquire().await.map_err(|_| StoreError::Closed)?;
+        let permit = readers.permits.clone().acquire_owned().await.map_err(|_| StoreError::Closed)?;
         let pool = readers.clone();
         let work = move || {
+            // Held by the work, not by the caller: one who goes away must not let a second in while the connection is out.
+            let _permit = permit;
             let connection = pool.idle.lock().unwrap_or_else(PoisonError::into_inner).pop().ok_or(StoreError::Closed)?;
             let outcome = catch_unwind(AssertUnwindSafe(|| in_snapshot(&connection, op)));
             pool.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
@@ -161,8 +163,29 @@ async fn enqueue(jobs: &SyncSender<Job>, mut job: Job) -> Result<(), StoreError>
 }
 
 fn serve(connection: &Connection, queue: &Receiver<Job>, writing: &Writing) {
+    let mut version = data_version(connection);
     while let Ok(first) = queue.recv() {
+        let now = data_version(connection);
+        if now != version {
+            version = now;
+            reload(connection, writing);
+        }
         run_group(connection, writing, first, || queue.try_recv().ok());
+    }
+}
+
+/// Changes when another process (the command line) has written to the file.
+fn data_version(connection: &Connection) -> i64 {
+    connection.pragma_query_value(None, "data_version", |row| row.get(0)).unwrap_or(0)
+}
+
+/// Another process may have published a catalogue or enrolled a node: what is kept in memory is read again.
+fn reload(connection: &Connection, writing: &Writing) {
+    let before = writing.known.read().unwrap_or_else(PoisonError::into_inner).clone();
+    // Unreadable reference data leaves the old in force; the process that wrote it was told.
+    if let Ok(known) = Known::load(connection, Some(&before)) {
+        *writing.known.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(known);
+        drop(writing.changes.send(Change { reference_data: true, ..Change::default() }));
     }
 }
 

@@ -83,7 +83,7 @@ fn set_head(sql: &Connection, no: i64, head: Position) -> Result<(), StoreError>
 /// Writes to our own journals and projects what was written.
 pub(crate) fn append(work: &mut Work<'_>, me: &Identity, append: Append) -> Result<Appended, StoreError> {
     let Append { at, officer, action, entries, expected, consumes_draft, consumes_enrolment, attachments_here } = append;
-    if let Some(appended) = repeated(work.sql, me, &entries)? {
+    if let Some(appended) = repeated(work.sql, me, &entries, consumes_draft.is_some())? {
         return Ok(appended);
     }
     if let Some((case, pages)) = &expected {
@@ -105,8 +105,8 @@ pub(crate) fn append(work: &mut Work<'_>, me: &Identity, append: Append) -> Resu
     }
     projector.finish()?;
     crate::project::attachments_here(work.sql, &attachments_here)?;
-    if let Some(draft) = consumes_draft {
-        crate::people::consume_draft(work.sql, draft)?;
+    if let Some((draft, version)) = consumes_draft {
+        crate::people::consume_draft(work.sql, draft, version)?;
     }
     if let Some(secret) = consumes_enrolment {
         crate::people::consume_enrolment(work.sql, &secret, at)?;
@@ -125,18 +125,24 @@ fn position_of(entry: &Entry) -> Position {
 }
 
 /// The answer to an act that is already stored, found by the id of its first entry.
-fn repeated(sql: &Connection, me: &Identity, entries: &[NewEntry]) -> Result<Option<Appended>, StoreError> {
+fn repeated(sql: &Connection, me: &Identity, entries: &[NewEntry], captures: bool) -> Result<Option<Appended>, StoreError> {
     let Some(first) = entries.first() else { return Ok(None) };
-    let pos: Option<i64> = sql
-        .prepare_cached("SELECT pos FROM request WHERE id = ?1")
-        .and_then(|mut s| s.query_row([first.id.0.as_slice()], |row| row.get(0)).optional())
-        .broken("look for a repeated request")?;
-    if pos.is_none() {
-        return Ok(None);
+    let Some(pos) = request(sql, first.id)? else { return Ok(None) };
+    let known = crate::queries::entry_at(sql, pos)?;
+    // A capture's number is drawn anew by a retry; everything else must be about the same case, or it is another act.
+    if !captures && (known.subject != first.subject || known.kind != first.kind) {
+        return Err(StoreError::Exists { what: "another act under this request id" });
     }
     let id = JournalId::new(&me.node, first.channel.clone());
     let head = journal(sql, &id)?.head;
     Ok(Some(Appended { heads: vec![(id, head)], repeated: true }))
+}
+
+/// Where the act with this id is stored.
+pub(crate) fn request(sql: &Connection, id: domain::EntryId) -> Result<Option<i64>, StoreError> {
+    sql.prepare_cached("SELECT pos FROM request WHERE id = ?1")
+        .and_then(|mut s| s.query_row([id.0.as_slice()], |row| row.get(0)).optional())
+        .broken("look for a request")
 }
 
 /// Chains, signs and inserts entries; all entries of one journal in one call share one signature, on the last.
@@ -293,10 +299,12 @@ fn freeze(sql: &Connection, row: &JournalRow, run: &CheckedRun, peer: &NodeId, a
 pub(crate) fn quarantine(sql: &Connection, item: &Quarantined) -> Result<(), StoreError> {
     // A neighbour that sends rubbish for ever must not fill the disk: the oldest incidents of a full table make room.
     const KEPT: i64 = 10_000;
-    sql.prepare_cached("DELETE FROM quarantine WHERE no <= (SELECT max(no) FROM quarantine) - ?1")
+    sql.prepare_cached("DELETE FROM quarantine WHERE no <= (SELECT max(no) FROM quarantine) - ?1 AND reason NOT LIKE 'fork:%'")
         .and_then(|mut s| s.execute([KEPT]))
         .broken("bound the quarantine")?;
-    let bytes = &item.bytes[..item.bytes.len().min(replication::ENTRY_BYTES_MAX)];
+    // Of rubbish a sample is enough; a fork's bytes are evidence and few, because its journal is frozen at once.
+    let kept = if item.reason.starts_with("fork:") { replication::ENTRY_BYTES_MAX } else { 4096 };
+    let bytes = &item.bytes[..item.bytes.len().min(kept)];
     sql.prepare_cached(
         "INSERT INTO quarantine(at_ms, peer, journal, seq, reason, bytes) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
     )
@@ -331,6 +339,15 @@ pub(crate) fn hash_at(sql: &Connection, journal_no: i64, seq: u64) -> Result<Opt
     sql.prepare_cached("SELECT hash FROM entry WHERE pos = ?1")
         .and_then(|mut s| s.query_row([pos_of(journal_no, seq)], |row| hash_column(row, "hash")).optional())
         .broken("read a hash")
+}
+
+/// The hash at a place of a journal, if that place is filled here. Asking opens no journal.
+pub(crate) fn stored_hash(sql: &Connection, id: &JournalId, seq: u64) -> Result<Option<Hash>, StoreError> {
+    let no: Option<i64> = sql
+        .prepare_cached("SELECT no FROM journal WHERE author = ?1 AND channel = ?2")
+        .and_then(|mut s| s.query_row((id.author.as_str(), id.channel.to_string()), |row| row.get(0)).optional())
+        .broken("find the journal")?;
+    no.map_or(Ok(None), |no| hash_at(sql, no, seq))
 }
 
 pub(crate) fn heads(sql: &Connection) -> Result<Vec<(JournalId, Position)>, StoreError> {

@@ -205,6 +205,9 @@ impl Store for SqliteStore {
         let case = case.clone();
         self.executor.read(move |sql| queries::current_submission(sql, &case)).await
     }
+    async fn case_of_request(&self, id: EntryId) -> Result<Option<CaseNo>, StoreError> {
+        self.executor.read(move |sql| queries::case_of_request(sql, id)).await
+    }
     async fn cases(&self, query: CaseQuery) -> Result<Vec<CaseLine>, StoreError> {
         self.executor.read(move |sql| queries::cases(sql, &query)).await
     }
@@ -278,6 +281,14 @@ impl Store for SqliteStore {
         self.executor.read(move |sql| people::enrolment(sql, &secret)).await
     }
 
+    async fn note_confirmed(&self, peer: &NodeId, confirmed: Vec<(JournalId, u64)>) -> Result<(), StoreError> {
+        let peer = peer.clone();
+        self.executor.write("note confirmed positions", move |work| people::note_confirmed(work.sql, &peer, &confirmed)).await
+    }
+    async fn confirmed(&self, peer: &NodeId) -> Result<Vec<(JournalId, u64)>, StoreError> {
+        let peer = peer.clone();
+        self.executor.read(move |sql| people::confirmed(sql, &peer)).await
+    }
     async fn next_serial(&self, scope: &str) -> Result<u64, StoreError> {
         let scope = scope.to_owned();
         self.executor.write("next serial", move |work| people::next_serial(work.sql, &scope)).await

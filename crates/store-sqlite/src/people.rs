@@ -1,7 +1,8 @@
 //! Drafts, accounts, log-ins, enrolments, serials, contacts: records of this node alone, never replicated.
 
 use crate::error::{Broken, unreadable};
-use domain::{EntryId, Timestamp};
+use domain::{EntryId, NodeId, Timestamp};
+use replication::JournalId;
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use store::*;
 
@@ -47,7 +48,11 @@ pub(crate) fn save_draft(sql: &Connection, draft: &Draft) -> Result<u32, StoreEr
 }
 
 /// One draft makes at most one submission (I23): whoever comes second finds it gone.
-pub(crate) fn consume_draft(sql: &Connection, id: EntryId) -> Result<(), StoreError> {
+pub(crate) fn consume_draft(sql: &Connection, id: EntryId, version: u32) -> Result<(), StoreError> {
+    // A save that came between reading and capturing was answered "saved": it must not vanish with the draft.
+    if draft(sql, id)?.is_some_and(|known| known.version != version) {
+        return Err(StoreError::StaleDraft { draft: id });
+    }
     let gone = sql
         .prepare_cached("DELETE FROM draft WHERE id = ?1")
         .and_then(|mut s| s.execute([id.0.as_slice()]))
@@ -163,6 +168,31 @@ pub(crate) fn contacts(sql: &Connection) -> Result<Vec<Contact>, StoreError> {
         .broken("list contacts")?;
     let line = |(node, at, skew): (String, i64, i64)| {
         Ok(Contact { node: node.parse().map_err(|e| unreadable("list contacts", e))?, at: Timestamp::from_ms(at), clock_skew_ms: skew })
+    };
+    rows.into_iter().map(line).collect()
+}
+
+pub(crate) fn note_confirmed(sql: &Connection, peer: &NodeId, confirmed: &[(JournalId, u64)]) -> Result<(), StoreError> {
+    for (journal, seq) in confirmed {
+        sql.prepare_cached(
+            "INSERT INTO confirmed(peer, author, channel, seq) VALUES(?1, ?2, ?3, ?4)
+             ON CONFLICT(peer, author, channel) DO UPDATE SET seq = ?4",
+        )
+        .and_then(|mut s| s.execute((peer.as_str(), journal.author.as_str(), journal.channel.to_string(), *seq as i64)))
+        .broken("note a confirmed position")?;
+    }
+    Ok(())
+}
+
+pub(crate) fn confirmed(sql: &Connection, peer: &NodeId) -> Result<Vec<(JournalId, u64)>, StoreError> {
+    let rows: Vec<(String, String, i64)> = sql
+        .prepare_cached("SELECT author, channel, seq FROM confirmed WHERE peer = ?1 ORDER BY author, channel")
+        .and_then(|mut s| s.query_map([peer.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect())
+        .broken("read confirmed positions")?;
+    let line = |(author, channel, seq): (String, String, i64)| {
+        let author = author.parse().map_err(|e| unreadable("read confirmed positions", e))?;
+        let channel = channel.parse().map_err(|e| unreadable("read confirmed positions", e))?;
+        Ok((JournalId { author, channel }, seq as u64))
     };
     rows.into_iter().map(line).collect()
 }

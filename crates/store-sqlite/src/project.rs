@@ -126,6 +126,11 @@ impl<'p, 'w> Projector<'p, 'w> {
             return self.incident(entry, "page: its author does not speak for this area");
         }
         let mut open = self.take(&page.case)?;
+        if let Some(reason) = self.overreach(&open, &page, entry) {
+            self.put(&page.case, open);
+            self.note_page(pos, &page, &Verdict::Refused(reason))?;
+            return self.incident(entry, reason);
+        }
         let verdict = self.offer(&mut open, pos, &page, entry)?;
         self.note_page(pos, &page, &verdict)?;
         if let Verdict::Refused(reason) = verdict {
@@ -137,6 +142,24 @@ impl<'p, 'w> Projector<'p, 'w> {
         }
         self.put(&page.case, open);
         Ok(())
+    }
+
+    /// Competence, as far as this node can judge it: a page may not claim what its writer's tier has no power to do.
+    fn overreach(&self, open: &Open, page: &Page, entry: &Entry) -> Option<&'static str> {
+        let (item, release) = match (&page.body, &open.dossier) {
+            (PageBody::Captured(captured), _) => {
+                if page.case.as_str().get(7..15) != Some(&entry.author.code()) {
+                    return Some("a case number may be opened only by the node whose code it carries");
+                }
+                (&captured.item, captured.release)
+            }
+            (_, Some(dossier)) => (&dossier.item, dossier.release),
+            (_, None) => return None,
+        };
+        let tier = self.work.known.network.get(&entry.author)?.tier;
+        let (_, pack) = self.work.known.pack(Some(release))?;
+        let item = pack.item(item)?;
+        plan::overreach(item, &page.body, tier)
     }
 
     fn offer(&mut self, open: &mut Open, pos: i64, page: &Page, entry: &Entry) -> Result<Verdict, StoreError> {
@@ -251,6 +274,12 @@ impl<'p, 'w> Projector<'p, 'w> {
         if !self.work.known.network.is_above(&entry.author, &custody.author) {
             return self.incident(entry, "receipt: its author does not stand above the one it receipts");
         }
+        let journal = replication::JournalId::new(&custody.author, replication::Channel::Up);
+        if let Some(ours) = journals::stored_hash(self.work.sql, &journal, custody.seq)?
+            && !custody.matches(Some(ours))
+        {
+            return self.incident(entry, "receipt: it names another entry than the one that stands there");
+        }
         self.work
             .sql
             .prepare_cached(
@@ -293,6 +322,21 @@ impl<'p, 'w> Projector<'p, 'w> {
         self.reload_known()
     }
 
+    /// Cases of a release that came after them get their tasks now.
+    fn list_waiting_tasks(&mut self, release: u32) -> Result<(), StoreError> {
+        let cases: Vec<String> = self
+            .work
+            .sql
+            .prepare_cached("SELECT case_no FROM dossier WHERE release = ?1 AND holder = ?2")
+            .and_then(|mut s| s.query_map((release, self.me.node.as_str()), |row| row.get(0))?.collect())
+            .broken("find cases of a release")?;
+        for case in cases.iter().filter_map(|case| case.parse::<CaseNo>().ok()) {
+            let open = self.take(&case)?;
+            self.put(&case, open);
+        }
+        Ok(())
+    }
+
     fn reload_known(&mut self) -> Result<(), StoreError> {
         *self.work.known = Arc::new(Known::load(self.work.sql, Some(self.work.known))?);
         self.work.change.reference_data = true;
@@ -308,7 +352,8 @@ impl<'p, 'w> Projector<'p, 'w> {
         }
         self.work
             .sql
-            .prepare_cached("INSERT OR IGNORE INTO pack_piece(release, name, text) VALUES(?1, ?2, ?3)")
+            // A publication that broke off is written again under its number before it comes into force.
+            .prepare_cached("INSERT OR REPLACE INTO pack_piece(release, name, text) VALUES(?1, ?2, ?3)")
             .and_then(|mut s| s.execute((piece.release, &piece.name, &piece.text)))
             .broken("write a pack piece")?;
         Ok(())
@@ -327,7 +372,12 @@ impl<'p, 'w> Projector<'p, 'w> {
             .prepare_cached("INSERT OR IGNORE INTO pack_release(release, pieces) VALUES(?1, ?2)")
             .and_then(|mut s| s.execute((release.release, names)))
             .broken("write a release")?;
-        self.reload_known()
+        if let Err(StoreError::Broken { .. }) = self.reload_known() {
+            // A release this version cannot read must not stop the link: the old one stays in force, and somebody is told.
+            self.work.sql.execute("DELETE FROM pack_release WHERE release = ?1", [release.release]).broken("drop a release")?;
+            return self.incident(entry, "pack release cannot be used by this version: update this node");
+        }
+        self.list_waiting_tasks(release.release)
     }
 
     fn write_back(&self, dossier: &Dossier, open: &Open) -> Result<(), StoreError> {
@@ -397,7 +447,7 @@ impl<'p, 'w> Projector<'p, 'w> {
         }
         let due = plan::timers(item, dossier, &pack.calendar).map(|timers| timers.promised.day.to_string()).unwrap_or_default();
         let tier = self.work.known.network.get(&self.me.node).map(|node| node.tier);
-        for stage in plan::ready_stages(item, dossier).into_iter().filter(|stage| Some(stage.tier) == tier) {
+        for stage in plan::ready_stages(item, dossier).into_iter().filter(|stage| tier.is_some_and(|tier| plan::is_done_here(stage, dossier, tier))) {
             let claimed = dossier.stages.get(&stage.id).and_then(|state| state.claimed_by.as_deref());
             let bodies = stage.bodies.iter().map(|body| body.as_str());
             for body in bodies.chain(stage.bodies.is_empty().then_some("")) {

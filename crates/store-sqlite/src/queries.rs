@@ -75,6 +75,11 @@ pub(crate) fn history(sql: &Connection, case: &CaseNo) -> Result<Vec<HistoryLine
     rows.into_iter().map(line).collect()
 }
 
+pub(crate) fn case_of_request(sql: &Connection, id: domain::EntryId) -> Result<Option<CaseNo>, StoreError> {
+    let Some(pos) = crate::journals::request(sql, id)? else { return Ok(None) };
+    Ok(entry_at(sql, pos)?.subject.parse().ok())
+}
+
 pub(crate) fn current_submission(sql: &Connection, case: &CaseNo) -> Result<Option<Page>, StoreError> {
     let positions: Vec<i64> = sql
         .prepare_cached("SELECT pos FROM case_entry WHERE case_no = ?1 AND verdict = 'applied' ORDER BY no DESC LIMIT 500")

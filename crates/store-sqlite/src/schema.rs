@@ -64,6 +64,9 @@ const STEPS: &[M<'static>] = &[M::up(
     CREATE TABLE serial(scope TEXT PRIMARY KEY, last INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE contact(
         node TEXT PRIMARY KEY, at_ms INTEGER NOT NULL, clock_skew_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE confirmed(
+        peer TEXT NOT NULL, author TEXT NOT NULL, channel TEXT NOT NULL, seq INTEGER NOT NULL,
+        PRIMARY KEY(peer, author, channel)) STRICT, WITHOUT ROWID;
     CREATE TABLE audit(
         seq INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL, subject TEXT NOT NULL,
         previous BLOB NOT NULL, hash BLOB NOT NULL) STRICT;

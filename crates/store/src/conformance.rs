@@ -142,7 +142,7 @@ pub async fn drafts_are_saved_over_the_version_that_was_read(store: &dyn Store) 
     assert_eq!(store.save_draft(draft.clone()).await, Err(StoreError::StaleDraft { draft: id(9) }));
     draft.version = 1;
     assert_eq!(store.save_draft(draft.clone()).await, Ok(2));
-    let capture = |request, n| Append { consumes_draft: Some(id(9)), ..append(request, &capture_page(&case(n)), 0) };
+    let capture = |request, n| Append { consumes_draft: Some((id(9), 2)), ..append(request, &capture_page(&case(n)), 0) };
     store.append(capture(id(1), 1)).await.expect("captured");
     let second = store.append(capture(id(2), 2)).await;
     assert!(matches!(second, Err(StoreError::Missing { .. })), "{second:?}");

@@ -83,6 +83,8 @@ pub trait Store: Send + Sync + 'static {
     async fn history(&self, case: &CaseNo) -> Result<Vec<HistoryLine>, StoreError>;
     /// The submission that counts now: of the capture, or of the last resubmission.
     async fn current_submission(&self, case: &CaseNo) -> Result<Option<Page>, StoreError>;
+    /// The case that the act with this id was about.
+    async fn case_of_request(&self, id: EntryId) -> Result<Option<CaseNo>, StoreError>;
     async fn cases(&self, query: CaseQuery) -> Result<Vec<CaseLine>, StoreError>;
     async fn tasks(&self, query: TaskQuery) -> Result<Vec<TaskLine>, StoreError>;
     async fn counts(&self) -> Result<Counts, StoreError>;
@@ -114,6 +116,9 @@ pub trait Store: Send + Sync + 'static {
     async fn put_enrolment(&self, enrolment: Enrolment) -> Result<(), StoreError>;
     async fn enrolment(&self, secret_hash: &str) -> Result<Option<Enrolment>, StoreError>;
 
+    /// What a neighbour confirmed of the journals that flow to it. Noted with some delay: too little is honest, too much is not.
+    async fn note_confirmed(&self, peer: &NodeId, confirmed: Vec<(JournalId, u64)>) -> Result<(), StoreError>;
+    async fn confirmed(&self, peer: &NodeId) -> Result<Vec<(JournalId, u64)>, StoreError>;
     async fn next_serial(&self, scope: &str) -> Result<u64, StoreError>;
     async fn note_contact(&self, contact: Contact) -> Result<(), StoreError>;
     async fn contacts(&self) -> Result<Vec<Contact>, StoreError>;

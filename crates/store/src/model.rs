@@ -37,8 +37,8 @@ pub struct Append {
     pub entries: Vec<NewEntry>,
     /// The case and the number of pages it was decided on.
     pub expected: Option<(CaseNo, u32)>,
-    /// The draft this act uses up.
-    pub consumes_draft: Option<EntryId>,
+    /// The draft this act uses up, and the version it was read at.
+    pub consumes_draft: Option<(EntryId, u32)>,
     /// The enrolment (hash of its secret) this act uses up.
     pub consumes_enrolment: Option<String>,
     /// Attachments whose bytes lie on this disk already.

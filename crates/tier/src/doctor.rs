@@ -66,10 +66,10 @@ async fn examine(common: &Common) -> Vec<Finding> {
 
 fn certificate(common: &Common, config: &NodeConfig) -> Result<(), String> {
     let pem = IdentityFolder::of(&common.data_dir).read(TLS_CERT).map_err(|e| e.to_string())?;
-    let der = trust::ca::pem_to_der(&pem).ok_or("damaged; next: join again with a new token")?;
+    let der = trust::ca::pem_to_der(&pem).ok_or("damaged; next: restore the identity folder from a backup")?;
     let (_, until) = trust::ca::node_of(&der, &config.city).map_err(|e| e.to_string())?;
     let days = until.since(SystemClock.now()) / 86_400_000;
-    if days < 14 { Err(format!("ends in {days} days; next: `join` again with a new token (check this machine's clock first)")) } else { Ok(()) }
+    if days < 14 { Err(format!("ends in {days} days; next: check this machine's clock; if it is right, join anew in an empty folder with a new token and carry a last bag over")) } else { Ok(()) }
 }
 
 fn writable(common: &Common) -> Result<(), String> {

@@ -10,8 +10,9 @@ use rcgen::{
 };
 use time::{Duration, OffsetDateTime};
 
-/// Transport certificates live this long.
-pub const CERTIFICATE_DAYS: i64 = 90;
+/// Transport certificates live as long as the CA: a shorter life would need renewal over the link, and a node whose
+/// certificate ran out unseen would be cut off with its cases.
+pub const CERTIFICATE_DAYS: i64 = 3650;
 /// And are valid from so long before: a village whose clock is days behind must still get in.
 const BACKDATED_DAYS: i64 = 30;
 

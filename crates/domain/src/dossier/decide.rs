@@ -269,12 +269,12 @@ fn ready_stage<'a>(dossier: &Dossier, item: &'a Item, actor: &Actor, id: &StageI
         let ready = ready.iter().map(|stage| stage.id.clone()).collect();
         return Err(Refusal::NotReady { stage: id.clone(), ready });
     }
-    if stage.tier != actor.tier {
+    if !plan::is_done_here(stage, dossier, actor.tier) {
         return Err(Refusal::OtherTier { stage: id.clone(), tier: stage.tier });
     }
     // Only the city knows bodies; a town's windows act for all of them in its own house.
     let for_body = actor.body.as_ref().is_some_and(|body| stage.bodies.contains(body));
-    if actor.tier == Tier::City && !stage.bodies.is_empty() && !for_body {
+    if actor.tier == Tier::City && stage.tier == Tier::City && !stage.bodies.is_empty() && !for_body {
         return Err(Refusal::OtherBody { stage: id.clone(), bodies: stage.bodies.clone() });
     }
     Ok(stage)

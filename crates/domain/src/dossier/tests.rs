@@ -235,6 +235,63 @@ fn a_recall_makes_the_lost_holders_later_pages_late() {
     assert_eq!(two.apply(&recalled.pages[0], &hub.node, true), Verdict::Rewind { keep: dossier.pages });
 }
 
+#[test]
+fn after_a_recall_the_superior_does_what_the_lost_node_would_have_done() {
+    let item = PACK.items[&"weifang".parse().unwrap()].clone();
+    let dossier = opened(&item, vec![]).after;
+    let hub = actor(Tier::City, None);
+    let mut dossier = decide(&dossier, &item, &network(), &hub, Command::Recall, NOON).unwrap().after;
+    for _ in 0..20 {
+        let ready = plan::ready_stages(&item, &dossier);
+        let Some(stage) = ready.first() else { break };
+        assert_eq!(dossier.holder.as_str(), "hub", "nothing goes back to a node that is lost");
+        let hub = actor(Tier::City, stage.bodies.first());
+        let id = stage.id.clone();
+        let command = match stage.kind {
+            StageKind::Decision => Command::Decide { stage: id.clone(), outcome: Outcome::Granted, text: "准予".into(), licence: None },
+            StageKind::Deliver => Command::Deliver { stage: id.clone(), receiver: "本人".into(), proof: "签名".into() },
+            _ => Command::Complete { stage: id.clone(), agrees: true, opinion: String::new() },
+        };
+        dossier = decide(&dossier, &item, &network(), &hub, Command::Claim { stage: id }, NOON).unwrap().after;
+        dossier = decide(&dossier, &item, &network(), &hub, command, NOON).unwrap().after;
+    }
+    assert_eq!(dossier.status(), Status::Delivered);
+}
+
+#[test]
+fn of_two_recalls_at_once_the_higher_stands_in_either_order() {
+    let item = PACK.items[&"dibao".parse().unwrap()].clone();
+    let dossier = Dossier { holder: "v-1".parse().unwrap(), ..opened(&item, vec![]).after };
+    let (town, hub) = (actor(Tier::Town, None), actor(Tier::City, None));
+    let recall = |who: &Actor| decide(&dossier, &item, &network(), who, Command::Recall, NOON).unwrap().pages[0].clone();
+    let (by_town, by_hub) = (recall(&town), recall(&hub));
+    let mut one = dossier.clone();
+    assert_eq!(one.apply(&by_hub, &hub.node, true), Verdict::Applied);
+    assert_eq!(one.apply(&by_town, &town.node, false), Verdict::Late, "the town does not stand above the hub");
+    let mut two = dossier.clone();
+    assert_eq!(two.apply(&by_town, &town.node, true), Verdict::Applied);
+    assert_eq!(two.apply(&by_hub, &hub.node, true), Verdict::Rewind { keep: dossier.pages });
+    assert_eq!(one.holder.as_str(), "hub");
+}
+
+#[test]
+fn a_village_cannot_write_what_only_the_city_may_decide() {
+    let item = PACK.items[&"food".parse().unwrap()].clone();
+    let (dossier, pages) = walk(&item, &[0], Outcome::Granted, vec![]);
+    let licence = licence(&dossier);
+    let decided = pages.iter().find(|(page, _)| matches!(page.body, PageBody::Decided { .. })).unwrap();
+    for body in [&decided.0.body, &PageBody::Accepted { on: NOON.day() }, &PageBody::Issued { licence }] {
+        assert!(plan::overreach(&item, body, Tier::Village).is_some(), "I18: {body:?}");
+    }
+    for (page, writer) in &pages {
+        let tier = network().get(writer).unwrap().tier;
+        assert_eq!(plan::overreach(&item, &page.body, tier), None, "{page:?}");
+    }
+    let all = item.stages.iter().map(|stage| stage.id.clone()).collect();
+    let greedy = Submission { form: Default::default(), attachments: vec![], skipped: vec![], closes: all };
+    assert!(plan::overreach(&item, &PageBody::Resubmitted(greedy), Tier::Village).is_some());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 

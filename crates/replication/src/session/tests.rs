@@ -36,6 +36,9 @@ fn network() -> Arc<Network> {
     Arc::new(network)
 }
 
+/// What a disk answers to a batch: positions, and what it could not take.
+type Taken = (Vec<(JournalId, Position)>, Vec<(JournalId, RunFault)>);
+
 /// A node's disk: journals as lists of raw entries with their hashes.
 #[derive(Default, Clone)]
 struct Disk(BTreeMap<JournalId, Vec<(RawEntry, Hash)>>);
@@ -77,7 +80,7 @@ impl Disk {
         }
         runs
     }
-    fn store(&mut self, runs: Vec<Run>) -> (Vec<(JournalId, Position)>, Vec<(JournalId, RunFault)>) {
+    fn store(&mut self, runs: Vec<Run>) -> Taken {
         let (mut positions, mut faults) = (Vec::new(), Vec::new());
         for run in runs {
             let journal = run.journal.clone();
@@ -230,4 +233,25 @@ fn a_village_may_not_send_its_neighbours_journal_and_gets_only_its_own_mail() {
     assert!(session.is_incoming(&up("v")) && !session.is_incoming(&up("w")));
     let to = |node: &str| JournalId::new(&"hub".parse().unwrap(), Channel::To(node.parse().unwrap()));
     assert!(session.is_outgoing(&to("v")) && !session.is_outgoing(&to("w")));
+}
+
+#[test]
+fn a_journal_that_went_past_us_in_a_bag_flows_on_and_an_equally_long_other_history_does_not() {
+    let hello = |positions| Frame::Hello(Hello { protocol: PROTOCOL, node: "hub".parse().unwrap(), incarnation: 1, clock: Timestamp::from_ms(0), release: String::new(), positions });
+    let mut disk = Disk::default();
+    (0..3).for_each(|i| disk.append(&up("v"), &format!("case {i}")));
+    let now = Timestamp::from_ms(0);
+    let greeted = |position: Position| {
+        let mut session = Session::new("t".parse().unwrap(), "hub".parse().unwrap(), network());
+        session.open(&disk.heads(), 1, "test", now);
+        let outputs = session.on_frame(hello(vec![(up("v"), position)]), now);
+        let later = session.on_head(&up("v"), Position { epoch: 1, seq: 9, hash: Hash([9; 32]) }, now);
+        (outputs, later)
+    };
+    let (outputs, later) = greeted(Position { epoch: 1, seq: 7, hash: Hash([7; 32]) });
+    assert!(!outputs.iter().any(|output| matches!(output, Output::PeerAhead { .. })), "{outputs:?}");
+    assert_eq!(later, [Output::Load(Load { wants: vec![(up("v"), 7)], budget: FIRST_BATCH_BYTES })]);
+    let (outputs, later) = greeted(Position { epoch: 1, seq: 3, hash: Hash([1; 32]) });
+    assert!(outputs.iter().any(|output| matches!(output, Output::Refused { fault: RunFault::Fork { at: 3 }, .. })), "{outputs:?}");
+    assert!(later.is_empty(), "I8: the journal is frozen");
 }
