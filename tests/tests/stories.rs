@@ -335,3 +335,28 @@ async fn nothing_is_open_without_a_log_in_and_every_listed_route_is_served() {
     }
     city.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_hub_sees_when_every_village_was_last_heard_and_the_page_shows_it() {
+    let city = City::start(2).await;
+    let reported = city.town.node().hall().report_contacts(&[]).await.unwrap();
+    assert_eq!(reported.len(), 2);
+    assert_eq!(city.town.node().hall().report_contacts(&reported).await.unwrap(), reported, "nothing new, nothing written");
+    let token = city.hub.token("officer").await;
+    eventually("the hub has heard of the villages", async || {
+        let nodes = city.hub.get(&token, "/nodes").await;
+        nodes.as_array().unwrap().iter().filter(|node| node["tier"] == "village" && !node["last_contact"].is_null()).count() == 2
+    })
+    .await;
+    // A town that is cut off says what waits, its villages' entries included.
+    let town = &city.town;
+    town.node().uplink.as_ref().unwrap().switch(false);
+    let village = &city.villages[0];
+    let village_token = village.token("officer").await;
+    let case = record(village, &village_token, "linshi", 8).await;
+    eventually("the town has it", async || village.get(&village_token, &format!("/cases/{case}")).await["ticks"]["town"] == true).await;
+    let town_token = town.token("officer").await;
+    assert!(town.get(&town_token, "/status").await["outbox"]["waiting"].as_u64() > Some(0), "a relay is not done when its own journal is");
+    assert_eq!(village.get(&village_token, &format!("/cases/{case}")).await["ticks"]["hub"], false);
+    city.stop().await;
+}

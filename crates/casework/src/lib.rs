@@ -4,6 +4,7 @@
 //! Not here: rules (`domain`), transport (`link`), pages for people (`console`).
 
 mod act;
+mod contacts;
 mod drafts;
 mod error;
 mod hall;

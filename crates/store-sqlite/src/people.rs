@@ -154,7 +154,7 @@ pub(crate) fn next_serial(sql: &Connection, scope: &str) -> Result<u64, StoreErr
 pub(crate) fn note_contact(sql: &Connection, contact: &Contact) -> Result<(), StoreError> {
     sql.prepare_cached(
         "INSERT INTO contact(node, at_ms, clock_skew_ms) VALUES(?1, ?2, ?3)
-         ON CONFLICT(node) DO UPDATE SET at_ms = ?2, clock_skew_ms = ?3",
+         ON CONFLICT(node) DO UPDATE SET at_ms = ?2, clock_skew_ms = ?3 WHERE at_ms < ?2",
     )
     .and_then(|mut s| s.execute((contact.node.as_str(), contact.at.as_ms(), contact.clock_skew_ms)))
     .broken("note a contact")?;

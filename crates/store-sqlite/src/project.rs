@@ -56,6 +56,7 @@ impl<'p, 'w> Projector<'p, 'w> {
             },
             kind::RECEIPT => self.receipt(entry),
             kind::NODE => self.node(entry),
+            kind::CONTACTS => self.contacts(entry),
             kind::PACK_PIECE => self.pack_piece(entry),
             kind::PACK_RELEASE => self.pack_release(entry),
             // A newer version's kind: kept and carried, without a meaning here (I41).
@@ -293,6 +294,17 @@ impl<'p, 'w> Projector<'p, 'w> {
                 })
             })
             .broken("note a receipt")?;
+        Ok(())
+    }
+
+    /// A town's report of when it last heard from its villages.
+    fn contacts(&mut self, entry: &Entry) -> Result<(), StoreError> {
+        let Ok(contacts) = serde_json::from_slice::<Vec<Contact>>(&entry.raw.body) else {
+            return self.incident(entry, "contacts cannot be read");
+        };
+        for contact in contacts.iter().filter(|contact| self.work.known.network.is_above(&entry.author, &contact.node)) {
+            crate::people::note_contact(self.work.sql, contact)?;
+        }
         Ok(())
     }
 

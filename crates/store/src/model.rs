@@ -23,6 +23,7 @@ pub mod kind {
     pub const SLIP: &str = "slip";
     pub const RECEIPT: &str = "receipt";
     pub const NODE: &str = "node";
+    pub const CONTACTS: &str = "contacts";
     pub const PACK_PIECE: &str = "pack.piece";
     pub const PACK_RELEASE: &str = "pack.release";
 }
@@ -227,8 +228,8 @@ pub struct Enrolment {
     pub used: Option<Timestamp>,
 }
 
-/// What we last heard from a neighbour.
-#[derive(Debug, Clone, Serialize)]
+/// What was last heard from a node. Towns report theirs upward, so that the hub sees every village.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Contact {
     pub node: NodeId,
     pub at: Timestamp,

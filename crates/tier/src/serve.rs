@@ -147,9 +147,25 @@ pub async fn start(start: Start<'_>) -> Result<Running> {
         };
         shutdown.spawn(uplink.run());
     }
+    if config.tier == Tier::Town {
+        shutdown.spawn(report_contacts(opened.hall.clone()));
+    }
     let web = open_web(&opened, uplink.clone(), &shutdown).await?;
     tracing::info!(node.id = %config.id, %web, link = ?link, enrol = ?enrol, "serving");
     Ok(Running { opened, web, link, enrol, uplink, meter, children, shutdown })
+}
+
+/// Tells the hub, now and then, when the villages were last heard.
+async fn report_contacts(hall: Hall) {
+    const EVERY: std::time::Duration = std::time::Duration::from_secs(20);
+    let mut reported = Vec::new();
+    loop {
+        tokio::time::sleep(EVERY).await;
+        match hall.report_contacts(&reported).await {
+            Ok(now) => reported = now,
+            Err(error) => tracing::warn!(%error, "contacts are not reported"),
+        }
+    }
 }
 
 async fn open_web(opened: &Opened, uplink: Option<Arc<LinkState>>, shutdown: &Shutdown) -> Result<SocketAddr> {

@@ -1,0 +1,44 @@
+//! What a town tells the hub about its villages beside their cases: when each was last heard, and how far its clock is off.
+
+use crate::{ActError, Hall};
+use replication::Channel;
+use store::{Append, Contact, NewEntry, kind};
+
+/// A village that is in touch is reported again after this.
+const REPORT_AGAIN_MS: i64 = 5 * 60_000;
+
+impl Hall {
+    /// Reports contacts that are new or much later than `reported`; returns what has been reported by now.
+    ///
+    /// # Errors
+    /// [`ActError::Store`]; nothing counts as reported then.
+    pub async fn report_contacts(&self, reported: &[Contact]) -> Result<Vec<Contact>, ActError> {
+        let network = self.store.network();
+        let mut contacts = self.store.contacts().await?;
+        contacts.retain(|contact| network.is_above(self.me(), &contact.node));
+        let known = |contact: &Contact| reported.iter().find(|known| known.node == contact.node).map(|known| known.at);
+        let fresh = |contact: &&Contact| known(contact).is_none_or(|at| contact.at.since(at) >= REPORT_AGAIN_MS);
+        let news: Vec<Contact> = contacts.iter().filter(fresh).cloned().collect();
+        if news.is_empty() {
+            return Ok(reported.to_vec());
+        }
+        let now = self.now();
+        let body = serde_json::to_vec(&news).map_err(|e| ActError::Unfit { what: "contacts", reason: e.to_string() })?;
+        let entry = NewEntry { id: self.random.entry_id(now), channel: Channel::Up, kind: kind::CONTACTS, subject: self.me().to_string(), body };
+        self.store
+            .append(Append {
+                at: now,
+                officer: String::new(),
+                action: "report contacts",
+                entries: vec![entry],
+                expected: None,
+                consumes_draft: None,
+                consumes_enrolment: None,
+                attachments_here: Vec::new(),
+            })
+            .await?;
+        let mut all: Vec<Contact> = reported.iter().filter(|known| !news.iter().any(|new| new.node == known.node)).cloned().collect();
+        all.extend(news);
+        Ok(all)
+    }
+}
