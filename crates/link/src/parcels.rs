@@ -14,9 +14,10 @@ use tokio_stream::{Stream, StreamExt};
 const CHUNK_BYTES: usize = 128 * 1024;
 /// Attachments asked for at once from one neighbour.
 const ASKED_MAX: usize = 8;
-const POLL: Duration = Duration::from_secs(2);
+/// Changes drive the lane; this only catches what a lost word would leave lying.
+const POLL: Duration = Duration::from_secs(15);
 /// A neighbour that lacked an attachment tells when it has it; should that word be lost, it is asked again after so many polls.
-const MISSING_POLLS: u32 = 30;
+const MISSING_POLLS: u32 = 4;
 
 struct Lane<'n> {
     node: &'n Node,

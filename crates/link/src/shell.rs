@@ -40,11 +40,11 @@ pub enum Progress {
     Unconfirmed(u64),
 }
 
-const TICK: Duration = Duration::from_secs(1);
+const TICK: Duration = Duration::from_secs(5);
 /// Heads are read again so often, in case another process (an import) has written.
-const REREAD_TICKS: u32 = 10;
+const REREAD_TICKS: u32 = 6;
 /// A standing link is noted as contact so often.
-const CONTACT_TICKS: u32 = 60;
+const CONTACT_TICKS: u32 = 12;
 
 impl Node {
     pub fn new(hall: Hall, incarnation: u32) -> Node {
@@ -165,7 +165,7 @@ impl<'n> Talk<'n> {
         self.carry_out(outputs).await
     }
 
-    /// Now and then: heads another process may have moved, what was confirmed, and that the peer is still there.
+    /// Now and then: heads another process may have moved, and that the peer is still there.
     async fn look_around(&mut self, ticks: u32) -> Result<(), Ended> {
         if ticks.is_multiple_of(CONTACT_TICKS)
             && let Some(skew) = self.skew_ms
@@ -173,8 +173,8 @@ impl<'n> Talk<'n> {
             let contact = Contact { node: self.session.peer().clone(), at: self.node.hall.now(), clock_skew_ms: skew };
             self.node.hall.store.note_contact(contact).await?;
         }
-        self.note_confirmed().await?;
-        self.read_heads().await
+        self.read_heads().await?;
+        self.note_confirmed().await
     }
 
     async fn note_confirmed(&mut self) -> Result<(), Ended> {
@@ -188,7 +188,8 @@ impl<'n> Talk<'n> {
 
     async fn on_tick(&mut self) -> Result<(), Ended> {
         let outputs = self.session.on_tick(self.node.hall.now());
-        self.carry_out(outputs).await
+        self.carry_out(outputs).await?;
+        self.note_confirmed().await
     }
 
     async fn carry_out(&mut self, outputs: Vec<Output>) -> Result<(), Ended> {

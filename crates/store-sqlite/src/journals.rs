@@ -173,7 +173,8 @@ pub(crate) fn write_own(
             head = Position { epoch: head.epoch, seq: head.seq + 1, hash: entry.hash };
             let pos = pos_of(row.no, head.seq);
             insert_entry(sql, pos, head.epoch, &entry.raw, &entry.hash)?;
-            if entry.kind != kind::RECEIPT {
+            // An act is asked for again by the id of its first entry; receipts by nobody.
+            if index == 0 && entry.kind != kind::RECEIPT {
                 sql.prepare_cached("INSERT OR IGNORE INTO request(id, pos) VALUES(?1, ?2)")
                     .and_then(|mut s| s.execute((entry.id.0.as_slice(), pos)))
                     .broken("remember the request")?;

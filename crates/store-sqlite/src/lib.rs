@@ -151,7 +151,7 @@ pub fn configure(connection: &Connection) -> Result<(), StoreError> {
     connection.pragma_update(None, "journal_mode", "WAL").broken("switch to write-ahead logging")?;
     connection.pragma_update(None, "synchronous", "FULL").broken("ask for full synchronisation")?;
     connection.pragma_update(None, "mmap_size", 0).broken("turn memory mapping off")?;
-    connection.pragma_update(None, "cache_size", -4096).broken("bound the page cache")?;
+    connection.pragma_update(None, "cache_size", -2048).broken("bound the page cache")?;
     // 32 MB of log between checkpoints: in a drain a checkpoint every few hundred cases would cost more than the commits.
     connection.pragma_update(None, "wal_autocheckpoint", 4000).broken("space the checkpoints")?;
     connection.busy_timeout(std::time::Duration::from_secs(10)).broken("set the busy timeout")?;
