@@ -70,7 +70,7 @@ async fn an_application_recorded_without_network_is_decided_and_its_licence_come
     let view = village.get(&token, &format!("/cases/{case}")).await;
     assert_eq!((view["ticks_text"].as_str(), view["ticks"]["town"].as_bool()), (Some("仅存本机"), Some(false)));
     let status = village.get(&token, "/status").await;
-    assert!(status["outbox"]["waiting"].as_u64() > Some(0));
+    assert!(status["outbox"]["waiting"].as_u64() > Some(0) && !status["outbox"]["oldest_waiting"].is_null(), "{status}");
 
     // The town comes back on another port, as a machine with a new address would; the village is told where.
     city.town.start_again().await;
@@ -358,5 +358,10 @@ async fn the_hub_sees_when_every_village_was_last_heard_and_the_page_shows_it() 
     let town_token = town.token("officer").await;
     assert!(town.get(&town_token, "/status").await["outbox"]["waiting"].as_u64() > Some(0), "a relay is not done when its own journal is");
     assert_eq!(village.get(&village_token, &format!("/cases/{case}")).await["ticks"]["hub"], false);
+    // What a village says of itself when it greets is what the table shows: it wrote more than has arrived.
+    village.node().uplink.as_ref().unwrap().switch(false);
+    record(village, &village_token, "linshi", 9).await;
+    let said = village.node().hall().outbox().await.unwrap();
+    assert!(said.waiting > 0 && said.oldest_waiting.is_some());
     city.stop().await;
 }

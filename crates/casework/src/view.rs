@@ -43,6 +43,8 @@ pub struct Outbox {
     pub parent_has: u64,
     pub hub_has: u64,
     pub waiting: u64,
+    /// When the oldest of our own waiting entries was written.
+    pub oldest_waiting: Option<Timestamp>,
 }
 
 /// One node as seen from here.
@@ -53,12 +55,14 @@ pub struct NodeStatus {
     pub parent: Option<NodeId>,
     pub place: String,
     pub name: String,
-    /// Length of its journal `up` as we hold it.
+    /// Length of its own journal `up`: what it last said, or what we hold if that is more.
     pub own_head: u64,
     /// What we (and through us the hub) have receipted.
     pub acknowledged: u64,
     pub last_contact: Option<Timestamp>,
     pub clock_skew_ms: Option<i64>,
+    /// When its oldest unconfirmed entry was written, while it is not here yet.
+    pub oldest_waiting: Option<Timestamp>,
 }
 
 impl Hall {
@@ -121,7 +125,8 @@ impl Hall {
             (_, Some(parent)) => self.unconfirmed(parent).await?,
             (_, None) => 0,
         };
-        Ok(Outbox { own_head, parent_has, hub_has, waiting })
+        let oldest_waiting = if own_head > parent_has { self.store.written_at(&own, parent_has + 1).await? } else { None };
+        Ok(Outbox { own_head, parent_has, hub_has, waiting, oldest_waiting })
     }
 
     /// Entries of all journals that flow up from here and that `parent` has not confirmed: a relay is not done when its own
@@ -146,9 +151,10 @@ impl Hall {
         let mut nodes = Vec::new();
         for node in network.iter().filter(|node| network.is_within(&node.id, self.me())) {
             let up = JournalId::new(&node.id, Channel::Up);
-            let own_head = heads.iter().find(|(id, _)| *id == up).map_or(0, |(_, head)| head.seq);
+            let held = heads.iter().find(|(id, _)| *id == up).map_or(0, |(_, head)| head.seq);
             let contact = contacts.iter().find(|contact| contact.node == node.id);
-            let receipts = self.store.custody(&node.id).await?;
+            let own_head = contact.map_or(0, |contact| contact.own_head).max(held);
+            let acknowledged = if node.id == *self.me() { held } else { through(&self.store.custody(&node.id).await?, self.me()) };
             nodes.push(NodeStatus {
                 id: node.id.clone(),
                 tier: node.tier,
@@ -156,9 +162,10 @@ impl Hall {
                 place: node.place.clone(),
                 name: node.name.clone(),
                 own_head,
-                acknowledged: receipts.iter().find(|line| line.by == *self.me()).map_or(0, |line| line.seq),
+                acknowledged,
                 last_contact: contact.map(|contact| contact.at),
                 clock_skew_ms: contact.map(|contact| contact.clock_skew_ms),
+                oldest_waiting: contact.and_then(|contact| contact.oldest_waiting).filter(|_| own_head > acknowledged),
             });
         }
         Ok(nodes)
@@ -169,4 +176,9 @@ impl Hall {
     pub async fn counts(&self) -> Result<Counts, ActError> {
         Ok(self.store.counts().await?)
     }
+}
+
+/// How far `by` has receipted.
+fn through(receipts: &[store::CustodyLine], by: &NodeId) -> u64 {
+    receipts.iter().find(|line| line.by == *by).map_or(0, |line| line.seq)
 }

@@ -49,6 +49,7 @@ struct NodeLine {
     own_head: u64,
     acknowledged: u64,
     last: String,
+    oldest: String,
     skew: String,
 }
 
@@ -113,6 +114,7 @@ fn node_line(node: &NodeStatus) -> NodeLine {
         own_head: node.own_head,
         acknowledged: node.acknowledged,
         last: node.last_contact.map_or("—".to_owned(), domain::Timestamp::to_minute),
+        oldest: node.oldest_waiting.map_or("—".to_owned(), domain::Timestamp::to_minute),
         skew: node.clock_skew_ms.map_or("—".to_owned(), |ms| format!("{} 秒", ms / 1000)),
     }
 }

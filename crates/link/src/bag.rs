@@ -91,6 +91,7 @@ pub async fn export(node: &Node, peer: &NodeId, out: impl Write) -> Result<u64, 
         incarnation: node.incarnation,
         clock: node.hall.now(),
         release: env!("CARGO_PKG_VERSION").to_owned(),
+        oldest_waiting: None,
         positions: heads.clone(),
     };
     sink.put(FRAME, &wire(&mut packer, Frame::Hello(hello))?)?;

@@ -89,19 +89,21 @@ pub fn unpacked(batch: Batch) -> Vec<u8> {
 }
 
 fn hello_to_wire(hello: Hello) -> pb::Hello {
-    let Hello { protocol, node, incarnation, clock, release, positions } = hello;
+    let Hello { protocol, node, incarnation, clock, release, oldest_waiting, positions } = hello;
     let positions = positions.into_iter().map(place_to_wire).collect();
-    pb::Hello { protocol, node: node.to_string(), incarnation, clock_ms: clock.as_ms(), release, positions }
+    let oldest_waiting_ms = oldest_waiting.map_or(0, Timestamp::as_ms);
+    pb::Hello { protocol, node: node.to_string(), incarnation, clock_ms: clock.as_ms(), release, positions, oldest_waiting_ms }
 }
 
 fn hello_from_wire(hello: pb::Hello) -> Result<Hello, BadMessage> {
-    let pb::Hello { protocol, node, incarnation, clock_ms, release, positions } = hello;
+    let pb::Hello { protocol, node, incarnation, clock_ms, release, positions, oldest_waiting_ms } = hello;
     Ok(Hello {
         protocol,
         node: node.parse().map_err(|_| BadMessage("hello.node"))?,
         incarnation,
         clock: Timestamp::from_ms(clock_ms),
         release: release.chars().take(40).collect(),
+        oldest_waiting: (oldest_waiting_ms != 0).then(|| Timestamp::from_ms(oldest_waiting_ms)),
         positions: places(positions)?,
     })
 }
@@ -212,6 +214,7 @@ mod tests {
             incarnation: 1,
             clock: Timestamp::from_ms(-5),
             release: "0.1".into(),
+            oldest_waiting: Some(Timestamp::from_ms(9)),
             positions: vec![(journal_id("hub", "to:v-1").unwrap(), Position { epoch: 1, seq: 3, hash: Hash([4; 32]) })],
         })
     }

@@ -81,7 +81,7 @@ impl Exchange for LinkDoor {
 fn builder() -> Server {
     Server::builder()
         .tcp_nodelay(true)
-        .http2_keepalive_interval(Some(Duration::from_secs(10)))
+        .http2_keepalive_interval(Some(Duration::from_secs(30)))
         .http2_keepalive_timeout(Some(Duration::from_secs(10)))
         .max_concurrent_streams(16)
         .http2_max_header_list_size(16 * 1024)

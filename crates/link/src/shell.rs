@@ -3,8 +3,9 @@
 use crate::codec::Packer;
 use casework::Hall;
 use domain::NodeId;
+use domain::network::Network;
 use proto::link::v1 as pb;
-use replication::session::{Output, Session};
+use replication::session::{Greeting, Output, Session};
 use replication::{CheckedRun, Frame, JournalId, Position, Run, RunFault, Verify};
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -96,10 +97,11 @@ impl Node {
 struct Talk<'n> {
     node: &'n Node,
     session: Session,
+    network: Arc<Network>,
     packer: Packer,
     outbound: mpsc::Sender<pb::Frame>,
-    /// Of the peer's clock against ours, as it greeted.
-    skew_ms: Option<i64>,
+    /// What the peer said of itself when it greeted.
+    contact: Option<Contact>,
     /// Confirmed positions as they were last written down.
     noted: Vec<(JournalId, u64)>,
 }
@@ -109,11 +111,12 @@ impl<'n> Talk<'n> {
         let hall = &node.hall;
         let network = hall.store.network();
         node.keys.refresh(&network);
-        let session = Session::new(hall.me().clone(), peer, network);
+        let session = Session::new(hall.me().clone(), peer, network.clone());
         let packer = Packer::new().map_err(|e| Ended::Reason(e.to_string()))?;
-        let mut talk = Talk { node, session, packer, outbound, skew_ms: None, noted: Vec::new() };
+        let mut talk = Talk { node, session, network, packer, outbound, contact: None, noted: Vec::new() };
         let heads = hall.store.heads().await?;
-        let outputs = talk.session.open(&heads, node.incarnation, env!("CARGO_PKG_VERSION"), hall.now());
+        let oldest = hall.outbox().await.map_err(|e| Ended::Reason(e.to_string()))?.oldest_waiting;
+        let outputs = talk.session.open(&heads, node.incarnation, env!("CARGO_PKG_VERSION"), oldest, hall.now());
         talk.carry_out(outputs).await?;
         Ok(talk)
     }
@@ -132,7 +135,7 @@ impl<'n> Talk<'n> {
     async fn on_change(&mut self, change: Result<Change, broadcast::error::RecvError>) -> Result<(), Ended> {
         match change {
             Ok(change) => {
-                self.refresh_network(change.reference_data);
+                self.refresh_network();
                 let now = self.node.hall.now();
                 let mut outputs = Vec::new();
                 for (journal, head) in &change.heads {
@@ -141,16 +144,18 @@ impl<'n> Talk<'n> {
                 self.carry_out(outputs).await
             }
             Err(broadcast::error::RecvError::Lagged(_)) => {
-                self.refresh_network(true);
+                self.refresh_network();
                 self.read_heads().await
             }
             Err(broadcast::error::RecvError::Closed) => Err(Ended::Store(StoreError::Closed)),
         }
     }
 
-    fn refresh_network(&mut self, changed: bool) {
-        if changed {
-            let network = self.node.hall.store.network();
+    /// Reading everybody's keys anew costs more than storing a case: only when the node list is another one.
+    fn refresh_network(&mut self) {
+        let network = self.node.hall.store.network();
+        if !Arc::ptr_eq(&network, &self.network) {
+            self.network = network.clone();
             self.node.keys.refresh(&network);
             self.session.on_network(network);
         }
@@ -168,9 +173,9 @@ impl<'n> Talk<'n> {
     /// Now and then: heads another process may have moved, and that the peer is still there.
     async fn look_around(&mut self, ticks: u32) -> Result<(), Ended> {
         if ticks.is_multiple_of(CONTACT_TICKS)
-            && let Some(skew) = self.skew_ms
+            && let Some(contact) = &self.contact
         {
-            let contact = Contact { node: self.session.peer().clone(), at: self.node.hall.now(), clock_skew_ms: skew };
+            let contact = Contact { at: self.node.hall.now(), ..contact.clone() };
             self.node.hall.store.note_contact(contact).await?;
         }
         self.read_heads().await?;
@@ -214,9 +219,10 @@ impl<'n> Talk<'n> {
                     tracing::error!(%journal, peer_seq = peer.seq, "the peer has more of this journal than we do");
                     self.note(&journal, &format!("{} has {} entries, more than we do: were we restored?", self.session.peer(), peer.seq)).await?;
                 }
-                Output::ClockSkew { ms } => {
-                    self.skew_ms = Some(ms);
-                    let contact = Contact { node: self.session.peer().clone(), at: now, clock_skew_ms: ms };
+                Output::Greeted(greeting) => {
+                    let Greeting { clock_skew_ms, own_head, oldest_waiting } = greeting;
+                    let contact = Contact { node: self.session.peer().clone(), at: now, clock_skew_ms, own_head, oldest_waiting };
+                    self.contact = Some(contact.clone());
                     self.node.hall.store.note_contact(contact).await?;
                 }
                 Output::Close { reason } => {
@@ -245,7 +251,7 @@ impl<'n> Talk<'n> {
         let incoming = |journal: &JournalId| self.session.is_incoming(journal);
         let (positions, faults) = self.node.take_runs(self.session.peer(), runs, incoming).await?;
         // Nodes may just have been introduced: their entries may follow in the very next batch.
-        self.refresh_network(true);
+        self.refresh_network();
         Ok((positions, faults))
     }
 }

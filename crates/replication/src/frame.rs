@@ -23,6 +23,8 @@ pub struct Hello {
     /// By the speaker's clock: the listener shows the difference, and decides nothing by it.
     pub clock: Timestamp,
     pub release: String,
+    /// When the oldest entry was written that the speaker's parent has not confirmed.
+    pub oldest_waiting: Option<Timestamp>,
     pub positions: Vec<(JournalId, Position)>,
 }
 

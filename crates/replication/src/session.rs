@@ -5,7 +5,7 @@
 
 use crate::flow::{Direction, direction};
 use crate::frame::{Ack, Batch, Frame, Hello, PROTOCOL, RunFault};
-use crate::{Hash, JournalId, Position, Run};
+use crate::{Channel, Hash, JournalId, Position, Run};
 use domain::network::Network;
 use domain::{NodeId, Timestamp};
 use std::collections::BTreeMap;
@@ -39,9 +39,20 @@ pub enum Output {
     Refused { journal: JournalId, fault: RunFault },
     /// The peer has more of a journal than we do, though it flows from us: we were restored from a backup.
     PeerAhead { journal: JournalId, peer: Position },
-    /// The peer's clock differs from ours by so many milliseconds.
-    ClockSkew { ms: i64 },
+    /// The peer has said who it is and how it stands.
+    Greeted(Greeting),
     Close { reason: String },
+}
+
+/// What a peer says of itself: shown to people, and deciding nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Greeting {
+    /// Its clock minus ours.
+    pub clock_skew_ms: i64,
+    /// How long its own journal `up` is.
+    pub own_head: u64,
+    /// When the oldest entry was written that its parent had not confirmed.
+    pub oldest_waiting: Option<Timestamp>,
 }
 
 /// One journal on its way to the peer.
@@ -117,7 +128,14 @@ impl Session {
     }
 
     /// Greets the peer with all heads of the common journals.
-    pub fn open(&mut self, heads: &[(JournalId, Position)], incarnation: u32, release: &str, now: Timestamp) -> Vec<Output> {
+    pub fn open(
+        &mut self,
+        heads: &[(JournalId, Position)],
+        incarnation: u32,
+        release: &str,
+        oldest_waiting: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Vec<Output> {
         let mut positions = Vec::new();
         for (journal, head) in heads {
             if self.is_outgoing(journal) {
@@ -129,7 +147,7 @@ impl Session {
             }
         }
         let (node, release) = (self.me.clone(), release.to_owned());
-        let hello = Hello { protocol: PROTOCOL, node, incarnation, clock: now, release, positions };
+        let hello = Hello { protocol: PROTOCOL, node, incarnation, clock: now, release, oldest_waiting, positions };
         vec![Output::Send(Frame::Hello(hello))]
     }
 
@@ -160,7 +178,7 @@ impl Session {
     }
 
     fn on_hello(&mut self, hello: Hello, now: Timestamp) -> Vec<Output> {
-        let Hello { protocol, node, incarnation: _, clock, release: _, positions } = hello;
+        let Hello { protocol, node, incarnation: _, clock, release: _, oldest_waiting, positions } = hello;
         if protocol != PROTOCOL {
             return close(&format!("protocol {protocol} is not spoken here, {PROTOCOL} is: update the older node"));
         }
@@ -168,7 +186,10 @@ impl Session {
             return close(&format!("expected {}, the peer says it is {node}", self.peer));
         }
         self.greeted = true;
-        let mut outputs = vec![Output::ClockSkew { ms: clock.since(now) }];
+        let own = JournalId::new(&self.peer, Channel::Up);
+        let own_head = positions.iter().find(|(journal, _)| *journal == own).map_or(0, |(_, position)| position.seq);
+        let greeting = Greeting { clock_skew_ms: clock.since(now), own_head, oldest_waiting };
+        let mut outputs = vec![Output::Greeted(greeting)];
         for (journal, position) in positions {
             if !self.is_outgoing(&journal) {
                 continue;

@@ -351,6 +351,14 @@ pub(crate) fn stored_hash(sql: &Connection, id: &JournalId, seq: u64) -> Result<
     no.map_or(Ok(None), |no| hash_at(sql, no, seq))
 }
 
+pub(crate) fn written_at(sql: &Connection, id: &JournalId, seq: u64) -> Result<Option<Timestamp>, StoreError> {
+    let core: Option<Vec<u8>> = sql
+        .prepare_cached("SELECT e.core FROM journal j JOIN entry e ON e.pos = (j.no << 40 | ?3) WHERE j.author = ?1 AND j.channel = ?2")
+        .and_then(|mut s| s.query_row((id.author.as_str(), id.channel.to_string(), seq as i64), |row| row.get(0)).optional())
+        .broken("read an entry")?;
+    Ok(core.and_then(|core| Core::decode(core.as_slice()).ok()).map(|core| Timestamp::from_ms(core.claimed_ms)))
+}
+
 pub(crate) fn heads(sql: &Connection) -> Result<Vec<(JournalId, Position)>, StoreError> {
     let mut statement = sql
         .prepare_cached("SELECT author, channel, epoch, seq, hash FROM journal WHERE seq > 0 ORDER BY author, channel")

@@ -189,6 +189,10 @@ impl Store for SqliteStore {
     async fn heads(&self) -> Result<Vec<(JournalId, Position)>, StoreError> {
         self.executor.read(journals::heads).await
     }
+    async fn written_at(&self, journal: &JournalId, seq: u64) -> Result<Option<Timestamp>, StoreError> {
+        let journal = journal.clone();
+        self.executor.read(move |sql| journals::written_at(sql, &journal, seq)).await
+    }
     async fn load_runs(&self, load: Load) -> Result<Vec<Run>, StoreError> {
         self.executor.read(move |sql| journals::load_runs(sql, &load)).await
     }

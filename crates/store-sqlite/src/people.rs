@@ -153,21 +153,34 @@ pub(crate) fn next_serial(sql: &Connection, scope: &str) -> Result<u64, StoreErr
 
 pub(crate) fn note_contact(sql: &Connection, contact: &Contact) -> Result<(), StoreError> {
     sql.prepare_cached(
-        "INSERT INTO contact(node, at_ms, clock_skew_ms) VALUES(?1, ?2, ?3)
-         ON CONFLICT(node) DO UPDATE SET at_ms = ?2, clock_skew_ms = ?3 WHERE at_ms < ?2",
+        "INSERT INTO contact(node, at_ms, clock_skew_ms, own_head, oldest_waiting_ms) VALUES(:node, :at, :skew, :own, :oldest)
+         ON CONFLICT(node) DO UPDATE SET at_ms = :at, clock_skew_ms = :skew, own_head = :own, oldest_waiting_ms = :oldest
+          WHERE at_ms < :at",
     )
-    .and_then(|mut s| s.execute((contact.node.as_str(), contact.at.as_ms(), contact.clock_skew_ms)))
+    .and_then(|mut s| {
+        s.execute(named_params! {
+            ":node": contact.node.as_str(), ":at": contact.at.as_ms(), ":skew": contact.clock_skew_ms,
+            ":own": contact.own_head as i64, ":oldest": contact.oldest_waiting.map(Timestamp::as_ms),
+        })
+    })
     .broken("note a contact")?;
     Ok(())
 }
 
 pub(crate) fn contacts(sql: &Connection) -> Result<Vec<Contact>, StoreError> {
-    let rows: Vec<(String, i64, i64)> = sql
-        .prepare_cached("SELECT node, at_ms, clock_skew_ms FROM contact ORDER BY node LIMIT 10000")
-        .and_then(|mut s| s.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect())
+    type Line = (String, i64, i64, i64, Option<i64>);
+    let rows: Vec<Line> = sql
+        .prepare_cached("SELECT node, at_ms, clock_skew_ms, own_head, oldest_waiting_ms FROM contact ORDER BY node LIMIT 10000")
+        .and_then(|mut s| s.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))?.collect())
         .broken("list contacts")?;
-    let line = |(node, at, skew): (String, i64, i64)| {
-        Ok(Contact { node: node.parse().map_err(|e| unreadable("list contacts", e))?, at: Timestamp::from_ms(at), clock_skew_ms: skew })
+    let line = |(node, at, clock_skew_ms, own_head, oldest): Line| {
+        Ok(Contact {
+            node: node.parse().map_err(|e| unreadable("list contacts", e))?,
+            at: Timestamp::from_ms(at),
+            clock_skew_ms,
+            own_head: own_head as u64,
+            oldest_waiting: oldest.map(Timestamp::from_ms),
+        })
     };
     rows.into_iter().map(line).collect()
 }

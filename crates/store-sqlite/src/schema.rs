@@ -63,7 +63,8 @@ const STEPS: &[M<'static>] = &[M::up(
     CREATE TABLE enrolment(secret_hash TEXT PRIMARY KEY, enrolment TEXT NOT NULL, used_ms INTEGER) STRICT, WITHOUT ROWID;
     CREATE TABLE serial(scope TEXT PRIMARY KEY, last INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE contact(
-        node TEXT PRIMARY KEY, at_ms INTEGER NOT NULL, clock_skew_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+        node TEXT PRIMARY KEY, at_ms INTEGER NOT NULL, clock_skew_ms INTEGER NOT NULL,
+        own_head INTEGER NOT NULL, oldest_waiting_ms INTEGER) STRICT, WITHOUT ROWID;
     CREATE TABLE confirmed(
         peer TEXT NOT NULL, author TEXT NOT NULL, channel TEXT NOT NULL, seq INTEGER NOT NULL,
         PRIMARY KEY(peer, author, channel)) STRICT, WITHOUT ROWID;

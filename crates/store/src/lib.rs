@@ -75,6 +75,8 @@ pub trait Store: Send + Sync + 'static {
     async fn quarantine(&self, item: Quarantined) -> Result<(), StoreError>;
 
     async fn heads(&self) -> Result<Vec<(JournalId, Position)>, StoreError>;
+    /// When the entry at a place of a journal was written, by its author's clock.
+    async fn written_at(&self, journal: &JournalId, seq: u64) -> Result<Option<Timestamp>, StoreError>;
     /// Runs as asked for, each ending with a signed entry.
     async fn load_runs(&self, load: Load) -> Result<Vec<Run>, StoreError>;
 

@@ -234,4 +234,10 @@ pub struct Contact {
     pub node: NodeId,
     pub at: Timestamp,
     pub clock_skew_ms: i64,
+    /// Length of its own journal `up`, as it said.
+    #[serde(default)]
+    pub own_head: u64,
+    /// When its oldest unconfirmed entry was written, as it said.
+    #[serde(default)]
+    pub oldest_waiting: Option<Timestamp>,
 }

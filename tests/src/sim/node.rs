@@ -151,7 +151,7 @@ impl SimNode {
                 }
                 Output::Refused { journal, fault } => panic!("{}: {journal} was refused for good: {fault}", self.record.id),
                 Output::PeerAhead { journal, peer } => panic!("{}: a neighbour has more of {journal} ({}) than we do", self.record.id, peer.seq),
-                Output::ClockSkew { .. } => {}
+                Output::Greeted(_) => {}
                 Output::Close { reason } => panic!("{}: closed: {reason}", self.record.id),
             }
         }

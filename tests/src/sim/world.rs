@@ -278,7 +278,7 @@ impl World {
             let alive = self.nodes[own].alive.as_mut().unwrap();
             let mut session = Session::new(alive.node.hall.me().clone(), peer, alive.store.network());
             let heads = block_on(alive.store.heads()).unwrap();
-            let outputs = session.open(&heads, 1, "sim", alive.node.hall.now());
+            let outputs = session.open(&heads, 1, "sim", None, alive.node.hall.now());
             alive.sessions.insert(line, session);
             self.act(own, line, upward, outputs);
         }

@@ -7,7 +7,8 @@ use crate::expr::Expr;
 use crate::network::Tier;
 use serde_json::Value;
 use std::str::FromStr;
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 const FILE: &str = "items.json";
 
@@ -293,6 +294,18 @@ fn field(reader: &mut Reader<'_>) -> Option<Field> {
     Some(Field { key, label, kind, required, options, when, rules })
 }
 
+/// Items share a handful of patterns, and a compiled one takes tens of kilobytes: each is kept once.
+fn compiled(pattern: &str) -> Result<Arc<regex::Regex>, regex::Error> {
+    static KEPT: LazyLock<Mutex<BTreeMap<String, Arc<regex::Regex>>>> = LazyLock::new(Mutex::default);
+    let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(known) = kept.get(pattern) {
+        return Ok(known.clone());
+    }
+    let fresh = Arc::new(regex::Regex::new(pattern)?);
+    kept.insert(pattern.to_owned(), fresh.clone());
+    Ok(fresh)
+}
+
 fn rules(reader: &mut Reader<'_>) -> Rules {
     let bound = |value: &Value| match value {
         Value::Number(number) => number.as_f64().map(Bound::Number),
@@ -318,8 +331,8 @@ fn rules(reader: &mut Reader<'_>) -> Rules {
             "when" => rules.when = reader.expr("when"),
             "computed" => rules.computed = reader.expr("computed"),
             "rule" => rules.rule = reader.expr("rule").zip(text()),
-            "pattern" => match regex::Regex::new(value.as_str().unwrap_or("")) {
-                Ok(pattern) => rules.pattern = Some(Arc::new(pattern)),
+            "pattern" => match compiled(value.as_str().unwrap_or("")) {
+                Ok(pattern) => rules.pattern = Some(pattern),
                 Err(error) => reader.fault(format!("pattern: {error}")),
             },
             // The check of a number follows from its type; the tier of a region and the size of a picture from their use.

@@ -110,7 +110,7 @@ struct End {
 impl End {
     fn new(me: &str, peer: &str, disk: Disk) -> (End, Vec<Frame>) {
         let mut end = End { session: Session::new(me.parse().unwrap(), peer.parse().unwrap(), network()), disk };
-        let outputs = end.session.open(&end.disk.heads(), 1, "test", Timestamp::from_ms(0));
+        let outputs = end.session.open(&end.disk.heads(), 1, "test", None, Timestamp::from_ms(0));
         let frames = end.carry_out(outputs, Timestamp::from_ms(0));
         (end, frames)
     }
@@ -125,7 +125,7 @@ impl End {
                     let (positions, faults) = self.disk.store(runs);
                     todo.extend(self.session.on_stored(no, positions, faults));
                 }
-                Output::Refused { .. } | Output::PeerAhead { .. } | Output::ClockSkew { .. } | Output::Close { .. } => {}
+                Output::Refused { .. } | Output::PeerAhead { .. } | Output::Greeted(_) | Output::Close { .. } => {}
             }
         }
         frames
@@ -237,13 +237,13 @@ fn a_village_may_not_send_its_neighbours_journal_and_gets_only_its_own_mail() {
 
 #[test]
 fn a_journal_that_went_past_us_in_a_bag_flows_on_and_an_equally_long_other_history_does_not() {
-    let hello = |positions| Frame::Hello(Hello { protocol: PROTOCOL, node: "hub".parse().unwrap(), incarnation: 1, clock: Timestamp::from_ms(0), release: String::new(), positions });
+    let hello = |positions| Frame::Hello(Hello { protocol: PROTOCOL, node: "hub".parse().unwrap(), incarnation: 1, clock: Timestamp::from_ms(0), release: String::new(), oldest_waiting: None, positions });
     let mut disk = Disk::default();
     (0..3).for_each(|i| disk.append(&up("v"), &format!("case {i}")));
     let now = Timestamp::from_ms(0);
     let greeted = |position: Position| {
         let mut session = Session::new("t".parse().unwrap(), "hub".parse().unwrap(), network());
-        session.open(&disk.heads(), 1, "test", now);
+        session.open(&disk.heads(), 1, "test", None, now);
         let outputs = session.on_frame(hello(vec![(up("v"), position)]), now);
         let later = session.on_head(&up("v"), Position { epoch: 1, seq: 9, hash: Hash([9; 32]) }, now);
         (outputs, later)
