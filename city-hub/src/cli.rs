@@ -81,7 +81,10 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         HubVerb::Init { pack, city, web, link, enrol } => {
             let listen = Listen { web, link: Some(link), enrol: Some(enrol) };
             crate::init::init(&common.data_dir, &pack, &city, listen).await?;
-            println!("a city was made in {}; next: city-hub user add NAME, then city-hub serve", common.data_dir.display());
+            println!(
+                "a city was made in {}; next: city-hub user add NAME, then city-hub serve",
+                common.data_dir.display()
+            );
         }
         HubVerb::CheckPack { folder } => {
             crate::init::read_pack(&folder)?;
@@ -99,7 +102,12 @@ async fn run(cli: Cli) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-async fn enroll_token(common: &Common, town: Option<String>, village: Option<String>, ttl: i64) -> Result<()> {
+async fn enroll_token(
+    common: &Common,
+    town: Option<String>,
+    village: Option<String>,
+    ttl: i64,
+) -> Result<()> {
     let opened = Opened::open(&common.data_dir, &Parts::default())?;
     let ca = opened.ca()?;
     let (tier, place) = match (town, village) {
@@ -108,7 +116,8 @@ async fn enroll_token(common: &Common, town: Option<String>, village: Option<Str
         (None, None) => anyhow::bail!("say --town CODE or --village CODE"),
     };
     let place = Place { tier, place, parent: None };
-    let token = opened.hall.enrol_token(place, &trust::fingerprint(ca.certificate_der()), ttl * 3_600_000).await?;
+    let token =
+        opened.hall.enrol_token(place, &trust::fingerprint(ca.certificate_der()), ttl * 3_600_000).await?;
     if common.json {
         println!("{}", json!({ "token": token.line, "node": token.node, "name": token.name }));
     } else {
@@ -126,7 +135,14 @@ async fn node_list(common: &Common) -> Result<()> {
     }
     for node in nodes {
         let last = node.last_contact.map_or("never".to_owned(), domain::Timestamp::to_minute);
-        println!("{:<12} {:<7} {:<24} own {:>6} acknowledged {:>6} last {last}", node.id, node.tier.as_str(), node.name, node.own_head, node.acknowledged);
+        println!(
+            "{:<12} {:<7} {:<24} own {:>6} acknowledged {:>6} last {last}",
+            node.id,
+            node.tier.as_str(),
+            node.name,
+            node.own_head,
+            node.acknowledged
+        );
     }
 
     Ok(())

@@ -56,7 +56,15 @@ pub async fn init(data: &Path, pack: &Path, city: &str, listen: Listen) -> Resul
     make_identity(data, city, &id)?;
     let place = "522601".to_owned();
     let name = CityPack::parse(&pieces)?.divisions.full_name(&place);
-    let config = NodeConfig { id, tier: Tier::City, city: city.to_owned(), place, name: format!("{name}政务服务中心"), listen, parent: None };
+    let config = NodeConfig {
+        id,
+        tier: Tier::City,
+        city: city.to_owned(),
+        place,
+        name: format!("{name}政务服务中心"),
+        listen,
+        parent: None,
+    };
     config.save(data)?;
     // Serving introduces the hub before anything else; here nothing serves yet, so it is done by hand.
     let opened = Opened::open(data, &Parts::default())?;

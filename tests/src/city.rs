@@ -102,7 +102,9 @@ impl Site {
         match self.api.call(method, self.node().web.port(), path, token, Bytes::new()).await {
             Ok(value) => (200, value),
             Err(error) => match testkit::api::refusal(&error) {
-                Some(refused) => (refused.status, json!({ "code": refused.code, "message": refused.message })),
+                Some(refused) => {
+                    (refused.status, json!({ "code": refused.code, "message": refused.message }))
+                }
                 None => panic!("{path}: {error:#}"),
             },
         }
@@ -126,7 +128,10 @@ impl City {
         let token = city_token(&hub, Tier::Town, "522601108").await;
         enter(&hub, &hub, data("town"), Tier::Town, &token, listen).await.unwrap();
         let town = Site::serve(data("town"), Parts::default()).await;
-        eventually("the town is connected", async || town.node().uplink.as_ref().unwrap().channel().is_some()).await;
+        eventually("the town is connected", async || {
+            town.node().uplink.as_ref().unwrap().channel().is_some()
+        })
+        .await;
         let mut city = City { hub, town, villages: Vec::new(), folder };
         for place in VILLAGES.iter().take(villages) {
             let data = city.folder.0.join(format!("village-{place}"));
@@ -142,7 +147,12 @@ impl City {
     }
 
     pub async fn body_officer(&self, body: &str) -> String {
-        self.hub.node().hall().put_account(&format!("{body}-1"), body, Some(body.parse().unwrap()), PASSWORD).await.unwrap();
+        self.hub
+            .node()
+            .hall()
+            .put_account(&format!("{body}-1"), body, Some(body.parse().unwrap()), PASSWORD)
+            .await
+            .unwrap();
         self.hub.token(&format!("{body}-1")).await
     }
 
@@ -158,11 +168,23 @@ impl City {
 pub async fn city_token(hub: &Site, tier: Tier, place: &str) -> String {
     let ca = hub.opened().ca().unwrap();
     let place = casework::Place { tier, place: place.into(), parent: None };
-    hub.node().hall().enrol_token(place, &trust::fingerprint(ca.certificate_der()), 3_600_000).await.unwrap().line
+    hub.node()
+        .hall()
+        .enrol_token(place, &trust::fingerprint(ca.certificate_der()), 3_600_000)
+        .await
+        .unwrap()
+        .line
 }
 
 /// Joins through the door of `door`, to dial `parent` later.
-pub async fn enter(door: &Site, parent: &Site, data: PathBuf, tier: Tier, token: &str, listen: Listen) -> anyhow::Result<()> {
+pub async fn enter(
+    door: &Site,
+    parent: &Site,
+    data: PathBuf,
+    tier: Tier,
+    token: &str,
+    listen: Listen,
+) -> anyhow::Result<()> {
     let (door, parent) = (door.node().enrol.unwrap().to_string(), parent.node().link.unwrap().to_string());
     join(JoinOrder { data: &data, door: &door, token, parent: &parent, listen, tier }).await.map(drop)
 }

@@ -36,7 +36,8 @@ pub async fn capture(bench: &Bench) -> Vec<Value> {
     let mut lines = Vec::new();
     for callers in [1usize, 32] {
         let count = 150 * callers.min(16);
-        let records: Vec<rig::Record> = (0..count).map(|n| rig.record(village, (callers * 100_000 + n) as u64)).collect();
+        let records: Vec<rig::Record> =
+            (0..count).map(|n| rig.record(village, (callers * 100_000 + n) as u64)).collect();
         let bytes: Vec<Vec<u8>> = records.iter().map(|record| record.bytes()).collect();
         let started = Instant::now();
         rig::append_all(village, records, callers).await;
@@ -57,7 +58,8 @@ pub async fn drain(villages: usize, cases: usize) -> Vec<Value> {
     let rig = Rig::start(2, villages, false).await;
     let mut bytes = Vec::new();
     for (index, village) in rig.villages.iter().enumerate() {
-        let records: Vec<rig::Record> = (0..cases).map(|n| rig.record(village, (index * 1_000_000 + n) as u64)).collect();
+        let records: Vec<rig::Record> =
+            (0..cases).map(|n| rig.record(village, (index * 1_000_000 + n) as u64)).collect();
         bytes.extend(records.iter().map(|record| record.bytes()));
         rig::append_all(village, records, 32).await;
     }
@@ -66,7 +68,8 @@ pub async fn drain(villages: usize, cases: usize) -> Vec<Value> {
     rig.connect();
     rig.until_receipted().await;
     let (seconds, busy) = (started.elapsed().as_secs_f64(), cpu() - busy);
-    let (rate, first_hop, second_hop) = (total as f64 / seconds, rig.wire().0 - wire.0, rig.wire().1 - wire.1);
+    let (rate, first_hop, second_hop) =
+        (total as f64 / seconds, rig.wire().0 - wire.0, rig.wire().1 - wire.1);
     let sqlite = floor::sqlite_two_rows(&bytes);
     let packed = floor::zstd_batches(&bytes, 1000);
     let size: usize = bytes.iter().map(Vec::len).sum();
@@ -123,7 +126,8 @@ pub async fn round_trip(count: usize) -> Vec<Value> {
     let fsync = floor::fsync_us() / 1000.0;
     let (p50, p99) = (times[times.len() / 2], times[times.len() * 99 / 100]);
     rig.stop().await;
-    let floor_is = "four times the fsync of this disk (village, town, hub, town: what a decision must wait for)";
+    let floor_is =
+        "four times the fsync of this disk (village, town, hub, town: what a decision must wait for)";
     vec![
         json!({ "what": "idle round trip p50 (G5)", "value": round(p50), "unit": "ms", "floor": round(4.0 * fsync), "floor_is": floor_is, "ratio": round(p50 / (4.0 * fsync)) }),
         json!({ "what": "idle round trip p99 (G5)", "value": round(p99), "unit": "ms", "floor": round(4.0 * fsync), "floor_is": floor_is, "ratio": round(p99 / (4.0 * fsync)) }),
@@ -149,7 +153,9 @@ pub async fn reconnect() -> Vec<Value> {
         worst = worst.max(started.elapsed().as_secs_f64());
     }
     rig.stop().await;
-    vec![json!({ "what": "first case at the hub after a 20 s cut, worst of 3 (G9)", "value": round(worst), "unit": "s", "floor": 5.0, "floor_is": "target", "ratio": round(worst / 5.0) })]
+    vec![
+        json!({ "what": "first case at the hub after a 20 s cut, worst of 3 (G9)", "value": round(worst), "unit": "s", "floor": 5.0, "floor_is": "target", "ratio": round(worst / 5.0) }),
+    ]
 }
 
 /// G11: 200 KB attachments through two hops.

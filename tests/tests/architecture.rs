@@ -21,7 +21,11 @@ fn metadata() -> Value {
 fn graph(metadata: &Value) -> BTreeMap<String, BTreeSet<String>> {
     let mut graph = BTreeMap::new();
     for package in metadata["packages"].as_array().unwrap() {
-        let normal = package["dependencies"].as_array().unwrap().iter().filter(|d| d["kind"].is_null() && d["optional"] == false);
+        let normal = package["dependencies"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|d| d["kind"].is_null() && d["optional"] == false);
         let names = normal.map(|d| d["name"].as_str().unwrap().to_owned()).collect();
         graph.insert(package["name"].as_str().unwrap().to_owned(), names);
     }
@@ -79,8 +83,15 @@ fn arrows_point_downward_only() {
 #[test]
 fn the_verifier_shares_no_code_with_the_nodes() {
     let metadata = metadata();
-    let members: BTreeSet<&str> = metadata["packages"].as_array().unwrap().iter().filter(|p| p["source"].is_null()).map(|p| p["name"].as_str().unwrap()).collect();
+    let members: BTreeSet<&str> = metadata["packages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|p| p["source"].is_null())
+        .map(|p| p["name"].as_str().unwrap())
+        .collect();
     let graph = graph(&metadata);
-    let shared: Vec<&String> = graph["verifier"].iter().filter(|name| members.contains(name.as_str())).collect();
+    let shared: Vec<&String> =
+        graph["verifier"].iter().filter(|name| members.contains(name.as_str())).collect();
     assert!(shared.is_empty(), "{shared:?}");
 }

@@ -33,7 +33,10 @@ async fn draft_of(village: &Site, token: &str, item: &str, seed: u64) -> String 
     for material in domain::plan::asked_materials(&known, &form, today) {
         if material.necessity == domain::catalogue::Necessity::Required {
             let scan = testkit::scans::jpeg(&mut dice);
-            village.call(token, Method::PUT, &format!("/drafts/{id}/materials/{}", material.id), scan.into()).await.unwrap();
+            village
+                .call(token, Method::PUT, &format!("/drafts/{id}/materials/{}", material.id), scan.into())
+                .await
+                .unwrap();
         }
     }
     id
@@ -53,7 +56,11 @@ async fn work(site: &Site, token: &str, case: &str, stage: &str, verb: &str, bod
 async fn waits_in_queue(site: &Site, token: &str, case: &str, stage: &str) {
     eventually(&format!("{stage} waits"), async || {
         let queue = site.get(token, "/queue?limit=100").await;
-        queue.as_array().unwrap().iter().any(|task| task["case"] == case && task["stage"] == stage && task["missing_attachments"] == 0)
+        queue
+            .as_array()
+            .unwrap()
+            .iter()
+            .any(|task| task["case"] == case && task["stage"] == stage && task["missing_attachments"] == 0)
     })
     .await;
 }
@@ -68,9 +75,15 @@ async fn an_application_recorded_without_network_is_decided_and_its_licence_come
     let token = village.token("officer").await;
     let case = record(village, &token, "food", 1).await;
     let view = village.get(&token, &format!("/cases/{case}")).await;
-    assert_eq!((view["ticks_text"].as_str(), view["ticks"]["town"].as_bool()), (Some("仅存本机"), Some(false)));
+    assert_eq!(
+        (view["ticks_text"].as_str(), view["ticks"]["town"].as_bool()),
+        (Some("仅存本机"), Some(false))
+    );
     let status = village.get(&token, "/status").await;
-    assert!(status["outbox"]["waiting"].as_u64() > Some(0) && !status["outbox"]["oldest_waiting"].is_null(), "{status}");
+    assert!(
+        status["outbox"]["waiting"].as_u64() > Some(0) && !status["outbox"]["oldest_waiting"].is_null(),
+        "{status}"
+    );
 
     // The town comes back on another port, as a machine with a new address would; the village is told where.
     city.town.start_again().await;
@@ -103,7 +116,10 @@ async fn an_application_recorded_without_network_is_decided_and_its_licence_come
     assert_eq!(domain::numbers::check_licence_no(licence), Ok(()));
     assert_eq!(view["ticks"], json!({ "here": true, "town": true, "hub": true, "accepted": true }));
     work(village, &token, &case, "deliver", "deliver", json!({ "receiver": "本人", "proof": "签名" })).await;
-    eventually("the hub knows of the hand-over", async || hub.get(&sj, &format!("/cases/{case}")).await["status"] == "delivered").await;
+    eventually("the hub knows of the hand-over", async || {
+        hub.get(&sj, &format!("/cases/{case}")).await["status"] == "delivered"
+    })
+    .await;
     for site in [&city.hub, &city.town, &city.villages[0]] {
         let report = site.opened().store.verify_log(site.opened().keys.clone()).await.unwrap();
         assert!(report.faults.is_empty(), "{report:?}");
@@ -122,30 +138,56 @@ async fn bad_input_at_the_counter_is_refused_with_its_remedy_and_harms_nothing()
         let refused = refusal(&error).unwrap();
         (refused.status, refused.code.clone(), refused.message.clone())
     };
-    let form = json!({ "version": 1, "form": { "name": "杨兰梅", "id_no": "52260119670519948", "hobby": "x" } });
+    let form =
+        json!({ "version": 1, "form": { "name": "杨兰梅", "id_no": "52260119670519948", "hobby": "x" } });
     village.call(&token, Method::PUT, &format!("/drafts/{id}"), form.to_string().into()).await.unwrap();
-    let (status, code, message) = refused(village.post(&token, &format!("/drafts/{id}/capture"), json!({})).await.unwrap_err());
+    let (status, code, message) =
+        refused(village.post(&token, &format!("/drafts/{id}/capture"), json!({})).await.unwrap_err());
     assert_eq!((status, code.as_str()), (422, "form_faults"));
-    for part in ["公民身份号码应为 18 位,现在是 17 位", "手机号码:必填", "缺少该材料", "没有这一项"] {
+    for part in ["公民身份号码应为 18 位,现在是 17 位", "手机号码:必填", "缺少该材料", "没有这一项"]
+    {
         assert!(message.contains(part), "{part} is missing from {message}");
     }
     let stale = json!({ "version": 1, "form": {} });
-    let (status, ..) = refused(village.call(&token, Method::PUT, &format!("/drafts/{id}"), stale.to_string().into()).await.unwrap_err());
+    let (status, ..) = refused(
+        village
+            .call(&token, Method::PUT, &format!("/drafts/{id}"), stale.to_string().into())
+            .await
+            .unwrap_err(),
+    );
     assert_eq!(status, 409, "I23");
-    let exe = village.call(&token, Method::PUT, &format!("/drafts/{id}/materials/m1"), vec![b'M', b'Z', 0, 0].into()).await;
+    let exe = village
+        .call(&token, Method::PUT, &format!("/drafts/{id}/materials/m1"), vec![b'M', b'Z', 0, 0].into())
+        .await;
     let (status, _, message) = refused(exe.unwrap_err());
     assert!(status == 422 && message.contains("JPEG"), "{message}");
     let big = [vec![0xFF, 0xD8, 0xFF], vec![0; 9 << 20]].concat();
-    let (status, _, message) = refused(village.call(&token, Method::PUT, &format!("/drafts/{id}/materials/m1"), big.into()).await.unwrap_err());
+    let (status, _, message) = refused(
+        village
+            .call(&token, Method::PUT, &format!("/drafts/{id}/materials/m1"), big.into())
+            .await
+            .unwrap_err(),
+    );
     assert!(status == 422 && message.contains("8192 KB"), "{message}");
-    let (status, ..) = refused(village.post(&token, "/drafts", json!({ "item": "selling-air" })).await.unwrap_err());
+    let (status, ..) =
+        refused(village.post(&token, "/drafts", json!({ "item": "selling-air" })).await.unwrap_err());
     assert_eq!(status, 404, "no power outside the list");
-    let (status, ..) = refused(village.call(&token, Method::POST, "/drafts", "{half".into()).await.unwrap_err());
+    let (status, ..) =
+        refused(village.call(&token, Method::POST, "/drafts", "{half".into()).await.unwrap_err());
     assert_eq!(status, 422);
-    let (status, ..) = refused(village.call(&token, Method::GET, "/cases/261123-XXXXXXXX-YYYYYYYYZ", Default::default()).await.unwrap_err());
+    let (status, ..) = refused(
+        village
+            .call(&token, Method::GET, "/cases/261123-XXXXXXXX-YYYYYYYYZ", Default::default())
+            .await
+            .unwrap_err(),
+    );
     assert_eq!(status, 404);
     let counts = village.get(&token, "/status").await["counts"].clone();
-    assert_eq!((counts["by_status"].clone(), counts["drafts"].clone()), (json!({}), json!(1)), "nothing was captured, the draft is kept");
+    assert_eq!(
+        (counts["by_status"].clone(), counts["drafts"].clone()),
+        (json!({}), json!(1)),
+        "nothing was captured, the draft is kept"
+    );
     city.stop().await;
 }
 
@@ -156,29 +198,47 @@ async fn a_double_click_makes_one_case_and_a_returned_case_comes_back_mended() {
     let token = village.token("officer").await;
     let id = draft_of(village, &token, "geti", 5).await;
     let path = format!("/drafts/{id}/capture");
-    let (one, two) = tokio::join!(village.post(&token, &path, json!({})), village.post(&token, &path, json!({})));
-    let cases: Vec<Value> = [one, two].into_iter().filter_map(Result::ok).map(|view| view["case"].clone()).collect();
+    let (one, two) =
+        tokio::join!(village.post(&token, &path, json!({})), village.post(&token, &path, json!({})));
+    let cases: Vec<Value> =
+        [one, two].into_iter().filter_map(Result::ok).map(|view| view["case"].clone()).collect();
     assert!(!cases.is_empty() && cases.iter().all(|case| *case == cases[0]), "I23: {cases:?}");
     let all = village.get(&token, "/cases").await;
     assert_eq!(all.as_array().unwrap().len(), 1);
     let again = village.post(&token, &path, json!({})).await.unwrap();
-    assert_eq!(again["case"], cases[0], "asked again after a lost answer, the officer is told the case that exists");
+    assert_eq!(
+        again["case"], cases[0],
+        "asked again after a lost answer, the officer is told the case that exists"
+    );
     let case = cases[0].as_str().unwrap();
 
     let (town, town_token) = (&city.town, city.town.token("officer").await);
     waits_in_queue(town, &town_token, case, "town").await;
-    let nothing = town.post(&town_token, &format!("/cases/{case}/stages/town/return"), json!({ "faults": [] })).await;
+    let nothing =
+        town.post(&town_token, &format!("/cases/{case}/stages/town/return"), json!({ "faults": [] })).await;
     assert_eq!(refusal(&nothing.unwrap_err()).unwrap().status, 409);
     let fault = json!({ "field": "m1", "label": "申请书", "reason": "未签字" });
     work(town, &town_token, case, "town", "return", json!({ "faults": [fault] })).await;
-    eventually("the village sees what to mend", async || village.get(&token, &format!("/cases/{case}")).await["status"] == "returned").await;
+    eventually("the village sees what to mend", async || {
+        village.get(&token, &format!("/cases/{case}")).await["status"] == "returned"
+    })
+    .await;
     let page = village.get(&token, &format!("/cases/{case}/submission")).await;
     let form = &page["body"]["captured"]["submission"]["form"];
     village.post(&token, &format!("/cases/{case}/resubmit"), json!({ "form": form })).await.unwrap();
     waits_in_queue(town, &town_token, case, "town").await;
-    let slip = village.post(&token, &format!("/cases/{case}/slips"), json!({ "kind": "withdraw", "text": "不办了" })).await.unwrap();
-    eventually("the slip arrives", async || town.get(&town_token, &format!("/cases/{case}")).await["dossier"]["slips"][0]["id"] == slip["slip"]).await;
-    let withdrawn = town.post(&town_token, &format!("/cases/{case}/withdraw"), json!({ "slip": slip["slip"] })).await.unwrap();
+    let slip = village
+        .post(&token, &format!("/cases/{case}/slips"), json!({ "kind": "withdraw", "text": "不办了" }))
+        .await
+        .unwrap();
+    eventually("the slip arrives", async || {
+        town.get(&town_token, &format!("/cases/{case}")).await["dossier"]["slips"][0]["id"] == slip["slip"]
+    })
+    .await;
+    let withdrawn = town
+        .post(&town_token, &format!("/cases/{case}/withdraw"), json!({ "slip": slip["slip"] }))
+        .await
+        .unwrap();
     assert_eq!(withdrawn["status"], "withdrawn");
     city.stop().await;
 }
@@ -213,7 +273,8 @@ async fn a_token_lets_in_one_node_once_and_only_into_its_own_city() {
     }
     let (_, csr) = trust::ca::new_request(&used.node).unwrap();
     assert!(link::enrol::join(&door, &used, csr, key).await.is_ok(), "the same node may ask again");
-    let mut forged = trust::JoinToken::decode(&city_token(&city.hub, Tier::Village, "522601108202").await).unwrap();
+    let mut forged =
+        trust::JoinToken::decode(&city_token(&city.hub, Tier::Village, "522601108202").await).unwrap();
     forged.secret = "00".repeat(16);
     let told = enter_as("c", Tier::Village, &forged.encode()).await.unwrap();
     assert!(told.contains("令牌无效"), "{told}");
@@ -221,7 +282,11 @@ async fn a_token_lets_in_one_node_once_and_only_into_its_own_city() {
     let told = enter_as("c", Tier::Village, &forged.encode()).await.unwrap();
     assert!(told.contains("expired"), "{told}");
 
-    let listen = Listen { web: "127.0.0.1:0".into(), link: Some("127.0.0.1:0".into()), enrol: Some("127.0.0.1:0".into()) };
+    let listen = Listen {
+        web: "127.0.0.1:0".into(),
+        link: Some("127.0.0.1:0".into()),
+        enrol: Some("127.0.0.1:0".into()),
+    };
     city_hub::init::init(&at("other"), &pack_folder(), "other.tongban", listen).await.unwrap();
     let mut other = Site::serve(at("other"), Parts::default()).await;
     let foreign = city_token(&other, Tier::Town, "522601108").await;
@@ -231,7 +296,8 @@ async fn a_token_lets_in_one_node_once_and_only_into_its_own_city() {
     let own_door = Listen { web: "127.0.0.1:0".into(), link: Some("127.0.0.1:0".into()), enrol: None };
     enter(&other, &city.hub, at("spy"), Tier::Town, &foreign, own_door).await.unwrap();
     let mut spy = Site::serve(at("spy"), Parts::default()).await;
-    eventually("the spy is refused", async || !spy.node().uplink.as_ref().unwrap().last_error().is_empty()).await;
+    eventually("the spy is refused", async || !spy.node().uplink.as_ref().unwrap().last_error().is_empty())
+        .await;
     assert!(spy.node().hall().pack(None).is_err(), "nothing came over");
     spy.stop().await;
     other.stop().await;
@@ -305,7 +371,11 @@ async fn a_village_whose_clock_is_five_days_off_works_and_everybody_can_see_it()
     work(&city.town, &town_token, &case, "accept", "complete", json!({ "agrees": true })).await;
     let view = city.town.get(&town_token, &format!("/cases/{case}")).await;
     let today = runtime::SystemClock.now().day();
-    assert_eq!(view["dossier"]["accepted"]["on"], today.to_string(), "I19: the town's clock counts, not the village's");
+    assert_eq!(
+        view["dossier"]["accepted"]["on"],
+        today.to_string(),
+        "I19: the town's clock counts, not the village's"
+    );
     let nodes = city.town.get(&town_token, "/nodes").await;
     let seen = nodes.as_array().unwrap().iter().find(|node| node["tier"] == "village").unwrap();
     let skew = seen["clock_skew_ms"].as_i64().unwrap();
@@ -316,13 +386,23 @@ async fn a_village_whose_clock_is_five_days_off_works_and_everybody_can_see_it()
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nothing_is_open_without_a_log_in_and_every_listed_route_is_served() {
     let city = City::start(1).await;
-    for (site, token) in [(&city.hub, city.hub.token("officer").await), (&city.villages[0], city.villages[0].token("officer").await)] {
+    for (site, token) in [
+        (&city.hub, city.hub.token("officer").await),
+        (&city.villages[0], city.villages[0].token("officer").await),
+    ] {
         for route in console::ROUTES {
-            let path = format!("/api/v1{}", route.path).replace("{case}", "261123-V7K3QZPA-00000000A").replace(['{', '}'], "");
+            let path = format!("/api/v1{}", route.path)
+                .replace("{case}", "261123-V7K3QZPA-00000000A")
+                .replace(['{', '}'], "");
             let method: Method = route.method.to_uppercase().parse().unwrap();
             let (status, answer) = site.raw(method.clone(), &path, None).await;
             let open = matches!(route.path, "/login");
-            assert!(status == 401 || (open && status == 422), "{} {} without a log-in: {status} {answer}", route.method, route.path);
+            assert!(
+                status == 401 || (open && status == 422),
+                "{} {} without a log-in: {status} {answer}",
+                route.method,
+                route.path
+            );
             if route.path == "/logout" {
                 continue;
             }
@@ -341,11 +421,21 @@ async fn the_hub_sees_when_every_village_was_last_heard_and_the_page_shows_it() 
     let city = City::start(2).await;
     let reported = city.town.node().hall().report_contacts(&[]).await.unwrap();
     assert_eq!(reported.len(), 2);
-    assert_eq!(city.town.node().hall().report_contacts(&reported).await.unwrap(), reported, "nothing new, nothing written");
+    assert_eq!(
+        city.town.node().hall().report_contacts(&reported).await.unwrap(),
+        reported,
+        "nothing new, nothing written"
+    );
     let token = city.hub.token("officer").await;
     eventually("the hub has heard of the villages", async || {
         let nodes = city.hub.get(&token, "/nodes").await;
-        nodes.as_array().unwrap().iter().filter(|node| node["tier"] == "village" && !node["last_contact"].is_null()).count() == 2
+        nodes
+            .as_array()
+            .unwrap()
+            .iter()
+            .filter(|node| node["tier"] == "village" && !node["last_contact"].is_null())
+            .count()
+            == 2
     })
     .await;
     // A town that is cut off says what waits, its villages' entries included.
@@ -354,9 +444,15 @@ async fn the_hub_sees_when_every_village_was_last_heard_and_the_page_shows_it() 
     let village = &city.villages[0];
     let village_token = village.token("officer").await;
     let case = record(village, &village_token, "linshi", 8).await;
-    eventually("the town has it", async || village.get(&village_token, &format!("/cases/{case}")).await["ticks"]["town"] == true).await;
+    eventually("the town has it", async || {
+        village.get(&village_token, &format!("/cases/{case}")).await["ticks"]["town"] == true
+    })
+    .await;
     let town_token = town.token("officer").await;
-    assert!(town.get(&town_token, "/status").await["outbox"]["waiting"].as_u64() > Some(0), "a relay is not done when its own journal is");
+    assert!(
+        town.get(&town_token, "/status").await["outbox"]["waiting"].as_u64() > Some(0),
+        "a relay is not done when its own journal is"
+    );
     assert_eq!(village.get(&village_token, &format!("/cases/{case}")).await["ticks"]["hub"], false);
     // What a village says of itself when it greets is what the table shows: it wrote more than has arrived.
     village.node().uplink.as_ref().unwrap().switch(false);

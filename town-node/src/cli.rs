@@ -60,9 +60,19 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         OwnVerb::Join { url, token, parent, web, link, enrol } => {
             let parent = parent.map_or_else(|| link_beside(&url), Ok)?;
             let listen = Listen { web, link: Some(link), enrol: Some(enrol) };
-            let order = JoinOrder { data: &common.data_dir, door: &url, token: &token, parent: &parent, listen, tier: Tier::Town };
+            let order = JoinOrder {
+                data: &common.data_dir,
+                door: &url,
+                token: &token,
+                parent: &parent,
+                listen,
+                tier: Tier::Town,
+            };
             let config = join(order).await?;
-            println!("{} {} joined; next: town-node user add NAME, then town-node serve", config.id, config.name);
+            println!(
+                "{} {} joined; next: town-node user add NAME, then town-node serve",
+                config.id, config.name
+            );
             Ok(ExitCode::SUCCESS)
         }
     }

@@ -56,9 +56,19 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         OwnVerb::Join { url, token, parent, web } => {
             let parent = parent.map_or_else(|| link_beside(&url), Ok)?;
             let listen = Listen { web, link: None, enrol: None };
-            let order = JoinOrder { data: &common.data_dir, door: &url, token: &token, parent: &parent, listen, tier: Tier::Village };
+            let order = JoinOrder {
+                data: &common.data_dir,
+                door: &url,
+                token: &token,
+                parent: &parent,
+                listen,
+                tier: Tier::Village,
+            };
             let config = join(order).await?;
-            println!("{} {} joined; next: village-agent user add NAME, then village-agent serve", config.id, config.name);
+            println!(
+                "{} {} joined; next: village-agent user add NAME, then village-agent serve",
+                config.id, config.name
+            );
             Ok(ExitCode::SUCCESS)
         }
     }

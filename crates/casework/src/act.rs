@@ -46,14 +46,23 @@ impl Order {
 
 impl Hall {
     pub(crate) async fn stored(&self, case: &CaseNo) -> Result<StoredDossier, ActError> {
-        self.store.dossier(case).await?.ok_or_else(|| ActError::NotFound { what: "办件", value: case.to_string() })
+        self.store
+            .dossier(case)
+            .await?
+            .ok_or_else(|| ActError::NotFound { what: "办件", value: case.to_string() })
     }
 
     /// Carries out one order. `request` makes a retry harmless; give the same one again after a lost answer.
     ///
     /// # Errors
     /// [`ActError`]; nothing was changed.
-    pub async fn perform(&self, officer: &Officer, case: &CaseNo, order: Order, request: Option<EntryId>) -> Result<CaseView, ActError> {
+    pub async fn perform(
+        &self,
+        officer: &Officer,
+        case: &CaseNo,
+        order: Order,
+        request: Option<EntryId>,
+    ) -> Result<CaseView, ActError> {
         let request = request.unwrap_or_else(|| self.random.entry_id(self.now()));
         // Somebody else's page may come between reading and appending: read again and decide again, on what now stands.
         for _ in 0..4 {
@@ -67,12 +76,24 @@ impl Hall {
     }
 
     /// A retry of an act that succeeded would now be refused (the stage is done); the caller is told what is true instead.
-    async fn answer_if_repeated(&self, case: &CaseNo, request: EntryId, error: ActError) -> Result<CaseView, ActError> {
-        let done = matches!(error, ActError::Refused(_)) && self.store.history(case).await?.iter().any(|line| line.entry == request);
+    async fn answer_if_repeated(
+        &self,
+        case: &CaseNo,
+        request: EntryId,
+        error: ActError,
+    ) -> Result<CaseView, ActError> {
+        let done = matches!(error, ActError::Refused(_))
+            && self.store.history(case).await?.iter().any(|line| line.entry == request);
         if done { self.view(case).await } else { Err(error) }
     }
 
-    async fn try_perform(&self, officer: &Officer, case: &CaseNo, order: Order, request: EntryId) -> Result<(), ActError> {
+    async fn try_perform(
+        &self,
+        officer: &Officer,
+        case: &CaseNo,
+        order: Order,
+        request: EntryId,
+    ) -> Result<(), ActError> {
         let stored = self.stored(case).await?;
         let (_, pack, item) = self.item(Some(stored.dossier.release), &stored.dossier.item)?;
         if order.needs_papers() && stored.missing_attachments > 0 {
@@ -84,7 +105,8 @@ impl Hall {
         // First without a licence number: a refused act must not use one up.
         let dry = self.command(&pack, &item, &stored.dossier, order.clone(), "", now)?;
         decide::decide(&stored.dossier, &item, &network, &actor, dry, now)?;
-        let serial = if self.issues(&item, &order) { self.licence_serial(&item, now).await? } else { String::new() };
+        let serial =
+            if self.issues(&item, &order) { self.licence_serial(&item, now).await? } else { String::new() };
         let command = self.command(&pack, &item, &stored.dossier, order, &serial, now)?;
         let act = decide::decide(&stored.dossier, &item, &network, &actor, command, now)?;
         let append = self.append_of(action, officer, request, act, stored.dossier.pages)?;
@@ -106,18 +128,33 @@ impl Hall {
     async fn licence_serial(&self, item: &Item, now: Timestamp) -> Result<String, ActError> {
         let year = now.day().year();
         let number = self.store.next_serial(&format!("licence/{}/{year}", item.body)).await?;
-        Ok(if self.tier == Tier::City { format!("{year}{number:08}") } else { format!("{year}{}{number:06}", self.me().code()) })
+        Ok(if self.tier == Tier::City {
+            format!("{year}{number:08}")
+        } else {
+            format!("{year}{}{number:06}", self.me().code())
+        })
     }
 
-    fn command(&self, pack: &CityPack, item: &Item, dossier: &Dossier, order: Order, serial: &str, now: Timestamp) -> Result<Command, ActError> {
+    fn command(
+        &self,
+        pack: &CityPack,
+        item: &Item,
+        dossier: &Dossier,
+        order: Order,
+        serial: &str,
+        now: Timestamp,
+    ) -> Result<Command, ActError> {
         Ok(match order {
             Order::Claim { stage } => Command::Claim { stage },
             Order::Release { stage } => Command::Release { stage },
             Order::Complete { stage, agrees, opinion } => Command::Complete { stage, agrees, opinion },
             Order::Return { stage, faults } => Command::Return { stage, faults },
-            Order::Decide { stage, outcome, text } => {
-                Command::Decide { stage, outcome, text, licence: self.licence(pack, item, dossier, serial, now)? }
-            }
+            Order::Decide { stage, outcome, text } => Command::Decide {
+                stage,
+                outcome,
+                text,
+                licence: self.licence(pack, item, dossier, serial, now)?,
+            },
             Order::Issue { stage, opinion } => {
                 Command::Issue { stage, opinion, licence: self.licence(pack, item, dossier, serial, now)? }
             }
@@ -127,11 +164,27 @@ impl Hall {
         })
     }
 
-    fn licence(&self, pack: &CityPack, item: &Item, dossier: &Dossier, serial: &str, now: Timestamp) -> Result<Option<Licence>, ActError> {
-        let Some(kind) = item.result.licence.as_ref().and_then(|id| pack.licence_types.get(id)) else { return Ok(None) };
-        let issuer = pack.orgs.get(&item.body).ok_or_else(|| ActError::NotFound { what: "发证部门", value: item.body.to_string() })?;
-        let number = numbers::make_licence_no(&kind.type_code, &issuer.credit_code, serial, 1)
-            .ok_or_else(|| ActError::Unfit { what: "licence", reason: "证照类型编码含有不允许的字符".to_owned() })?;
+    fn licence(
+        &self,
+        pack: &CityPack,
+        item: &Item,
+        dossier: &Dossier,
+        serial: &str,
+        now: Timestamp,
+    ) -> Result<Option<Licence>, ActError> {
+        let Some(kind) = item.result.licence.as_ref().and_then(|id| pack.licence_types.get(id)) else {
+            return Ok(None);
+        };
+        let issuer = pack
+            .orgs
+            .get(&item.body)
+            .ok_or_else(|| ActError::NotFound { what: "发证部门", value: item.body.to_string() })?;
+        let number =
+            numbers::make_licence_no(&kind.type_code, &issuer.credit_code, serial, 1).ok_or_else(|| {
+                ActError::Unfit {
+                    what: "licence", reason: "证照类型编码含有不允许的字符".to_owned()
+                }
+            })?;
         Ok(Some(Licence {
             number,
             kind: kind.id.clone(),
@@ -146,7 +199,13 @@ impl Hall {
     ///
     /// # Errors
     /// [`ActError::Unfit`] for an unknown kind.
-    pub async fn add_slip(&self, officer: &Officer, case: &CaseNo, kind_name: &str, text: String) -> Result<EntryId, ActError> {
+    pub async fn add_slip(
+        &self,
+        officer: &Officer,
+        case: &CaseNo,
+        kind_name: &str,
+        text: String,
+    ) -> Result<EntryId, ActError> {
         if !matches!(kind_name, "withdraw" | "note" | "rating" | "applicant_notice") {
             let reason = "便条种类应为 withdraw、note、rating 或 applicant_notice".to_owned();
             return Err(ActError::Unfit { what: "slip", reason });
@@ -154,8 +213,10 @@ impl Hall {
         let stored = self.stored(case).await?;
         let now = self.now();
         let id = self.random.entry_id(now);
-        let slip = Slip { id, case: case.clone(), kind: kind_name.to_owned(), text, by: self.me().clone(), at: now };
-        let body = serde_json::to_vec(&slip).map_err(|e| ActError::Unfit { what: "slip", reason: e.to_string() })?;
+        let slip =
+            Slip { id, case: case.clone(), kind: kind_name.to_owned(), text, by: self.me().clone(), at: now };
+        let body =
+            serde_json::to_vec(&slip).map_err(|e| ActError::Unfit { what: "slip", reason: e.to_string() })?;
         let channel = self.channel_for(&stored.dossier.origin);
         let append = Append {
             at: now,

@@ -16,15 +16,25 @@ impl Hall {
         let network = self.store.network();
         let mut contacts = self.store.contacts().await?;
         contacts.retain(|contact| network.is_above(self.me(), &contact.node));
-        let known = |contact: &Contact| reported.iter().find(|known| known.node == contact.node).map(|known| known.at);
-        let fresh = |contact: &&Contact| known(contact).is_none_or(|at| contact.at.since(at) >= REPORT_AGAIN_MS);
+        let known = |contact: &Contact| {
+            reported.iter().find(|known| known.node == contact.node).map(|known| known.at)
+        };
+        let fresh =
+            |contact: &&Contact| known(contact).is_none_or(|at| contact.at.since(at) >= REPORT_AGAIN_MS);
         let news: Vec<Contact> = contacts.iter().filter(fresh).cloned().collect();
         if news.is_empty() {
             return Ok(reported.to_vec());
         }
         let now = self.now();
-        let body = serde_json::to_vec(&news).map_err(|e| ActError::Unfit { what: "contacts", reason: e.to_string() })?;
-        let entry = NewEntry { id: self.random.entry_id(now), channel: Channel::Up, kind: kind::CONTACTS, subject: self.me().to_string(), body };
+        let body = serde_json::to_vec(&news)
+            .map_err(|e| ActError::Unfit { what: "contacts", reason: e.to_string() })?;
+        let entry = NewEntry {
+            id: self.random.entry_id(now),
+            channel: Channel::Up,
+            kind: kind::CONTACTS,
+            subject: self.me().to_string(),
+            body,
+        };
         self.store
             .append(Append {
                 at: now,
@@ -37,7 +47,8 @@ impl Hall {
                 attachments_here: Vec::new(),
             })
             .await?;
-        let mut all: Vec<Contact> = reported.iter().filter(|known| !news.iter().any(|new| new.node == known.node)).cloned().collect();
+        let mut all: Vec<Contact> =
+            reported.iter().filter(|known| !news.iter().any(|new| new.node == known.node)).cloned().collect();
         all.extend(news);
         Ok(all)
     }

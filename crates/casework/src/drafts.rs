@@ -46,7 +46,10 @@ impl Hall {
     /// # Errors
     /// [`ActError::NotFound`]; drafts are seen by everybody who works at this counter, so that a colleague can go on.
     pub async fn draft(&self, id: EntryId) -> Result<Draft, ActError> {
-        self.store.draft(id).await?.ok_or_else(|| ActError::NotFound { what: "草稿", value: id.to_string() })
+        self.store
+            .draft(id)
+            .await?
+            .ok_or_else(|| ActError::NotFound { what: "草稿", value: id.to_string() })
     }
 
     /// Saves what is filled in so far; nothing is checked until capture.
@@ -106,7 +109,8 @@ impl Hall {
             reason: "只接受 JPEG、PNG 图片或 PDF;请重新扫描或另存为这些格式".to_owned(),
         })?;
         let hash = blake3::hash(&bytes).to_hex().to_string();
-        let attachment = Attachment { material, hash: hash.clone(), bytes: bytes.len() as u64, mime: mime.to_owned() };
+        let attachment =
+            Attachment { material, hash: hash.clone(), bytes: bytes.len() as u64, mime: mime.to_owned() };
         // Durable before any page names it: a page must never promise bytes that a power cut could take.
         let blobs = self.blobs.clone();
         let put = move || blobs.put(&hash, &bytes);
@@ -132,9 +136,21 @@ impl Hall {
         let (release, _, item) = self.item(Some(draft.release), &draft.item)?;
         let now = self.now();
         let case = CaseNo::make(self.me(), now.day(), self.random.u64());
-        let submission =
-            Submission { form: draft.form.clone(), attachments: draft.attachments.clone(), skipped: vec![], closes: vec![] };
-        let act = decide::capture(case.clone(), &item, release, submission, &self.actor(officer), &self.store.network(), now)?;
+        let submission = Submission {
+            form: draft.form.clone(),
+            attachments: draft.attachments.clone(),
+            skipped: vec![],
+            closes: vec![],
+        };
+        let act = decide::capture(
+            case.clone(),
+            &item,
+            release,
+            submission,
+            &self.actor(officer),
+            &self.store.network(),
+            now,
+        )?;
         let append = Append {
             attachments_here: draft.attachments.iter().map(|attachment| attachment.hash.clone()).collect(),
             consumes_draft: Some((id, draft.version)),
@@ -142,7 +158,8 @@ impl Hall {
             ..self.append_of("capture", officer, id, act, 0)?
         };
         let appended = self.store.append(append).await?;
-        let case = if appended.repeated { self.store.case_of_request(id).await?.unwrap_or(case) } else { case };
+        let case =
+            if appended.repeated { self.store.case_of_request(id).await?.unwrap_or(case) } else { case };
         self.view(&case).await
     }
 
@@ -195,8 +212,15 @@ impl Hall {
         let channel = self.channel_for(&act.after.origin);
         for (index, page) in act.pages.into_iter().enumerate() {
             let id = if index == 0 { request } else { self.random.entry_id(now) };
-            let body = serde_json::to_vec(&page).map_err(|e| ActError::Unfit { what: "page", reason: e.to_string() })?;
-            entries.push(NewEntry { id, channel: channel.clone(), kind: kind::PAGE, subject: page.case.to_string(), body });
+            let body = serde_json::to_vec(&page)
+                .map_err(|e| ActError::Unfit { what: "page", reason: e.to_string() })?;
+            entries.push(NewEntry {
+                id,
+                channel: channel.clone(),
+                kind: kind::PAGE,
+                subject: page.case.to_string(),
+                body,
+            });
         }
         Ok(Append {
             at: now,

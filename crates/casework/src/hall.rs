@@ -32,7 +32,12 @@ impl Hall {
     }
 
     pub(crate) fn actor(&self, officer: &crate::Officer) -> Actor {
-        Actor { node: self.me().clone(), tier: self.tier, officer: officer.name.clone(), body: officer.body.clone() }
+        Actor {
+            node: self.me().clone(),
+            tier: self.tier,
+            officer: officer.name.clone(),
+            body: officer.body.clone(),
+        }
     }
 
     /// The release a case is bound to, or the newest one.
@@ -41,7 +46,10 @@ impl Hall {
     /// [`ActError::NotFound`] while no catalogue has arrived yet.
     pub fn pack(&self, release: Option<u32>) -> Result<(u32, Arc<CityPack>), ActError> {
         let missing = || {
-            let value = release.map_or("尚未从上级收到,请先联网同步一次".to_owned(), |release| release.to_string());
+            let value = release
+                .map_or("尚未从上级收到,请先联网同步一次".to_owned(), |release| {
+                    release.to_string()
+                });
             ActError::NotFound { what: "事项目录", value }
         };
         self.store.pack(release).ok_or_else(missing)
@@ -49,9 +57,17 @@ impl Hall {
 
     /// # Errors
     /// [`ActError::NotFound`] for anything outside the list: no power outside the list.
-    pub fn item(&self, release: Option<u32>, id: &ItemId) -> Result<(u32, Arc<CityPack>, Arc<Item>), ActError> {
+    pub fn item(
+        &self,
+        release: Option<u32>,
+        id: &ItemId,
+    ) -> Result<(u32, Arc<CityPack>, Arc<Item>), ActError> {
         let (release, pack) = self.pack(release)?;
-        let item = pack.item(id).cloned().ok_or_else(|| ActError::NotFound { what: "事项(目录清单外不得办理)", value: id.to_string() })?;
+        let item =
+            pack.item(id).cloned().ok_or_else(|| ActError::NotFound {
+                what: "事项(目录清单外不得办理)",
+                value: id.to_string(),
+            })?;
         Ok((release, pack, item))
     }
 

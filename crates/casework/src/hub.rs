@@ -43,8 +43,14 @@ impl Hall {
         }
     }
 
-    fn all_entry(&self, kind: &'static str, subject: String, body: &impl serde::Serialize) -> Result<NewEntry, ActError> {
-        let body = serde_json::to_vec(body).map_err(|e| ActError::Unfit { what: "entry", reason: e.to_string() })?;
+    fn all_entry(
+        &self,
+        kind: &'static str,
+        subject: String,
+        body: &impl serde::Serialize,
+    ) -> Result<NewEntry, ActError> {
+        let body =
+            serde_json::to_vec(body).map_err(|e| ActError::Unfit { what: "entry", reason: e.to_string() })?;
         Ok(NewEntry { id: self.random.entry_id(self.now()), channel: Channel::All, kind, subject, body })
     }
 
@@ -65,7 +71,12 @@ impl Hall {
     ///
     /// # Errors
     /// [`ActError::Unfit`] with all faults; nothing is published then.
-    pub async fn publish_pack(&self, officer: &str, pieces: &Pieces, previous: &Pieces) -> Result<u32, ActError> {
+    pub async fn publish_pack(
+        &self,
+        officer: &str,
+        pieces: &Pieces,
+        previous: &Pieces,
+    ) -> Result<u32, ActError> {
         self.only_at(Tier::City, "发布事项目录")?;
         CityPack::parse(pieces).map_err(|broken| {
             let reason = broken.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
@@ -83,7 +94,11 @@ impl Hall {
             entries.push(self.all_entry(kind::PACK_PIECE, name.clone(), &piece)?);
         }
         let names = pieces.keys().cloned().collect();
-        entries.push(self.all_entry(kind::PACK_RELEASE, release.to_string(), &PackRelease { release, pieces: names })?);
+        entries.push(self.all_entry(
+            kind::PACK_RELEASE,
+            release.to_string(),
+            &PackRelease { release, pieces: names },
+        )?);
         self.store.append(self.hub_append("publish", officer, entries)).await?;
         Ok(release)
     }
@@ -92,20 +107,35 @@ impl Hall {
     ///
     /// # Errors
     /// [`ActError::NotFound`] for a division or parent that does not exist.
-    pub async fn enrol_token(&self, place: Place, ca_fingerprint: &str, ttl_ms: i64) -> Result<NewToken, ActError> {
+    pub async fn enrol_token(
+        &self,
+        place: Place,
+        ca_fingerprint: &str,
+        ttl_ms: i64,
+    ) -> Result<NewToken, ActError> {
         self.only_at(Tier::City, "发放入网令牌")?;
         let (_, pack) = self.pack(None)?;
-        let division = pack.divisions.get(&place.place).ok_or_else(|| ActError::NotFound { what: "行政区划", value: place.place.clone() })?;
+        let division = pack
+            .divisions
+            .get(&place.place)
+            .ok_or_else(|| ActError::NotFound { what: "行政区划", value: place.place.clone() })?;
         let network = self.store.network();
         let parent = match (place.tier, place.parent) {
             (Tier::Town, _) => self.me().clone(),
             (Tier::Village, Some(parent)) => parent,
             (Tier::Village, None) => {
-                let town = network.iter().find(|node| node.tier == Tier::Town && Some(&node.place) == division.parent.as_ref());
-                let town = town.ok_or_else(|| ActError::NotFound { what: "该村所属镇的节点(请先让镇入网)", value: place.place.clone() })?;
+                let town = network
+                    .iter()
+                    .find(|node| node.tier == Tier::Town && Some(&node.place) == division.parent.as_ref());
+                let town = town.ok_or_else(|| ActError::NotFound {
+                    what: "该村所属镇的节点(请先让镇入网)",
+                    value: place.place.clone(),
+                })?;
                 town.id.clone()
             }
-            (Tier::City, _) => return Err(ActError::Unfit { what: "tier", reason: "市级节点只有一个".to_owned() }),
+            (Tier::City, _) => {
+                return Err(ActError::Unfit { what: "tier", reason: "市级节点只有一个".to_owned() });
+            }
         };
         let expected = if place.tier == Tier::Town { Tier::City } else { Tier::Town };
         if network.get(&parent).is_none_or(|node| node.tier != expected) {
@@ -144,7 +174,11 @@ impl Hall {
         let network = self.store.network();
         loop {
             let bits = self.random.u64();
-            let tail: String = (0..8).map(|i| (domain::ids::CROCKFORD[(bits >> (5 * i)) as usize & 31] as char).to_ascii_lowercase()).collect();
+            let tail: String = (0..8)
+                .map(|i| {
+                    (domain::ids::CROCKFORD[(bits >> (5 * i)) as usize & 31] as char).to_ascii_lowercase()
+                })
+                .collect();
             let id: NodeId = format!("{prefix}-{tail}").parse().expect("lower-case letters and digits");
             // Case numbers carry the code, so no two nodes may share one.
             if network.iter().all(|node| node.id.code() != id.code()) {
@@ -157,9 +191,18 @@ impl Hall {
     ///
     /// # Errors
     /// [`ActError::Unfit`] saying whether the token is unknown, expired or used, and what to do.
-    pub async fn admit(&self, secret_hash: &str, node: &NodeId, sign_key: &str) -> Result<(NodeRecord, Vec<NodeRecord>), ActError> {
+    pub async fn admit(
+        &self,
+        secret_hash: &str,
+        node: &NodeId,
+        sign_key: &str,
+    ) -> Result<(NodeRecord, Vec<NodeRecord>), ActError> {
         let unfit = |reason: &str| ActError::Unfit { what: "token", reason: reason.to_owned() };
-        let enrolment = self.store.enrolment(secret_hash).await?.ok_or_else(|| unfit("令牌无效:不是本市发放的,或抄写有误"))?;
+        let enrolment = self
+            .store
+            .enrolment(secret_hash)
+            .await?
+            .ok_or_else(|| unfit("令牌无效:不是本市发放的,或抄写有误"))?;
         if enrolment.node != *node {
             return Err(unfit("令牌与节点不符"));
         }
@@ -182,7 +225,10 @@ impl Hall {
             incarnation: 1,
         };
         let entry = self.all_entry(kind::NODE, record.id.to_string(), &record)?;
-        let append = Append { consumes_enrolment: Some(secret_hash.to_owned()), ..self.hub_append("admit", "", vec![entry]) };
+        let append = Append {
+            consumes_enrolment: Some(secret_hash.to_owned()),
+            ..self.hub_append("admit", "", vec![entry])
+        };
         self.store.append(append).await?;
         let network = self.store.network();
         let mut known = Vec::new();
@@ -198,7 +244,13 @@ impl Hall {
     ///
     /// # Errors
     /// [`ActError::Store`].
-    pub async fn admitted_before(&self, secret_hash: &str, node: &NodeId, sign_key: &str, now: Timestamp) -> Result<Option<NodeRecord>, ActError> {
+    pub async fn admitted_before(
+        &self,
+        secret_hash: &str,
+        node: &NodeId,
+        sign_key: &str,
+        now: Timestamp,
+    ) -> Result<Option<NodeRecord>, ActError> {
         let enrolment = self.store.enrolment(secret_hash).await?.filter(|enrolment| enrolment.node == *node);
         let Some(enrolment) = enrolment else { return Ok(None) };
         let fresh = enrolment.used.is_some_and(|used| now.since(used) < 10 * 60_000);

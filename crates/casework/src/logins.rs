@@ -37,7 +37,9 @@ impl Hall {
         let stored = account.as_ref().map(|account| account.password.clone());
         let password = password.to_owned();
         // argon2 takes tens of milliseconds on purpose; on the runtime's threads it would hold up the links.
-        let right = tokio::task::spawn_blocking(move || trust::account::verify_password(&password, stored.as_deref()));
+        let right = tokio::task::spawn_blocking(move || {
+            trust::account::verify_password(&password, stored.as_deref())
+        });
         let account = match (right.await, account) {
             (Ok(true), Some(account)) => account,
             _ => return Err(LoginError::Wrong),
@@ -46,7 +48,9 @@ impl Hall {
         self.random.fill(&mut secret);
         let token = trust::hex(&secret);
         let expires = self.now().plus_ms(LOGIN_HOURS * 3_600_000);
-        self.store.open_login(Login { token_hash: token_hash(&token), account: account.name.clone(), expires }).await?;
+        self.store
+            .open_login(Login { token_hash: token_hash(&token), account: account.name.clone(), expires })
+            .await?;
         Ok((token, Officer { name: account.name, display: account.display, body: account.body }))
     }
 
@@ -54,7 +58,11 @@ impl Hall {
     /// [`StoreError`] when the database cannot be read; an unknown or expired token is `Ok(None)`.
     pub async fn officer(&self, token: &str) -> Result<Option<Officer>, StoreError> {
         let account = self.store.login(&token_hash(token), self.now()).await?;
-        Ok(account.map(|account| Officer { name: account.name, display: account.display, body: account.body }))
+        Ok(account.map(|account| Officer {
+            name: account.name,
+            display: account.display,
+            body: account.body,
+        }))
     }
 
     /// # Errors
@@ -67,15 +75,23 @@ impl Hall {
     ///
     /// # Errors
     /// [`crate::ActError::Unfit`] for a password below eight characters or a name that is not a plain word.
-    pub async fn put_account(&self, name: &str, display: &str, body: Option<OrgId>, password: &str) -> Result<(), crate::ActError> {
+    pub async fn put_account(
+        &self,
+        name: &str,
+        display: &str,
+        body: Option<OrgId>,
+        password: &str,
+    ) -> Result<(), crate::ActError> {
         let unfit = |reason: String| crate::ActError::Unfit { what: "account", reason };
-        let plain = (1..=40).contains(&name.len()) && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+        let plain = (1..=40).contains(&name.len())
+            && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
         if !plain {
             return Err(unfit("用户名应为 1–40 个字母、数字、点、横线或下划线".to_owned()));
         }
         let mut salt = [0; 16];
         self.random.fill(&mut salt);
-        let password = trust::account::hash_password(password, salt).map_err(|fault| unfit(fault.to_string()))?;
+        let password =
+            trust::account::hash_password(password, salt).map_err(|fault| unfit(fault.to_string()))?;
         let account = Account { name: name.into(), display: display.into(), body, password, disabled: false };
         Ok(self.store.put_account(account, self.now()).await?)
     }

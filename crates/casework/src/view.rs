@@ -101,11 +101,18 @@ impl Hall {
         let town = network.responsible(&dossier.origin, Tier::Town);
         let hub = network.responsible(&dossier.origin, Tier::City);
         let receipts = self.store.custody(&dossier.origin).await?;
-        let through = |node: Option<&NodeId>| receipts.iter().find(|line| Some(&line.by) == node).map_or(0, |line| line.seq);
+        let through = |node: Option<&NodeId>| {
+            receipts.iter().find(|line| Some(&line.by) == node).map_or(0, |line| line.seq)
+        };
         // A superior that holds the page itself needs no receipt from itself; its own journal of receipts says the same.
         let own = |tier: Tier| if self.tier == tier { captured_seq } else { 0 };
         let (town_has, hub_has) = (through(town).max(own(Tier::Town)), through(hub).max(own(Tier::City)));
-        Ok(Ticks::of(captured_seq, town_has, hub_has, dossier.accepted.is_some() || dossier.decision.is_some()))
+        Ok(Ticks::of(
+            captured_seq,
+            town_has,
+            hub_has,
+            dossier.accepted.is_some() || dossier.decision.is_some(),
+        ))
     }
 
     /// Own head against what parent and hub have receipted. "Sent" is computed from positions, never noted.
@@ -114,10 +121,13 @@ impl Hall {
     /// [`ActError::Store`].
     pub async fn outbox(&self) -> Result<Outbox, ActError> {
         let own = JournalId::new(self.me(), Channel::Up);
-        let own_head = self.store.heads().await?.into_iter().find(|(id, _)| *id == own).map_or(0, |(_, head)| head.seq);
+        let own_head =
+            self.store.heads().await?.into_iter().find(|(id, _)| *id == own).map_or(0, |(_, head)| head.seq);
         let network = self.store.network();
         let receipts = self.store.custody(self.me()).await?;
-        let through = |node: Option<&NodeId>| receipts.iter().find(|line| Some(&line.by) == node).map_or(0, |line| line.seq);
+        let through = |node: Option<&NodeId>| {
+            receipts.iter().find(|line| Some(&line.by) == node).map_or(0, |line| line.seq)
+        };
         let hub_has = through(network.responsible(self.me(), Tier::City));
         let parent_has = through(network.parent(self.me())).max(hub_has);
         let waiting = match (self.tier, network.parent(self.me())) {
@@ -125,7 +135,8 @@ impl Hall {
             (_, Some(parent)) => self.unconfirmed(parent).await?,
             (_, None) => 0,
         };
-        let oldest_waiting = if own_head > parent_has { self.store.written_at(&own, parent_has + 1).await? } else { None };
+        let oldest_waiting =
+            if own_head > parent_has { self.store.written_at(&own, parent_has + 1).await? } else { None };
         Ok(Outbox { own_head, parent_has, hub_has, waiting, oldest_waiting })
     }
 
@@ -134,10 +145,17 @@ impl Hall {
     async fn unconfirmed(&self, parent: &NodeId) -> Result<u64, ActError> {
         let network = self.store.network();
         let confirmed = self.store.confirmed(parent).await?;
-        let upward = |journal: &JournalId| direction(journal, parent, self.me(), &network) == Some(Direction::Up);
-        let has = |journal: &JournalId| confirmed.iter().find(|(known, _)| known == journal).map_or(0, |(_, seq)| *seq);
+        let upward =
+            |journal: &JournalId| direction(journal, parent, self.me(), &network) == Some(Direction::Up);
+        let has = |journal: &JournalId| {
+            confirmed.iter().find(|(known, _)| known == journal).map_or(0, |(_, seq)| *seq)
+        };
         let heads = self.store.heads().await?;
-        Ok(heads.iter().filter(|(journal, _)| upward(journal)).map(|(journal, head)| head.seq.saturating_sub(has(journal))).sum())
+        Ok(heads
+            .iter()
+            .filter(|(journal, _)| upward(journal))
+            .map(|(journal, head)| head.seq.saturating_sub(has(journal)))
+            .sum())
     }
 
     /// All nodes at and below this one.
@@ -154,7 +172,11 @@ impl Hall {
             let held = heads.iter().find(|(id, _)| *id == up).map_or(0, |(_, head)| head.seq);
             let contact = contacts.iter().find(|contact| contact.node == node.id);
             let own_head = contact.map_or(0, |contact| contact.own_head).max(held);
-            let acknowledged = if node.id == *self.me() { held } else { through(&self.store.custody(&node.id).await?, self.me()) };
+            let acknowledged = if node.id == *self.me() {
+                held
+            } else {
+                through(&self.store.custody(&node.id).await?, self.me())
+            };
             nodes.push(NodeStatus {
                 id: node.id.clone(),
                 tier: node.tier,
@@ -165,7 +187,9 @@ impl Hall {
                 acknowledged,
                 last_contact: contact.map(|contact| contact.at),
                 clock_skew_ms: contact.map(|contact| contact.clock_skew_ms),
-                oldest_waiting: contact.and_then(|contact| contact.oldest_waiting).filter(|_| own_head > acknowledged),
+                oldest_waiting: contact
+                    .and_then(|contact| contact.oldest_waiting)
+                    .filter(|_| own_head > acknowledged),
             });
         }
         Ok(nodes)

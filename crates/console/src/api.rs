@@ -40,7 +40,10 @@ pub(crate) fn routes() -> Router<Console> {
         .route("/drafts", get(drafts).post(start_draft))
         .route("/drafts/{draft}", get(draft).put(save_draft))
         .route("/drafts/{draft}/check", get(check_draft))
-        .route("/drafts/{draft}/materials/{material}", put(attach).layer(DefaultBodyLimit::max(UPLOAD_BYTES_MAX)))
+        .route(
+            "/drafts/{draft}/materials/{material}",
+            put(attach).layer(DefaultBodyLimit::max(UPLOAD_BYTES_MAX)),
+        )
         .route("/drafts/{draft}/capture", post(capture))
         .route("/queue", get(queue))
         .route("/cases", get(cases))
@@ -55,7 +58,9 @@ pub(crate) fn routes() -> Router<Console> {
         .route("/cases/{case}/attachments/{hash}", get(attachment))
         .route("/nodes", get(nodes))
         .route("/incidents", get(incidents))
-        .fallback(async || Fault::new(StatusCode::NOT_FOUND, "not_found", "没有这个接口;接口清单见 /api/v1/openapi.json"))
+        .fallback(async || {
+            Fault::new(StatusCode::NOT_FOUND, "not_found", "没有这个接口;接口清单见 /api/v1/openapi.json")
+        })
 }
 
 /// JSON in, with a refusal that names the field instead of axum's English one.
@@ -69,13 +74,21 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
             .map_err(|_| Fault::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "请求太大"))?;
         // The position, not the content: what was typed may be a citizen's (I33).
         let parsed = serde_json::from_slice(&bytes);
-        parsed.map(Body).map_err(|e| Fault::unfit(format!("请求不是所要的 JSON(第 {} 行第 {} 列附近):请对照 /api/v1/openapi.json", e.line(), e.column())))
+        parsed.map(Body).map_err(|e| {
+            Fault::unfit(format!(
+                "请求不是所要的 JSON(第 {} 行第 {} 列附近):请对照 /api/v1/openapi.json",
+                e.line(),
+                e.column()
+            ))
+        })
     }
 }
 
 /// A path segment as the id it must be.
 fn id<T: FromStr>(text: &str, what: &'static str) -> Result<T, Fault> {
-    text.parse().map_err(|_| Fault::new(StatusCode::NOT_FOUND, "not_found", format!("{what}的格式不对:请检查是否抄错")))
+    text.parse().map_err(|_| {
+        Fault::new(StatusCode::NOT_FOUND, "not_found", format!("{what}的格式不对:请检查是否抄错"))
+    })
 }
 
 #[derive(Deserialize)]
@@ -130,10 +143,16 @@ async fn items(State(console): State<Console>, _: ByToken) -> Answer<Value> {
             "decision_tier": item.decision_tier, "promised": item.promised, "village_service": item.village_service,
         })
     };
-    Ok(Json(json!({ "release": release, "items": pack.items.values().map(line).collect::<Vec<_>>(), "bundles": pack.bundles })))
+    Ok(Json(
+        json!({ "release": release, "items": pack.items.values().map(line).collect::<Vec<_>>(), "bundles": pack.bundles }),
+    ))
 }
 
-async fn item(State(console): State<Console>, _: ByToken, Path(item): Path<String>) -> Result<Response, Fault> {
+async fn item(
+    State(console): State<Console>,
+    _: ByToken,
+    Path(item): Path<String>,
+) -> Result<Response, Fault> {
     let item: ItemId = id(&item, "事项编号")?;
     let (_, pack, _) = console.hall.item(None, &item)?;
     let guide = pack.guides.get(&item).map(|guide| guide.to_string()).unwrap_or_default();
@@ -145,7 +164,11 @@ struct NewDraft {
     item: ItemId,
 }
 
-async fn start_draft(State(console): State<Console>, ByToken(officer): ByToken, Body(new): Body<NewDraft>) -> Answer<store::Draft> {
+async fn start_draft(
+    State(console): State<Console>,
+    ByToken(officer): ByToken,
+    Body(new): Body<NewDraft>,
+) -> Answer<store::Draft> {
     Ok(Json(console.hall.start_draft(&officer, &new.item).await?))
 }
 
@@ -153,7 +176,11 @@ async fn drafts(State(console): State<Console>, ByToken(officer): ByToken) -> An
     Ok(Json(console.hall.store.drafts(&officer.name).await?))
 }
 
-async fn draft(State(console): State<Console>, _: ByToken, Path(draft): Path<String>) -> Answer<store::Draft> {
+async fn draft(
+    State(console): State<Console>,
+    _: ByToken,
+    Path(draft): Path<String>,
+) -> Answer<store::Draft> {
     Ok(Json(console.hall.draft(id(&draft, "草稿编号")?).await?))
 }
 
@@ -163,20 +190,38 @@ struct SavedForm {
     form: Form,
 }
 
-async fn save_draft(State(console): State<Console>, _: ByToken, Path(draft): Path<String>, Body(saved): Body<SavedForm>) -> Answer<store::Draft> {
+async fn save_draft(
+    State(console): State<Console>,
+    _: ByToken,
+    Path(draft): Path<String>,
+    Body(saved): Body<SavedForm>,
+) -> Answer<store::Draft> {
     Ok(Json(console.hall.save_form(id(&draft, "草稿编号")?, saved.version, saved.form).await?))
 }
 
-async fn check_draft(State(console): State<Console>, _: ByToken, Path(draft): Path<String>) -> Answer<Vec<FormFault>> {
+async fn check_draft(
+    State(console): State<Console>,
+    _: ByToken,
+    Path(draft): Path<String>,
+) -> Answer<Vec<FormFault>> {
     Ok(Json(console.hall.check_draft(id(&draft, "草稿编号")?).await?))
 }
 
-async fn attach(State(console): State<Console>, _: ByToken, Path((draft, material)): Path<(String, String)>, bytes: Bytes) -> Answer<store::Draft> {
+async fn attach(
+    State(console): State<Console>,
+    _: ByToken,
+    Path((draft, material)): Path<(String, String)>,
+    bytes: Bytes,
+) -> Answer<store::Draft> {
     let (draft, material) = (id(&draft, "草稿编号")?, id::<MaterialId>(&material, "材料编号")?);
     Ok(Json(console.hall.attach(draft, material, bytes.to_vec()).await?))
 }
 
-async fn capture(State(console): State<Console>, ByToken(officer): ByToken, Path(draft): Path<String>) -> Answer<CaseView> {
+async fn capture(
+    State(console): State<Console>,
+    ByToken(officer): ByToken,
+    Path(draft): Path<String>,
+) -> Answer<CaseView> {
     Ok(Json(console.hall.capture(&officer, id(&draft, "草稿编号")?).await?))
 }
 
@@ -186,7 +231,11 @@ struct QueueFilter {
     limit: Option<u32>,
 }
 
-async fn queue(State(console): State<Console>, ByToken(officer): ByToken, Query(filter): Query<QueueFilter>) -> Answer<Vec<store::TaskLine>> {
+async fn queue(
+    State(console): State<Console>,
+    ByToken(officer): ByToken,
+    Query(filter): Query<QueueFilter>,
+) -> Answer<Vec<store::TaskLine>> {
     let query = TaskQuery { body: filter.body.or(officer.body), limit: filter.limit.unwrap_or(20) };
     Ok(Json(console.hall.store.tasks(query).await?))
 }
@@ -200,20 +249,38 @@ struct CaseFilter {
     limit: Option<u32>,
 }
 
-async fn cases(State(console): State<Console>, _: ByToken, Query(filter): Query<CaseFilter>) -> Answer<Vec<store::CaseLine>> {
+async fn cases(
+    State(console): State<Console>,
+    _: ByToken,
+    Query(filter): Query<CaseFilter>,
+) -> Answer<Vec<store::CaseLine>> {
     let CaseFilter { status, holder, origin, after, limit } = filter;
-    Ok(Json(console.hall.store.cases(CaseQuery { status, holder, origin, after, limit: limit.unwrap_or(20) }).await?))
+    Ok(Json(
+        console
+            .hall
+            .store
+            .cases(CaseQuery { status, holder, origin, after, limit: limit.unwrap_or(20) })
+            .await?,
+    ))
 }
 
 async fn case(State(console): State<Console>, _: ByToken, Path(case): Path<String>) -> Answer<CaseView> {
     Ok(Json(console.hall.view(&id(&case, "办件编号")?).await?))
 }
 
-async fn history(State(console): State<Console>, _: ByToken, Path(case): Path<String>) -> Answer<Vec<store::HistoryLine>> {
+async fn history(
+    State(console): State<Console>,
+    _: ByToken,
+    Path(case): Path<String>,
+) -> Answer<Vec<store::HistoryLine>> {
     Ok(Json(console.hall.store.history(&id(&case, "办件编号")?).await?))
 }
 
-async fn submission(State(console): State<Console>, _: ByToken, Path(case): Path<String>) -> Answer<Option<impl Serialize>> {
+async fn submission(
+    State(console): State<Console>,
+    _: ByToken,
+    Path(case): Path<String>,
+) -> Answer<Option<impl Serialize>> {
     Ok(Json(console.hall.store.current_submission(&id(&case, "办件编号")?).await?))
 }
 
@@ -235,12 +302,26 @@ fn order(verb: &str, stage: StageId, fields: ActFields) -> Result<Order, Fault> 
     Ok(match verb {
         "claim" => Order::Claim { stage },
         "release" => Order::Release { stage },
-        "complete" => Order::Complete { stage, agrees: agrees.ok_or_else(|| Fault::unfit("缺少 agrees(true 同意,false 不同意)"))?, opinion },
+        "complete" => Order::Complete {
+            stage,
+            agrees: agrees.ok_or_else(|| Fault::unfit("缺少 agrees(true 同意,false 不同意)"))?,
+            opinion,
+        },
         "return" => Order::Return { stage, faults },
-        "decide" => Order::Decide { stage, outcome: outcome.ok_or_else(|| Fault::unfit("缺少 outcome(granted 或 refused)"))?, text },
+        "decide" => Order::Decide {
+            stage,
+            outcome: outcome.ok_or_else(|| Fault::unfit("缺少 outcome(granted 或 refused)"))?,
+            text,
+        },
         "issue" => Order::Issue { stage, opinion },
         "deliver" => Order::Deliver { stage, receiver, proof },
-        _ => return Err(Fault::new(StatusCode::NOT_FOUND, "not_found", "操作应为 claim、release、complete、return、decide、issue 或 deliver")),
+        _ => {
+            return Err(Fault::new(
+                StatusCode::NOT_FOUND,
+                "not_found",
+                "操作应为 claim、release、complete、return、decide、issue 或 deliver",
+            ));
+        }
     })
 }
 
@@ -258,7 +339,12 @@ async fn act(
     headers: HeaderMap,
     body: Bytes,
 ) -> Answer<CaseView> {
-    let fields = if body.is_empty() { ActFields::default() } else { serde_json::from_slice(&body).map_err(|_| Fault::unfit("请求内容与操作不符:请对照 /api/v1/openapi.json"))? };
+    let fields = if body.is_empty() {
+        ActFields::default()
+    } else {
+        serde_json::from_slice(&body)
+            .map_err(|_| Fault::unfit("请求内容与操作不符:请对照 /api/v1/openapi.json"))?
+    };
     let order = order(&verb, id(&stage, "环节编号")?, fields)?;
     Ok(Json(console.hall.perform(&officer, &id(&case, "办件编号")?, order, request_id(&headers)?).await?))
 }
@@ -271,10 +357,16 @@ struct Resubmission {
     materials: BTreeMap<MaterialId, String>,
 }
 
-async fn resubmit(State(console): State<Console>, ByToken(officer): ByToken, Path(case): Path<String>, Body(again): Body<Resubmission>) -> Answer<CaseView> {
+async fn resubmit(
+    State(console): State<Console>,
+    ByToken(officer): ByToken,
+    Path(case): Path<String>,
+    Body(again): Body<Resubmission>,
+) -> Answer<CaseView> {
     let mut scans = Vec::new();
     for (material, text) in again.materials {
-        let bytes = STANDARD.decode(text).map_err(|_| Fault::unfit(format!("材料 {material} 不是 base64")))?;
+        let bytes =
+            STANDARD.decode(text).map_err(|_| Fault::unfit(format!("材料 {material} 不是 base64")))?;
         scans.push((material, bytes));
     }
     Ok(Json(console.hall.resubmit(&officer, &id(&case, "办件编号")?, again.form, scans).await?))
@@ -287,7 +379,12 @@ struct NewSlip {
     text: String,
 }
 
-async fn slip(State(console): State<Console>, ByToken(officer): ByToken, Path(case): Path<String>, Body(new): Body<NewSlip>) -> Answer<Value> {
+async fn slip(
+    State(console): State<Console>,
+    ByToken(officer): ByToken,
+    Path(case): Path<String>,
+    Body(new): Body<NewSlip>,
+) -> Answer<Value> {
     let slip = console.hall.add_slip(&officer, &id(&case, "办件编号")?, &new.kind, new.text).await?;
     Ok(Json(json!({ "slip": slip })))
 }
@@ -297,22 +394,41 @@ struct SlipRef {
     slip: EntryId,
 }
 
-async fn withdraw(State(console): State<Console>, ByToken(officer): ByToken, Path(case): Path<String>, headers: HeaderMap, Body(of): Body<SlipRef>) -> Answer<CaseView> {
+async fn withdraw(
+    State(console): State<Console>,
+    ByToken(officer): ByToken,
+    Path(case): Path<String>,
+    headers: HeaderMap,
+    Body(of): Body<SlipRef>,
+) -> Answer<CaseView> {
     let order = Order::Withdraw { slip: of.slip };
     Ok(Json(console.hall.perform(&officer, &id(&case, "办件编号")?, order, request_id(&headers)?).await?))
 }
 
-async fn recall(State(console): State<Console>, ByToken(officer): ByToken, Path(case): Path<String>, headers: HeaderMap) -> Answer<CaseView> {
-    Ok(Json(console.hall.perform(&officer, &id(&case, "办件编号")?, Order::Recall, request_id(&headers)?).await?))
+async fn recall(
+    State(console): State<Console>,
+    ByToken(officer): ByToken,
+    Path(case): Path<String>,
+    headers: HeaderMap,
+) -> Answer<CaseView> {
+    Ok(Json(
+        console.hall.perform(&officer, &id(&case, "办件编号")?, Order::Recall, request_id(&headers)?).await?,
+    ))
 }
 
-async fn attachment(State(console): State<Console>, _: ByToken, Path((case, hash)): Path<(String, String)>) -> Result<Response, Fault> {
+async fn attachment(
+    State(console): State<Console>,
+    _: ByToken,
+    Path((case, hash)): Path<(String, String)>,
+) -> Result<Response, Fault> {
     let view = console.hall.view(&id(&case, "办件编号")?).await?;
     // Only papers of the case that was opened: a hash alone opens nothing.
     let not_here = || Fault::new(StatusCode::NOT_FOUND, "not_found", "附件不属于该件,或还没有传到本节点");
-    let attachment = view.dossier.attachments.iter().find(|attachment| attachment.hash == hash).ok_or_else(not_here)?;
+    let attachment =
+        view.dossier.attachments.iter().find(|attachment| attachment.hash == hash).ok_or_else(not_here)?;
     let (blobs, name, bytes) = (console.hall.blobs.clone(), hash.clone(), attachment.bytes as usize);
-    let read = tokio::task::spawn_blocking(move || blobs.read(&name, 0, bytes)).await.map_err(|_| not_here())?;
+    let read =
+        tokio::task::spawn_blocking(move || blobs.read(&name, 0, bytes)).await.map_err(|_| not_here())?;
     let content = read.map_err(|_| not_here())?;
     Ok(([(header::CONTENT_TYPE, attachment.mime.clone())], content).into_response())
 }

@@ -44,11 +44,19 @@ impl From<ActError> for Fault {
     fn from(error: ActError) -> Fault {
         let status = match &error {
             ActError::NotFound { .. } | ActError::Store(StoreError::Missing { .. }) => StatusCode::NOT_FOUND,
-            ActError::Refused(Refusal::Faulty(_)) | ActError::Unfit { .. } => StatusCode::UNPROCESSABLE_ENTITY,
-            ActError::Refused(_) | ActError::Incomplete { .. } | ActError::WrongTier { .. } => StatusCode::CONFLICT,
-            ActError::Store(StoreError::Stale { .. } | StoreError::StaleDraft { .. } | StoreError::Exists { .. }) => StatusCode::CONFLICT,
+            ActError::Refused(Refusal::Faulty(_)) | ActError::Unfit { .. } => {
+                StatusCode::UNPROCESSABLE_ENTITY
+            }
+            ActError::Refused(_) | ActError::Incomplete { .. } | ActError::WrongTier { .. } => {
+                StatusCode::CONFLICT
+            }
+            ActError::Store(
+                StoreError::Stale { .. } | StoreError::StaleDraft { .. } | StoreError::Exists { .. },
+            ) => StatusCode::CONFLICT,
             ActError::Store(StoreError::DiskFull) => StatusCode::INSUFFICIENT_STORAGE,
-            ActError::Store(StoreError::Broken { .. } | StoreError::Closed) => StatusCode::INTERNAL_SERVER_ERROR,
+            ActError::Store(StoreError::Broken { .. } | StoreError::Closed) => {
+                StatusCode::INTERNAL_SERVER_ERROR
+            }
         };
         let faults = match &error {
             ActError::Refused(Refusal::Faulty(faults)) => faults.clone(),

@@ -11,13 +11,18 @@ use axum::response::{IntoResponse, Response};
 pub(crate) async fn check_host(State(console): State<Console>, request: Request, next: Next) -> Response {
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("");
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-    let known = matches!(name, "127.0.0.1" | "localhost" | "[::1]") || console.hosts.iter().any(|host| host == name);
+    let known =
+        matches!(name, "127.0.0.1" | "localhost" | "[::1]") || console.hosts.iter().any(|host| host == name);
     if !known {
-        return Fault::new(StatusCode::MISDIRECTED_REQUEST, "host", "本机不以这个名字提供服务").into_response();
+        return Fault::new(StatusCode::MISDIRECTED_REQUEST, "host", "本机不以这个名字提供服务")
+            .into_response();
     }
     let mut response = next.run(request).await;
     for (name, value) in [
-        (header::CONTENT_SECURITY_POLICY, "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'"),
+        (
+            header::CONTENT_SECURITY_POLICY,
+            "default-src 'self'; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
+        ),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
         (header::REFERRER_POLICY, "no-referrer"),
         (header::CACHE_CONTROL, "no-store"),

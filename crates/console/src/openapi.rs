@@ -11,13 +11,23 @@ pub struct Route {
     pub body: &'static [(&'static str, &'static str)],
 }
 
-const fn route(method: &'static str, path: &'static str, summary: &'static str, body: &'static [(&'static str, &'static str)]) -> Route {
+const fn route(
+    method: &'static str,
+    path: &'static str,
+    summary: &'static str,
+    body: &'static [(&'static str, &'static str)],
+) -> Route {
     Route { method, path, summary, body }
 }
 
 /// Every route of `/api/v1`. A test calls each one, so the list cannot drift from what is served.
 pub const ROUTES: &[Route] = &[
-    route("post", "/login", "登录;返回令牌,其后每次请求以 Authorization: Bearer 携带", &[("name", "string"), ("password", "string")]),
+    route(
+        "post",
+        "/login",
+        "登录;返回令牌,其后每次请求以 Authorization: Bearer 携带",
+        &[("name", "string"), ("password", "string")],
+    ),
     route("post", "/logout", "退出登录", &[]),
     route("get", "/openapi.json", "本文件", &[]),
     route("get", "/status", "本节点:件数、待上传、链路", &[]),
@@ -27,9 +37,19 @@ pub const ROUTES: &[Route] = &[
     route("get", "/drafts", "我的草稿", &[]),
     route("post", "/drafts", "新建草稿(村)", &[("item", "string")]),
     route("get", "/drafts/{draft}", "草稿内容", &[]),
-    route("put", "/drafts/{draft}", "保存表单;version 为读到的版本,已被他人改过则拒绝", &[("version", "integer"), ("form", "object")]),
+    route(
+        "put",
+        "/drafts/{draft}",
+        "保存表单;version 为读到的版本,已被他人改过则拒绝",
+        &[("version", "integer"), ("form", "object")],
+    ),
     route("get", "/drafts/{draft}/check", "还差什么", &[]),
-    route("put", "/drafts/{draft}/materials/{material}", "上传一份材料:请求体为 JPEG、PNG 或 PDF 原文,不超过 8 MiB", &[]),
+    route(
+        "put",
+        "/drafts/{draft}/materials/{material}",
+        "上传一份材料:请求体为 JPEG、PNG 或 PDF 原文,不超过 8 MiB",
+        &[],
+    ),
     route("post", "/drafts/{draft}/capture", "收件;重复提交同一草稿只产生一件", &[]),
     route("get", "/queue", "本节点待办,最急的在前;参数 body、limit", &[]),
     route("get", "/cases", "办件列表;参数 status、holder、origin、after、limit", &[]),
@@ -38,13 +58,38 @@ pub const ROUTES: &[Route] = &[
     route("get", "/cases/{case}/submission", "现行的申请内容", &[]),
     route("post", "/cases/{case}/stages/{stage}/claim", "认领环节(市)", &[]),
     route("post", "/cases/{case}/stages/{stage}/release", "退还认领", &[]),
-    route("post", "/cases/{case}/stages/{stage}/complete", "办结一个环节;不同意须写理由", &[("agrees", "boolean"), ("opinion", "string")]),
+    route(
+        "post",
+        "/cases/{case}/stages/{stage}/complete",
+        "办结一个环节;不同意须写理由",
+        &[("agrees", "boolean"), ("opinion", "string")],
+    ),
     route("post", "/cases/{case}/stages/{stage}/return", "退回补正,一次列全", &[("faults", "array")]),
-    route("post", "/cases/{case}/stages/{stage}/decide", "作出决定;outcome 为 granted 或 refused,不予须写理由", &[("outcome", "string"), ("text", "string")]),
+    route(
+        "post",
+        "/cases/{case}/stages/{stage}/decide",
+        "作出决定;outcome 为 granted 或 refused,不予须写理由",
+        &[("outcome", "string"), ("text", "string")],
+    ),
     route("post", "/cases/{case}/stages/{stage}/issue", "制发证照", &[("opinion", "string")]),
-    route("post", "/cases/{case}/stages/{stage}/deliver", "送达:领取人和凭证", &[("receiver", "string"), ("proof", "string")]),
-    route("post", "/cases/{case}/resubmit", "补正后重新提交;materials 为材料编号到 base64", &[("form", "object"), ("materials", "object")]),
-    route("post", "/cases/{case}/slips", "加便条:withdraw、note、rating、applicant_notice", &[("kind", "string"), ("text", "string")]),
+    route(
+        "post",
+        "/cases/{case}/stages/{stage}/deliver",
+        "送达:领取人和凭证",
+        &[("receiver", "string"), ("proof", "string")],
+    ),
+    route(
+        "post",
+        "/cases/{case}/resubmit",
+        "补正后重新提交;materials 为材料编号到 base64",
+        &[("form", "object"), ("materials", "object")],
+    ),
+    route(
+        "post",
+        "/cases/{case}/slips",
+        "加便条:withdraw、note、rating、applicant_notice",
+        &[("kind", "string"), ("text", "string")],
+    ),
     route("post", "/cases/{case}/withdraw", "持卷节点按申请人的便条准予撤回", &[("slip", "string")]),
     route("post", "/cases/{case}/recall", "上级调回案卷", &[]),
     route("get", "/cases/{case}/attachments/{hash}", "一份附件的原文", &[]),
@@ -84,7 +129,8 @@ fn operation(route: &Route) -> Value {
                        "409": { "description": "现在不能办,说明原因" }, "422": { "description": "内容有误,逐项说明" } },
     });
     if !route.body.is_empty() {
-        let properties: Map<String, Value> = route.body.iter().map(|(name, kind)| ((*name).to_owned(), json!({ "type": kind }))).collect();
+        let properties: Map<String, Value> =
+            route.body.iter().map(|(name, kind)| ((*name).to_owned(), json!({ "type": kind }))).collect();
         operation["requestBody"] = json!({ "content": { "application/json": { "schema": { "type": "object", "properties": properties } } } });
     }
     operation

@@ -20,7 +20,10 @@ pub(crate) fn routes() -> Router<Console> {
         .route("/login", post(log_in))
         .route("/logout", post(log_out))
         .route("/healthz", get(async || "ok"))
-        .route("/style.css", get(async || ([(header::CONTENT_TYPE, "text/css")], include_str!("../templates/style.css"))))
+        .route(
+            "/style.css",
+            get(async || ([(header::CONTENT_TYPE, "text/css")], include_str!("../templates/style.css"))),
+        )
 }
 
 #[derive(Template)]
@@ -56,7 +59,9 @@ struct NodeLine {
 fn render(page: &impl Template) -> Response {
     match page.render() {
         Ok(html) => Html(html).into_response(),
-        Err(error) => Fault::new(StatusCode::INTERNAL_SERVER_ERROR, "page", error.to_string()).into_response(),
+        Err(error) => {
+            Fault::new(StatusCode::INTERNAL_SERVER_ERROR, "page", error.to_string()).into_response()
+        }
     }
 }
 
@@ -66,16 +71,34 @@ async fn home(State(console): State<Console>, ByCookie(officer): ByCookie) -> Re
     let outbox = console.hall.outbox().await?;
     let (badge, badge_class) = badge(&console, outbox.waiting);
     let mut rows = vec![("节点", console.hall.me().to_string())];
-    rows.extend(console.hall.store.pack(None).map(|(release, pack)| ("事项目录", format!("第 {release} 版,{} 项", pack.items.len()))));
+    rows.extend(
+        console
+            .hall
+            .store
+            .pack(None)
+            .map(|(release, pack)| ("事项目录", format!("第 {release} 版,{} 项", pack.items.len()))),
+    );
     rows.extend(counts.by_status.iter().map(|(status, count)| (status_name(status), count.to_string())));
     rows.push(("本节点待办", counts.tasks.to_string()));
     rows.push(("附件未到", counts.attachments_missing.to_string()));
     rows.push(("挂起的页", counts.held.to_string()));
     rows.push(("隔离", counts.quarantined.to_string()));
     let nodes = if console.hall.tier == Tier::Village { Vec::new() } else { console.hall.nodes().await? };
-    let map = if console.hall.tier == Tier::City { crate::page::map::svg(&nodes, console.hall.now()) } else { String::new() };
+    let map = if console.hall.tier == Tier::City {
+        crate::page::map::svg(&nodes, console.hall.now())
+    } else {
+        String::new()
+    };
     let nodes = nodes.iter().map(node_line).collect();
-    Ok(render(&HomePage { name: &console.name, officer: &officer.display, badge, badge_class, rows, nodes, map }))
+    Ok(render(&HomePage {
+        name: &console.name,
+        officer: &officer.display,
+        badge,
+        badge_class,
+        rows,
+        nodes,
+        map,
+    }))
 }
 
 fn status_name(status: &str) -> &'static str {
@@ -125,7 +148,10 @@ struct Credentials {
     password: String,
 }
 
-async fn log_in(State(console): State<Console>, Form(credentials): Form<Credentials>) -> Result<Response, Fault> {
+async fn log_in(
+    State(console): State<Console>,
+    Form(credentials): Form<Credentials>,
+) -> Result<Response, Fault> {
     let _turn = console.password_gate.acquire().await.map_err(|_| Fault::logged_out())?;
     match console.hall.log_in(&credentials.name, &credentials.password).await {
         Ok((token, _)) => {
@@ -133,7 +159,8 @@ async fn log_in(State(console): State<Console>, Form(credentials): Form<Credenti
             Ok(([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response())
         }
         Err(casework::LoginError::Wrong) => {
-            Ok((StatusCode::UNAUTHORIZED, render(&LoginPage { name: &console.name, wrong: true })).into_response())
+            Ok((StatusCode::UNAUTHORIZED, render(&LoginPage { name: &console.name, wrong: true }))
+                .into_response())
         }
         Err(error) => Err(error.into()),
     }

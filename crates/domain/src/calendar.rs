@@ -71,11 +71,16 @@ impl Calendar {
             Ok(())
         });
         each_row(years, &mut faults, |row| {
-            let year: i16 = row.first().copied().unwrap_or("").parse().map_err(|_| "year is not a number".to_owned())?;
+            let year: i16 =
+                row.first().copied().unwrap_or("").parse().map_err(|_| "year is not a number".to_owned())?;
             match row.get(1) {
                 Some(&"final") => drop(calendar.years.insert(year, YearStatus::Final)),
                 Some(&"provisional" | &"not_announced") => {}
-                other => return Err(format!("status must be final, provisional or not_announced, found {other:?}")),
+                other => {
+                    return Err(format!(
+                        "status must be final, provisional or not_announced, found {other:?}"
+                    ));
+                }
             }
             Ok(())
         });
@@ -133,7 +138,11 @@ impl Calendar {
     }
 }
 
-fn each_row(text: &str, faults: &mut Vec<CalendarFault>, mut read: impl FnMut(&[&str]) -> Result<(), String>) {
+fn each_row(
+    text: &str,
+    faults: &mut Vec<CalendarFault>,
+    mut read: impl FnMut(&[&str]) -> Result<(), String>,
+) {
     for (index, line) in text.lines().enumerate().skip(1).filter(|(_, line)| !line.trim().is_empty()) {
         let row: Vec<&str> = line.split(',').map(str::trim).collect();
         if let Err(reason) = read(&row) {
@@ -162,11 +171,18 @@ pub(crate) mod tests {
         let calendar = kaili();
         for vector in file["vectors"].as_array().unwrap() {
             let start: Day = vector["start"].as_str().unwrap().parse().unwrap();
-            assert_eq!(calendar.is_working_day(start), vector["start_is_workday"].as_bool().unwrap(), "{start}");
-            let limit = Limit { days: vector["add_workdays"].as_u64().unwrap() as u32, unit: DayUnit::Workday };
+            assert_eq!(
+                calendar.is_working_day(start),
+                vector["start_is_workday"].as_bool().unwrap(),
+                "{start}"
+            );
+            let limit =
+                Limit { days: vector["add_workdays"].as_u64().unwrap() as u32, unit: DayUnit::Workday };
             let due = calendar.due_day(start, limit);
             match vector["deadline"].as_str() {
-                Some(day) => assert_eq!((due.day.to_string().as_str(), due.provisional), (day, false), "{vector}"),
+                Some(day) => {
+                    assert_eq!((due.day.to_string().as_str(), due.provisional), (day, false), "{vector}")
+                }
                 None => {
                     let day = vector["provisional_with_statutory_days"].as_str().unwrap();
                     assert_eq!((due.day.to_string().as_str(), due.provisional), (day, true), "{vector}");
@@ -190,7 +206,12 @@ pub(crate) mod tests {
 
     #[test]
     fn all_faults_of_a_broken_file_are_told_at_once() {
-        let faults = Calendar::parse("date,kind,name\n2026-02-30,holiday,x\n2026-01-01,feast,x\n", "h\nabc,final\n", "").unwrap_err();
+        let faults = Calendar::parse(
+            "date,kind,name\n2026-02-30,holiday,x\n2026-01-01,feast,x\n",
+            "h\nabc,final\n",
+            "",
+        )
+        .unwrap_err();
         assert_eq!(faults.iter().map(|f| f.line).collect::<Vec<_>>(), [2, 3, 2]);
     }
 }

@@ -50,7 +50,8 @@ pub struct ImplementCode {
 impl ImplementCode {
     /// `None` unless it is 31 ASCII characters whose last twelve are digits.
     pub fn parse(text: &str) -> Option<ImplementCode> {
-        let well_formed = text.len() == 31 && text.is_ascii() && text[18..].bytes().all(|b| b.is_ascii_digit());
+        let well_formed =
+            text.len() == 31 && text.is_ascii() && text[18..].bytes().all(|b| b.is_ascii_digit());
         well_formed.then(|| ImplementCode {
             credit_code: text[..18].to_owned(),
             level: text.as_bytes()[18] as char,

@@ -68,7 +68,10 @@ impl Divisions {
         for division in divisions.by_code.values() {
             let parent = division.parent.as_ref();
             if parent.is_some_and(|parent| !divisions.by_code.contains_key(parent)) {
-                faults.push((0, format!("{} names a parent {:?} that is not in the table", division.code, parent)));
+                faults.push((
+                    0,
+                    format!("{} names a parent {:?} that is not in the table", division.code, parent),
+                ));
             }
         }
         if faults.is_empty() { Ok(divisions) } else { Err(faults) }
@@ -87,7 +90,9 @@ impl Divisions {
     pub fn full_name(&self, code: &str) -> String {
         let Some(division) = self.get(code) else { return code.to_owned() };
         match division.parent.as_deref().and_then(|parent| self.get(parent)) {
-            Some(town) if division.tier == DivisionTier::Village => format!("{}{}", town.short, division.short),
+            Some(town) if division.tier == DivisionTier::Village => {
+                format!("{}{}", town.short, division.short)
+            }
             _ => division.short.clone(),
         }
     }
@@ -112,7 +117,8 @@ mod tests {
 
     #[test]
     fn a_broken_table_tells_every_fault() {
-        let faults = Divisions::parse("code,name,tier,parent\n1,甲,town,9\nx,乙,village,1\n2,丙,planet,1\n").unwrap_err();
+        let faults = Divisions::parse("code,name,tier,parent\n1,甲,town,9\nx,乙,village,1\n2,丙,planet,1\n")
+            .unwrap_err();
         assert_eq!(faults.iter().map(|(line, _)| *line).collect::<Vec<_>>(), [3, 4, 0]);
     }
 }

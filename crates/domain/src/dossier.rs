@@ -143,7 +143,9 @@ pub enum Verdict {
     /// Written under a term that is over, after the page its superior recalled from: for a person to deal with.
     Late,
     /// A recall reaches back before pages already applied: fold again from the page after `keep`.
-    Rewind { keep: u32 },
+    Rewind {
+        keep: u32,
+    },
     /// It cannot stand here at all.
     Refused(&'static str),
 }

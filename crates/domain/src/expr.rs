@@ -4,8 +4,8 @@
 //! no field is a text literal, because the catalogue writes `kind=挖掘`. No loops, no user functions: evaluation is
 //! linear in the text, and depth is bounded, so a hostile catalogue cannot hang or overflow a node.
 
-use crate::numbers::CitizenNo;
 use crate::Day;
+use crate::numbers::CitizenNo;
 use serde_json::{Map, Value};
 
 /// A parsed expression.
@@ -99,7 +99,9 @@ impl Node {
         match self {
             Node::Number(_) => {}
             Node::Word(word) => into.push(word),
-            Node::List(items) | Node::Call(_, items) => items.iter().for_each(|item| item.collect_words(into)),
+            Node::List(items) | Node::Call(_, items) => {
+                items.iter().for_each(|item| item.collect_words(into))
+            }
             Node::Binary(_, left, right) => {
                 left.collect_words(into);
                 right.collect_words(into);
@@ -129,7 +131,8 @@ fn eval_word(word: &str, scope: &Scope<'_>) -> Outcome {
         "today" => return Outcome::Text(scope.today.to_string()),
         "days_before_today" => {
             let since = scope.own.and_then(Value::as_str).and_then(|text| text.parse::<Day>().ok());
-            return since.map_or(Outcome::Unknown, |day| Outcome::Number(f64::from(scope.today.days_since(day))));
+            return since
+                .map_or(Outcome::Unknown, |day| Outcome::Number(f64::from(scope.today.days_since(day))));
         }
         _ => {}
     }
@@ -187,7 +190,9 @@ fn aggregate(name: &str, path: &str, scope: &Scope<'_>) -> Outcome {
     let cell = |row: &Value, column: &str| row.get(column).cloned().unwrap_or(Value::Null);
     let total = match (name, column) {
         ("count", None) => rows.len() as f64,
-        ("count", Some(column)) => rows.iter().filter(|row| cell(row, column) == Value::Bool(true)).count() as f64,
+        ("count", Some(column)) => {
+            rows.iter().filter(|row| cell(row, column) == Value::Bool(true)).count() as f64
+        }
         (_, Some(column)) => rows.iter().filter_map(|row| cell(row, column).as_f64()).sum(),
         (_, None) => return Outcome::Unknown,
     };
@@ -206,7 +211,11 @@ fn eval_binary(op: Op, left: &Node, right: &Node, scope: &Scope<'_>) -> Outcome 
     }
     if op == Op::In {
         let Node::List(options) = right else { return Unknown };
-        return if a == Unknown { Unknown } else { Bool(options.iter().any(|option| literal(option, scope) == a)) };
+        return if a == Unknown {
+            Unknown
+        } else {
+            Bool(options.iter().any(|option| literal(option, scope) == a))
+        };
     }
     let b = if matches!(op, Op::Equal | Op::NotEqual) { literal(right, scope) } else { right.eval(scope) };
     match (op, a, b) {
@@ -235,7 +244,9 @@ fn eval_binary(op: Op, left: &Node, right: &Node, scope: &Scope<'_>) -> Outcome 
 /// The right side of `=`: a word is always the literal, even when a field has that name (`land_type=林地`, `channel=village_proxy`).
 fn literal(node: &Node, scope: &Scope<'_>) -> Outcome {
     match node {
-        Node::Word(word) if !matches!(word.as_str(), "true" | "false" | "today") => Outcome::Text(word.clone()),
+        Node::Word(word) if !matches!(word.as_str(), "true" | "false" | "today") => {
+            Outcome::Text(word.clone())
+        }
         other => other.eval(scope),
     }
 }
@@ -365,7 +376,10 @@ impl Parser {
         alone && self.eat(word)
     }
     fn unexpected(&self) -> ExprFault {
-        ExprFault::Syntax { at: self.at, found: self.chars[self.at.min(self.chars.len())..].iter().take(12).collect() }
+        ExprFault::Syntax {
+            at: self.at,
+            found: self.chars[self.at.min(self.chars.len())..].iter().take(12).collect(),
+        }
     }
 }
 
@@ -401,7 +415,12 @@ mod tests {
     #[test]
     fn values_are_computed_over_tables() {
         let form = json!({"annual_income": 24000, "family": [{}, {}], "members": [{"contribution": 10.5}, {"contribution": 2}]});
-        let scope = Scope { form: form.as_object().unwrap(), today: "2026-11-23".parse().unwrap(), rows: None, own: None };
+        let scope = Scope {
+            form: form.as_object().unwrap(),
+            today: "2026-11-23".parse().unwrap(),
+            rows: None,
+            own: None,
+        };
         let eval = |text: &str| Expr::parse(text).unwrap().eval(&scope);
         assert_eq!(eval("annual_income/12/count(family)"), Outcome::Number(1000.0));
         assert_eq!(eval("sum(members.contribution)"), Outcome::Number(12.5));

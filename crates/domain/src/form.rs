@@ -3,10 +3,10 @@
 //! Every fault is told at once, each with its field and how to mend it. Nothing is normalised behind the citizen's back:
 //! a value is stored as typed or refused. Not here: which papers are handed in (`plan::missing_materials`).
 
+use crate::Day;
 use crate::catalogue::{Bound, Field, FieldKind, Item, Rules};
 use crate::expr::{Outcome, Scope};
 use crate::numbers::{CitizenNo, check_credit_code};
-use crate::Day;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -30,7 +30,9 @@ pub fn check(item: &Item, form: &Form, today: Day) -> Vec<FormFault> {
             faults.push(FormFault { field: field.key.clone(), label: field.label.clone(), reason });
         }
     }
-    for key in form.keys().filter(|key| *key != "channel" && !item.fields.iter().any(|field| field.key == **key)) {
+    for key in
+        form.keys().filter(|key| *key != "channel" && !item.fields.iter().any(|field| field.key == **key))
+    {
         let reason = "表单中没有这一项,请删除".to_owned();
         faults.push(FormFault { field: key.clone(), label: key.clone(), reason });
     }
@@ -124,26 +126,35 @@ fn scalar_fault(kind: &FieldKind, value: &Value, today: Day) -> Option<String> {
         FieldKind::Decimal => fails(value.as_f64().is_some(), "应为数字"),
         FieldKind::Money => {
             let cents = value.as_f64().map(|amount| amount * 100.0);
-            fails(cents.is_some_and(|cents| (cents - cents.round()).abs() < 1e-6), "应为金额(元),最多两位小数")
+            fails(
+                cents.is_some_and(|cents| (cents - cents.round()).abs() < 1e-6),
+                "应为金额(元),最多两位小数",
+            )
         }
         FieldKind::Date => fails(text.is_some_and(is_day), "应为日期,如 2026-11-23"),
         FieldKind::Month => fails(text.is_some_and(|t| is_day(&format!("{t}-01"))), "应为年月,如 2026-11"),
         FieldKind::DateTime => fails(text.is_some_and(is_date_time), "应为日期和时间,如 2026-11-23T09:30"),
         FieldKind::Region => {
-            let ok = text.is_some_and(|t| (6..=12).contains(&t.len()) && t.bytes().all(|b| b.is_ascii_digit()));
+            let ok =
+                text.is_some_and(|t| (6..=12).contains(&t.len()) && t.bytes().all(|b| b.is_ascii_digit()));
             fails(ok, "应为行政区划代码")
         }
         FieldKind::CitizenNo => match CitizenNo::parse(text.unwrap_or(""), today) {
             Ok(number) => fails(Some(number.as_str()) == text, "末位 X 应为大写"),
             Err(fault) => Some(format!("公民身份号码{fault}")),
         },
-        FieldKind::CreditCode => check_credit_code(text.unwrap_or("")).err().map(|f| format!("统一社会信用代码{f}")),
+        FieldKind::CreditCode => {
+            check_credit_code(text.unwrap_or("")).err().map(|f| format!("统一社会信用代码{f}"))
+        }
         FieldKind::Mobile => {
-            let ok = text.is_some_and(|t| t.len() == 11 && t.starts_with('1') && t.bytes().all(|b| b.is_ascii_digit()));
+            let ok = text.is_some_and(|t| {
+                t.len() == 11 && t.starts_with('1') && t.bytes().all(|b| b.is_ascii_digit())
+            });
             fails(ok, "应为 11 位手机号码")
         }
         FieldKind::List => {
-            let ok = value.as_array().is_some_and(|list| list.iter().all(|one| one.is_string() && !is_blank(one)));
+            let ok =
+                value.as_array().is_some_and(|list| list.iter().all(|one| one.is_string() && !is_blank(one)));
             fails(ok, "应为若干行文字")
         }
         FieldKind::Geo => fails(value.is_array() || value.is_object(), "应为坐标"),
@@ -192,7 +203,9 @@ fn bound_fault(rules: &Rules, value: &Value, form: &Form, today: Day) -> Option<
         return Some(format!("不能小于 {min}"));
     }
     match (&rules.max, value.as_f64(), value.as_str()) {
-        (Some(Bound::Number(max)), Some(number), _) if number > *max => return Some(format!("不能大于 {max}")),
+        (Some(Bound::Number(max)), Some(number), _) if number > *max => {
+            return Some(format!("不能大于 {max}"));
+        }
         (Some(Bound::Word(word)), _, Some(text)) if word == "today" && text > today.to_string().as_str() => {
             return Some("不能晚于今天".to_owned());
         }
@@ -203,7 +216,9 @@ fn bound_fault(rules: &Rules, value: &Value, form: &Form, today: Day) -> Option<
     {
         return Some(format!("应为 {step} 的整数倍"));
     }
-    let other = |key: &Option<String>| key.as_ref().and_then(|key| form.get(key)).filter(|other| !is_blank(other)).cloned();
+    let other = |key: &Option<String>| {
+        key.as_ref().and_then(|key| form.get(key)).filter(|other| !is_blank(other)).cloned()
+    };
     if let Some(other) = other(&rules.not_before)
         && is_less(value, &other)
     {
@@ -283,8 +298,11 @@ mod tests {
 
     #[test]
     fn a_good_form_passes_and_an_empty_one_names_every_missing_field() {
-        let good = with(person(), json!({"living_place": "522601104207", "age_check": true, "id_no": "522601194001019041",
-            "birth": "1940-01-01", "account_holder": "本人"}));
+        let good = with(
+            person(),
+            json!({"living_place": "522601104207", "age_check": true, "id_no": "522601194001019041",
+            "birth": "1940-01-01", "account_holder": "本人"}),
+        );
         let told = faults("gaoling", json!({}));
         assert!(told.len() >= 10 && told.iter().all(|t| t.ends_with("必填")), "{told:?}");
         let told = faults("gaoling", good);
@@ -313,12 +331,17 @@ mod tests {
 
     #[test]
     fn tables_are_checked_row_by_row() {
-        let told = faults("dibao", with(person(), json!({"family": [{"name": "甲", "id_card": "1"}, {"nick": "乙"}]})));
+        let told = faults(
+            "dibao",
+            with(person(), json!({"family": [{"name": "甲", "id_card": "1"}, {"nick": "乙"}]})),
+        );
         assert!(told.iter().any(|t| t.contains("第 1 行 id_card")), "{told:?}");
     }
 
     #[test]
     fn unknown_fields_are_named_not_swallowed() {
-        assert!(faults("gaoling", with(person(), json!({"hobby": "x"}))).iter().any(|t| t.starts_with("hobby:")));
+        assert!(
+            faults("gaoling", with(person(), json!({"hobby": "x"}))).iter().any(|t| t.starts_with("hobby:"))
+        );
     }
 }

@@ -97,7 +97,12 @@ impl NodeId {
     /// The eight upper-case characters that stand for this node inside numbers made by it.
     pub fn code(&self) -> String {
         let tail = self.0.split_once('-').map_or(&*self.0, |(_, tail)| tail);
-        let mut code: String = tail.bytes().filter(u8::is_ascii_alphanumeric).take(8).map(|b| b.to_ascii_uppercase() as char).collect();
+        let mut code: String = tail
+            .bytes()
+            .filter(u8::is_ascii_alphanumeric)
+            .take(8)
+            .map(|b| b.to_ascii_uppercase() as char)
+            .collect();
         while code.len() < 8 {
             code.push('0');
         }
@@ -112,7 +117,8 @@ impl CaseNo {
     /// Makes a number from the day shown by the maker's clock and 40 random bits (the rest of `random` is ignored).
     pub fn make(node: &NodeId, day: crate::Day, random: u64) -> CaseNo {
         let tail: String = (0..8).map(|i| CROCKFORD[(random >> (5 * i)) as usize & 31] as char).collect();
-        let body = format!("{:02}{:02}{:02}-{}-{}", day.year() % 100, day.month(), day.day(), node.code(), tail);
+        let body =
+            format!("{:02}{:02}{:02}-{}-{}", day.year() % 100, day.month(), day.day(), node.code(), tail);
         let check = check37_36(&body).expect("digits, upper-case letters and hyphens only");
         CaseNo(format!("{body}{check}").into())
     }

@@ -41,8 +41,8 @@ pub struct CitizenNo(String);
 
 /// Province codes of GB/T 2260, with 81–83 for the residence permits of Hong Kong, Macao and Taiwan.
 const PROVINCES: [u8; 37] = [
-    11, 12, 13, 14, 15, 21, 22, 23, 31, 32, 33, 34, 35, 36, 37, 41, 42, 43, 44, 45, 46, 50, 51, 52, 53, 54, 61, 62, 63,
-    64, 65, 71, 81, 82, 83, 91, 90,
+    11, 12, 13, 14, 15, 21, 22, 23, 31, 32, 33, 34, 35, 36, 37, 41, 42, 43, 44, 45, 46, 50, 51, 52, 53, 54,
+    61, 62, 63, 64, 65, 71, 81, 82, 83, 91, 90,
 ];
 
 impl CitizenNo {
@@ -69,7 +69,10 @@ impl CitizenNo {
         if !PROVINCES.contains(&(number.digits(0, 2) as u8)) || number.digits(0, 2) == 90 {
             return Err(NumberFault::Region);
         }
-        number.birth_day().filter(|birth| *birth <= today && birth.year() >= 1850).ok_or(NumberFault::Birth)?;
+        number
+            .birth_day()
+            .filter(|birth| *birth <= today && birth.year() >= 1850)
+            .ok_or(NumberFault::Birth)?;
         const WEIGHTS: [u32; 17] = [7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2];
         let sum: u32 = number.0.bytes().zip(WEIGHTS).map(|(b, weight)| u32::from(b - b'0') * weight).sum();
         if number.0.as_bytes()[17] != b"10X98765432"[(sum % 11) as usize] {
@@ -160,7 +163,12 @@ const LICENCE_ROOT: &str = "1.2.156.3005.2";
 ///
 /// # Source
 /// GB/T 36904-2018: type code, issuer's credit code, serial, version, check character by ISO 7064 MOD 37,36.
-pub fn make_licence_no(type_code: &str, issuer: &str, serial: &str, version: u32) -> Option<crate::LicenceNo> {
+pub fn make_licence_no(
+    type_code: &str,
+    issuer: &str,
+    serial: &str,
+    version: u32,
+) -> Option<crate::LicenceNo> {
     let parts = format!("{type_code}.{issuer}.{serial}.{version:03}");
     let check = check37_36(&parts)?;
     format!("{LICENCE_ROOT}.{parts}.{check}").parse().ok()
@@ -169,7 +177,10 @@ pub fn make_licence_no(type_code: &str, issuer: &str, serial: &str, version: u32
 /// # Errors
 /// [`NumberFault::Charset`] when it is not an e-licence identifier at all, [`NumberFault::Check`] when a character is wrong.
 pub fn check_licence_no(text: &str) -> Result<(), NumberFault> {
-    let parts = text.strip_prefix(LICENCE_ROOT).and_then(|rest| rest.strip_prefix('.')).ok_or(NumberFault::Charset)?;
+    let parts = text
+        .strip_prefix(LICENCE_ROOT)
+        .and_then(|rest| rest.strip_prefix('.'))
+        .ok_or(NumberFault::Charset)?;
     let (body, check) = parts.rsplit_once('.').ok_or(NumberFault::Charset)?;
     let want = check37_36(body).ok_or(NumberFault::Charset)?;
     if check.chars().eq([want]) { Ok(()) } else { Err(NumberFault::Check) }
@@ -233,7 +244,10 @@ mod tests {
             assert_eq!(outcome(check_licence_no(input)), vector["expect"], "{input}");
         }
         let made = make_licence_no("12522601MBTT00261N007", "11522601MBTT00018Y", "202600000001", 1).unwrap();
-        assert_eq!(made.as_str(), "1.2.156.3005.2.12522601MBTT00261N007.11522601MBTT00018Y.202600000001.001.I");
+        assert_eq!(
+            made.as_str(),
+            "1.2.156.3005.2.12522601MBTT00261N007.11522601MBTT00018Y.202600000001.001.I"
+        );
     }
 
     #[test]

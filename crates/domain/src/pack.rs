@@ -58,7 +58,12 @@ struct Faults(Vec<Fault>);
 
 impl Faults {
     fn add(&mut self, file: &str, item: &str, field: &str, reason: impl Into<String>) {
-        self.0.push(Fault { file: file.into(), item: item.into(), field: field.into(), reason: reason.into() });
+        self.0.push(Fault {
+            file: file.into(),
+            item: item.into(),
+            field: field.into(),
+            reason: reason.into(),
+        });
     }
 }
 
@@ -106,14 +111,19 @@ impl CityPack {
         let mut faults = Faults::default();
         let text = |name: &str| pieces.get(name).map_or("", String::as_str);
         let divisions = Divisions::parse(text("divisions")).unwrap_or_else(|bad| {
-            bad.into_iter().for_each(|(line, reason)| faults.add("divisions_kaili.csv", &format!("line {line}"), "-", reason));
+            bad.into_iter().for_each(|(line, reason)| {
+                faults.add("divisions_kaili.csv", &format!("line {line}"), "-", reason)
+            });
             Divisions::default()
         });
         let calendar =
-            Calendar::parse(text("calendar"), text("calendar_years"), text("calendar_provisional")).unwrap_or_else(|bad| {
-                bad.into_iter().for_each(|f| faults.add("calendar_cn.csv", &format!("line {}", f.line), "-", f.reason));
-                Calendar::default()
-            });
+            Calendar::parse(text("calendar"), text("calendar_years"), text("calendar_provisional"))
+                .unwrap_or_else(|bad| {
+                    bad.into_iter().for_each(|f| {
+                        faults.add("calendar_cn.csv", &format!("line {}", f.line), "-", f.reason)
+                    });
+                    Calendar::default()
+                });
         if divisions.iter().next().is_none() {
             faults.add("divisions_kaili.csv", "-", "-", "holds no division");
         }
@@ -122,7 +132,8 @@ impl CityPack {
         let groups = json("items.json", "form_groups", text("form_groups"), &mut faults);
         let mut items = Items::new();
         let mut guides = BTreeMap::new();
-        for (name, text) in pieces.iter().filter_map(|(name, text)| Some((name.strip_prefix("item/")?, text))) {
+        for (name, text) in pieces.iter().filter_map(|(name, text)| Some((name.strip_prefix("item/")?, text)))
+        {
             let value = json("items.json", name, text, &mut faults);
             if value.is_null() {
                 continue;
@@ -186,9 +197,18 @@ fn read_licence_types(text: &str, faults: &mut Faults) -> BTreeMap<String, Licen
     let mut types = BTreeMap::new();
     for value in json(FILE, "-", text, faults).as_array().into_iter().flatten() {
         let get = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or("");
-        let kind = LicenceType { id: get("id").into(), name: get("name").into(), type_code: get("type_code").into() };
+        let kind = LicenceType {
+            id: get("id").into(),
+            name: get("name").into(),
+            type_code: get("type_code").into(),
+        };
         if kind.type_code.len() != 21 {
-            faults.add(FILE, &kind.id, "type_code", "must be 21 characters: credit code + 3 digits (GB/T 36904)");
+            faults.add(
+                FILE,
+                &kind.id,
+                "type_code",
+                "must be 21 characters: credit code + 3 digits (GB/T 36904)",
+            );
         }
         types.insert(kind.id.clone(), kind);
     }
@@ -201,10 +221,22 @@ fn read_bundles(text: &str, items: &Items, faults: &mut Faults) -> Vec<Bundle> {
     for value in value.as_array().into_iter().flatten() {
         let get = |key: &str| value.get(key).and_then(Value::as_str).unwrap_or("").to_owned();
         let id = get("id");
-        let members: Vec<&str> = value.get("items").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
-        let known: Vec<ItemId> = members.iter().filter_map(|m| m.parse().ok()).filter(|m| items.contains_key(m)).collect();
+        let members: Vec<&str> = value
+            .get("items")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect();
+        let known: Vec<ItemId> =
+            members.iter().filter_map(|m| m.parse().ok()).filter(|m| items.contains_key(m)).collect();
         if known.len() != members.len() || known.is_empty() {
-            faults.add("items.json", &id, "items", format!("names items that are not in the catalogue: {members:?}"));
+            faults.add(
+                "items.json",
+                &id,
+                "items",
+                format!("names items that are not in the catalogue: {members:?}"),
+            );
         }
         let promised_days = value.get("promised_days").and_then(Value::as_u64).unwrap_or(0) as u32;
         bundles.push(Bundle { id, name: get("name"), items: known, promised_days });
@@ -215,7 +247,8 @@ fn read_bundles(text: &str, items: &Items, faults: &mut Faults) -> Vec<Bundle> {
 /// Kaili's pack as it stands in `deploy/kaili`, for tests of every crate.
 #[doc(hidden)]
 pub fn kaili_pieces() -> Pieces {
-    let mut pieces = split_items(include_str!("../../../deploy/kaili/items.json")).expect("the shipped pack is whole");
+    let mut pieces =
+        split_items(include_str!("../../../deploy/kaili/items.json")).expect("the shipped pack is whole");
     for (name, text) in [
         ("divisions", include_str!("../../../deploy/kaili/divisions_kaili.csv")),
         ("calendar", include_str!("../../../deploy/kaili/calendar_cn.csv")),
@@ -239,7 +272,10 @@ mod tests {
         assert_eq!((pack.items.len(), pack.bundles.len(), pack.orgs.len()), (64, 6, 46));
         assert_eq!(pack.items.values().map(|item| item.materials.len()).sum::<usize>(), 313);
         assert_eq!(pack.items.values().map(|item| item.stages.len()).sum::<usize>(), 373 + 19);
-        let implied = pack.items.values().filter(|item| item.stages.iter().any(|stage| stage.id.as_str() == "handover"));
+        let implied = pack
+            .items
+            .values()
+            .filter(|item| item.stages.iter().any(|stage| stage.id.as_str() == "handover"));
         assert_eq!(implied.count(), 19, "items that leave the hand-over to be understood");
     }
 
@@ -260,7 +296,15 @@ mod tests {
         pieces.insert("calendar".into(), "date,kind,name\n2026-13-01,holiday,x\n".into());
         let faults = CityPack::parse(&pieces).unwrap_err().0;
         let told: Vec<String> = faults.iter().map(|f| format!("{}/{}", f.item, f.field)).collect();
-        for want in ["dibao/stages", "food/stages", "geti/materials", "road/promised_limit", "hotel/form", "vet/-", "line 2/-"] {
+        for want in [
+            "dibao/stages",
+            "food/stages",
+            "geti/materials",
+            "road/promised_limit",
+            "hotel/form",
+            "vet/-",
+            "line 2/-",
+        ] {
             assert!(told.iter().any(|t| t == want), "{want} is missing from {told:#?}");
         }
     }

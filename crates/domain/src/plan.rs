@@ -13,7 +13,8 @@ use crate::{Day, MaterialId, StageId};
 /// Stages whose condition does not hold for this form. Fixed by the capture page, so that every node agrees.
 pub fn skipped_stages(item: &Item, form: &Form, today: Day) -> Vec<StageId> {
     let scope = Scope { form, today, rows: None, own: None };
-    let conditional = item.stages.iter().filter(|stage| stage.when.as_ref().is_some_and(|when| !when.holds(&scope)));
+    let conditional =
+        item.stages.iter().filter(|stage| stage.when.as_ref().is_some_and(|when| !when.holds(&scope)));
     conditional.map(|stage| stage.id.clone()).collect()
 }
 
@@ -30,7 +31,12 @@ pub fn asked_materials<'a>(item: &'a Item, form: &Form, today: Day) -> Vec<&'a M
 }
 
 /// Required materials that are not among `handed_in`.
-pub fn missing_materials<'a>(item: &'a Item, form: &Form, today: Day, handed_in: &[MaterialId]) -> Vec<&'a Material> {
+pub fn missing_materials<'a>(
+    item: &'a Item,
+    form: &Form,
+    today: Day,
+    handed_in: &[MaterialId],
+) -> Vec<&'a Material> {
     let missing = |m: &&Material| m.necessity == Necessity::Required && !handed_in.contains(&m.id);
     asked_materials(item, form, today).into_iter().filter(missing).collect()
 }
@@ -56,7 +62,9 @@ pub fn ready_stages<'a>(item: &'a Item, dossier: &Dossier) -> Vec<&'a Stage> {
         .iter()
         .filter(|stage| !is_settled(stage, dossier) && stage.after.iter().all(settled))
         .filter(|stage| stage.kind != StageKind::Deliver || dossier.decision.is_some())
-        .filter(|stage| stage.trigger.as_ref().is_none_or(|kind| dossier.slips.iter().any(|slip| slip.kind == *kind)))
+        .filter(|stage| {
+            stage.trigger.as_ref().is_none_or(|kind| dossier.slips.iter().any(|slip| slip.kind == *kind))
+        })
         .collect();
     if ready.iter().any(|stage| stage.kind != StageKind::PostInspection) {
         ready.retain(|stage| stage.kind != StageKind::PostInspection);
@@ -78,11 +86,19 @@ pub fn next_tier(item: &Item, dossier: &Dossier, here: Tier) -> Option<Tier> {
 /// mistake nor a stolen key in a village can pass for a decision of the city.
 pub fn overreach(item: &Item, body: &PageBody, writer: Tier) -> Option<&'static str> {
     let below = |id: &StageId| item.stage(id).is_none_or(|stage| stage.tier > writer);
-    let decides = || item.stages.iter().filter(|stage| matches!(stage.kind, StageKind::Decision | StageKind::Issue)).all(|stage| stage.tier > writer);
+    let decides = || {
+        item.stages
+            .iter()
+            .filter(|stage| matches!(stage.kind, StageKind::Decision | StageKind::Issue))
+            .all(|stage| stage.tier > writer)
+    };
     let submission = |submission: &Submission| {
-        let closes_more = submission.closes.iter().any(|id| item.stage(id).is_none_or(|stage| !stage.kind.is_capture()));
-        let skips_more = submission.skipped.iter().any(|id| item.stage(id).is_none_or(|stage| stage.when.is_none()));
-        (closes_more || skips_more).then_some("a submission may close only capture stages and skip only conditional ones")
+        let closes_more =
+            submission.closes.iter().any(|id| item.stage(id).is_none_or(|stage| !stage.kind.is_capture()));
+        let skips_more =
+            submission.skipped.iter().any(|id| item.stage(id).is_none_or(|stage| stage.when.is_none()));
+        (closes_more || skips_more)
+            .then_some("a submission may close only capture stages and skip only conditional ones")
     };
     match body {
         PageBody::Captured(captured) => submission(&captured.submission),
@@ -92,9 +108,14 @@ pub fn overreach(item: &Item, body: &PageBody, writer: Tier) -> Option<&'static 
         | PageBody::StageDone { stage, .. }
         | PageBody::Decided { stage, .. }
         | PageBody::Delivered { stage, .. } => below(stage).then_some("the stage is not its writer's to do"),
-        PageBody::Accepted { .. } | PageBody::Returned { .. } => (writer == Tier::Village).then_some("a village does not accept or return"),
+        PageBody::Accepted { .. } | PageBody::Returned { .. } => {
+            (writer == Tier::Village).then_some("a village does not accept or return")
+        }
         PageBody::Issued { .. } => decides().then_some("its writer's tier has no power to issue"),
-        PageBody::HandedOver { .. } | PageBody::SlipNoted { .. } | PageBody::Withdrawn { .. } | PageBody::Recalled { .. } => None,
+        PageBody::HandedOver { .. }
+        | PageBody::SlipNoted { .. }
+        | PageBody::Withdrawn { .. }
+        | PageBody::Recalled { .. } => None,
     }
 }
 
@@ -112,7 +133,9 @@ pub fn is_finished(item: &Item, dossier: &Dossier) -> bool {
 /// A village-decided item has none: it is decided on the spot.
 pub fn accepting_stage(item: &Item) -> Option<&Stage> {
     let explicit = item.stages.iter().find(|stage| stage.kind == StageKind::Accept);
-    explicit.or_else(|| item.stages.iter().find(|stage| stage.tier != Tier::Village && stage.kind != StageKind::Deliver))
+    explicit.or_else(|| {
+        item.stages.iter().find(|stage| stage.tier != Tier::Village && stage.kind != StageKind::Deliver)
+    })
 }
 
 /// Both timers of an accepted case.

@@ -28,7 +28,8 @@ impl Timestamp {
     /// The civil day in China (UTC+8).
     pub fn day(self) -> Day {
         let days = (self.0 + CHINA_OFFSET_MS).div_euclid(DAY_MS);
-        Day(jiff::civil::date(1970, 1, 1).saturating_add(jiff::Span::new().days(days.clamp(-700_000, 2_900_000))))
+        Day(jiff::civil::date(1970, 1, 1)
+            .saturating_add(jiff::Span::new().days(days.clamp(-700_000, 2_900_000))))
     }
     /// `2026-11-23 15:07` in China.
     pub fn to_minute(self) -> String {

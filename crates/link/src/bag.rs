@@ -79,9 +79,16 @@ pub async fn export(node: &Node, peer: &NodeId, out: impl Write) -> Result<u64, 
     if !upwards && !network.is_above(&me, peer) {
         return Err(BagError::NoLink { peer: peer.clone() });
     }
-    let way = |journal: &JournalId| if upwards { direction(journal, peer, &me, &network) } else { direction(journal, &me, peer, &network) };
+    let way = |journal: &JournalId| {
+        if upwards {
+            direction(journal, peer, &me, &network)
+        } else {
+            direction(journal, &me, peer, &network)
+        }
+    };
     let outward = if upwards { Direction::Up } else { Direction::Down };
-    let heads: Vec<_> = store.heads().await?.into_iter().filter(|(journal, _)| way(journal) == Some(outward)).collect();
+    let heads: Vec<_> =
+        store.heads().await?.into_iter().filter(|(journal, _)| way(journal) == Some(outward)).collect();
     let mut sink = Sink { out, hash: blake3::Hasher::new() };
     sink.out.write_all(MAGIC)?;
     let mut packer = Packer::new()?;
@@ -98,7 +105,10 @@ pub async fn export(node: &Node, peer: &NodeId, out: impl Write) -> Result<u64, 
     let mut written = 0;
     for (journal, head) in heads {
         let receipts = store.custody(&journal.author).await?;
-        let receipted = receipts.iter().find(|line| line.by == *peer && journal.channel == replication::Channel::Up).map_or(0, |line| line.seq);
+        let receipted = receipts
+            .iter()
+            .find(|line| line.by == *peer && journal.channel == replication::Channel::Up)
+            .map_or(0, |line| line.seq);
         written += export_journal(node, &mut sink, &mut packer, &journal, receipted, head.seq).await?;
     }
     if upwards {
@@ -115,7 +125,14 @@ fn wire(packer: &mut Packer, frame: Frame) -> Result<Vec<u8>, BagError> {
     Ok(frame.encode_to_vec())
 }
 
-async fn export_journal<W: Write>(node: &Node, sink: &mut Sink<W>, packer: &mut Packer, journal: &JournalId, from: u64, to: u64) -> Result<u64, BagError> {
+async fn export_journal<W: Write>(
+    node: &Node,
+    sink: &mut Sink<W>,
+    packer: &mut Packer,
+    journal: &JournalId,
+    from: u64,
+    to: u64,
+) -> Result<u64, BagError> {
     let mut at = from;
     let mut no = 0;
     while at < to {
@@ -137,14 +154,18 @@ async fn export_attachments<W: Write>(node: &Node, sink: &mut Sink<W>) -> Result
     let hall = &node.hall;
     let mut after = None;
     loop {
-        let lines = hall.store.cases(store::CaseQuery { after: after.clone(), limit: 200, ..Default::default() }).await?;
+        let lines = hall
+            .store
+            .cases(store::CaseQuery { after: after.clone(), limit: 200, ..Default::default() })
+            .await?;
         let Some(last) = lines.last() else { return Ok(()) };
         after = Some(last.case.clone());
         for line in lines.iter().filter(|line| !matches!(line.status, domain::dossier::Status::Delivered)) {
             let Some(stored) = hall.store.dossier(&line.case).await? else { continue };
             for attachment in stored.dossier.attachments.iter().filter(|a| hall.blobs.has(&a.hash)) {
                 let bytes = hall.blobs.read(&attachment.hash, 0, BLOB_BYTES_MAX as usize)?;
-                let chunk = pb::Chunk { hash: attachment.hash.clone(), offset: 0, bytes: bytes.into(), last: true };
+                let chunk =
+                    pb::Chunk { hash: attachment.hash.clone(), offset: 0, bytes: bytes.into(), last: true };
                 sink.put(PARCEL, &pb::Parcel { kind: Some(pb::parcel::Kind::Chunk(chunk)) }.encode_to_vec())?;
             }
         }
@@ -182,7 +203,10 @@ pub async fn import(node: &Node, mut input: impl Read) -> Result<Report, BagErro
                 }
             }
             Ok(None) | Err(BagError::Damaged { .. }) => {
-                report.note = format!("文件在第 {} 字节处中断,可能没有拷完;之前已验证的部分已收下,请重新拷贝后再导入一次", reader.at);
+                report.note = format!(
+                    "文件在第 {} 字节处中断,可能没有拷完;之前已验证的部分已收下,请重新拷贝后再导入一次",
+                    reader.at
+                );
                 return Ok(report);
             }
             Err(error) => return Err(error),
@@ -200,7 +224,11 @@ impl<R: Read> Reader<R> {
     fn next(&mut self) -> Result<Option<(u8, Vec<u8>)>, BagError> {
         let mut head = [0; 5];
         if let Err(error) = self.input.read_exact(&mut head) {
-            return if error.kind() == std::io::ErrorKind::UnexpectedEof { Ok(None) } else { Err(error.into()) };
+            return if error.kind() == std::io::ErrorKind::UnexpectedEof {
+                Ok(None)
+            } else {
+                Err(error.into())
+            };
         }
         let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]);
         if length > MESSAGE_BYTES_MAX {
@@ -218,10 +246,18 @@ impl<R: Read> Reader<R> {
     }
 }
 
-async fn take(node: &Node, packer: &mut Packer, tag: u8, message: Vec<u8>, report: &mut Report) -> Result<Result<(), String>, BagError> {
+async fn take(
+    node: &Node,
+    packer: &mut Packer,
+    tag: u8,
+    message: Vec<u8>,
+    report: &mut Report,
+) -> Result<Result<(), String>, BagError> {
     match tag {
         FRAME => {
-            let frame = pb::Frame::decode(message.as_slice()).map_err(|e| e.to_string()).and_then(|frame| packer.from_wire(frame).map_err(|e| e.to_string()));
+            let frame = pb::Frame::decode(message.as_slice())
+                .map_err(|e| e.to_string())
+                .and_then(|frame| packer.from_wire(frame).map_err(|e| e.to_string()));
             match frame {
                 Ok(Frame::Hello(hello)) => report.from = hello.node.to_string(),
                 Ok(Frame::Batch(batch)) => return take_batch(node, batch, report).await,
@@ -238,11 +274,17 @@ async fn take(node: &Node, packer: &mut Packer, tag: u8, message: Vec<u8>, repor
 async fn take_batch(node: &Node, batch: Batch, report: &mut Report) -> Result<Result<(), String>, BagError> {
     let network = node.hall.store.network();
     let me = node.hall.me().clone();
-    let Ok(from) = report.from.parse::<NodeId>() else { return Ok(Err("no greeting before the first batch".to_owned())) };
+    let Ok(from) = report.from.parse::<NodeId>() else {
+        return Ok(Err("no greeting before the first batch".to_owned()));
+    };
     // A bag may be carried past a node: a village's bag opens at the hub too. What counts is who wrote each journal.
     let below = network.is_above(&me, &from);
     let incoming = |journal: &JournalId| {
-        let way = if below { direction(journal, &me, &from, &network) } else { direction(journal, &from, &me, &network) };
+        let way = if below {
+            direction(journal, &me, &from, &network)
+        } else {
+            direction(journal, &from, &me, &network)
+        };
         way == Some(if below { Direction::Up } else { Direction::Down })
     };
     if !below && !network.is_above(&from, &me) {
@@ -258,9 +300,15 @@ async fn take_batch(node: &Node, batch: Batch, report: &mut Report) -> Result<Re
     if full { Ok(Err("本机存不下:请清理磁盘后再导入一次".to_owned())) } else { Ok(Ok(())) }
 }
 
-async fn take_parcel(node: &Node, message: &[u8], report: &mut Report) -> Result<Result<(), String>, StoreError> {
+async fn take_parcel(
+    node: &Node,
+    message: &[u8],
+    report: &mut Report,
+) -> Result<Result<(), String>, StoreError> {
     let parcel = pb::Parcel::decode(message).ok().and_then(|parcel| parcel.kind);
-    let Some(pb::parcel::Kind::Chunk(pb::Chunk { hash, bytes, .. })) = parcel else { return Ok(Err("parcel".to_owned())) };
+    let Some(pb::parcel::Kind::Chunk(pb::Chunk { hash, bytes, .. })) = parcel else {
+        return Ok(Err("parcel".to_owned()));
+    };
     if blake3::hash(&bytes).to_hex().as_str() != hash {
         report.refused.push(format!("附件 {}: 内容与校验值不符", &hash.get(..12).unwrap_or("")));
         return Ok(Ok(()));

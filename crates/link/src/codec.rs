@@ -52,7 +52,9 @@ impl Packer {
             pb::frame::Kind::Hello(hello) => hello_from_wire(hello).map(Frame::Hello),
             pb::frame::Kind::Batch(batch) => self.batch_from_wire(batch).map(Frame::Batch),
             pb::frame::Kind::Ack(ack) => ack_from_wire(ack).map(Frame::Ack),
-            pb::frame::Kind::Bye(pb::Bye { reason }) => Ok(Frame::Bye { reason: reason.chars().take(200).collect() }),
+            pb::frame::Kind::Bye(pb::Bye { reason }) => {
+                Ok(Frame::Bye { reason: reason.chars().take(200).collect() })
+            }
         }
     }
 
@@ -74,8 +76,10 @@ impl Packer {
         if claimed > limit as u64 {
             return Err(BadMessage("batch.packed"));
         }
-        let bytes = self.unpack.decompress(&packed, claimed as usize).map_err(|_| BadMessage("batch.packed"))?;
-        let pb::Runs { runs } = pb::Runs::decode(bytes::Bytes::from(bytes)).map_err(|_| BadMessage("batch.runs"))?;
+        let bytes =
+            self.unpack.decompress(&packed, claimed as usize).map_err(|_| BadMessage("batch.packed"))?;
+        let pb::Runs { runs } =
+            pb::Runs::decode(bytes::Bytes::from(bytes)).map_err(|_| BadMessage("batch.runs"))?;
         if runs.len() > PLACES_MAX || runs.iter().map(|run| run.entries.len()).sum::<usize>() > PLACES_MAX {
             return Err(BadMessage("runs.entries"));
         }
@@ -92,7 +96,15 @@ fn hello_to_wire(hello: Hello) -> pb::Hello {
     let Hello { protocol, node, incarnation, clock, release, oldest_waiting, positions } = hello;
     let positions = positions.into_iter().map(place_to_wire).collect();
     let oldest_waiting_ms = oldest_waiting.map_or(0, Timestamp::as_ms);
-    pb::Hello { protocol, node: node.to_string(), incarnation, clock_ms: clock.as_ms(), release, positions, oldest_waiting_ms }
+    pb::Hello {
+        protocol,
+        node: node.to_string(),
+        incarnation,
+        clock_ms: clock.as_ms(),
+        release,
+        positions,
+        oldest_waiting_ms,
+    }
 }
 
 fn hello_from_wire(hello: pb::Hello) -> Result<Hello, BadMessage> {
@@ -172,12 +184,23 @@ fn ack_to_wire(ack: Ack) -> pb::Ack {
     let fault = |(journal, fault): (JournalId, RunFault)| {
         let have = match fault {
             RunFault::Gap { have } => Some(place_to_wire((journal.clone(), have))),
-            RunFault::Fork { at } => Some(place_to_wire((journal.clone(), Position { seq: at, ..Position::NONE }))),
+            RunFault::Fork { at } => {
+                Some(place_to_wire((journal.clone(), Position { seq: at, ..Position::NONE })))
+            }
             _ => None,
         };
-        pb::Fault { author: journal.author.to_string(), channel: journal.channel.to_string(), code: fault.code().to_owned(), have }
+        pb::Fault {
+            author: journal.author.to_string(),
+            channel: journal.channel.to_string(),
+            code: fault.code().to_owned(),
+            have,
+        }
     };
-    pb::Ack { no, positions: positions.into_iter().map(place_to_wire).collect(), faults: faults.into_iter().map(fault).collect() }
+    pb::Ack {
+        no,
+        positions: positions.into_iter().map(place_to_wire).collect(),
+        faults: faults.into_iter().map(fault).collect(),
+    }
 }
 
 fn ack_from_wire(ack: pb::Ack) -> Result<Ack, BadMessage> {
@@ -200,7 +223,11 @@ fn ack_from_wire(ack: pb::Ack) -> Result<Ack, BadMessage> {
         };
         Ok((journal_id(&author, &channel)?, fault))
     };
-    Ok(Ack { no, positions: places(positions)?, faults: faults.into_iter().map(fault).collect::<Result<_, _>>()? })
+    Ok(Ack {
+        no,
+        positions: places(positions)?,
+        faults: faults.into_iter().map(fault).collect::<Result<_, _>>()?,
+    })
 }
 
 #[cfg(test)]
@@ -215,18 +242,29 @@ mod tests {
             clock: Timestamp::from_ms(-5),
             release: "0.1".into(),
             oldest_waiting: Some(Timestamp::from_ms(9)),
-            positions: vec![(journal_id("hub", "to:v-1").unwrap(), Position { epoch: 1, seq: 3, hash: Hash([4; 32]) })],
+            positions: vec![(
+                journal_id("hub", "to:v-1").unwrap(),
+                Position { epoch: 1, seq: 3, hash: Hash([4; 32]) },
+            )],
         })
     }
     fn batch() -> Frame {
-        let entry = RawEntry { core: vec![1, 2].into(), body: vec![3; 500].into(), signature: Some(Signature([5; 64])) };
-        let run = Run { journal: journal_id("v-1", "up").unwrap(), previous: Hash([1; 32]), entries: vec![entry] };
+        let entry = RawEntry {
+            core: vec![1, 2].into(),
+            body: vec![3; 500].into(),
+            signature: Some(Signature([5; 64])),
+        };
+        let run =
+            Run { journal: journal_id("v-1", "up").unwrap(), previous: Hash([1; 32]), entries: vec![entry] };
         Frame::Batch(Batch { no: 7, runs: vec![run] })
     }
     fn ack() -> Frame {
         let journal = journal_id("v-1", "up").unwrap();
         let position = Position { epoch: 1, seq: 9, hash: Hash([2; 32]) };
-        let faults = vec![(journal.clone(), RunFault::Gap { have: position }), (journal.clone(), RunFault::Fork { at: 3 })];
+        let faults = vec![
+            (journal.clone(), RunFault::Gap { have: position }),
+            (journal.clone(), RunFault::Fork { at: 3 }),
+        ];
         Frame::Ack(Ack { no: 7, positions: vec![(journal, position)], faults })
     }
 

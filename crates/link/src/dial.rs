@@ -94,7 +94,9 @@ impl Uplink {
             self.state.channel.store(None);
             let random = self.node.hall.random.u64();
             let (wait, reason) = match attempt {
-                Attempt::Unreachable(reason) if knock.failures() > PATIENT_KNOCKS => (random % PATIENT_KNOCK_MS_MAX, reason),
+                Attempt::Unreachable(reason) if knock.failures() > PATIENT_KNOCKS => {
+                    (random % PATIENT_KNOCK_MS_MAX, reason)
+                }
                 Attempt::Unreachable(reason) => (knock.next_ms(random), reason),
                 Attempt::Refused(reason) => (refused.next_ms(random), reason),
                 Attempt::Talked(reason) => {
@@ -123,11 +125,16 @@ impl Uplink {
     }
 
     async fn attempt(&self) -> Attempt {
-        let stream = match tls::connect(&self.address, self.tls.clone(), &self.city, &self.parent, self.meter.clone()).await {
-            Ok(stream) => stream,
-            Err(error) if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => return Attempt::Refused(error.to_string()),
-            Err(error) => return Attempt::Unreachable(error.to_string()),
-        };
+        let stream =
+            match tls::connect(&self.address, self.tls.clone(), &self.city, &self.parent, self.meter.clone())
+                .await
+            {
+                Ok(stream) => stream,
+                Err(error) if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => {
+                    return Attempt::Refused(error.to_string());
+                }
+                Err(error) => return Attempt::Unreachable(error.to_string()),
+            };
         let channel = match channel_over(stream).await {
             Ok(channel) => channel,
             Err(error) => return Attempt::Unreachable(error.to_string()),
@@ -144,7 +151,9 @@ impl Uplink {
         };
         let parcels = self.parcel_lane(client);
         let mut greeted = false;
-        let talk = self.node.converse(self.parent.clone(), inbound, frames, |progress| self.note(progress, &mut greeted));
+        let talk = self
+            .node
+            .converse(self.parent.clone(), inbound, frames, |progress| self.note(progress, &mut greeted));
         let ended = tokio::select! {
             ended = talk => ended.to_string(),
             () = parcels => "the attachment lane broke off".to_owned(),
@@ -173,7 +182,9 @@ impl Uplink {
             let (sender, outgoing) = mpsc::channel(8);
             match client.attachments(ReceiverStream::new(outgoing)).await {
                 Ok(inbound) => {
-                    if let Err(error) = parcels::run(&self.node, self.parent.clone(), inbound.into_inner(), sender).await {
+                    if let Err(error) =
+                        parcels::run(&self.node, self.parent.clone(), inbound.into_inner(), sender).await
+                    {
                         tracing::warn!(%error, "attachments wait");
                     }
                 }
@@ -195,7 +206,11 @@ where
     let slot = Arc::new(Mutex::new(Some(stream)));
     let connector = tower::service_fn(move |_: http::Uri| {
         let stream = slot.lock().unwrap_or_else(PoisonError::into_inner).take();
-        async move { stream.map(hyper_util::rt::TokioIo::new).ok_or_else(|| std::io::Error::other("the line was closed")) }
+        async move {
+            stream
+                .map(hyper_util::rt::TokioIo::new)
+                .ok_or_else(|| std::io::Error::other("the line was closed"))
+        }
     });
     Endpoint::from_static("http://parent")
         // A silent line is noticed within half a minute; asking more often would keep a hundred idle nodes awake.

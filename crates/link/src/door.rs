@@ -39,7 +39,9 @@ impl LinkDoor {
         let network = self.node.hall.store.network();
         match network.parent(&child) {
             Some(parent) if parent == self.node.hall.me() => Ok(child),
-            Some(parent) => Err(Status::permission_denied(format!("{child} belongs to {parent}: join there"))),
+            Some(parent) => {
+                Err(Status::permission_denied(format!("{child} belongs to {parent}: join there")))
+            }
             None => Err(Status::unavailable(format!("{child} is not known here yet: try again in a moment"))),
         }
     }
@@ -54,7 +56,10 @@ impl Exchange for LinkDoor {
     type JournalsStream = Frames<pb::Frame>;
     type AttachmentsStream = Frames<pb::Parcel>;
 
-    async fn journals(&self, request: Request<Streaming<pb::Frame>>) -> Result<Response<Self::JournalsStream>, Status> {
+    async fn journals(
+        &self,
+        request: Request<Streaming<pb::Frame>>,
+    ) -> Result<Response<Self::JournalsStream>, Status> {
         let child = self.child(&request)?;
         let (sender, receiver) = mpsc::channel(FRAMES_QUEUED);
         let (node, inbound) = (self.node.clone(), request.into_inner());
@@ -65,7 +70,10 @@ impl Exchange for LinkDoor {
         Ok(Self::answer(receiver))
     }
 
-    async fn attachments(&self, request: Request<Streaming<pb::Parcel>>) -> Result<Response<Self::AttachmentsStream>, Status> {
+    async fn attachments(
+        &self,
+        request: Request<Streaming<pb::Parcel>>,
+    ) -> Result<Response<Self::AttachmentsStream>, Status> {
         let child = self.child(&request)?;
         let (sender, receiver) = mpsc::channel(FRAMES_QUEUED);
         let (node, inbound) = (self.node.clone(), request.into_inner());
@@ -128,7 +136,13 @@ pub fn open_enrolment(
     meter: Arc<Meter>,
     shutdown: &Shutdown,
 ) -> Result<(), TlsError> {
-    let incoming = tls::incoming(listener, identity.enrol_server()?, identity.city.clone(), meter, DoorSwitch::default());
+    let incoming = tls::incoming(
+        listener,
+        identity.enrol_server()?,
+        identity.city.clone(),
+        meter,
+        DoorSwitch::default(),
+    );
     let server = builder().add_service(EnrolmentServer::new(door).max_decoding_message_size(64 * 1024));
     shutdown.spawn(async move {
         if let Err(error) = server.serve_with_incoming(incoming).await {

@@ -43,18 +43,28 @@ impl Enrolment for EnrolmentDoor {
 }
 
 async fn forward(uplink: &LinkState, request: pb::JoinRequest) -> Result<pb::JoinReply, Status> {
-    let channel = uplink.channel().ok_or_else(|| Status::unavailable("镇与市之间的网络不通,暂时不能入网;请稍后再试"))?;
+    let channel = uplink
+        .channel()
+        .ok_or_else(|| Status::unavailable("镇与市之间的网络不通,暂时不能入网;请稍后再试"))?;
     Ok(EnrolmentClient::new(channel).join(request).await?.into_inner())
 }
 
-async fn admit(hall: &Hall, ca: &CityCa, serial: &AtomicU64, request: pb::JoinRequest) -> Result<pb::JoinReply, Status> {
+async fn admit(
+    hall: &Hall,
+    ca: &CityCa,
+    serial: &AtomicU64,
+    request: pb::JoinRequest,
+) -> Result<pb::JoinReply, Status> {
     let pb::JoinRequest { node, secret, certificate_request_pem, sign_key } = request;
     let node: NodeId = node.parse().map_err(|_| Status::invalid_argument("join.node"))?;
     let secret_hash = trust::fingerprint(secret.as_bytes());
     let now = hall.now();
     // The request is judged before the token is used up: a damaged one must not cost the village its token.
     let number = now.as_ms() as u64 * 1000 + serial.fetch_add(1, Ordering::Relaxed) % 1000;
-    let issue = |node: &NodeId| ca.issue(&certificate_request_pem, node, number, now).map_err(|_| Status::invalid_argument("join.certificate_request_pem"));
+    let issue = |node: &NodeId| {
+        ca.issue(&certificate_request_pem, node, number, now)
+            .map_err(|_| Status::invalid_argument("join.certificate_request_pem"))
+    };
     issue(&node)?;
     let admitted = match hall.admit(&secret_hash, &node, &sign_key).await {
         Ok((record, above)) => (record, above),
@@ -68,7 +78,11 @@ async fn admit(hall: &Hall, ca: &CityCa, serial: &AtomicU64, request: pb::JoinRe
     let certificate = issue(&record.id)?;
     records.push(record);
     let records_json = serde_json::to_string(&records).map_err(|e| Status::internal(e.to_string()))?;
-    Ok(pb::JoinReply { certificate_pem: certificate.pem, ca_pem: ca.certificate_pem().to_owned(), records_json })
+    Ok(pb::JoinReply {
+        certificate_pem: certificate.pem,
+        ca_pem: ca.certificate_pem().to_owned(),
+        records_json,
+    })
 }
 
 fn ancestors(hall: &Hall) -> Vec<NodeRecord> {
@@ -92,7 +106,9 @@ pub struct Joined {
 
 #[derive(Debug, thiserror::Error)]
 pub enum JoinError {
-    #[error("cannot reach {address}: is it the enrolment address of your town or hub, and is the network up?")]
+    #[error(
+        "cannot reach {address}: is it the enrolment address of your town or hub, and is the network up?"
+    )]
     Unreachable { address: String, source: std::io::Error },
     #[error("whoever answers at {address} is not the city this token belongs to")]
     OtherCity { address: String, source: std::io::Error },
@@ -106,9 +122,16 @@ pub enum JoinError {
 ///
 /// # Errors
 /// [`JoinError`], each with its remedy; the token is not used up unless the answer is a success.
-pub async fn join(address: &str, token: &JoinToken, csr_pem: String, sign_key: String) -> Result<Joined, JoinError> {
+pub async fn join(
+    address: &str,
+    token: &JoinToken,
+    csr_pem: String,
+    sign_key: String,
+) -> Result<Joined, JoinError> {
     let shown = address.to_owned();
-    let tcp = TcpStream::connect(address).await.map_err(|source| JoinError::Unreachable { address: shown.clone(), source })?;
+    let tcp = TcpStream::connect(address)
+        .await
+        .map_err(|source| JoinError::Unreachable { address: shown.clone(), source })?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
     let verifier = Arc::new(PinnedCa { fingerprint: token.ca.clone(), provider: provider.clone() });
     let mut config = ClientConfig::builder_with_provider(provider)
@@ -128,7 +151,10 @@ pub async fn join(address: &str, token: &JoinToken, csr_pem: String, sign_key: S
         certificate_request_pem: csr_pem,
         sign_key,
     };
-    let reply = EnrolmentClient::new(channel).join(request).await.map_err(|status| JoinError::Refused(status.message().to_owned()))?;
+    let reply = EnrolmentClient::new(channel)
+        .join(request)
+        .await
+        .map_err(|status| JoinError::Refused(status.message().to_owned()))?;
     let pb::JoinReply { certificate_pem, ca_pem, records_json } = reply.into_inner();
     let ca_der = trust::ca::pem_to_der(&ca_pem).ok_or(JoinError::Answer("CA certificate"))?;
     if trust::fingerprint(&ca_der) != token.ca {
@@ -154,19 +180,38 @@ impl ServerCertVerifier for PinnedCa {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let pinned = intermediates.iter().find(|certificate| trust::fingerprint(certificate) == self.fingerprint);
+        let pinned =
+            intermediates.iter().find(|certificate| trust::fingerprint(certificate) == self.fingerprint);
         let ca = pinned.ok_or(rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer))?;
         let mut roots = RootCertStore::empty();
         roots.add(ca.clone().into_owned())?;
-        let verifier = rustls::client::WebPkiServerVerifier::builder_with_provider(Arc::new(roots), self.provider.clone());
+        let verifier = rustls::client::WebPkiServerVerifier::builder_with_provider(
+            Arc::new(roots),
+            self.provider.clone(),
+        );
         let verifier = verifier.build().map_err(|e| rustls::Error::General(e.to_string()))?;
         verifier.verify_server_cert(end_entity, &[], server_name, ocsp, now)
     }
-    fn verify_tls12_signature(&self, _: &[u8], _: &CertificateDer<'_>, _: &DigitallySignedStruct) -> Result<HandshakeSignatureValid, rustls::Error> {
+    fn verify_tls12_signature(
+        &self,
+        _: &[u8],
+        _: &CertificateDer<'_>,
+        _: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
         Err(rustls::Error::General("TLS 1.2 is not spoken here".to_owned()))
     }
-    fn verify_tls13_signature(&self, message: &[u8], certificate: &CertificateDer<'_>, signature: &DigitallySignedStruct) -> Result<HandshakeSignatureValid, rustls::Error> {
-        rustls::crypto::verify_tls13_signature(message, certificate, signature, &self.provider.signature_verification_algorithms)
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        rustls::crypto::verify_tls13_signature(
+            message,
+            certificate,
+            signature,
+            &self.provider.signature_verification_algorithms,
+        )
     }
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.provider.signature_verification_algorithms.supported_schemes()

@@ -30,11 +30,23 @@ struct Lane<'n> {
 }
 
 /// Runs the lane with `peer` until the line ends. Both sides ask and both answer.
-pub async fn run<S>(node: &Node, peer: NodeId, mut inbound: S, outbound: mpsc::Sender<pb::Parcel>) -> Result<(), StoreError>
+pub async fn run<S>(
+    node: &Node,
+    peer: NodeId,
+    mut inbound: S,
+    outbound: mpsc::Sender<pb::Parcel>,
+) -> Result<(), StoreError>
 where
     S: Stream<Item = Result<pb::Parcel, tonic::Status>> + Send + Unpin,
 {
-    let mut lane = Lane { node, peer, outbound, asked: BTreeMap::new(), missing: BTreeSet::new(), promised: BTreeSet::new() };
+    let mut lane = Lane {
+        node,
+        peer,
+        outbound,
+        asked: BTreeMap::new(),
+        missing: BTreeSet::new(),
+        promised: BTreeSet::new(),
+    };
     let mut changes = node.hall.store.changes();
     let mut poll = tokio::time::interval(POLL);
     let mut polls = 0u32;
@@ -104,13 +116,20 @@ impl Lane<'_> {
         let hall = &self.node.hall;
         let network = hall.store.network();
         let upwards = network.is_above(&self.peer, hall.me());
-        let on_their_side = |node: &NodeId| if upwards { network.is_within(node, hall.me()) } else { network.is_within(node, &self.peer) };
+        let on_their_side = |node: &NodeId| {
+            if upwards { network.is_within(node, hall.me()) } else { network.is_within(node, &self.peer) }
+        };
         let origins = network.iter().map(|node| node.id.clone()).filter(on_their_side).collect();
-        for wanted in hall.store.wanted_attachments(origins, (ASKED_MAX * 4 + self.missing.len()) as u32).await? {
+        for wanted in
+            hall.store.wanted_attachments(origins, (ASKED_MAX * 4 + self.missing.len()) as u32).await?
+        {
             if self.asked.len() >= ASKED_MAX {
                 break;
             }
-            if self.asked.contains_key(&wanted.hash) || self.missing.contains(&wanted.hash) || wanted.bytes > BLOB_BYTES_MAX {
+            if self.asked.contains_key(&wanted.hash)
+                || self.missing.contains(&wanted.hash)
+                || wanted.bytes > BLOB_BYTES_MAX
+            {
                 continue;
             }
             if hall.blobs.has(&wanted.hash) {
@@ -181,7 +200,14 @@ impl Lane<'_> {
     /// One attachment that cannot be had from this neighbour now must not stand before the others.
     async fn give_up(&mut self, hash: String, reason: &str) -> Goes {
         let (at, peer) = (self.node.hall.now(), self.peer.clone());
-        let item = store::Quarantined { at, peer, journal: format!("attachment {hash}"), seq: 0, reason: reason.to_owned(), bytes: vec![] };
+        let item = store::Quarantined {
+            at,
+            peer,
+            journal: format!("attachment {hash}"),
+            seq: 0,
+            reason: reason.to_owned(),
+            bytes: vec![],
+        };
         self.node.hall.store.quarantine(item).await?;
         self.asked.remove(&hash);
         self.missing.insert(hash);

@@ -107,7 +107,11 @@ struct Talk<'n> {
 }
 
 impl<'n> Talk<'n> {
-    async fn open(node: &'n Node, peer: NodeId, outbound: mpsc::Sender<pb::Frame>) -> Result<Talk<'n>, Ended> {
+    async fn open(
+        node: &'n Node,
+        peer: NodeId,
+        outbound: mpsc::Sender<pb::Frame>,
+    ) -> Result<Talk<'n>, Ended> {
         let hall = &node.hall;
         let network = hall.store.network();
         node.keys.refresh(&network);
@@ -116,7 +120,8 @@ impl<'n> Talk<'n> {
         let mut talk = Talk { node, session, network, packer, outbound, contact: None, noted: Vec::new() };
         let heads = hall.store.heads().await?;
         let oldest = hall.outbox().await.map_err(|e| Ended::Reason(e.to_string()))?.oldest_waiting;
-        let outputs = talk.session.open(&heads, node.incarnation, env!("CARGO_PKG_VERSION"), oldest, hall.now());
+        let outputs =
+            talk.session.open(&heads, node.incarnation, env!("CARGO_PKG_VERSION"), oldest, hall.now());
         talk.carry_out(outputs).await?;
         Ok(talk)
     }
@@ -217,11 +222,25 @@ impl<'n> Talk<'n> {
                 }
                 Output::PeerAhead { journal, peer } => {
                     tracing::error!(%journal, peer_seq = peer.seq, "the peer has more of this journal than we do");
-                    self.note(&journal, &format!("{} has {} entries, more than we do: were we restored?", self.session.peer(), peer.seq)).await?;
+                    self.note(
+                        &journal,
+                        &format!(
+                            "{} has {} entries, more than we do: were we restored?",
+                            self.session.peer(),
+                            peer.seq
+                        ),
+                    )
+                    .await?;
                 }
                 Output::Greeted(greeting) => {
                     let Greeting { clock_skew_ms, own_head, oldest_waiting } = greeting;
-                    let contact = Contact { node: self.session.peer().clone(), at: now, clock_skew_ms, own_head, oldest_waiting };
+                    let contact = Contact {
+                        node: self.session.peer().clone(),
+                        at: now,
+                        clock_skew_ms,
+                        own_head,
+                        oldest_waiting,
+                    };
                     self.contact = Some(contact.clone());
                     self.node.hall.store.note_contact(contact).await?;
                 }
@@ -242,7 +261,14 @@ impl<'n> Talk<'n> {
 
     async fn note(&self, journal: &JournalId, reason: &str) -> Result<(), Ended> {
         let (at, peer) = (self.node.hall.now(), self.session.peer().clone());
-        let item = Quarantined { at, peer, journal: journal.to_string(), seq: 0, reason: reason.to_owned(), bytes: vec![] };
+        let item = Quarantined {
+            at,
+            peer,
+            journal: journal.to_string(),
+            seq: 0,
+            reason: reason.to_owned(),
+            bytes: vec![],
+        };
         Ok(self.node.hall.store.quarantine(item).await?)
     }
 
@@ -272,7 +298,12 @@ impl Node {
     ///
     /// # Errors
     /// [`StoreError`] only when nothing at all could be stored or noted.
-    pub async fn take_runs(&self, peer: &NodeId, runs: Vec<Run>, incoming: impl Fn(&JournalId) -> bool) -> Result<Taken, StoreError> {
+    pub async fn take_runs(
+        &self,
+        peer: &NodeId,
+        runs: Vec<Run>,
+        incoming: impl Fn(&JournalId) -> bool,
+    ) -> Result<Taken, StoreError> {
         let now = self.hall.now();
         let (mut checked, mut faults) = (Vec::new(), Vec::new());
         for run in runs {
@@ -291,7 +322,14 @@ impl Node {
                 Err(fault) => {
                     if !fault.is_passing() {
                         let (peer, reason) = (peer.clone(), fault.to_string());
-                        let item = Quarantined { at: now, peer, journal: journal.to_string(), seq: 0, reason, bytes: sample };
+                        let item = Quarantined {
+                            at: now,
+                            peer,
+                            journal: journal.to_string(),
+                            seq: 0,
+                            reason,
+                            bytes: sample,
+                        };
                         self.hall.store.quarantine(item).await?;
                     }
                     faults.push((journal, fault));

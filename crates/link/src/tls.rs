@@ -28,7 +28,9 @@ const HANDSHAKES_MAX: usize = 256;
 pub enum TlsError {
     #[error("identity")]
     Trust(#[from] trust::ca::TrustError),
-    #[error("the certificate, key or CA in the identity folder is damaged: restore it, or join again with a new token")]
+    #[error(
+        "the certificate, key or CA in the identity folder is damaged: restore it, or join again with a new token"
+    )]
     Pem(#[from] rustls_pki_types::pem::Error),
     #[error("TLS set-up")]
     Rustls(#[from] rustls::Error),
@@ -73,7 +75,11 @@ impl TlsIdentity {
         Arc::new(rustls::crypto::ring::default_provider())
     }
 
-    fn server(&self, clients: Arc<dyn ClientCertVerifier>, chain: Vec<CertificateDer<'static>>) -> Result<Arc<ServerConfig>, TlsError> {
+    fn server(
+        &self,
+        clients: Arc<dyn ClientCertVerifier>,
+        chain: Vec<CertificateDer<'static>>,
+    ) -> Result<Arc<ServerConfig>, TlsError> {
         let mut config = ServerConfig::builder_with_provider(Self::provider())
             .with_protocol_versions(&[&rustls::version::TLS13])?
             .with_client_cert_verifier(clients)
@@ -154,7 +160,11 @@ impl<S> tonic::transport::server::Connected for TlsStream<S> {
     }
 }
 impl<S: AsyncRead + Unpin> AsyncRead for TlsStream<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         if self.door.is_shut() {
             return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionAborted, "the door is shut")));
         }
@@ -179,7 +189,11 @@ pub struct Metered {
     meter: Arc<Meter>,
 }
 impl AsyncRead for Metered {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         let before = buffer.filled().len();
         let polled = Pin::new(&mut self.tcp).poll_read(cx, buffer);
         self.meter.received.fetch_add((buffer.filled().len() - before) as u64, Ordering::Relaxed);
@@ -234,7 +248,9 @@ pub fn incoming(
             let meter = meter.clone();
             tokio::spawn(async move {
                 let _permit = permit;
-                match tokio::time::timeout(HANDSHAKE, shake_hands(acceptor, tcp, address, &city, meter, door)).await {
+                match tokio::time::timeout(HANDSHAKE, shake_hands(acceptor, tcp, address, &city, meter, door))
+                    .await
+                {
                     Ok(Ok(stream)) => drop(sender.send(Ok(stream)).await),
                     Ok(Err(error)) => tracing::warn!(%address, %error, "handshake refused"),
                     Err(_) => tracing::warn!(%address, "handshake took too long"),

@@ -146,7 +146,20 @@ impl Entry {
             return Err(BadEntry("size"));
         }
         let core = <Core as prost::Message>::decode(raw.core.clone()).map_err(|_| BadEntry("core"))?;
-        let Core { suite, schema, author, channel: own_channel, epoch, seq, id, kind, subject, area, claimed_ms, officer } = core;
+        let Core {
+            suite,
+            schema,
+            author,
+            channel: own_channel,
+            epoch,
+            seq,
+            id,
+            kind,
+            subject,
+            area,
+            claimed_ms,
+            officer,
+        } = core;
         if suite != SUITE_ED25519_SHA256 {
             return Err(BadEntry("suite"));
         }

@@ -13,7 +13,12 @@ pub enum Direction {
 }
 
 /// The way `journal` flows between `parent` and `child`; `None` when that link has no business with it.
-pub fn direction(journal: &JournalId, parent: &NodeId, child: &NodeId, network: &Network) -> Option<Direction> {
+pub fn direction(
+    journal: &JournalId,
+    parent: &NodeId,
+    child: &NodeId,
+    network: &Network,
+) -> Option<Direction> {
     if network.is_within(&journal.author, child) {
         return Some(Direction::Up);
     }

@@ -46,9 +46,13 @@ pub struct Ack {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RunFault {
     /// Entries before it are missing; go back to this position.
-    Gap { have: Position },
+    Gap {
+        have: Position,
+    },
     /// We hold another entry at this seq: a clone or a forgery. Both are kept, the journal is frozen.
-    Fork { at: u64 },
+    Fork {
+        at: u64,
+    },
     BadSignature,
     BadEntry(&'static str),
     /// Not enrolled as far as we know; try again when the node list has arrived.

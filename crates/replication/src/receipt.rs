@@ -17,7 +17,12 @@ pub struct Custody {
 
 impl Custody {
     pub fn of(author: &domain::NodeId, position: Position) -> Custody {
-        Custody { author: author.clone(), epoch: position.epoch, seq: position.seq, hash: position.hash.to_hex() }
+        Custody {
+            author: author.clone(),
+            epoch: position.epoch,
+            seq: position.seq,
+            hash: position.hash.to_hex(),
+        }
     }
     /// True when the receipt names the very entry that stands at its seq in our journal.
     pub fn matches(&self, our_hash: Option<Hash>) -> bool {

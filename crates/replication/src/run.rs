@@ -65,11 +65,13 @@ impl CheckedRun {
         let mut checked: Vec<Entry> = Vec::with_capacity(entries.len());
         let mut before = previous;
         for raw in entries {
-            let entry = Entry::decode(raw, &before, &channel).map_err(|BadEntry(field)| RunFault::BadEntry(field))?;
+            let entry =
+                Entry::decode(raw, &before, &channel).map_err(|BadEntry(field)| RunFault::BadEntry(field))?;
             if entry.author != journal.author {
                 return Err(RunFault::BadEntry("author"));
             }
-            let follows = checked.last().is_none_or(|last| last.seq + 1 == entry.seq && last.epoch <= entry.epoch);
+            let follows =
+                checked.last().is_none_or(|last| last.seq + 1 == entry.seq && last.epoch <= entry.epoch);
             if entry.seq == 0 || entry.epoch == 0 || !follows {
                 return Err(RunFault::BadEntry("seq"));
             }
@@ -90,7 +92,11 @@ impl CheckedRun {
     /// # Errors
     /// [`RunFault::Gap`] with our position when entries in between are missing, [`RunFault::Fork`] when the journal we
     /// have and the one offered have different entries at one seq (I8).
-    pub fn fit<E>(&self, head: Position, stored_hash: impl Fn(u64) -> Result<Option<Hash>, E>) -> Result<Result<Fit, RunFault>, E> {
+    pub fn fit<E>(
+        &self,
+        head: Position,
+        stored_hash: impl Fn(u64) -> Result<Option<Hash>, E>,
+    ) -> Result<Result<Fit, RunFault>, E> {
         let first = self.entries[0].seq;
         let last = self.entries[self.entries.len() - 1].seq;
         if first > head.seq + 1 {
@@ -100,7 +106,11 @@ impl CheckedRun {
         // Where the run overlaps, one hash decides: the chain makes everything before it equal too.
         let overlap_end = last.min(head.seq);
         let ours = if overlap_end == head.seq { Some(head.hash) } else { stored_hash(overlap_end)? };
-        let theirs = if overlap_end + 1 == first { self.previous } else { self.entries[(overlap_end - first) as usize].hash };
+        let theirs = if overlap_end + 1 == first {
+            self.previous
+        } else {
+            self.entries[(overlap_end - first) as usize].hash
+        };
         if ours != Some(theirs) {
             return Ok(Err(RunFault::Fork { at: overlap_end }));
         }

@@ -34,14 +34,25 @@ pub enum Output {
     /// Answer with [`Session::on_loaded`].
     Load(Load),
     /// Check and store, then answer with [`Session::on_stored`] — after COMMIT, never before.
-    Store { no: u64, runs: Vec<Run> },
+    Store {
+        no: u64,
+        runs: Vec<Run>,
+    },
     /// The peer will not take a journal; a person must look.
-    Refused { journal: JournalId, fault: RunFault },
+    Refused {
+        journal: JournalId,
+        fault: RunFault,
+    },
     /// The peer has more of a journal than we do, though it flows from us: we were restored from a backup.
-    PeerAhead { journal: JournalId, peer: Position },
+    PeerAhead {
+        journal: JournalId,
+        peer: Position,
+    },
     /// The peer has said who it is and how it stands.
     Greeted(Greeting),
-    Close { reason: String },
+    Close {
+        reason: String,
+    },
 }
 
 /// What a peer says of itself: shown to people, and deciding nothing.
@@ -147,7 +158,8 @@ impl Session {
             }
         }
         let (node, release) = (self.me.clone(), release.to_owned());
-        let hello = Hello { protocol: PROTOCOL, node, incarnation, clock: now, release, oldest_waiting, positions };
+        let hello =
+            Hello { protocol: PROTOCOL, node, incarnation, clock: now, release, oldest_waiting, positions };
         vec![Output::Send(Frame::Hello(hello))]
     }
 
@@ -180,14 +192,17 @@ impl Session {
     fn on_hello(&mut self, hello: Hello, now: Timestamp) -> Vec<Output> {
         let Hello { protocol, node, incarnation: _, clock, release: _, oldest_waiting, positions } = hello;
         if protocol != PROTOCOL {
-            return close(&format!("protocol {protocol} is not spoken here, {PROTOCOL} is: update the older node"));
+            return close(&format!(
+                "protocol {protocol} is not spoken here, {PROTOCOL} is: update the older node"
+            ));
         }
         if node != self.peer {
             return close(&format!("expected {}, the peer says it is {node}", self.peer));
         }
         self.greeted = true;
         let own = JournalId::new(&self.peer, Channel::Up);
-        let own_head = positions.iter().find(|(journal, _)| *journal == own).map_or(0, |(_, position)| position.seq);
+        let own_head =
+            positions.iter().find(|(journal, _)| *journal == own).map_or(0, |(_, position)| position.seq);
         let greeting = Greeting { clock_skew_ms: clock.since(now), own_head, oldest_waiting };
         let mut outputs = vec![Output::Greeted(greeting)];
         for (journal, position) in positions {
@@ -218,7 +233,12 @@ impl Session {
     }
 
     /// What became of a batch: our positions after COMMIT, and the runs we could not take.
-    pub fn on_stored(&mut self, no: u64, positions: Vec<(JournalId, Position)>, faults: Vec<(JournalId, RunFault)>) -> Vec<Output> {
+    pub fn on_stored(
+        &mut self,
+        no: u64,
+        positions: Vec<(JournalId, Position)>,
+        faults: Vec<(JournalId, RunFault)>,
+    ) -> Vec<Output> {
         vec![Output::Send(Frame::Ack(Ack { no, positions, faults }))]
     }
 
@@ -281,8 +301,17 @@ impl Session {
         if !self.greeted || self.loading || self.in_flight.len() >= CREDIT {
             return Vec::new();
         }
-        let ready = |lane: &Lane| !lane.frozen && lane.sent < lane.head && lane.wait_until.is_none_or(|at| at <= now || at.since(now) > RETRY_MS);
-        let wants: Vec<_> = self.lanes.iter().filter(|(_, lane)| ready(lane)).map(|(id, lane)| (id.clone(), lane.sent)).collect();
+        let ready = |lane: &Lane| {
+            !lane.frozen
+                && lane.sent < lane.head
+                && lane.wait_until.is_none_or(|at| at <= now || at.since(now) > RETRY_MS)
+        };
+        let wants: Vec<_> = self
+            .lanes
+            .iter()
+            .filter(|(_, lane)| ready(lane))
+            .map(|(id, lane)| (id.clone(), lane.sent))
+            .collect();
         if wants.is_empty() {
             return Vec::new();
         }

@@ -24,7 +24,13 @@ impl DataLock {
         let io = |source| LockError::Io { folder: folder.clone(), source };
         std::fs::create_dir_all(data).map_err(io)?;
         let mut options = OpenOptions::new();
-        let mut file = options.read(true).write(true).create(true).truncate(false).open(data.join("lock")).map_err(io)?;
+        let mut file = options
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(data.join("lock"))
+            .map_err(io)?;
         match file.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {

@@ -6,7 +6,13 @@ use rusqlite::{Connection, OptionalExtension, named_params};
 use sha2::{Digest, Sha256};
 use store::StoreError;
 
-pub(crate) fn record(sql: &Connection, at: Timestamp, actor: &str, action: &str, subject: &str) -> Result<(), StoreError> {
+pub(crate) fn record(
+    sql: &Connection,
+    at: Timestamp,
+    actor: &str,
+    action: &str,
+    subject: &str,
+) -> Result<(), StoreError> {
     let last: Option<(i64, Vec<u8>)> = sql
         .prepare_cached("SELECT seq, hash FROM audit ORDER BY seq DESC LIMIT 1")
         .and_then(|mut s| s.query_row([], |row| Ok((row.get("seq")?, row.get("hash")?))).optional())
@@ -45,8 +51,9 @@ fn row_hash(previous: &[u8], seq: i64, at_ms: i64, actor: &str, action: &str, su
 pub(crate) fn verify(sql: &Connection) -> Result<(u64, Vec<String>), StoreError> {
     let mut faults = Vec::new();
     let mut expected = (1i64, vec![0u8; 32]);
-    let mut statement =
-        sql.prepare("SELECT seq, at_ms, actor, action, subject, previous, hash FROM audit ORDER BY seq").broken("read audit")?;
+    let mut statement = sql
+        .prepare("SELECT seq, at_ms, actor, action, subject, previous, hash FROM audit ORDER BY seq")
+        .broken("read audit")?;
     let mut rows = statement.query([]).broken("read audit")?;
     let mut count = 0;
     while let Some(row) = rows.next().broken("read audit")? {

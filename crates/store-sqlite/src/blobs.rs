@@ -72,7 +72,8 @@ impl Blobs for FileBlobs {
     fn read(&self, hash: &str, offset: u64, limit: usize) -> Result<Vec<u8>, StoreError> {
         let mut file = File::open(self.path(hash)?).map_err(failed("open an attachment"))?;
         let mut bytes = Vec::with_capacity(limit.min(1 << 20));
-        let read = file.seek(SeekFrom::Start(offset)).and_then(|_| file.take(limit as u64).read_to_end(&mut bytes));
+        let read =
+            file.seek(SeekFrom::Start(offset)).and_then(|_| file.take(limit as u64).read_to_end(&mut bytes));
         read.map_err(failed("read an attachment"))?;
         Ok(bytes)
     }

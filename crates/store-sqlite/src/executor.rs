@@ -39,7 +39,11 @@ type Job = Box<dyn FnOnce(&mut Work<'_>) -> (bool, Finish) + Send>;
 type Finish = Box<dyn FnOnce(Option<StoreError>) + Send>;
 
 pub(crate) enum Executor {
-    Threaded { jobs: Option<SyncSender<Job>>, writer: Option<std::thread::JoinHandle<()>>, readers: Arc<Readers> },
+    Threaded {
+        jobs: Option<SyncSender<Job>>,
+        writer: Option<std::thread::JoinHandle<()>>,
+        readers: Arc<Readers>,
+    },
     Inline(Mutex<(Connection, Writing)>),
 }
 
@@ -52,7 +56,8 @@ impl Executor {
     pub fn threaded(connection: Connection, path: &Path, writing: Writing) -> Result<Executor, StoreError> {
         let mut idle = Vec::new();
         for _ in 0..READERS {
-            let reader = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).broken("open a reader")?;
+            let reader = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
+                .broken("open a reader")?;
             reader.busy_timeout(std::time::Duration::from_secs(10)).broken("set the busy timeout")?;
             reader.pragma_update(None, "cache_size", -1024).broken("bound the page cache")?;
             reader.set_prepared_statement_cache_capacity(64);
@@ -63,7 +68,8 @@ impl Executor {
             .name("db-writer".to_owned())
             .spawn(move || serve(&connection, &queue, &writing))
             .map_err(|e| StoreError::Broken { what: "start the writer", detail: e.to_string() })?;
-        let readers = Arc::new(Readers { idle: Mutex::new(idle), permits: Arc::new(Semaphore::new(READERS)) });
+        let readers =
+            Arc::new(Readers { idle: Mutex::new(idle), permits: Arc::new(Semaphore::new(READERS)) });
         Ok(Executor::Threaded { jobs: Some(jobs), writer: Some(writer), readers })
     }
 
@@ -90,8 +96,9 @@ impl Executor {
     {
         let (reply, answer) = oneshot::channel();
         let job: Job = Box::new(move |work| {
-            let outcome = catch_unwind(AssertUnwindSafe(|| op(work)))
-                .unwrap_or_else(|_| Err(StoreError::Broken { what, detail: "the operation panicked; it was undone".to_owned() }));
+            let outcome = catch_unwind(AssertUnwindSafe(|| op(work))).unwrap_or_else(|_| {
+                Err(StoreError::Broken { what, detail: "the operation panicked; it was undone".to_owned() })
+            });
             let succeeded = outcome.is_ok();
             // A caller who has gone away does not undo the work: by then the outcome is on disk.
             let finish: Finish = Box::new(move |failure| drop(reply.send(failure.map_or(outcome, Err))));
@@ -122,17 +129,23 @@ impl Executor {
         let work = move || {
             // Held by the work, not by the caller: one who goes away must not let a second in while the connection is out.
             let _permit = permit;
-            let connection = pool.idle.lock().unwrap_or_else(PoisonError::into_inner).pop().ok_or(StoreError::Closed)?;
+            let connection =
+                pool.idle.lock().unwrap_or_else(PoisonError::into_inner).pop().ok_or(StoreError::Closed)?;
             let outcome = catch_unwind(AssertUnwindSafe(|| in_snapshot(&connection, op)));
             pool.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
-            outcome.unwrap_or_else(|_| Err(StoreError::Broken { what: "read", detail: "the query panicked".to_owned() }))
+            outcome.unwrap_or_else(|_| {
+                Err(StoreError::Broken { what: "read", detail: "the query panicked".to_owned() })
+            })
         };
         tokio::task::spawn_blocking(work).await.map_err(|_| StoreError::Closed)?
     }
 }
 
 /// All statements of one read see the same moment.
-fn in_snapshot<T>(connection: &Connection, op: impl FnOnce(&Connection) -> Result<T, StoreError>) -> Result<T, StoreError> {
+fn in_snapshot<T>(
+    connection: &Connection,
+    op: impl FnOnce(&Connection) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
     let snapshot = connection.unchecked_transaction().broken("begin a read")?;
     op(&snapshot)
 }
@@ -221,7 +234,10 @@ fn run_group(connection: &Connection, writing: &Writing, first: Job, mut next: i
     for finish in finishes {
         finish(failure.clone());
     }
-    let nothing = total.heads.is_empty() && !total.reference_data && total.cases.is_empty() && total.attachments.is_empty();
+    let nothing = total.heads.is_empty()
+        && !total.reference_data
+        && total.cases.is_empty()
+        && total.attachments.is_empty();
     if failure.is_none() && !nothing {
         // Nobody listening is no error.
         drop(writing.changes.send(total));
@@ -233,7 +249,12 @@ fn unrun(job: Job) -> Finish {
     Box::new(move |_| drop(job))
 }
 
-fn run_one(connection: &Connection, run: Job, known: &mut Arc<Known>, total: &mut Change) -> (Finish, Option<StoreError>) {
+fn run_one(
+    connection: &Connection,
+    run: Job,
+    known: &mut Arc<Known>,
+    total: &mut Change,
+) -> (Finish, Option<StoreError>) {
     if let Err(error) = connection.execute_batch("SAVEPOINT job").broken("savepoint") {
         return (unrun(run), Some(error));
     }

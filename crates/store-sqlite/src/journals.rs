@@ -11,7 +11,8 @@ use replication::entry::{Core, SUITE_ED25519_SHA256};
 use replication::run::Fit;
 use replication::session::Load;
 use replication::{
-    Channel, CheckedRun, Custody, Entry, Hash, JournalId, Position, RawEntry, Run, RunFault, Signature, Verify,
+    Channel, CheckedRun, Custody, Entry, Hash, JournalId, Position, RawEntry, Run, RunFault, Signature,
+    Verify,
 };
 use rusqlite::{Connection, OptionalExtension, named_params};
 use std::collections::BTreeMap;
@@ -43,23 +44,37 @@ fn hash_column(row: &rusqlite::Row<'_>, name: &str) -> rusqlite::Result<Hash> {
 fn journal(sql: &Connection, id: &JournalId) -> Result<JournalRow, StoreError> {
     let (author, channel) = (id.author.as_str(), id.channel.to_string());
     let find = |sql: &Connection| {
-        sql.prepare_cached("SELECT no, epoch, seq, hash, frozen FROM journal WHERE author = ?1 AND channel = ?2")?
-            .query_row((author, &channel), |row| {
-                let head = Position { epoch: row.get("epoch")?, seq: row.get::<_, i64>("seq")? as u64, hash: hash_column(row, "hash")? };
-                Ok(JournalRow { no: row.get("no")?, head, frozen: row.get("frozen")? })
-            })
-            .optional()
+        sql.prepare_cached(
+            "SELECT no, epoch, seq, hash, frozen FROM journal WHERE author = ?1 AND channel = ?2",
+        )?
+        .query_row((author, &channel), |row| {
+            let head = Position {
+                epoch: row.get("epoch")?,
+                seq: row.get::<_, i64>("seq")? as u64,
+                hash: hash_column(row, "hash")?,
+            };
+            Ok(JournalRow { no: row.get("no")?, head, frozen: row.get("frozen")? })
+        })
+        .optional()
     };
     if let Some(row) = find(sql).broken("find the journal")? {
         return Ok(row);
     }
-    sql.prepare_cached("INSERT INTO journal(author, channel, epoch, seq, hash) VALUES(?1, ?2, 0, 0, zeroblob(32))")
-        .and_then(|mut s| s.execute((author, &channel)))
-        .broken("open a journal")?;
+    sql.prepare_cached(
+        "INSERT INTO journal(author, channel, epoch, seq, hash) VALUES(?1, ?2, 0, 0, zeroblob(32))",
+    )
+    .and_then(|mut s| s.execute((author, &channel)))
+    .broken("open a journal")?;
     Ok(JournalRow { no: sql.last_insert_rowid(), head: Position::NONE, frozen: false })
 }
 
-fn insert_entry(sql: &Connection, pos: i64, epoch: u32, raw: &RawEntry, hash: &Hash) -> Result<(), StoreError> {
+fn insert_entry(
+    sql: &Connection,
+    pos: i64,
+    epoch: u32,
+    raw: &RawEntry,
+    hash: &Hash,
+) -> Result<(), StoreError> {
     sql.prepare_cached(
         "INSERT INTO entry(pos, epoch, core, body, signature, hash) VALUES(:pos, :epoch, :core, :body, :signature, :hash)",
     )
@@ -82,7 +97,16 @@ fn set_head(sql: &Connection, no: i64, head: Position) -> Result<(), StoreError>
 
 /// Writes to our own journals and projects what was written.
 pub(crate) fn append(work: &mut Work<'_>, me: &Identity, append: Append) -> Result<Appended, StoreError> {
-    let Append { at, officer, action, entries, expected, consumes_draft, consumes_enrolment, attachments_here } = append;
+    let Append {
+        at,
+        officer,
+        action,
+        entries,
+        expected,
+        consumes_draft,
+        consumes_enrolment,
+        attachments_here,
+    } = append;
     if let Some(appended) = repeated(work.sql, me, &entries, consumes_draft.is_some())? {
         return Ok(appended);
     }
@@ -111,7 +135,8 @@ pub(crate) fn append(work: &mut Work<'_>, me: &Identity, append: Append) -> Resu
     if let Some(secret) = consumes_enrolment {
         crate::people::consume_enrolment(work.sql, &secret, at)?;
     }
-    let heads = written.iter().map(|(_, entry)| (journal_of(entry), position_of(entry))).collect::<BTreeMap<_, _>>();
+    let heads =
+        written.iter().map(|(_, entry)| (journal_of(entry), position_of(entry))).collect::<BTreeMap<_, _>>();
     work.change.heads.extend(heads.clone());
     Ok(Appended { heads: heads.into_iter().collect(), repeated: false })
 }
@@ -125,7 +150,12 @@ fn position_of(entry: &Entry) -> Position {
 }
 
 /// The answer to an act that is already stored, found by the id of its first entry.
-fn repeated(sql: &Connection, me: &Identity, entries: &[NewEntry], captures: bool) -> Result<Option<Appended>, StoreError> {
+fn repeated(
+    sql: &Connection,
+    me: &Identity,
+    entries: &[NewEntry],
+    captures: bool,
+) -> Result<Option<Appended>, StoreError> {
     let Some(first) = entries.first() else { return Ok(None) };
     let Some(pos) = request(sql, first.id)? else { return Ok(None) };
     let known = crate::queries::entry_at(sql, pos)?;
@@ -164,7 +194,8 @@ pub(crate) fn write_own(
         let mut head = Position { epoch: row.head.epoch.max(1), ..row.head };
         let count = entries.len();
         for (index, entry) in entries.into_iter().enumerate() {
-            let (mut entry, channel_text) = (encode(me, &id, &head, at, officer, entry)?, id.channel.to_string());
+            let (mut entry, channel_text) =
+                (encode(me, &id, &head, at, officer, entry)?, id.channel.to_string());
             entry.hash = entry.raw.hash(&head.hash);
             if index + 1 == count {
                 entry.raw.signature = Some(me.signer.sign(&entry.hash));
@@ -186,7 +217,14 @@ pub(crate) fn write_own(
     Ok(written)
 }
 
-fn encode(me: &Identity, journal: &JournalId, head: &Position, at: Timestamp, officer: &str, new: NewEntry) -> Result<Entry, StoreError> {
+fn encode(
+    me: &Identity,
+    journal: &JournalId,
+    head: &Position,
+    at: Timestamp,
+    officer: &str,
+    new: NewEntry,
+) -> Result<Entry, StoreError> {
     let core = Core {
         suite: SUITE_ED25519_SHA256,
         schema: 1,
@@ -203,7 +241,10 @@ fn encode(me: &Identity, journal: &JournalId, head: &Position, at: Timestamp, of
     };
     let raw = RawEntry { core: core.encode_to_vec().into(), body: Bytes::from(new.body), signature: None };
     if raw.size() > replication::ENTRY_BYTES_MAX {
-        return Err(StoreError::Broken { what: "write an entry", detail: format!("it has {} bytes, more than 256 KiB", raw.size()) });
+        return Err(StoreError::Broken {
+            what: "write an entry",
+            detail: format!("it has {} bytes, more than 256 KiB", raw.size()),
+        });
     }
     Ok(Entry {
         raw,
@@ -258,7 +299,12 @@ pub(crate) fn receive(
 
 type StoredRun = Result<(Position, u64), RunFault>;
 
-fn store_run(projector: &mut Projector<'_, '_>, peer: &NodeId, run: &CheckedRun, now: Timestamp) -> Result<StoredRun, StoreError> {
+fn store_run(
+    projector: &mut Projector<'_, '_>,
+    peer: &NodeId,
+    run: &CheckedRun,
+    now: Timestamp,
+) -> Result<StoredRun, StoreError> {
     let sql = projector.work.sql;
     let row = journal(sql, &run.journal)?;
     if row.frozen {
@@ -285,7 +331,14 @@ fn store_run(projector: &mut Projector<'_, '_>, peer: &NodeId, run: &CheckedRun,
 }
 
 /// A second signed history (I8): ours stays, theirs is kept beside it, and nothing more is taken until a person looked.
-fn freeze(sql: &Connection, row: &JournalRow, run: &CheckedRun, peer: &NodeId, at: u64, now: Timestamp) -> Result<(), StoreError> {
+fn freeze(
+    sql: &Connection,
+    row: &JournalRow,
+    run: &CheckedRun,
+    peer: &NodeId,
+    at: u64,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     sql.execute("UPDATE journal SET frozen = 1 WHERE no = ?1", [row.no]).broken("freeze a journal")?;
     for entry in run.entries.iter().filter(|entry| entry.seq >= at) {
         let mut bytes = entry.raw.core.to_vec();
@@ -309,20 +362,34 @@ pub(crate) fn quarantine(sql: &Connection, item: &Quarantined) -> Result<(), Sto
     sql.prepare_cached(
         "INSERT INTO quarantine(at_ms, peer, journal, seq, reason, bytes) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
     )
-    .and_then(|mut s| s.execute((item.at.as_ms(), item.peer.as_str(), &item.journal, item.seq as i64, &item.reason, bytes)))
+    .and_then(|mut s| {
+        s.execute((item.at.as_ms(), item.peer.as_str(), &item.journal, item.seq as i64, &item.reason, bytes))
+    })
     .broken("quarantine")?;
     Ok(())
 }
 
-fn give_receipts(work: &mut Work<'_>, me: &Identity, receipts: BTreeMap<NodeId, Position>, now: Timestamp) -> Result<(), StoreError> {
+fn give_receipts(
+    work: &mut Work<'_>,
+    me: &Identity,
+    receipts: BTreeMap<NodeId, Position>,
+    now: Timestamp,
+) -> Result<(), StoreError> {
     let mut entries = Vec::new();
     for (author, position) in receipts {
-        let body = serde_json::to_vec(&Custody::of(&author, position)).map_err(|e| unreadable("write a receipt", e))?;
+        let body = serde_json::to_vec(&Custody::of(&author, position))
+            .map_err(|e| unreadable("write a receipt", e))?;
         // A receipt has no asker who could repeat it, so its id need not be random: its seq, which costs little on the wire.
         let mut id = [0; 16];
         id[8..].copy_from_slice(&position.seq.to_be_bytes());
         let id = domain::EntryId(id);
-        entries.push(NewEntry { id, channel: Channel::To(author.clone()), kind: kind::RECEIPT, subject: author.to_string(), body });
+        entries.push(NewEntry {
+            id,
+            channel: Channel::To(author.clone()),
+            kind: kind::RECEIPT,
+            subject: author.to_string(),
+            body,
+        });
     }
     let written = write_own(work.sql, me, now, "", entries)?;
     let mut projector = Projector::new(work, me, now);
@@ -346,26 +413,40 @@ pub(crate) fn hash_at(sql: &Connection, journal_no: i64, seq: u64) -> Result<Opt
 pub(crate) fn stored_hash(sql: &Connection, id: &JournalId, seq: u64) -> Result<Option<Hash>, StoreError> {
     let no: Option<i64> = sql
         .prepare_cached("SELECT no FROM journal WHERE author = ?1 AND channel = ?2")
-        .and_then(|mut s| s.query_row((id.author.as_str(), id.channel.to_string()), |row| row.get(0)).optional())
+        .and_then(|mut s| {
+            s.query_row((id.author.as_str(), id.channel.to_string()), |row| row.get(0)).optional()
+        })
         .broken("find the journal")?;
     no.map_or(Ok(None), |no| hash_at(sql, no, seq))
 }
 
-pub(crate) fn written_at(sql: &Connection, id: &JournalId, seq: u64) -> Result<Option<Timestamp>, StoreError> {
+pub(crate) fn written_at(
+    sql: &Connection,
+    id: &JournalId,
+    seq: u64,
+) -> Result<Option<Timestamp>, StoreError> {
     let core: Option<Vec<u8>> = sql
         .prepare_cached("SELECT e.core FROM journal j JOIN entry e ON e.pos = (j.no << 40 | ?3) WHERE j.author = ?1 AND j.channel = ?2")
         .and_then(|mut s| s.query_row((id.author.as_str(), id.channel.to_string(), seq as i64), |row| row.get(0)).optional())
         .broken("read an entry")?;
-    Ok(core.and_then(|core| Core::decode(core.as_slice()).ok()).map(|core| Timestamp::from_ms(core.claimed_ms)))
+    Ok(core
+        .and_then(|core| Core::decode(core.as_slice()).ok())
+        .map(|core| Timestamp::from_ms(core.claimed_ms)))
 }
 
 pub(crate) fn heads(sql: &Connection) -> Result<Vec<(JournalId, Position)>, StoreError> {
     let mut statement = sql
-        .prepare_cached("SELECT author, channel, epoch, seq, hash FROM journal WHERE seq > 0 ORDER BY author, channel")
+        .prepare_cached(
+            "SELECT author, channel, epoch, seq, hash FROM journal WHERE seq > 0 ORDER BY author, channel",
+        )
         .broken("read heads")?;
     let rows = statement
         .query_map([], |row| {
-            let head = Position { epoch: row.get("epoch")?, seq: row.get::<_, i64>("seq")? as u64, hash: hash_column(row, "hash")? };
+            let head = Position {
+                epoch: row.get("epoch")?,
+                seq: row.get::<_, i64>("seq")? as u64,
+                hash: hash_column(row, "hash")?,
+            };
             Ok((row.get::<_, String>("author")?, row.get::<_, String>("channel")?, head))
         })
         .broken("read heads")?;
@@ -373,7 +454,10 @@ pub(crate) fn heads(sql: &Connection) -> Result<Vec<(JournalId, Position)>, Stor
     for row in rows {
         let (author, channel, head) = row.broken("read heads")?;
         let author = author.parse().map_err(|e| unreadable("read heads", e))?;
-        heads.push((JournalId { author, channel: channel.parse().map_err(|e| unreadable("read heads", e))? }, head));
+        heads.push((
+            JournalId { author, channel: channel.parse().map_err(|e| unreadable("read heads", e))? },
+            head,
+        ));
     }
     Ok(heads)
 }
@@ -398,17 +482,27 @@ pub(crate) fn load_runs(sql: &Connection, load: &Load) -> Result<Vec<Run>, Store
     Ok(runs)
 }
 
-fn load_entries(sql: &Connection, journal_no: i64, after: u64, budget: usize) -> Result<Vec<RawEntry>, StoreError> {
+fn load_entries(
+    sql: &Connection,
+    journal_no: i64,
+    after: u64,
+    budget: usize,
+) -> Result<Vec<RawEntry>, StoreError> {
     let mut statement = sql
         .prepare_cached("SELECT core, body, signature FROM entry WHERE pos > ?1 AND pos < ?2 ORDER BY pos")
         .broken("load entries")?;
-    let mut rows = statement.query((pos_of(journal_no, after), pos_of(journal_no + 1, 0))).broken("load entries")?;
+    let mut rows =
+        statement.query((pos_of(journal_no, after), pos_of(journal_no + 1, 0))).broken("load entries")?;
     let mut entries: Vec<RawEntry> = Vec::new();
     let (mut size, mut whole, mut whole_size) = (0, 0, 0);
     while let Some(row) = rows.next().broken("load entries")? {
         let blob = |name: &str| row.get::<_, Vec<u8>>(name).map(Bytes::from).broken("load entries");
         let signature: Option<Vec<u8>> = row.get("signature").broken("load entries")?;
-        let entry = RawEntry { core: blob("core")?, body: blob("body")?, signature: signature.and_then(|s| Signature::from_slice(&s)) };
+        let entry = RawEntry {
+            core: blob("core")?,
+            body: blob("body")?,
+            signature: signature.and_then(|s| Signature::from_slice(&s)),
+        };
         size += entry.size();
         // Stop before the budget or the batch limit is passed, once something whole can be sent.
         if whole > 0 && (size > budget || size > replication::BATCH_BYTES_MAX - 4096) {
@@ -438,7 +532,10 @@ pub(crate) fn verify(sql: &Connection, keys: &dyn Verify) -> Result<VerifyReport
         report.journals += 1;
         let reached = verify_one(sql, &id, row.no, keys, &mut report)?;
         if reached != (head.seq, head.hash) {
-            report.faults.push(format!("{id}: the head says {} entries, the chain ends after {}", head.seq, reached.0));
+            report.faults.push(format!(
+                "{id}: the head says {} entries, the chain ends after {}",
+                head.seq, reached.0
+            ));
         }
     }
     let (rows, faults) = audit::verify(sql)?;
@@ -447,15 +544,27 @@ pub(crate) fn verify(sql: &Connection, keys: &dyn Verify) -> Result<VerifyReport
     Ok(report)
 }
 
-fn verify_one(sql: &Connection, id: &JournalId, no: i64, keys: &dyn Verify, report: &mut VerifyReport) -> Result<(u64, Hash), StoreError> {
+fn verify_one(
+    sql: &Connection,
+    id: &JournalId,
+    no: i64,
+    keys: &dyn Verify,
+    report: &mut VerifyReport,
+) -> Result<(u64, Hash), StoreError> {
     let channel = id.channel.to_string();
-    let mut statement = sql.prepare("SELECT pos, core, body, signature FROM entry WHERE pos > ?1 AND pos < ?2 ORDER BY pos").broken("verify")?;
+    let mut statement = sql
+        .prepare("SELECT pos, core, body, signature FROM entry WHERE pos > ?1 AND pos < ?2 ORDER BY pos")
+        .broken("verify")?;
     let mut rows = statement.query((pos_of(no, 0), pos_of(no + 1, 0))).broken("verify")?;
     let (mut seq, mut before, mut signed) = (0, Hash::NONE, true);
     while let Some(row) = rows.next().broken("verify")? {
         let blob = |name: &str| row.get::<_, Vec<u8>>(name).map(Bytes::from).broken("verify");
         let signature: Option<Vec<u8>> = row.get("signature").broken("verify")?;
-        let raw = RawEntry { core: blob("core")?, body: blob("body")?, signature: signature.and_then(|s| Signature::from_slice(&s)) };
+        let raw = RawEntry {
+            core: blob("core")?,
+            body: blob("body")?,
+            signature: signature.and_then(|s| Signature::from_slice(&s)),
+        };
         seq = seq_of(row.get("pos").broken("verify")?);
         report.entries += 1;
         let checked = raw.signature;
@@ -475,7 +584,9 @@ fn verify_one(sql: &Connection, id: &JournalId, no: i64, keys: &dyn Verify, repo
         if let Some(signature) = checked {
             report.signatures += 1;
             if keys.verify(&id.author, &before, &signature).is_err() {
-                report.faults.push(format!("{id}: the signature at {seq} does not fit the entries before it"));
+                report
+                    .faults
+                    .push(format!("{id}: the signature at {seq} does not fit the entries before it"));
             }
         }
     }

@@ -25,7 +25,9 @@ impl Known {
             network.insert(serde_json::from_str(&record).map_err(|e| unreadable("read nodes", e))?);
         }
         let mut packs = BTreeMap::new();
-        let mut statement = sql.prepare_cached("SELECT release, pieces FROM pack_release ORDER BY release").broken("read releases")?;
+        let mut statement = sql
+            .prepare_cached("SELECT release, pieces FROM pack_release ORDER BY release")
+            .broken("read releases")?;
         let releases = statement
             .query_map([], |row| Ok((row.get::<_, u32>("release")?, row.get::<_, String>("pieces")?)))
             .broken("read releases")?;
@@ -54,7 +56,9 @@ impl Known {
 fn read_pack(sql: &Connection, release: u32, names: &str) -> Result<CityPack, StoreError> {
     let names: Vec<String> = serde_json::from_str(names).map_err(|e| unreadable("read a release", e))?;
     let mut statement = sql
-        .prepare_cached("SELECT text FROM pack_piece WHERE name = ?1 AND release <= ?2 ORDER BY release DESC LIMIT 1")
+        .prepare_cached(
+            "SELECT text FROM pack_piece WHERE name = ?1 AND release <= ?2 ORDER BY release DESC LIMIT 1",
+        )
         .broken("read a piece")?;
     let mut pieces = Pieces::new();
     for name in names {

@@ -56,9 +56,12 @@ impl SqliteStore {
     /// # Errors
     /// [`StoreError::Broken`] when the file is damaged, of a newer version, or cannot be written.
     pub fn open(folder: &Path, identity: Identity) -> Result<SqliteStore, StoreError> {
-        std::fs::create_dir_all(folder).map_err(|e| StoreError::Broken { what: "create the data folder", detail: e.to_string() })?;
+        std::fs::create_dir_all(folder)
+            .map_err(|e| StoreError::Broken { what: "create the data folder", detail: e.to_string() })?;
         let path = Self::path(folder);
-        Self::assemble(connect(&path)?, identity, |connection, writing| Executor::threaded(connection, &path, writing))
+        Self::assemble(connect(&path)?, identity, |connection, writing| {
+            Executor::threaded(connection, &path, writing)
+        })
     }
 
     /// Everything on the caller's thread, for a simulation that must replay. The connection outlives a simulated crash.
@@ -145,7 +148,10 @@ pub fn connect(path: &Path) -> Result<Connection, StoreError> {
 /// [`StoreError::Broken`] when the file is not a database.
 pub fn configure(connection: &Connection) -> Result<(), StoreError> {
     if rusqlite::version_number() < OLDEST_SQLITE {
-        return Err(StoreError::Broken { what: "check the SQLite version", detail: rusqlite::version().to_owned() });
+        return Err(StoreError::Broken {
+            what: "check the SQLite version",
+            detail: rusqlite::version().to_owned(),
+        });
     }
     connection.pragma_update(None, "page_size", 8192).broken("set the page size")?;
     connection.pragma_update(None, "journal_mode", "WAL").broken("switch to write-ahead logging")?;
@@ -178,7 +184,12 @@ impl Store for SqliteStore {
         let me = self.identity.clone();
         self.executor.write("append", move |work| journals::append(work, &me, append)).await
     }
-    async fn receive(&self, peer: &NodeId, runs: Vec<CheckedRun>, now: Timestamp) -> Result<Received, StoreError> {
+    async fn receive(
+        &self,
+        peer: &NodeId,
+        runs: Vec<CheckedRun>,
+        now: Timestamp,
+    ) -> Result<Received, StoreError> {
         let (me, peer) = (self.identity.clone(), peer.clone());
         self.executor.write("receive", move |work| journals::receive(work, &me, &peer, runs, now)).await
     }
@@ -240,7 +251,11 @@ impl Store for SqliteStore {
         self.executor.write("save draft", move |work| people::save_draft(work.sql, &draft)).await
     }
 
-    async fn wanted_attachments(&self, origins: Vec<NodeId>, limit: u32) -> Result<Vec<WantedAttachment>, StoreError> {
+    async fn wanted_attachments(
+        &self,
+        origins: Vec<NodeId>,
+        limit: u32,
+    ) -> Result<Vec<WantedAttachment>, StoreError> {
         self.executor.read(move |sql| queries::wanted_attachments(sql, &origins, limit)).await
     }
     async fn attachment_arrived(&self, hash: &str) -> Result<(), StoreError> {
@@ -285,9 +300,17 @@ impl Store for SqliteStore {
         self.executor.read(move |sql| people::enrolment(sql, &secret)).await
     }
 
-    async fn note_confirmed(&self, peer: &NodeId, confirmed: Vec<(JournalId, u64)>) -> Result<(), StoreError> {
+    async fn note_confirmed(
+        &self,
+        peer: &NodeId,
+        confirmed: Vec<(JournalId, u64)>,
+    ) -> Result<(), StoreError> {
         let peer = peer.clone();
-        self.executor.write("note confirmed positions", move |work| people::note_confirmed(work.sql, &peer, &confirmed)).await
+        self.executor
+            .write("note confirmed positions", move |work| {
+                people::note_confirmed(work.sql, &peer, &confirmed)
+            })
+            .await
     }
     async fn confirmed(&self, peer: &NodeId) -> Result<Vec<(JournalId, u64)>, StoreError> {
         let peer = peer.clone();

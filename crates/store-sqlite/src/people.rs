@@ -77,9 +77,11 @@ pub(crate) fn account(sql: &Connection, name: &str) -> Result<Option<Account>, S
 }
 
 pub(crate) fn accounts(sql: &Connection) -> Result<Vec<Account>, StoreError> {
-    sql.prepare_cached("SELECT name, display, body, password, disabled FROM account ORDER BY name LIMIT 10000")
-        .and_then(|mut s| s.query_map([], account_of)?.collect())
-        .broken("list accounts")
+    sql.prepare_cached(
+        "SELECT name, display, body, password, disabled FROM account ORDER BY name LIMIT 10000",
+    )
+    .and_then(|mut s| s.query_map([], account_of)?.collect())
+    .broken("list accounts")
 }
 
 pub(crate) fn put_account(sql: &Connection, account: &Account, now: Timestamp) -> Result<(), StoreError> {
@@ -106,7 +108,11 @@ pub(crate) fn open_login(sql: &Connection, login: &Login) -> Result<(), StoreErr
     Ok(())
 }
 
-pub(crate) fn login(sql: &Connection, token_hash: &str, now: Timestamp) -> Result<Option<Account>, StoreError> {
+pub(crate) fn login(
+    sql: &Connection,
+    token_hash: &str,
+    now: Timestamp,
+) -> Result<Option<Account>, StoreError> {
     sql.prepare_cached(
         "SELECT a.name, a.display, a.body, a.password, a.disabled FROM login l JOIN account a ON a.name = l.account
           WHERE l.token_hash = ?1 AND l.expires_ms > ?2 AND a.disabled = 0",
@@ -122,7 +128,11 @@ pub(crate) fn close_login(sql: &Connection, token_hash: &str) -> Result<(), Stor
 
 pub(crate) fn put_enrolment(sql: &Connection, enrolment: &Enrolment) -> Result<(), StoreError> {
     let text = serde_json::to_string(enrolment).map_err(|e| unreadable("write an enrolment", e))?;
-    sql.execute("INSERT INTO enrolment(secret_hash, enrolment) VALUES(?1, ?2)", (&enrolment.secret_hash, text)).broken("write an enrolment")?;
+    sql.execute(
+        "INSERT INTO enrolment(secret_hash, enrolment) VALUES(?1, ?2)",
+        (&enrolment.secret_hash, text),
+    )
+    .broken("write an enrolment")?;
     Ok(())
 }
 
@@ -137,9 +147,16 @@ pub(crate) fn enrolment(sql: &Connection, secret_hash: &str) -> Result<Option<En
 }
 
 /// A token works once (I27): the second user, in the same step, finds it used.
-pub(crate) fn consume_enrolment(sql: &Connection, secret_hash: &str, at: Timestamp) -> Result<(), StoreError> {
+pub(crate) fn consume_enrolment(
+    sql: &Connection,
+    secret_hash: &str,
+    at: Timestamp,
+) -> Result<(), StoreError> {
     let used = sql
-        .execute("UPDATE enrolment SET used_ms = ?2 WHERE secret_hash = ?1 AND used_ms IS NULL", (secret_hash, at.as_ms()))
+        .execute(
+            "UPDATE enrolment SET used_ms = ?2 WHERE secret_hash = ?1 AND used_ms IS NULL",
+            (secret_hash, at.as_ms()),
+        )
         .broken("use up an enrolment")?;
     if used == 1 { Ok(()) } else { Err(StoreError::Missing { what: "an unused enrolment for this token" }) }
 }
@@ -185,13 +202,19 @@ pub(crate) fn contacts(sql: &Connection) -> Result<Vec<Contact>, StoreError> {
     rows.into_iter().map(line).collect()
 }
 
-pub(crate) fn note_confirmed(sql: &Connection, peer: &NodeId, confirmed: &[(JournalId, u64)]) -> Result<(), StoreError> {
+pub(crate) fn note_confirmed(
+    sql: &Connection,
+    peer: &NodeId,
+    confirmed: &[(JournalId, u64)],
+) -> Result<(), StoreError> {
     for (journal, seq) in confirmed {
         sql.prepare_cached(
             "INSERT INTO confirmed(peer, author, channel, seq) VALUES(?1, ?2, ?3, ?4)
              ON CONFLICT(peer, author, channel) DO UPDATE SET seq = ?4",
         )
-        .and_then(|mut s| s.execute((peer.as_str(), journal.author.as_str(), journal.channel.to_string(), *seq as i64)))
+        .and_then(|mut s| {
+            s.execute((peer.as_str(), journal.author.as_str(), journal.channel.to_string(), *seq as i64))
+        })
         .broken("note a confirmed position")?;
     }
     Ok(())
@@ -200,7 +223,9 @@ pub(crate) fn note_confirmed(sql: &Connection, peer: &NodeId, confirmed: &[(Jour
 pub(crate) fn confirmed(sql: &Connection, peer: &NodeId) -> Result<Vec<(JournalId, u64)>, StoreError> {
     let rows: Vec<(String, String, i64)> = sql
         .prepare_cached("SELECT author, channel, seq FROM confirmed WHERE peer = ?1 ORDER BY author, channel")
-        .and_then(|mut s| s.query_map([peer.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect())
+        .and_then(|mut s| {
+            s.query_map([peer.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()
+        })
         .broken("read confirmed positions")?;
     let line = |(author, channel, seq): (String, String, i64)| {
         let author = author.parse().map_err(|e| unreadable("read confirmed positions", e))?;

@@ -45,12 +45,16 @@ impl<'p, 'w> Projector<'p, 'w> {
         let body = &entry.raw.body;
         match entry.kind.as_str() {
             kind::PAGE => match serde_json::from_slice::<Page>(body) {
-                Ok(page) if page.case.as_str() == entry.subject && page.officer == entry.officer => self.page(pos, entry, page),
+                Ok(page) if page.case.as_str() == entry.subject && page.officer == entry.officer => {
+                    self.page(pos, entry, page)
+                }
                 Ok(_) => self.incident(entry, "page: case or officer differ from the entry's"),
                 Err(error) => self.incident(entry, &format!("page cannot be read: {}", category(&error))),
             },
             kind::SLIP => match serde_json::from_slice::<Slip>(body) {
-                Ok(slip) if slip.case.as_str() == entry.subject && slip.by == entry.author => self.slip(pos, slip),
+                Ok(slip) if slip.case.as_str() == entry.subject && slip.by == entry.author => {
+                    self.slip(pos, slip)
+                }
                 Ok(_) => self.incident(entry, "slip: case or author differ from the entry's"),
                 Err(error) => self.incident(entry, &format!("slip cannot be read: {}", category(&error))),
             },
@@ -97,13 +101,22 @@ impl<'p, 'w> Projector<'p, 'w> {
             .work
             .sql
             .prepare_cached("SELECT state, captured_pos FROM dossier WHERE case_no = ?1")
-            .and_then(|mut s| s.query_row([case.as_str()], |row| Ok((row.get("state")?, row.get("captured_pos")?))).optional())
+            .and_then(|mut s| {
+                s.query_row([case.as_str()], |row| Ok((row.get("state")?, row.get("captured_pos")?)))
+                    .optional()
+            })
             .broken("read a dossier")?;
         let waiting = self.anything_waits(case)?;
         Ok(match found {
             Some((state, captured_pos)) => {
                 let dossier = serde_json::from_str(&state).map_err(|e| unreadable("read a dossier", e))?;
-                Open { dossier: Some(dossier), captured_pos, attachments_changed: false, waiting, fresh: false }
+                Open {
+                    dossier: Some(dossier),
+                    captured_pos,
+                    attachments_changed: false,
+                    waiting,
+                    fresh: false,
+                }
             }
             None => Open { dossier: None, captured_pos: 0, attachments_changed: false, waiting, fresh: true },
         })
@@ -112,7 +125,9 @@ impl<'p, 'w> Projector<'p, 'w> {
     fn anything_waits(&self, case: &CaseNo) -> Result<bool, StoreError> {
         self.work
             .sql
-            .prepare_cached("SELECT EXISTS(SELECT 1 FROM case_entry WHERE case_no = ?1 AND verdict IN ('held', 'slip'))")
+            .prepare_cached(
+                "SELECT EXISTS(SELECT 1 FROM case_entry WHERE case_no = ?1 AND verdict IN ('held', 'slip'))",
+            )
             .and_then(|mut s| s.query_row([case.as_str()], |row| row.get(0)))
             .broken("look for waiting pages")
     }
@@ -163,7 +178,13 @@ impl<'p, 'w> Projector<'p, 'w> {
         plan::overreach(item, &page.body, tier)
     }
 
-    fn offer(&mut self, open: &mut Open, pos: i64, page: &Page, entry: &Entry) -> Result<Verdict, StoreError> {
+    fn offer(
+        &mut self,
+        open: &mut Open,
+        pos: i64,
+        page: &Page,
+        entry: &Entry,
+    ) -> Result<Verdict, StoreError> {
         open.attachments_changed |= matches!(page.body, PageBody::Captured(_) | PageBody::Resubmitted(_));
         let Some(dossier) = &mut open.dossier else {
             if !matches!(page.body, PageBody::Captured(_)) {
@@ -302,7 +323,9 @@ impl<'p, 'w> Projector<'p, 'w> {
         let Ok(contacts) = serde_json::from_slice::<Vec<Contact>>(&entry.raw.body) else {
             return self.incident(entry, "contacts cannot be read");
         };
-        for contact in contacts.iter().filter(|contact| self.work.known.network.is_above(&entry.author, &contact.node)) {
+        for contact in
+            contacts.iter().filter(|contact| self.work.known.network.is_above(&entry.author, &contact.node))
+        {
             crate::people::note_contact(self.work.sql, contact)?;
         }
         Ok(())
@@ -328,7 +351,9 @@ impl<'p, 'w> Projector<'p, 'w> {
         }
         self.work
             .sql
-            .prepare_cached("INSERT INTO node(id, record) VALUES(?1, ?2) ON CONFLICT(id) DO UPDATE SET record = ?2")
+            .prepare_cached(
+                "INSERT INTO node(id, record) VALUES(?1, ?2) ON CONFLICT(id) DO UPDATE SET record = ?2",
+            )
             .and_then(|mut s| s.execute((record.id.as_str(), &text)))
             .broken("write a node record")?;
         self.reload_known()
@@ -386,7 +411,10 @@ impl<'p, 'w> Projector<'p, 'w> {
             .broken("write a release")?;
         if let Err(StoreError::Broken { .. }) = self.reload_known() {
             // A release this version cannot read must not stop the link: the old one stays in force, and somebody is told.
-            self.work.sql.execute("DELETE FROM pack_release WHERE release = ?1", [release.release]).broken("drop a release")?;
+            self.work
+                .sql
+                .execute("DELETE FROM pack_release WHERE release = ?1", [release.release])
+                .broken("drop a release")?;
             return self.incident(entry, "pack release cannot be used by this version: update this node");
         }
         self.list_waiting_tasks(release.release)
@@ -436,9 +464,11 @@ impl<'p, 'w> Projector<'p, 'w> {
     fn write_attachments(&self, dossier: &Dossier) -> Result<(), StoreError> {
         let sql = self.work.sql;
         for attachment in &dossier.attachments {
-            sql.prepare_cached("INSERT OR IGNORE INTO attachment(hash, bytes, origin, present) VALUES(?1, ?2, ?3, 0)")
-                .and_then(|mut s| s.execute((&attachment.hash, attachment.bytes as i64, dossier.origin.as_str())))
-                .broken("write attachments")?;
+            sql.prepare_cached(
+                "INSERT OR IGNORE INTO attachment(hash, bytes, origin, present) VALUES(?1, ?2, ?3, 0)",
+            )
+            .and_then(|mut s| s.execute((&attachment.hash, attachment.bytes as i64, dossier.origin.as_str())))
+            .broken("write attachments")?;
             sql.prepare_cached("INSERT OR IGNORE INTO case_attachment(case_no, hash) VALUES(?1, ?2)")
                 .and_then(|mut s| s.execute((dossier.case.as_str(), &attachment.hash)))
                 .broken("write attachments")?;
@@ -457,9 +487,14 @@ impl<'p, 'w> Projector<'p, 'w> {
         if dossier.returned.is_some() {
             return insert_task(sql, dossier, "resubmit", "", "returned", "", None);
         }
-        let due = plan::timers(item, dossier, &pack.calendar).map(|timers| timers.promised.day.to_string()).unwrap_or_default();
+        let due = plan::timers(item, dossier, &pack.calendar)
+            .map(|timers| timers.promised.day.to_string())
+            .unwrap_or_default();
         let tier = self.work.known.network.get(&self.me.node).map(|node| node.tier);
-        for stage in plan::ready_stages(item, dossier).into_iter().filter(|stage| tier.is_some_and(|tier| plan::is_done_here(stage, dossier, tier))) {
+        for stage in plan::ready_stages(item, dossier)
+            .into_iter()
+            .filter(|stage| tier.is_some_and(|tier| plan::is_done_here(stage, dossier, tier)))
+        {
             let claimed = dossier.stages.get(&stage.id).and_then(|state| state.claimed_by.as_deref());
             let bodies = stage.bodies.iter().map(|body| body.as_str());
             for body in bodies.chain(stage.bodies.is_empty().then_some("")) {
@@ -475,7 +510,15 @@ fn category(error: &serde_json::Error) -> String {
     format!("{:?} error at column {}", error.classify(), error.column())
 }
 
-fn insert_task(sql: &Connection, dossier: &Dossier, stage: &str, body: &str, kind: &str, due: &str, claimed: Option<&str>) -> Result<(), StoreError> {
+fn insert_task(
+    sql: &Connection,
+    dossier: &Dossier,
+    stage: &str,
+    body: &str,
+    kind: &str,
+    due: &str,
+    claimed: Option<&str>,
+) -> Result<(), StoreError> {
     sql.prepare_cached(
         "INSERT INTO task(case_no, stage, body, kind, item, applicant, due, claimed_by)
          VALUES(:case, :stage, :body, :kind, :item, :applicant, :due, :claimed)",
@@ -491,17 +534,27 @@ fn insert_task(sql: &Connection, dossier: &Dossier, stage: &str, body: &str, kin
     Ok(())
 }
 
-fn note_case_entry(sql: &Connection, case: &CaseNo, pos: i64, (no, term): (u32, u32), verdict: &str) -> Result<(), StoreError> {
-    sql.prepare_cached("INSERT OR REPLACE INTO case_entry(case_no, pos, no, term, verdict) VALUES(?1, ?2, ?3, ?4, ?5)")
-        .and_then(|mut s| s.execute((case.as_str(), pos, no, term, verdict)))
-        .broken("note a page")?;
+fn note_case_entry(
+    sql: &Connection,
+    case: &CaseNo,
+    pos: i64,
+    (no, term): (u32, u32),
+    verdict: &str,
+) -> Result<(), StoreError> {
+    sql.prepare_cached(
+        "INSERT OR REPLACE INTO case_entry(case_no, pos, no, term, verdict) VALUES(?1, ?2, ?3, ?4, ?5)",
+    )
+    .and_then(|mut s| s.execute((case.as_str(), pos, no, term, verdict)))
+    .broken("note a page")?;
     Ok(())
 }
 
 fn case_positions(sql: &Connection, case: &CaseNo, verdict: &str) -> Result<Vec<i64>, StoreError> {
-    sql.prepare_cached("SELECT pos FROM case_entry WHERE case_no = ?1 AND verdict = ?2 ORDER BY no, term, pos")
-        .and_then(|mut s| s.query_map((case.as_str(), verdict), |row| row.get(0))?.collect())
-        .broken("find pages")
+    sql.prepare_cached(
+        "SELECT pos FROM case_entry WHERE case_no = ?1 AND verdict = ?2 ORDER BY no, term, pos",
+    )
+    .and_then(|mut s| s.query_map((case.as_str(), verdict), |row| row.get(0))?.collect())
+    .broken("find pages")
 }
 
 pub(crate) fn attachments_here(sql: &Connection, hashes: &[String]) -> Result<(), StoreError> {
@@ -553,7 +606,11 @@ pub(crate) fn rebuild(work: &mut Work<'_>, me: &Identity, now: Timestamp) -> Res
         }
         projector.finish()?;
     }
-    work.sql.execute_batch("UPDATE attachment SET present = 1 WHERE hash IN (SELECT hash FROM here); DROP TABLE here").broken("rebuild")?;
+    work.sql
+        .execute_batch(
+            "UPDATE attachment SET present = 1 WHERE hash IN (SELECT hash FROM here); DROP TABLE here",
+        )
+        .broken("rebuild")?;
     work.change.reference_data = true;
     Ok(())
 }

@@ -18,7 +18,11 @@ pub(crate) fn entry_at(sql: &Connection, pos: i64) -> Result<Entry, StoreError> 
         .prepare_cached("SELECT core, body, signature, hash FROM entry WHERE pos = ?1")
         .and_then(|mut s| s.query_row([pos], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))))
         .broken("read an entry")?;
-    let raw = RawEntry { core: Bytes::from(core), body: body.into(), signature: signature.and_then(|s| Signature::from_slice(&s)) };
+    let raw = RawEntry {
+        core: Bytes::from(core),
+        body: body.into(),
+        signature: signature.and_then(|s| Signature::from_slice(&s)),
+    };
     let channel = Core::decode(raw.core.clone()).map_err(|e| unreadable("read an entry", e))?.channel;
     let mut entry = Entry::decode(raw, &Hash::NONE, &channel).map_err(|e| unreadable("read an entry", e))?;
     entry.hash = Hash::from_slice(&hash).unwrap_or_default();
@@ -50,7 +54,9 @@ pub(crate) fn history(sql: &Connection, case: &CaseNo) -> Result<Vec<HistoryLine
             "SELECT c.pos, c.verdict, j.channel FROM case_entry c JOIN journal j ON j.no = c.pos >> 40
               WHERE c.case_no = ?1 ORDER BY c.verdict = 'slip', c.term, c.no, c.pos LIMIT 2000",
         )
-        .and_then(|mut s| s.query_map([case.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect())
+        .and_then(|mut s| {
+            s.query_map([case.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()
+        })
         .broken("read a history")?;
     let line = |(pos, verdict, channel): (i64, String, String)| {
         let entry = entry_at(sql, pos)?;
@@ -98,7 +104,11 @@ pub(crate) fn current_submission(sql: &Connection, case: &CaseNo) -> Result<Opti
 fn case_line(row: &Row<'_>) -> rusqlite::Result<(CaseLine, bool)> {
     let text = |name: &str| row.get::<_, String>(name);
     let status = serde_json::from_value(serde_json::Value::String(text("status")?));
-    let parsed = text("case_no")?.parse().ok().zip(text("item")?.parse().ok()).zip(text("origin")?.parse().ok().zip(text("holder")?.parse().ok()));
+    let parsed = text("case_no")?
+        .parse()
+        .ok()
+        .zip(text("item")?.parse().ok())
+        .zip(text("origin")?.parse().ok().zip(text("holder")?.parse().ok()));
     let Some((((case, item), (origin, holder)), status)) = parsed.zip(status.ok()) else {
         return Err(rusqlite::Error::InvalidQuery);
     };
@@ -168,7 +178,8 @@ pub(crate) fn tasks(sql: &Connection, query: &TaskQuery) -> Result<Vec<TaskLine>
         .broken("list tasks")?;
     let mut tasks = Vec::new();
     for row in rows {
-        let ([case, stage, kind, body, item, applicant, due], claimed_by, missing_attachments) = row.broken("list tasks")?;
+        let ([case, stage, kind, body, item, applicant, due], claimed_by, missing_attachments) =
+            row.broken("list tasks")?;
         tasks.push(TaskLine {
             case: case.parse().map_err(|e| unreadable("list tasks", e))?,
             stage: stage.parse().map_err(|e| unreadable("list tasks", e))?,
@@ -185,10 +196,17 @@ pub(crate) fn tasks(sql: &Connection, query: &TaskQuery) -> Result<Vec<TaskLine>
 }
 
 pub(crate) fn counts(sql: &Connection) -> Result<Counts, StoreError> {
-    let one = |query: &str| sql.prepare_cached(query).and_then(|mut s| s.query_row([], |row| row.get::<_, i64>(0))).map(|n| n as u64).broken("count");
+    let one = |query: &str| {
+        sql.prepare_cached(query)
+            .and_then(|mut s| s.query_row([], |row| row.get::<_, i64>(0)))
+            .map(|n| n as u64)
+            .broken("count")
+    };
     let by_status = sql
         .prepare_cached("SELECT status, count(*) FROM dossier GROUP BY status ORDER BY status")
-        .and_then(|mut s| s.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)? as u64)))?.collect())
+        .and_then(|mut s| {
+            s.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)? as u64)))?.collect()
+        })
         .broken("count")?;
     Ok(Counts {
         by_status,
@@ -204,10 +222,16 @@ pub(crate) fn counts(sql: &Connection) -> Result<Counts, StoreError> {
 pub(crate) fn custody(sql: &Connection, author: &NodeId) -> Result<Vec<CustodyLine>, StoreError> {
     let rows: Vec<(String, i64, i64)> = sql
         .prepare_cached("SELECT by_node, seq, at_ms FROM custody WHERE author = ?1 ORDER BY by_node")
-        .and_then(|mut s| s.query_map([author.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect())
+        .and_then(|mut s| {
+            s.query_map([author.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()
+        })
         .broken("read receipts")?;
     let line = |(by, seq, at): (String, i64, i64)| {
-        Ok(CustodyLine { by: by.parse().map_err(|e| unreadable("read receipts", e))?, seq: seq as u64, at: Timestamp::from_ms(at) })
+        Ok(CustodyLine {
+            by: by.parse().map_err(|e| unreadable("read receipts", e))?,
+            seq: seq as u64,
+            at: Timestamp::from_ms(at),
+        })
     };
     rows.into_iter().map(line).collect()
 }
@@ -229,23 +253,36 @@ pub(crate) fn incidents(sql: &Connection) -> Result<Vec<Incident>, StoreError> {
         .broken("list incidents")
 }
 
-pub(crate) fn wanted_attachments(sql: &Connection, origins: &[NodeId], limit: u32) -> Result<Vec<WantedAttachment>, StoreError> {
+pub(crate) fn wanted_attachments(
+    sql: &Connection,
+    origins: &[NodeId],
+    limit: u32,
+) -> Result<Vec<WantedAttachment>, StoreError> {
     let mut wanted = Vec::new();
     // One index scan for each origin: a town that is cut off must not stand before those that can answer.
     for origin in origins {
         let left = limit.saturating_sub(wanted.len() as u32);
         let rows: Vec<(String, i64)> = sql
-            .prepare_cached("SELECT hash, bytes FROM attachment WHERE present = 0 AND origin = ?1 ORDER BY hash LIMIT ?2")
-            .and_then(|mut s| s.query_map((origin.as_str(), left), |row| Ok((row.get(0)?, row.get(1)?)))?.collect())
+            .prepare_cached(
+                "SELECT hash, bytes FROM attachment WHERE present = 0 AND origin = ?1 ORDER BY hash LIMIT ?2",
+            )
+            .and_then(|mut s| {
+                s.query_map((origin.as_str(), left), |row| Ok((row.get(0)?, row.get(1)?)))?.collect()
+            })
             .broken("list wanted attachments")?;
-        wanted.extend(rows.into_iter().map(|(hash, bytes)| WantedAttachment { hash, bytes: bytes as u64, origin: origin.clone() }));
+        wanted.extend(rows.into_iter().map(|(hash, bytes)| WantedAttachment {
+            hash,
+            bytes: bytes as u64,
+            origin: origin.clone(),
+        }));
     }
     Ok(wanted)
 }
 
 pub(crate) fn state_hash(sql: &Connection) -> Result<String, StoreError> {
     let mut hasher = Sha256::new();
-    let mut statement = sql.prepare("SELECT case_no, state FROM dossier ORDER BY case_no").broken("hash the state")?;
+    let mut statement =
+        sql.prepare("SELECT case_no, state FROM dossier ORDER BY case_no").broken("hash the state")?;
     let mut rows = statement.query([]).broken("hash the state")?;
     while let Some(row) = rows.next().broken("hash the state")? {
         hasher.update(row.get::<_, String>("state").broken("hash the state")?);

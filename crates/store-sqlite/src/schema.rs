@@ -77,8 +77,16 @@ const STEPS: &[M<'static>] = &[M::up(
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 
 /// Projections that a rebuild empties. `node` stays: it also holds what enrolment told before the first journal came.
-pub(crate) const PROJECTIONS: [&str; 8] =
-    ["task", "case_attachment", "attachment", "dossier", "case_entry", "custody", "pack_release", "pack_piece"];
+pub(crate) const PROJECTIONS: [&str; 8] = [
+    "task",
+    "case_attachment",
+    "attachment",
+    "dossier",
+    "case_entry",
+    "custody",
+    "pack_release",
+    "pack_piece",
+];
 
 pub(crate) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     MIGRATIONS.to_latest(connection).map_err(|error| {

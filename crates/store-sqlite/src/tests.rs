@@ -125,7 +125,14 @@ fn a_full_disk_is_told_and_what_was_saved_stays() {
     let mut last = Ok(());
     for n in 0..50 {
         let bytes = vec![0; 60_000];
-        let item = Quarantined { at: conformance::NOW, peer: "t-1".parse().unwrap(), journal: "x".into(), seq: n, reason: "x".into(), bytes };
+        let item = Quarantined {
+            at: conformance::NOW,
+            peer: "t-1".parse().unwrap(),
+            journal: "x".into(),
+            seq: n,
+            reason: "x".into(),
+            bytes,
+        };
         last = run(store.quarantine(item));
         if last.is_err() {
             break;

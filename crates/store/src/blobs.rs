@@ -68,7 +68,10 @@ impl Blobs for MemoryBlobs {
         let mut parts = lock(&self.parts);
         let part = parts.entry(hash.to_owned()).or_default();
         if part.len() as u64 != offset {
-            return Err(StoreError::Broken { what: "resume an attachment", detail: "the chunk does not follow".into() });
+            return Err(StoreError::Broken {
+                what: "resume an attachment",
+                detail: "the chunk does not follow".into(),
+            });
         }
         part.extend_from_slice(bytes);
         Ok(())

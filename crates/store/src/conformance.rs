@@ -26,7 +26,11 @@ fn record(id: &str, tier: Tier, parent: Option<&str>) -> NodeRecord {
 
 /// The smallest network with all three tiers.
 pub fn network() -> Vec<NodeRecord> {
-    vec![record("hub", Tier::City, None), record("t-1", Tier::Town, Some("hub")), record("v-1", Tier::Village, Some("t-1"))]
+    vec![
+        record("hub", Tier::City, None),
+        record("t-1", Tier::Town, Some("hub")),
+        record("v-1", Tier::Village, Some("t-1")),
+    ]
 }
 
 pub fn id(n: u8) -> EntryId {
@@ -40,13 +44,20 @@ fn case(n: u64) -> CaseNo {
 fn capture_page(case: &CaseNo) -> Page {
     let form = json!({ "name": "杨兰梅" }).as_object().cloned().unwrap_or_default();
     let submission = Submission { form, attachments: vec![], skipped: vec![], closes: vec![] };
-    let body = PageBody::Captured(Captured { item: "dibao".parse().expect("an item"), release: 1, submission });
+    let body =
+        PageBody::Captured(Captured { item: "dibao".parse().expect("an item"), release: 1, submission });
     Page { case: case.clone(), no: 1, term: 1, at: NOW, officer: "wang".into(), body }
 }
 
 fn append(request: EntryId, page: &Page, expected: u32) -> Append {
     let body = serde_json::to_vec(page).expect("plain data");
-    let entry = NewEntry { id: request, channel: Channel::Up, kind: kind::PAGE, subject: page.case.to_string(), body };
+    let entry = NewEntry {
+        id: request,
+        channel: Channel::Up,
+        kind: kind::PAGE,
+        subject: page.case.to_string(),
+        body,
+    };
     Append {
         at: NOW,
         officer: "wang".into(),
@@ -76,7 +87,10 @@ pub async fn appends_once_and_only_on_what_was_read(store: &dyn Store) {
     let stored = store.dossier(&page.case).await.expect("read").expect("the case is there");
     assert_eq!((stored.dossier.pages, stored.captured_seq), (1, 1));
     let heads = store.heads().await.expect("heads");
-    assert_eq!(heads.iter().find(|(journal, _)| *journal == own_journal(store)).map(|(_, head)| head.seq), Some(1));
+    assert_eq!(
+        heads.iter().find(|(journal, _)| *journal == own_journal(store)).map(|(_, head)| head.seq),
+        Some(1)
+    );
 }
 
 /// I9: a journal is loaded in runs that chain, each ending with a signed entry, whatever the budget.
@@ -101,7 +115,8 @@ pub async fn loads_runs_that_can_be_checked(store: &dyn Store) {
 pub async fn holds_what_comes_too_early(store: &dyn Store) {
     store.seed_nodes(network()).await.expect("seed");
     let first = capture_page(&case(1));
-    let second = Page { no: 2, body: PageBody::HandedOver { to: "t-1".parse().expect("a node id") }, ..first.clone() };
+    let second =
+        Page { no: 2, body: PageBody::HandedOver { to: "t-1".parse().expect("a node id") }, ..first.clone() };
     let mut early = append(id(1), &second, 0);
     early.expected = None;
     store.append(early).await.expect("append");
@@ -142,7 +157,10 @@ pub async fn drafts_are_saved_over_the_version_that_was_read(store: &dyn Store) 
     assert_eq!(store.save_draft(draft.clone()).await, Err(StoreError::StaleDraft { draft: id(9) }));
     draft.version = 1;
     assert_eq!(store.save_draft(draft.clone()).await, Ok(2));
-    let capture = |request, n| Append { consumes_draft: Some((id(9), 2)), ..append(request, &capture_page(&case(n)), 0) };
+    let capture = |request, n| Append {
+        consumes_draft: Some((id(9), 2)),
+        ..append(request, &capture_page(&case(n)), 0)
+    };
     store.append(capture(id(1), 1)).await.expect("captured");
     let second = store.append(capture(id(2), 2)).await;
     assert!(matches!(second, Err(StoreError::Missing { .. })), "{second:?}");
@@ -164,7 +182,10 @@ pub async fn an_enrolment_is_used_once(store: &dyn Store) {
         used: None,
     };
     store.put_enrolment(enrolment).await.expect("put");
-    let consume = |request, n| Append { consumes_enrolment: Some("h".into()), ..append(request, &capture_page(&case(n)), 0) };
+    let consume = |request, n| Append {
+        consumes_enrolment: Some("h".into()),
+        ..append(request, &capture_page(&case(n)), 0)
+    };
     store.append(consume(id(1), 1)).await.expect("first use");
     assert!(matches!(store.append(consume(id(2), 2)).await, Err(StoreError::Missing { .. })));
     assert!(store.enrolment("h").await.expect("read").is_some_and(|enrolment| enrolment.used == Some(NOW)));

@@ -70,7 +70,12 @@ pub trait Store: Send + Sync + 'static {
     /// [`StoreError::Stale`] when the expected version is not the present one.
     async fn append(&self, append: Append) -> Result<Appended, StoreError>;
     /// Takes checked runs from a neighbour; each run stands or falls by itself.
-    async fn receive(&self, peer: &NodeId, runs: Vec<CheckedRun>, now: Timestamp) -> Result<Received, StoreError>;
+    async fn receive(
+        &self,
+        peer: &NodeId,
+        runs: Vec<CheckedRun>,
+        now: Timestamp,
+    ) -> Result<Received, StoreError>;
     /// Keeps bytes nobody can use, with the reason, for a person to look at.
     async fn quarantine(&self, item: Quarantined) -> Result<(), StoreError>;
 
@@ -103,7 +108,11 @@ pub trait Store: Send + Sync + 'static {
     async fn save_draft(&self, draft: Draft) -> Result<u32, StoreError>;
 
     /// Attachments of cases from `origins` whose bytes are not here yet.
-    async fn wanted_attachments(&self, origins: Vec<NodeId>, limit: u32) -> Result<Vec<WantedAttachment>, StoreError>;
+    async fn wanted_attachments(
+        &self,
+        origins: Vec<NodeId>,
+        limit: u32,
+    ) -> Result<Vec<WantedAttachment>, StoreError>;
     async fn attachment_arrived(&self, hash: &str) -> Result<(), StoreError>;
 
     async fn account(&self, name: &str) -> Result<Option<Account>, StoreError>;
@@ -119,7 +128,8 @@ pub trait Store: Send + Sync + 'static {
     async fn enrolment(&self, secret_hash: &str) -> Result<Option<Enrolment>, StoreError>;
 
     /// What a neighbour confirmed of the journals that flow to it. Noted with some delay: too little is honest, too much is not.
-    async fn note_confirmed(&self, peer: &NodeId, confirmed: Vec<(JournalId, u64)>) -> Result<(), StoreError>;
+    async fn note_confirmed(&self, peer: &NodeId, confirmed: Vec<(JournalId, u64)>)
+    -> Result<(), StoreError>;
     async fn confirmed(&self, peer: &NodeId) -> Result<Vec<(JournalId, u64)>, StoreError>;
     async fn next_serial(&self, scope: &str) -> Result<u64, StoreError>;
     async fn note_contact(&self, contact: Contact) -> Result<(), StoreError>;

@@ -40,21 +40,36 @@ impl Api {
     pub fn new() -> Api {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
-        let client = Client::builder(TokioExecutor::new()).pool_idle_timeout(Duration::from_secs(2)).pool_max_idle_per_host(1).build(connector);
+        let client = Client::builder(TokioExecutor::new())
+            .pool_idle_timeout(Duration::from_secs(2))
+            .pool_max_idle_per_host(1)
+            .build(connector);
         Api { client }
     }
 
     /// # Errors
     /// [`Refused`] when the node answered with one; anything else when it did not answer.
-    pub async fn call(&self, method: Method, port: u16, path: &str, token: Option<&str>, body: Bytes) -> Result<Value> {
+    pub async fn call(
+        &self,
+        method: Method,
+        port: u16,
+        path: &str,
+        token: Option<&str>,
+        body: Bytes,
+    ) -> Result<Value> {
         let mut request = Request::builder().method(method).uri(format!("http://127.0.0.1:{port}{path}"));
         if let Some(token) = token {
             request = request.header("authorization", format!("Bearer {token}"));
         }
         let request = request.body(Full::new(body))?;
-        let answer = tokio::time::timeout(Duration::from_secs(30), self.client.request(request)).await.context("no answer")??;
+        let answer = tokio::time::timeout(Duration::from_secs(30), self.client.request(request))
+            .await
+            .context("no answer")??;
         let status = answer.status();
-        let bytes = tokio::time::timeout(Duration::from_secs(30), answer.into_body().collect()).await.context("no answer")??.to_bytes();
+        let bytes = tokio::time::timeout(Duration::from_secs(30), answer.into_body().collect())
+            .await
+            .context("no answer")??
+            .to_bytes();
         let value: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
         if status.is_success() {
             return Ok(value);

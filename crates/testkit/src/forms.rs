@@ -19,7 +19,9 @@ pub fn fill(item: &Item, people: &[Applicant], today: Day, dice: &mut impl RngCo
         let person = people.choose(dice).expect("somebody to apply");
         let form = try_fill(item, person, today, dice);
         last = form::check(item, &form, today);
-        if last.is_empty() && domain::plan::can_be_decided(item, &domain::plan::skipped_stages(item, &form, today)) {
+        if last.is_empty()
+            && domain::plan::can_be_decided(item, &domain::plan::skipped_stages(item, &form, today))
+        {
             return form;
         }
     }
@@ -31,10 +33,13 @@ fn try_fill(item: &Item, person: &Applicant, today: Day, dice: &mut impl RngCore
     form.insert("channel".into(), "village_proxy".into());
     for field in &item.fields {
         let scope = Scope { form: &form, today, rows: None, own: None };
-        if field.when.as_ref().is_some_and(|when| !when.holds(&scope)) || (!field.required && dice.random_bool(0.5)) {
+        if field.when.as_ref().is_some_and(|when| !when.holds(&scope))
+            || (!field.required && dice.random_bool(0.5))
+        {
             continue;
         }
-        if let Some(value) = personal(&field.key, person).or_else(|| value(field, &form, person, today, dice)) {
+        if let Some(value) = personal(&field.key, person).or_else(|| value(field, &form, person, today, dice))
+        {
             form.insert(field.key.clone(), value);
         }
     }
@@ -55,7 +60,13 @@ fn personal(key: &str, person: &Applicant) -> Option<Value> {
     Some(text.as_str().into())
 }
 
-fn value(field: &Field, form: &Form, person: &Applicant, today: Day, dice: &mut impl RngCore) -> Option<Value> {
+fn value(
+    field: &Field,
+    form: &Form,
+    person: &Applicant,
+    today: Day,
+    dice: &mut impl RngCore,
+) -> Option<Value> {
     if let Some(computed) = &field.rules.computed {
         return match computed.eval(&Scope { form, today, rows: None, own: None }) {
             Outcome::Number(number) => Some(json!((number * 100.0).round() / 100.0)),
@@ -77,28 +88,41 @@ fn value(field: &Field, form: &Form, person: &Applicant, today: Day, dice: &mut 
     })
 }
 
-fn scalar(kind: &FieldKind, field: Option<&Field>, form: &Form, person: &Applicant, today: Day, dice: &mut impl RngCore) -> Value {
+fn scalar(
+    kind: &FieldKind,
+    field: Option<&Field>,
+    form: &Form,
+    person: &Applicant,
+    today: Day,
+    dice: &mut impl RngCore,
+) -> Value {
     let rules = field.map(|field| &field.rules);
     let bound = |bound: Option<&Option<Bound>>| match bound {
         Some(Some(Bound::Number(number))) => Some(*number),
         _ => None,
     };
     let low = bound(rules.map(|rules| &rules.min)).unwrap_or(1.0);
-    let mut high = bound(rules.map(|rules| &rules.max)).unwrap_or(low.max(1.0) * 20.0).min(low + 5000.0).max(low);
+    let mut high =
+        bound(rules.map(|rules| &rules.max)).unwrap_or(low.max(1.0) * 20.0).min(low + 5000.0).max(low);
     let other = |key: Option<&String>| key.and_then(|key| form.get(key));
     if let Some(limit) = other(rules.and_then(|rules| rules.not_above.as_ref())).and_then(Value::as_f64) {
         high = high.min(limit);
     }
-    let earliest = other(rules.and_then(|rules| rules.not_before.as_ref())).and_then(Value::as_str).map(str::to_owned);
+    let earliest =
+        other(rules.and_then(|rules| rules.not_before.as_ref())).and_then(Value::as_str).map(str::to_owned);
     let past = |dice: &mut dyn RngCore| today.plus_days(-(200 + (dice.next_u32() % 300) as i32));
     match kind {
-        FieldKind::Integer => json!(dice.random_range(low.ceil() as i64..=(high.floor() as i64).max(low.ceil() as i64))),
+        FieldKind::Integer => {
+            json!(dice.random_range(low.ceil() as i64..=(high.floor() as i64).max(low.ceil() as i64)))
+        }
         FieldKind::Money | FieldKind::Decimal => number(rules.and_then(|rules| rules.step), low, high, dice),
         FieldKind::Date => earliest.unwrap_or_else(|| past(dice).to_string()).into(),
         FieldKind::Month => earliest.unwrap_or_else(|| past(dice).to_string()[..7].to_owned()).into(),
         FieldKind::DateTime => earliest.unwrap_or_else(|| format!("{}T09:30", today.plus_days(3))).into(),
         FieldKind::Region => person.village.as_str().into(),
-        FieldKind::CitizenNo => citizen_no(today.plus_days(-365 * dice.random_range(2..10)), dice.random_range(0..100)).into(),
+        FieldKind::CitizenNo => {
+            citizen_no(today.plus_days(-365 * dice.random_range(2..10)), dice.random_range(0..100)).into()
+        }
         FieldKind::CreditCode => "91522601MBTTX0077A".into(),
         FieldKind::Mobile => person.mobile.as_str().into(),
         FieldKind::List => json!([format!("{}商店", person.name)]),
@@ -120,16 +144,26 @@ fn text(field: Option<&Field>, person: &Applicant, dice: &mut impl RngCore) -> V
     let key = field.map_or("", |field| field.key.as_str());
     let written = match key {
         "disability_no" => format!("{}{}{}", person.id_no, dice.random_range(1..8), dice.random_range(1..5)),
-        "project_code" | "invest_code" => format!("2026-522601-{:02}-01-{:06}", dice.random_range(1..90), dice.random_range(1..999_999)),
+        "project_code" | "invest_code" => {
+            format!("2026-522601-{:02}-01-{:06}", dice.random_range(1..90), dice.random_range(1..999_999))
+        }
         "org_name" => format!("凯里市{}苗家农产品经营部", person.name),
-        "address" | "org_address" => format!("{}组 {} 号", dice.random_range(1..12), dice.random_range(1..200)),
+        "address" | "org_address" => {
+            format!("{}组 {} 号", dice.random_range(1..12), dice.random_range(1..200))
+        }
         "relation" => ["本人", "配偶", "子女", "父母"][dice.random_range(0..4)].to_owned(),
         _ => format!("{}申报{}", person.name, dice.random_range(1..1000)),
     };
     written.into()
 }
 
-fn table(field: &Field, columns: &[domain::catalogue::Column], person: &Applicant, today: Day, dice: &mut impl RngCore) -> Value {
+fn table(
+    field: &Field,
+    columns: &[domain::catalogue::Column],
+    person: &Applicant,
+    today: Day,
+    dice: &mut impl RngCore,
+) -> Value {
     let rows = field.rules.min_count.unwrap_or(1).max(1);
     let ratio = 100.0 / rows as f64;
     let row = |index: usize, dice: &mut dyn RngCore| {

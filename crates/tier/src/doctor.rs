@@ -23,7 +23,10 @@ pub async fn run(common: &Common) -> Result<ExitCode> {
     let findings = examine(common).await;
     let sick = findings.iter().any(|finding| finding.fault.is_some());
     if common.json {
-        let lines: Vec<_> = findings.iter().map(|f| json!({ "check": f.what, "ok": f.fault.is_none(), "fault": f.fault })).collect();
+        let lines: Vec<_> = findings
+            .iter()
+            .map(|f| json!({ "check": f.what, "ok": f.fault.is_none(), "fault": f.fault }))
+            .collect();
         println!("{}", json!({ "healthy": !sick, "checks": lines }));
     } else {
         for finding in &findings {
@@ -56,7 +59,9 @@ async fn examine(common: &Common) -> Vec<Finding> {
             note("no pages held, nothing in quarantine", trouble(&opened).await.err());
             note("clocks agree", clocks(&opened).await.err());
         }
-        Err(error) => note("database opens", Some(format!("{error:#}; next: restore the data folder from a backup"))),
+        Err(error) => {
+            note("database opens", Some(format!("{error:#}; next: restore the data folder from a backup")))
+        }
     }
     if let Some(parent) = &config.parent {
         note("parent answers", reach(&parent.address).err());
@@ -66,10 +71,17 @@ async fn examine(common: &Common) -> Vec<Finding> {
 
 fn certificate(common: &Common, config: &NodeConfig) -> Result<(), String> {
     let pem = IdentityFolder::of(&common.data_dir).read(TLS_CERT).map_err(|e| e.to_string())?;
-    let der = trust::ca::pem_to_der(&pem).ok_or("damaged; next: restore the identity folder from a backup")?;
+    let der =
+        trust::ca::pem_to_der(&pem).ok_or("damaged; next: restore the identity folder from a backup")?;
     let (_, until) = trust::ca::node_of(&der, &config.city).map_err(|e| e.to_string())?;
     let days = until.since(SystemClock.now()) / 86_400_000;
-    if days < 14 { Err(format!("ends in {days} days; next: check this machine's clock; if it is right, join anew in an empty folder with a new token and carry a last bag over")) } else { Ok(()) }
+    if days < 14 {
+        Err(format!(
+            "ends in {days} days; next: check this machine's clock; if it is right, join anew in an empty folder with a new token and carry a last bag over"
+        ))
+    } else {
+        Ok(())
+    }
 }
 
 fn writable(common: &Common) -> Result<(), String> {
@@ -96,7 +108,9 @@ async fn trouble(opened: &Opened) -> Result<(), String> {
     let counts = opened.hall.counts().await.map_err(|e| e.to_string())?;
     match (counts.held, counts.quarantined) {
         (0, 0) => Ok(()),
-        (held, quarantined) => Err(format!("{held} held, {quarantined} in quarantine; next: look at /api/v1/incidents")),
+        (held, quarantined) => {
+            Err(format!("{held} held, {quarantined} in quarantine; next: look at /api/v1/incidents"))
+        }
     }
 }
 
@@ -115,7 +129,10 @@ async fn clocks(opened: &Opened) -> Result<(), String> {
 }
 
 fn reach(address: &str) -> Result<(), String> {
-    let resolved = address.to_socket_addrs().map_err(|e| format!("{address}: {e}"))?.next().ok_or("no address")?;
+    let resolved =
+        address.to_socket_addrs().map_err(|e| format!("{address}: {e}"))?.next().ok_or("no address")?;
     let connected = std::net::TcpStream::connect_timeout(&resolved, Duration::from_secs(3));
-    connected.map(drop).map_err(|e| format!("{address}: {e}; next: check the network; work goes on offline meanwhile"))
+    connected
+        .map(drop)
+        .map_err(|e| format!("{address}: {e}; next: check the network; work goes on offline meanwhile"))
 }

@@ -34,7 +34,9 @@ pub async fn join(order: JoinOrder<'_>) -> Result<NodeConfig> {
         bail!("this token is for a {} node: use that program to join", token.tier.as_str());
     }
     if token.expires < SystemClock.now() {
-        bail!("the token has expired (or this machine's clock is wrong): ask the city for a new one with `city-hub enroll-token`");
+        bail!(
+            "the token has expired (or this machine's clock is wrong): ask the city for a new one with `city-hub enroll-token`"
+        );
     }
     let folder = IdentityFolder::of(order.data);
     // Keys survive a lost answer: asking again with the same keys is the same node asking.
@@ -49,7 +51,11 @@ pub async fn join(order: JoinOrder<'_>) -> Result<NodeConfig> {
     folder.write(TLS_KEY, &tls_key)?;
     folder.write(TLS_CERT, &joined.certificate_pem)?;
     folder.write(CA_CERT, &joined.ca_pem)?;
-    let own = joined.records.iter().find(|record| record.id == token.node).context("the answer does not name this node")?;
+    let own = joined
+        .records
+        .iter()
+        .find(|record| record.id == token.node)
+        .context("the answer does not name this node")?;
     let parent = own.parent.clone().context("the answer names no parent")?;
     let config = NodeConfig {
         id: own.id.clone(),
@@ -65,20 +71,29 @@ pub async fn join(order: JoinOrder<'_>) -> Result<NodeConfig> {
     Ok(config)
 }
 
-async fn seed(data: &Path, config: &NodeConfig, records: &[domain::network::NodeRecord], key: NodeKey) -> Result<()> {
+async fn seed(
+    data: &Path,
+    config: &NodeConfig,
+    records: &[domain::network::NodeRecord],
+    key: NodeKey,
+) -> Result<()> {
     use store::Store;
-    let author = store_sqlite::Identity { node: config.id.clone(), area: config.place.clone(), signer: std::sync::Arc::new(key) };
+    let author = store_sqlite::Identity {
+        node: config.id.clone(),
+        area: config.place.clone(),
+        signer: std::sync::Arc::new(key),
+    };
     store_sqlite::SqliteStore::open(data, author)?.seed_nodes(records.to_vec()).await?;
     Ok(())
 }
-
 
 /// The link door stands one port before the enrolment door unless somebody chose otherwise.
 ///
 /// # Errors
 /// When `door` is not `host:port`.
 pub fn link_beside(door: &str) -> Result<String> {
-    let (host, port) = door.rsplit_once(':').context("the address must be host:port, such as 192.168.1.10:7012")?;
+    let (host, port) =
+        door.rsplit_once(':').context("the address must be host:port, such as 192.168.1.10:7012")?;
     let port: u16 = port.parse().context("the port must be a number")?;
     Ok(format!("{host}:{}", port.saturating_sub(1)))
 }

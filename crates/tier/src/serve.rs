@@ -99,7 +99,9 @@ pub struct Start<'a> {
 }
 
 async fn listen(address: &str) -> Result<(TcpListener, SocketAddr)> {
-    let listener = TcpListener::bind(address).await.with_context(|| format!("listen on {address}: is the port taken by another program?"))?;
+    let listener = TcpListener::bind(address)
+        .await
+        .with_context(|| format!("listen on {address}: is the port taken by another program?"))?;
     let address = listener.local_addr()?;
     Ok((listener, address))
 }
@@ -112,7 +114,8 @@ pub async fn start(start: Start<'_>) -> Result<Running> {
     let opened = Opened::open(start.data, &start.parts)?;
     let config = opened.config.clone();
     let tls = TlsIdentity::load(&opened.identity, &config.city)?;
-    let (shutdown, meter, children) = (Shutdown::default(), Arc::new(Meter::default()), DoorSwitch::default());
+    let (shutdown, meter, children) =
+        (Shutdown::default(), Arc::new(Meter::default()), DoorSwitch::default());
     let uplink = config.parent.as_ref().map(|_| Arc::new(LinkState::default()));
     if config.tier == Tier::City {
         introduce(&opened).await?;
@@ -122,7 +125,15 @@ pub async fn start(start: Start<'_>) -> Result<Running> {
         Some(address) => {
             let (listener, address) = listen(address).await?;
             let at_hub = (config.tier == Tier::City).then(|| enrolment.clone()).flatten();
-            door::open_links(opened.node(), at_hub, listener, &tls, meter.clone(), children.clone(), &shutdown)?;
+            door::open_links(
+                opened.node(),
+                at_hub,
+                listener,
+                &tls,
+                meter.clone(),
+                children.clone(),
+                &shutdown,
+            )?;
             Some(address)
         }
         None => None,
@@ -168,7 +179,11 @@ async fn report_contacts(hall: Hall) {
     }
 }
 
-async fn open_web(opened: &Opened, uplink: Option<Arc<LinkState>>, shutdown: &Shutdown) -> Result<SocketAddr> {
+async fn open_web(
+    opened: &Opened,
+    uplink: Option<Arc<LinkState>>,
+    shutdown: &Shutdown,
+) -> Result<SocketAddr> {
     let (listener, address) = listen(&opened.config.listen.web).await?;
     let host = opened.config.listen.web.rsplit_once(':').map_or("", |(host, _)| host).to_owned();
     let console = Console::new(opened.hall.clone(), uplink, opened.config.name.clone(), vec![host]);
@@ -186,9 +201,11 @@ async fn open_web(opened: &Opened, uplink: Option<Arc<LinkState>>, shutdown: &Sh
 
 fn enrolment_door(opened: &Opened, uplink: Option<&Arc<LinkState>>) -> Result<Option<EnrolmentDoor>> {
     Ok(match (opened.config.tier, uplink) {
-        (Tier::City, _) => {
-            Some(EnrolmentDoor::Hub { hall: opened.hall.clone(), ca: Arc::new(opened.ca()?), serial: Arc::new(AtomicU64::new(1)) })
-        }
+        (Tier::City, _) => Some(EnrolmentDoor::Hub {
+            hall: opened.hall.clone(),
+            ca: Arc::new(opened.ca()?),
+            serial: Arc::new(AtomicU64::new(1)),
+        }),
         (Tier::Town, Some(uplink)) => Some(EnrolmentDoor::Town { uplink: uplink.clone() }),
         _ => None,
     })

@@ -67,8 +67,14 @@ async fn status(common: &Common, opened: &Opened) -> Result<ExitCode> {
         for (status, count) in &counts.by_status {
             println!("  {status:<12} {count}");
         }
-        println!("  本节点日志 {} 条,上级已收 {},市已收 {},待上传 {}", outbox.own_head, outbox.parent_has, outbox.hub_has, outbox.waiting);
-        println!("  待办 {},草稿 {},附件未到 {},挂起 {},隔离 {}", counts.tasks, counts.drafts, counts.attachments_missing, counts.held, counts.quarantined);
+        println!(
+            "  本节点日志 {} 条,上级已收 {},市已收 {},待上传 {}",
+            outbox.own_head, outbox.parent_has, outbox.hub_has, outbox.waiting
+        );
+        println!(
+            "  待办 {},草稿 {},附件未到 {},挂起 {},隔离 {}",
+            counts.tasks, counts.drafts, counts.attachments_missing, counts.held, counts.quarantined
+        );
     }
     Ok(if degraded { ExitCode::from(DEGRADED) } else { ExitCode::SUCCESS })
 }
@@ -78,13 +84,21 @@ async fn verify(common: &Common, opened: &Opened) -> Result<ExitCode> {
     if common.json {
         println!("{}", serde_json::to_string(&report)?);
     } else {
-        println!("{} journals, {} entries, {} signatures, {} audit rows", report.journals, report.entries, report.signatures, report.audit_rows);
+        println!(
+            "{} journals, {} entries, {} signatures, {} audit rows",
+            report.journals, report.entries, report.signatures, report.audit_rows
+        );
         report.faults.iter().for_each(|fault| println!("FAULT {fault}"));
     }
     Ok(if report.faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-async fn export(common: &Common, opened: &Opened, to: &std::path::Path, peer: Option<domain::NodeId>) -> Result<ExitCode> {
+async fn export(
+    common: &Common,
+    opened: &Opened,
+    to: &std::path::Path,
+    peer: Option<domain::NodeId>,
+) -> Result<ExitCode> {
     let parent = opened.config.parent.as_ref().map(|parent| parent.id.clone());
     let peer = peer.or(parent).context("the hub has no parent: say --for NODE")?;
     let stamp = opened.hall.now().to_minute().replace([' ', ':', '-'], "");
@@ -139,15 +153,27 @@ async fn user(opened: &Opened, verb: UserVerb) -> Result<ExitCode> {
             std::io::stdin().read_to_string(&mut text)?;
             for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.is_empty()) {
                 let columns: Vec<&str> = line.split('\t').collect();
-                let [name, display, body, password] = columns[..] else { bail!("line {}: expected four columns", index + 1) };
+                let [name, display, body, password] = columns[..] else {
+                    bail!("line {}: expected four columns", index + 1)
+                };
                 let body = if body.is_empty() { None } else { Some(body.parse()?) };
-                opened.hall.put_account(name, display, body, password).await.with_context(|| format!("line {}", index + 1))?;
+                opened
+                    .hall
+                    .put_account(name, display, body, password)
+                    .await
+                    .with_context(|| format!("line {}", index + 1))?;
             }
         }
         UserVerb::List => {
             for account in opened.store.accounts().await? {
                 let body = account.body.map_or(String::new(), |body| body.to_string());
-                println!("{}\t{}\t{}{}", account.name, account.display, body, if account.disabled { "\tdisabled" } else { "" });
+                println!(
+                    "{}\t{}\t{}{}",
+                    account.name,
+                    account.display,
+                    body,
+                    if account.disabled { "\tdisabled" } else { "" }
+                );
             }
         }
     }
@@ -158,5 +184,8 @@ async fn user(opened: &Opened, verb: UserVerb) -> Result<ExitCode> {
 pub fn random_password() -> String {
     let mut bytes = [0; 16];
     OsRandom.fill(&mut bytes);
-    bytes.iter().map(|byte| (domain::ids::CROCKFORD[usize::from(byte & 31)] as char).to_ascii_lowercase()).collect()
+    bytes
+        .iter()
+        .map(|byte| (domain::ids::CROCKFORD[usize::from(byte & 31)] as char).to_ascii_lowercase())
+        .collect()
 }

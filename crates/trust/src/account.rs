@@ -20,15 +20,19 @@ pub fn hash_password(password: &str, salt: [u8; 16]) -> Result<String, PasswordF
     if password.chars().count() < 8 {
         return Err(PasswordFault::TooShort);
     }
-    let hash = Argon2::default().hash_password_with_salt(password.as_bytes(), &salt).map_err(|_| PasswordFault::Hash)?;
+    let hash = Argon2::default()
+        .hash_password_with_salt(password.as_bytes(), &salt)
+        .map_err(|_| PasswordFault::Hash)?;
     Ok(hash.to_string())
 }
 
 /// Costs the same whether the account exists or not: an unknown name is checked against a stored dummy.
 pub fn verify_password(password: &str, stored: Option<&str>) -> bool {
-    const DUMMY: &str = "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$u5GiGsZLrHLYJmYvRJqCPPvX0dBhLxWAMHBKMFXJsVo";
+    const DUMMY: &str =
+        "$argon2id$v=19$m=19456,t=2,p=1$AAAAAAAAAAAAAAAAAAAAAA$u5GiGsZLrHLYJmYvRJqCPPvX0dBhLxWAMHBKMFXJsVo";
     let parsed = PasswordHash::new(stored.unwrap_or(DUMMY));
-    let matches = parsed.is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok());
+    let matches =
+        parsed.is_ok_and(|hash| Argon2::default().verify_password(password.as_bytes(), &hash).is_ok());
     matches && stored.is_some()
 }
 

@@ -5,8 +5,9 @@
 
 use domain::{NodeId, Timestamp};
 use rcgen::{
-    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType, ExtendedKeyUsagePurpose,
-    IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType, SerialNumber,
+    BasicConstraints, CertificateParams, CertificateSigningRequestParams, DistinguishedName, DnType,
+    ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair, KeyUsagePurpose, PKCS_ECDSA_P256_SHA256, SanType,
+    SerialNumber,
 };
 use time::{Duration, OffsetDateTime};
 
@@ -89,8 +90,14 @@ impl CityCa {
     pub fn load(city: &str, certificate_pem: &str, key_pem: &str) -> Result<CityCa, TrustError> {
         let key = KeyPair::from_pem(key_pem)?;
         let issuer = Issuer::from_ca_cert_pem(certificate_pem, key)?;
-        let certificate_der = pem_to_der(certificate_pem).ok_or(TrustError::Foreign("the CA certificate is not PEM"))?;
-        Ok(CityCa { city: city.to_owned(), certificate_pem: certificate_pem.to_owned(), certificate_der, issuer })
+        let certificate_der =
+            pem_to_der(certificate_pem).ok_or(TrustError::Foreign("the CA certificate is not PEM"))?;
+        Ok(CityCa {
+            city: city.to_owned(),
+            certificate_pem: certificate_pem.to_owned(),
+            certificate_der,
+            issuer,
+        })
     }
 
     pub fn city(&self) -> &str {
@@ -107,7 +114,13 @@ impl CityCa {
     ///
     /// # Errors
     /// When the request is not a well-formed, self-signed CSR (proof of possession).
-    pub fn issue(&self, csr_pem: &str, node: &NodeId, serial: u64, now: Timestamp) -> Result<NodeCertificate, TrustError> {
+    pub fn issue(
+        &self,
+        csr_pem: &str,
+        node: &NodeId,
+        serial: u64,
+        now: Timestamp,
+    ) -> Result<NodeCertificate, TrustError> {
         let mut csr = CertificateSigningRequestParams::from_pem(csr_pem)?;
         let mut params = CertificateParams::default();
         params.distinguished_name = DistinguishedName::new();
@@ -119,7 +132,8 @@ impl CityCa {
         ];
         params.is_ca = IsCa::ExplicitNoCa;
         params.key_usages = vec![KeyUsagePurpose::DigitalSignature];
-        params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth];
+        params.extended_key_usages =
+            vec![ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;
         params.not_before = moment(now) - Duration::days(BACKDATED_DAYS);
         params.not_after = moment(now) + Duration::days(CERTIFICATE_DAYS);
@@ -153,14 +167,24 @@ pub fn pem_to_der(pem: &str) -> Option<Vec<u8>> {
 /// [`TrustError::Foreign`] unless exactly one SAN URI names a node of `city`.
 pub fn node_of(certificate_der: &[u8], city: &str) -> Result<(NodeId, Timestamp), TrustError> {
     use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
-    let (_, certificate) = X509Certificate::from_der(certificate_der).map_err(|_| TrustError::Foreign("not X.509"))?;
-    let names = certificate.subject_alternative_name().ok().flatten().ok_or(TrustError::Foreign("it names no node"))?;
+    let (_, certificate) =
+        X509Certificate::from_der(certificate_der).map_err(|_| TrustError::Foreign("not X.509"))?;
+    let names = certificate
+        .subject_alternative_name()
+        .ok()
+        .flatten()
+        .ok_or(TrustError::Foreign("it names no node"))?;
     let mut uris = names.value.general_names.iter().filter_map(|name| match name {
         GeneralName::URI(uri) => Some(*uri),
         _ => None,
     });
-    let (Some(uri), None) = (uris.next(), uris.next()) else { return Err(TrustError::Foreign("it does not name exactly one node")) };
-    let id = uri.strip_prefix("spiffe://").and_then(|rest| rest.strip_prefix(city)).and_then(|rest| rest.strip_prefix("/node/"));
+    let (Some(uri), None) = (uris.next(), uris.next()) else {
+        return Err(TrustError::Foreign("it does not name exactly one node"));
+    };
+    let id = uri
+        .strip_prefix("spiffe://")
+        .and_then(|rest| rest.strip_prefix(city))
+        .and_then(|rest| rest.strip_prefix("/node/"));
     let node = id.and_then(|id| id.parse().ok()).ok_or(TrustError::Foreign("it belongs to another city"))?;
     let until = certificate.validity().not_after.timestamp();
     Ok((node, Timestamp::from_ms(until.saturating_mul(1000))))

@@ -27,7 +27,8 @@ impl IdentityFolder {
     /// [`TrustError::File`] with the path.
     pub fn read(&self, name: &str) -> Result<String, TrustError> {
         let path = self.path(name);
-        std::fs::read_to_string(&path).map_err(|source| TrustError::File { path: path.display().to_string(), source })
+        std::fs::read_to_string(&path)
+            .map_err(|source| TrustError::File { path: path.display().to_string(), source })
     }
 
     /// Writes whole or not at all, readable by the owner only.
@@ -36,7 +37,8 @@ impl IdentityFolder {
     /// [`TrustError::File`] with the path.
     pub fn write(&self, name: &str, text: &str) -> Result<(), TrustError> {
         let path = self.path(name);
-        write_private(&path, text.as_bytes()).map_err(|source| TrustError::File { path: path.display().to_string(), source })
+        write_private(&path, text.as_bytes())
+            .map_err(|source| TrustError::File { path: path.display().to_string(), source })
     }
 
     /// # Errors
@@ -44,7 +46,9 @@ impl IdentityFolder {
     pub fn sign_key(&self) -> Result<crate::NodeKey, TrustError> {
         let text = self.read(SIGN_KEY)?;
         let secret = crate::unhex(text.trim()).and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
-        secret.map(crate::NodeKey::from_secret).ok_or_else(|| TrustError::Damaged { path: self.path(SIGN_KEY).display().to_string() })
+        secret
+            .map(crate::NodeKey::from_secret)
+            .ok_or_else(|| TrustError::Damaged { path: self.path(SIGN_KEY).display().to_string() })
     }
 }
 

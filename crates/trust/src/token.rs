@@ -22,7 +22,9 @@ pub struct JoinToken {
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum TokenFault {
-    #[error("this is not a join token: copy the whole line that `city-hub enroll-token` printed, from `tb1.` to its end")]
+    #[error(
+        "this is not a join token: copy the whole line that `city-hub enroll-token` printed, from `tb1.` to its end"
+    )]
     Unreadable,
     #[error("the token is mistyped (its check sum differs): copy it again")]
     CheckSum,

@@ -71,7 +71,10 @@ fn ports(options: &Options, index: usize) -> Ports {
 }
 
 fn password(dice: &mut StdRng) -> String {
-    (0..12).map(|_| domain::ids::CROCKFORD[dice.random_range(0..32)] as char).map(|c| c.to_ascii_lowercase()).collect()
+    (0..12)
+        .map(|_| domain::ids::CROCKFORD[dice.random_range(0..32)] as char)
+        .map(|c| c.to_ascii_lowercase())
+        .collect()
 }
 
 impl City {
@@ -80,11 +83,18 @@ impl City {
     /// # Errors
     /// When the pack cannot be read or has too few divisions.
     pub fn plan(options: Options) -> Result<City> {
-        let text = std::fs::read_to_string(options.pack.join("divisions_kaili.csv")).context("read the city pack")?;
+        let text = std::fs::read_to_string(options.pack.join("divisions_kaili.csv"))
+            .context("read the city pack")?;
         let divisions = Divisions::parse(&text).map_err(|faults| anyhow::anyhow!("divisions: {faults:?}"))?;
         let mut dice = StdRng::seed_from_u64(domain::seams::Random::u64(&runtime::OsRandom));
         let mut towns: Vec<_> = divisions.iter().filter(|d| d.tier == DivisionTier::Town).collect();
-        towns.sort_by_key(|town| (town.code != "522601108", std::cmp::Reverse(divisions.children(&town.code).count()), town.code.clone()));
+        towns.sort_by_key(|town| {
+            (
+                town.code != "522601108",
+                std::cmp::Reverse(divisions.children(&town.code).count()),
+                town.code.clone(),
+            )
+        });
         towns.truncate(options.towns);
         let mut sites = vec![site(&options, 0, Kind::Hub, "522601", "凯里市", 0, &mut dice)];
         for town in &towns {
@@ -98,9 +108,19 @@ impl City {
             for (index, town) in towns.iter().enumerate() {
                 let mut villages: Vec<_> = divisions.children(&town.code).collect();
                 villages.sort_by_key(|village| (village.code != "522601108201", village.code.clone()));
-                if let Some(village) = villages.get(round).filter(|_| sites.len() < 1 + towns.len() + options.villages) {
+                if let Some(village) =
+                    villages.get(round).filter(|_| sites.len() < 1 + towns.len() + options.villages)
+                {
                     let name = divisions.full_name(&village.code);
-                    sites.push(site(&options, sites.len(), Kind::Village, &village.code, &name, 1 + index, &mut dice));
+                    sites.push(site(
+                        &options,
+                        sites.len(),
+                        Kind::Village,
+                        &village.code,
+                        &name,
+                        1 + index,
+                        &mut dice,
+                    ));
                 }
             }
             if sites.len() == before {
@@ -108,7 +128,8 @@ impl City {
             }
             round += 1;
         }
-        let orgs: Value = serde_json::from_str(&std::fs::read_to_string(options.pack.join("orgs_kaili.json"))?)?;
+        let orgs: Value =
+            serde_json::from_str(&std::fs::read_to_string(options.pack.join("orgs_kaili.json"))?)?;
         let ids = orgs.as_array().into_iter().flatten().filter_map(|org| org["id"].as_str());
         let bodies = ids.map(|id| (id.to_owned(), format!("{id}-1"), password(&mut dice))).collect();
         let programs = std::env::current_exe()?.parent().context("no folder of programs")?.to_path_buf();
@@ -127,20 +148,31 @@ impl City {
 
     fn command(&self, site: &Site, arguments: &[&str]) -> Command {
         let mut command = Command::new(self.programs.join(site.kind.program()));
-        command.arg("--data-dir").arg(&site.folder).args(arguments).env("TONGBAN_LOG", "warn").kill_on_drop(true);
+        command
+            .arg("--data-dir")
+            .arg(&site.folder)
+            .args(arguments)
+            .env("TONGBAN_LOG", "warn")
+            .kill_on_drop(true);
         command
     }
 
     async fn verb(&self, site: &Site, arguments: &[&str], input: Option<String>) -> Result<String> {
         let mut command = self.command(site, arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().with_context(|| format!("start {} (is it built?)", site.kind.program()))?;
+        let mut child =
+            command.spawn().with_context(|| format!("start {} (is it built?)", site.kind.program()))?;
         let mut stdin = child.stdin.take().context("no standard input")?;
         stdin.write_all(input.unwrap_or_default().as_bytes()).await?;
         drop(stdin);
         let output = child.wait_with_output().await?;
         if !output.status.success() {
-            bail!("{} {}: {}", site.kind.program(), arguments[0], String::from_utf8_lossy(&output.stderr).trim());
+            bail!(
+                "{} {}: {}",
+                site.kind.program(),
+                arguments[0],
+                String::from_utf8_lossy(&output.stderr).trim()
+            );
         }
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
@@ -151,21 +183,36 @@ impl City {
     /// With the failing step.
     pub async fn build(&self, say: &(dyn Fn(String) + Sync)) -> Result<()> {
         if self.options.dir.exists() {
-            std::fs::remove_dir_all(&self.options.dir).with_context(|| format!("empty {}", self.options.dir.display()))?;
+            std::fs::remove_dir_all(&self.options.dir)
+                .with_context(|| format!("empty {}", self.options.dir.display()))?;
         }
         std::fs::create_dir_all(&self.options.dir)?;
         let started = Instant::now();
         self.init_hub().await?;
-        say(format!("hub: CA, catalogue, {} accounts ({:.1} s)", self.bodies.len(), started.elapsed().as_secs_f32()));
+        say(format!(
+            "hub: CA, catalogue, {} accounts ({:.1} s)",
+            self.bodies.len(),
+            started.elapsed().as_secs_f32()
+        ));
         for (index, site) in self.sites.iter().enumerate().filter(|(_, site)| site.kind == Kind::Town) {
             self.join(index, site).await.with_context(|| site.name.clone())?;
         }
-        say(format!("{} towns joined by token ({:.1} s)", self.towns().count(), started.elapsed().as_secs_f32()));
-        let villages: Vec<(usize, &Site)> = self.sites.iter().enumerate().filter(|(_, site)| site.kind == Kind::Village).collect();
+        say(format!(
+            "{} towns joined by token ({:.1} s)",
+            self.towns().count(),
+            started.elapsed().as_secs_f32()
+        ));
+        let villages: Vec<(usize, &Site)> =
+            self.sites.iter().enumerate().filter(|(_, site)| site.kind == Kind::Village).collect();
         for (done, (index, site)) in villages.iter().enumerate() {
             self.join(*index, site).await.with_context(|| site.name.clone())?;
             if (done + 1) % 25 == 0 {
-                say(format!("{} of {} villages joined ({:.1} s)", done + 1, villages.len(), started.elapsed().as_secs_f32()));
+                say(format!(
+                    "{} of {} villages joined ({:.1} s)",
+                    done + 1,
+                    villages.len(),
+                    started.elapsed().as_secs_f32()
+                ));
             }
         }
         Ok(())
@@ -176,7 +223,8 @@ impl City {
         let address = |port: u16| format!("127.0.0.1:{port}");
         let pack = self.options.pack.display().to_string();
         let (web, link, enrol) = (address(ports.web), address(ports.link), address(ports.enrol));
-        self.verb(hub, &["init", "--pack", &pack, "--web", &web, "--link", &link, "--enrol", &enrol], None).await?;
+        self.verb(hub, &["init", "--pack", &pack, "--web", &web, "--link", &link, "--enrol", &enrol], None)
+            .await?;
         let mut accounts = String::new();
         for (body, account, password) in &self.bodies {
             accounts.push_str(&format!("{account}\t{body} 经办人\t{body}\t{password}\n"));
@@ -212,7 +260,12 @@ impl City {
             }
         }
         let _ = site.id.set(token["node"].as_str().unwrap_or("").to_owned());
-        self.verb(site, &["user", "add", OFFICER, "--display", "值守人员", "--password-stdin"], Some(site.password.clone())).await?;
+        self.verb(
+            site,
+            &["user", "add", OFFICER, "--display", "值守人员", "--password-stdin"],
+            Some(site.password.clone()),
+        )
+        .await?;
         self.start(site).await
     }
 
@@ -225,8 +278,10 @@ impl City {
         if slot.is_some() {
             return Ok(());
         }
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(site.folder.join("log.jsonl"))?;
-        let mut child = self.command(site, &["serve"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn()?;
+        let log =
+            std::fs::OpenOptions::new().create(true).append(true).open(site.folder.join("log.jsonl"))?;
+        let mut child =
+            self.command(site, &["serve"]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).spawn()?;
         let started = Instant::now();
         while tokio::net::TcpStream::connect(("127.0.0.1", site.web)).await.is_err() {
             if let Some(status) = child.try_wait()? {
@@ -280,12 +335,24 @@ impl City {
     /// # Errors
     /// When the verifier cannot run.
     pub fn verify(&self, oracle: &Path) -> Result<Value> {
-        let output = std::process::Command::new(self.programs.join("tongban-verify")).arg(&self.options.dir).arg(oracle).output()?;
-        serde_json::from_slice(&output.stdout).with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())
+        let output = std::process::Command::new(self.programs.join("tongban-verify"))
+            .arg(&self.options.dir)
+            .arg(oracle)
+            .output()?;
+        serde_json::from_slice(&output.stdout)
+            .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())
     }
 }
 
-fn site(options: &Options, index: usize, kind: Kind, place: &str, name: &str, town: usize, dice: &mut StdRng) -> Site {
+fn site(
+    options: &Options,
+    index: usize,
+    kind: Kind,
+    place: &str,
+    name: &str,
+    town: usize,
+    dice: &mut StdRng,
+) -> Site {
     let folder = match kind {
         Kind::Hub => "hub".to_owned(),
         Kind::Town => format!("town-{place}"),

@@ -53,7 +53,8 @@ pub async fn supervise(options: Options) -> Result<ExitCode> {
         if BufReader::new(read).read_line(&mut line).await.is_err() {
             continue;
         }
-        let answer = obey(&city, &staff, line.trim()).await.unwrap_or_else(|error| format!("FAILED {error:#}"));
+        let answer =
+            obey(&city, &staff, line.trim()).await.unwrap_or_else(|error| format!("FAILED {error:#}"));
         // Whoever asked may have gone; the order is carried out all the same.
         let _ = write.write_all(answer.as_bytes()).await;
         if line.trim() == "down" {
@@ -63,7 +64,9 @@ pub async fn supervise(options: Options) -> Result<ExitCode> {
 }
 
 pub async fn ask(options: &Options, order: &str) -> Result<ExitCode> {
-    let mut stream = TcpStream::connect(("127.0.0.1", port(options))).await.context("the demo is not up: run `deploy/demo.sh up` first")?;
+    let mut stream = TcpStream::connect(("127.0.0.1", port(options)))
+        .await
+        .context("the demo is not up: run `deploy/demo.sh up` first")?;
     stream.write_all(format!("{order}\n").as_bytes()).await?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;
@@ -73,9 +76,13 @@ pub async fn ask(options: &Options, order: &str) -> Result<ExitCode> {
 
 fn addresses(city: &City) -> String {
     let mut text = String::new();
-    let shown = city.sites.iter().filter(|site| site.kind != Kind::Village || site.place == "522601108201" || site.town <= 2);
+    let shown = city
+        .sites
+        .iter()
+        .filter(|site| site.kind != Kind::Village || site.place == "522601108201" || site.town <= 2);
     for site in shown.take(24) {
-        let _ = writeln!(text, "http://127.0.0.1:{:<6} {:<24} {OFFICER} {}", site.web, site.name, site.password);
+        let _ =
+            writeln!(text, "http://127.0.0.1:{:<6} {:<24} {OFFICER} {}", site.web, site.name, site.password);
     }
     let _ = writeln!(text, "departments at the hub (account password):");
     for (_, account, password) in city.bodies.iter().take(8) {
@@ -83,10 +90,22 @@ fn addresses(city: &City) -> String {
     }
     let mut all = String::new();
     for site in &city.sites {
-        let _ = writeln!(all, "{}\t{}\t{}\thttp://127.0.0.1:{}\t{OFFICER}\t{}", site.place, site.name, site.id.get().map_or("", |id| id), site.web, site.password);
+        let _ = writeln!(
+            all,
+            "{}\t{}\t{}\thttp://127.0.0.1:{}\t{OFFICER}\t{}",
+            site.place,
+            site.name,
+            site.id.get().map_or("", |id| id),
+            site.web,
+            site.password
+        );
     }
     for (body, account, password) in &city.bodies {
-        let _ = writeln!(all, "{body}\tdepartment\thub\thttp://127.0.0.1:{}\t{account}\t{password}", city.hub().web);
+        let _ = writeln!(
+            all,
+            "{body}\tdepartment\thub\thttp://127.0.0.1:{}\t{account}\t{password}",
+            city.hub().web
+        );
     }
     let path = city.options.dir.join("passwords.tsv");
     match std::fs::write(&path, all) {
@@ -117,9 +136,15 @@ fn switch(city: &City, verb: &str, name: &str) -> Result<String> {
         city.sites.iter().filter_map(|site| site.proxy.get()).for_each(|proxy| proxy.heal());
         return Ok("all links are healed".to_owned());
     }
-    let site = city.find(name).with_context(|| format!("no node {name}: give a node id, a division code or a name"))?;
+    let site = city
+        .find(name)
+        .with_context(|| format!("no node {name}: give a node id, a division code or a name"))?;
     let proxy = site.proxy.get().context("the hub has no link upward")?;
-    if verb == "cut" { proxy.cut() } else { proxy.heal() }
+    if verb == "cut" {
+        proxy.cut()
+    } else {
+        proxy.heal()
+    }
     Ok(format!("{} {}", site.name, if verb == "cut" { "is cut off" } else { "is connected again" }))
 }
 
@@ -128,7 +153,8 @@ async fn load(city: &Arc<City>, staff: &Arc<Staff>, count: usize) -> Result<Stri
     story::record(city, staff, count, &|_| {}).await?;
     staff.stop.store(false, Ordering::Relaxed);
     let shifts: Vec<_> = (0..4).map(|lane| tokio::spawn(staff.clone().shift(lane, 4))).collect();
-    let cut_off = |told: &crate::staff::Told| city.sites[told.site].proxy.get().is_some_and(|proxy| !proxy.is_open());
+    let cut_off =
+        |told: &crate::staff::Told| city.sites[told.site].proxy.get().is_some_and(|proxy| !proxy.is_open());
     let waiting: Vec<_> = staff.told.lock().map(|told| told[before..].to_vec()).unwrap_or_default();
     let mut delivered = 0;
     for told in waiting.iter().filter(|told| !cut_off(told)) {
@@ -157,7 +183,12 @@ async fn status(city: &City) -> Result<String> {
             cut.push(site.name.as_str());
         }
     }
-    let _ = writeln!(text, "{running} of {} processes run; hub http://127.0.0.1:{}", city.sites.len(), city.hub().web);
+    let _ = writeln!(
+        text,
+        "{running} of {} processes run; hub http://127.0.0.1:{}",
+        city.sites.len(),
+        city.hub().web
+    );
     let _ = write!(text, "cut off: {}", if cut.is_empty() { "nobody".to_owned() } else { cut.join("、") });
     Ok(text)
 }
@@ -166,5 +197,8 @@ async fn verify(city: &City, staff: &Staff) -> Result<String> {
     let rest = story::quiet(city, staff).await;
     let verdict = city.verify(&city.options.dir.join("oracle.jsonl"))?;
     let note = if rest.is_ok() { "" } else { "(尚有内容在途,断开的链路恢复后再核对)" };
-    Ok(format!("{} 件 {} 丢失 {} 重复 {note}\n{verdict}", verdict["recorded"], verdict["lost"], verdict["duplicated"]))
+    Ok(format!(
+        "{} 件 {} 丢失 {} 重复 {note}\n{verdict}",
+        verdict["recorded"], verdict["lost"], verdict["duplicated"]
+    ))
 }

@@ -98,7 +98,8 @@ fn main() -> ExitCode {
         pack: cli.pack.clone(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let outcome = runtime.context("start the runtime").and_then(|runtime| runtime.block_on(run(&cli, options)));
+    let outcome =
+        runtime.context("start the runtime").and_then(|runtime| runtime.block_on(run(&cli, options)));
     outcome.unwrap_or_else(|error| {
         eprintln!("{error:#}");
         ExitCode::FAILURE

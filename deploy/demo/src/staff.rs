@@ -1,7 +1,6 @@
 //! The people of the demo: proxy officers who record, windows and departments who work their queues, all through the API.
 
 use crate::city::{City, Kind, OFFICER, Site};
-use testkit::api::{Api, refusal};
 use anyhow::{Context, Result};
 use bytes::Bytes;
 use domain::pack::CityPack;
@@ -15,6 +14,7 @@ use std::io::Write;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
+use testkit::api::{Api, refusal};
 
 /// One confirmed capture.
 #[derive(Clone, Debug)]
@@ -40,7 +40,9 @@ impl Staff {
     /// # Errors
     /// When the pack or the oracle file cannot be used.
     pub fn new(city: Arc<City>) -> Result<Staff> {
-        let read = |name: &str| std::fs::read_to_string(city.options.pack.join(name)).with_context(|| name.to_owned());
+        let read = |name: &str| {
+            std::fs::read_to_string(city.options.pack.join(name)).with_context(|| name.to_owned())
+        };
         let mut pieces = domain::pack::split_items(&read("items.json")?)?;
         for (piece, file) in [
             ("divisions", "divisions_kaili.csv"),
@@ -52,7 +54,10 @@ impl Staff {
             pieces.insert(piece.to_owned(), read(file)?);
         }
         let pack = CityPack::parse(&pieces)?;
-        let oracle = std::fs::OpenOptions::new().create(true).append(true).open(city.options.dir.join("oracle.jsonl"))?;
+        let oracle = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(city.options.dir.join("oracle.jsonl"))?;
         Ok(Staff {
             city,
             api: Api::new(),
@@ -72,16 +77,30 @@ impl Staff {
     }
 
     /// Calls as an officer, logging in when needed. A node that is down or restarting is asked again until it answers.
-    pub async fn call(&self, site: &Site, account: &str, method: Method, path: &str, body: Bytes) -> Result<Value> {
+    pub async fn call(
+        &self,
+        site: &Site,
+        account: &str,
+        method: Method,
+        path: &str,
+        body: Bytes,
+    ) -> Result<Value> {
         let key = (site.web, account.to_owned());
         let mut patience = 200;
         loop {
             let known = self.tokens.lock().map_err(|_| anyhow::anyhow!("poisoned"))?.get(&key).cloned();
             let outcome = match known {
-                Some(token) => self.api.call(method.clone(), site.web, &format!("/api/v1{path}"), Some(&token), body.clone()).await,
+                Some(token) => {
+                    self.api
+                        .call(method.clone(), site.web, &format!("/api/v1{path}"), Some(&token), body.clone())
+                        .await
+                }
                 None => match self.api.log_in(site.web, account, self.password(site, account)).await {
                     Ok(token) => {
-                        self.tokens.lock().map_err(|_| anyhow::anyhow!("poisoned"))?.insert(key.clone(), token);
+                        self.tokens
+                            .lock()
+                            .map_err(|_| anyhow::anyhow!("poisoned"))?
+                            .insert(key.clone(), token);
                         continue;
                     }
                     Err(error) => Err(error),
@@ -107,7 +126,12 @@ impl Staff {
 
     fn password<'a>(&'a self, site: &'a Site, account: &str) -> &'a str {
         if site.kind == Kind::Hub && account != OFFICER {
-            return self.city.bodies.iter().find(|(_, name, _)| name == account).map_or("", |(_, _, password)| password);
+            return self
+                .city
+                .bodies
+                .iter()
+                .find(|(_, name, _)| name == account)
+                .map_or("", |(_, _, password)| password);
         }
         &site.password
     }
@@ -125,17 +149,27 @@ impl Staff {
         let mut dice = StdRng::seed_from_u64(seed);
         let known = self.pack.items.get(&item.parse()?).context("item")?;
         let today = domain::seams::Clock::now(&runtime::SystemClock).day();
-        let mut neighbours: Vec<_> = self.people.iter().filter(|person| person.village.starts_with(&site.place)).cloned().collect();
+        let mut neighbours: Vec<_> =
+            self.people.iter().filter(|person| person.village.starts_with(&site.place)).cloned().collect();
         neighbours.extend(self.people.choose_multiple(&mut dice, 300).cloned());
         let form = testkit::fill(known, &neighbours, today, &mut dice);
         let draft = self.post(site, OFFICER, "/drafts", json!({ "item": item })).await?;
         let id = draft["id"].as_str().context("draft id")?.to_owned();
         let body = json!({ "version": draft["version"], "form": form }).to_string();
-        self.call(site, OFFICER, Method::PUT, &format!("/drafts/{id}"), body.into()).await.or_else(|error| self.saved_already(error))?;
+        self.call(site, OFFICER, Method::PUT, &format!("/drafts/{id}"), body.into())
+            .await
+            .or_else(|error| self.saved_already(error))?;
         let asked = domain::plan::asked_materials(known, &form, today);
         for material in asked.iter().filter(|m| m.necessity == domain::catalogue::Necessity::Required) {
             let scan = testkit::scans::jpeg(&mut dice);
-            self.call(site, OFFICER, Method::PUT, &format!("/drafts/{id}/materials/{}", material.id), scan.into()).await?;
+            self.call(
+                site,
+                OFFICER,
+                Method::PUT,
+                &format!("/drafts/{id}/materials/{}", material.id),
+                scan.into(),
+            )
+            .await?;
         }
         let captured = self.capture(site, &id).await?;
         let told = Told { case: captured, site: index };
@@ -217,12 +251,16 @@ impl Staff {
         }
         let chance = case.bytes().map(u64::from).sum::<u64>() % 20;
         let (verb, body) = match kind {
-            "decision" if chance == 0 => ("decide", json!({ "outcome": "refused", "text": "不符合受理条件第一项;可在六十日内申请行政复议" })),
+            "decision" if chance == 0 => (
+                "decide",
+                json!({ "outcome": "refused", "text": "不符合受理条件第一项;可在六十日内申请行政复议" }),
+            ),
             "decision" => ("decide", json!({ "outcome": "granted", "text": "经审查符合条件,准予" })),
             "issue" => ("issue", json!({ "opinion": "已制证" })),
             "deliver" => ("deliver", json!({ "receiver": "本人", "proof": "领取人签名" })),
             "completeness_check" if chance == 1 && self.first_return(case) => {
-                let fault = json!({ "field": "m1", "label": "申请书", "reason": "签名不清楚,请重新签名后拍照" });
+                let fault =
+                    json!({ "field": "m1", "label": "申请书", "reason": "签名不清楚,请重新签名后拍照" });
                 ("return", json!({ "faults": [fault] }))
             }
             _ => ("complete", json!({ "agrees": true, "opinion": "同意" })),
@@ -238,8 +276,10 @@ impl Staff {
     async fn resubmit(&self, site: &Site, account: &str, case: &str) -> Result<()> {
         let page = self.get(site, account, &format!("/cases/{case}/submission")).await?;
         let body = &page["body"];
-        let submission = if body["captured"].is_null() { &body["resubmitted"] } else { &body["captured"]["submission"] };
-        self.post(site, account, &format!("/cases/{case}/resubmit"), json!({ "form": submission["form"] })).await?;
+        let submission =
+            if body["captured"].is_null() { &body["resubmitted"] } else { &body["captured"]["submission"] };
+        self.post(site, account, &format!("/cases/{case}/resubmit"), json!({ "form": submission["form"] }))
+            .await?;
         Ok(())
     }
 
@@ -248,7 +288,8 @@ impl Staff {
         let mut dice = StdRng::seed_from_u64(lane as u64);
         while !self.stop.load(Ordering::Relaxed) {
             let mut done = 0;
-            for (index, site) in self.city.sites.iter().enumerate().filter(|(index, _)| index % lanes == lane) {
+            for (index, site) in self.city.sites.iter().enumerate().filter(|(index, _)| index % lanes == lane)
+            {
                 if site.kind == Kind::Hub {
                     continue;
                 }

@@ -42,15 +42,27 @@ pub async fn once(options: Options) -> Result<ExitCode> {
     for fault in faults.as_array().into_iter().flatten().take(20) {
         eprintln!("FAULT {}", fault.as_str().unwrap_or(""));
     }
-    let whole = faults.as_array().is_some_and(Vec::is_empty) && verdict["lost"] == 0 && verdict["duplicated"] == 0;
-    let done = verdict["delivered"] == verdict["recorded"] && verdict["recorded"].as_u64() >= Some(city.options.cases as u64);
+    let whole =
+        faults.as_array().is_some_and(Vec::is_empty) && verdict["lost"] == 0 && verdict["duplicated"] == 0;
+    let done = verdict["delivered"] == verdict["recorded"]
+        && verdict["recorded"].as_u64() >= Some(city.options.cases as u64);
     println!("{}", in_order(&verdict, started.elapsed().as_secs()));
     Ok(if whole && done { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn in_order(verdict: &Value, seconds: u64) -> Value {
     let mut line = serde_json::Map::new();
-    for key in ["nodes", "recorded", "at_town", "at_hub", "decided", "delivered", "lost", "duplicated", "journals_verified"] {
+    for key in [
+        "nodes",
+        "recorded",
+        "at_town",
+        "at_hub",
+        "decided",
+        "delivered",
+        "lost",
+        "duplicated",
+        "journals_verified",
+    ] {
         line.insert(key.to_owned(), verdict[key].clone());
     }
     line.insert("seconds".to_owned(), json!(seconds));
@@ -123,9 +135,20 @@ fn split(city: &City, staff: &Staff) -> (Vec<usize>, usize) {
 }
 
 /// Records `count` cases, all items in turn, spread over all villages.
-pub async fn record(city: &Arc<City>, staff: &Arc<Staff>, count: usize, say: &(dyn Fn(String) + Sync)) -> Result<()> {
+pub async fn record(
+    city: &Arc<City>,
+    staff: &Arc<Staff>,
+    count: usize,
+    say: &(dyn Fn(String) + Sync),
+) -> Result<()> {
     let items = staff.items();
-    let villages: Vec<usize> = city.sites.iter().enumerate().filter(|(_, s)| s.kind == crate::city::Kind::Village).map(|(i, _)| i).collect();
+    let villages: Vec<usize> = city
+        .sites
+        .iter()
+        .enumerate()
+        .filter(|(_, s)| s.kind == crate::city::Kind::Village)
+        .map(|(i, _)| i)
+        .collect();
     let next = Arc::new(AtomicUsize::new(0));
     let mut dice = StdRng::seed_from_u64(city.options.seed);
     let offset: u64 = dice.random();
@@ -140,7 +163,13 @@ pub async fn record(city: &Arc<City>, staff: &Arc<Staff>, count: usize, say: &(d
                     return Ok::<(), anyhow::Error>(());
                 }
                 let item = &items[(already + number) % items.len()];
-                staff.record(villages[number % villages.len()], item, offset.wrapping_add((already + number) as u64)).await?;
+                staff
+                    .record(
+                        villages[number % villages.len()],
+                        item,
+                        offset.wrapping_add((already + number) as u64),
+                    )
+                    .await?;
             }
         }));
     }
@@ -161,10 +190,19 @@ async fn everything_is_here_only(staff: &Staff) -> Result<()> {
     Ok(())
 }
 
-async fn work_on_offline(city: &Arc<City>, staff: &Arc<Staff>, late: &[usize], say: &(dyn Fn(String) + Sync)) -> Result<()> {
+async fn work_on_offline(
+    city: &Arc<City>,
+    staff: &Arc<Staff>,
+    late: &[usize],
+    say: &(dyn Fn(String) + Sync),
+) -> Result<()> {
     for told in told(staff).iter().filter(|told| late.contains(&told.site)) {
         let ticks = staff.at_village(told).await?["ticks"].clone();
-        ensure!(ticks["town"] == false, "{} claims to have been received while its village is cut off", told.case);
+        ensure!(
+            ticks["town"] == false,
+            "{} claims to have been received while its village is cut off",
+            told.case
+        );
     }
     let items = staff.items();
     for (number, index) in late.iter().enumerate() {
@@ -193,7 +231,12 @@ async fn until_delivered(staff: &Staff, cases: &[Told], say: &(dyn Fn(String) + 
             (last, quiet_since) = (mark, Instant::now());
         }
         if said.elapsed() > Duration::from_secs(5) {
-            say(format!("{} of {} delivered, {} acts", cases.len() - open.len(), cases.len(), staff.acts.load(Ordering::Relaxed)));
+            say(format!(
+                "{} of {} delivered, {} acts",
+                cases.len() - open.len(),
+                cases.len(),
+                staff.acts.load(Ordering::Relaxed)
+            ));
             said = Instant::now();
         }
         if quiet_since.elapsed() > Duration::from_secs(120) {

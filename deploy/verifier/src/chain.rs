@@ -41,13 +41,17 @@ pub fn read_journals(path: &Path) -> Result<BTreeMap<String, Journal>> {
     let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let mut journals = BTreeMap::new();
     let mut list = db.prepare("SELECT no, author, channel, seq FROM journal WHERE seq > 0")?;
-    let rows: Vec<(i64, String, String, i64)> = list.query_map([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?)))?.collect::<rusqlite::Result<_>>()?;
+    let rows: Vec<(i64, String, String, i64)> = list
+        .query_map([], |r| Ok((r.get(0)?, r.get(1)?, r.get(2)?, r.get(3)?)))?
+        .collect::<rusqlite::Result<_>>()?;
     for (no, author, channel, head) in rows {
-        let mut statement = db.prepare("SELECT core, body, signature FROM entry WHERE pos > ?1 AND pos < ?2 ORDER BY pos")?;
+        let mut statement =
+            db.prepare("SELECT core, body, signature FROM entry WHERE pos > ?1 AND pos < ?2 ORDER BY pos")?;
         let mut rows = statement.query([no << 40, (no + 1) << 40])?;
         let (mut previous, mut entries) = ([0u8; 32], Vec::new());
         while let Some(row) = rows.next()? {
-            let (core, body, signature): (Vec<u8>, Vec<u8>, Option<Vec<u8>>) = (row.get(0)?, row.get(1)?, row.get(2)?);
+            let (core, body, signature): (Vec<u8>, Vec<u8>, Option<Vec<u8>>) =
+                (row.get(0)?, row.get(1)?, row.get(2)?);
             let entry = read_entry(&previous, &core, body, signature)?;
             previous = entry.hash;
             entries.push(entry);
@@ -74,7 +78,16 @@ fn read_entry(previous: &[u8; 32], core: &[u8], body: Vec<u8>, signature: Option
     };
     let seq = if let Some(Field::Number(seq)) = fields.get(&6) { *seq } else { 0 };
     let id = if let Some(Field::Bytes(id)) = fields.get(&7) { uuid(id) } else { String::new() };
-    Ok(Entry { author: text(3), channel: text(4), seq, id, kind: text(8), body, hash: hasher.finalize().into(), signature })
+    Ok(Entry {
+        author: text(3),
+        channel: text(4),
+        seq,
+        id,
+        kind: text(8),
+        body,
+        hash: hasher.finalize().into(),
+        signature,
+    })
 }
 
 fn uuid(bytes: &[u8]) -> String {
@@ -132,8 +145,11 @@ impl Keys {
         let mut keys = BTreeMap::new();
         for entry in all.entries.iter().filter(|entry| entry.kind == "node") {
             let record: Value = serde_json::from_slice(&entry.body)?;
-            let (id, key) = (record["id"].as_str().context("id")?, record["sign_key"].as_str().context("sign_key")?);
-            let bytes: Vec<u8> = (0..32).map(|i| u8::from_str_radix(key.get(2 * i..2 * i + 2).unwrap_or("x"), 16)).collect::<Result<_, _>>()?;
+            let (id, key) =
+                (record["id"].as_str().context("id")?, record["sign_key"].as_str().context("sign_key")?);
+            let bytes: Vec<u8> = (0..32)
+                .map(|i| u8::from_str_radix(key.get(2 * i..2 * i + 2).unwrap_or("x"), 16))
+                .collect::<Result<_, _>>()?;
             keys.insert(id.to_owned(), VerifyingKey::from_bytes(&bytes.try_into().unwrap_or([0; 32]))?);
         }
         Ok(Keys(keys))
@@ -150,8 +166,10 @@ impl Journal {
                 return Err(format!("entry {} is not what stands at its place", index + 1));
             }
             if let Some(signature) = &entry.signature {
-                let signature = Signature::from_slice(signature).map_err(|_| format!("signature {} is malformed", index + 1))?;
-                key.verify_strict(&entry.hash, &signature).map_err(|_| format!("signature {} does not hold", index + 1))?;
+                let signature = Signature::from_slice(signature)
+                    .map_err(|_| format!("signature {} is malformed", index + 1))?;
+                key.verify_strict(&entry.hash, &signature)
+                    .map_err(|_| format!("signature {} does not hold", index + 1))?;
             }
         }
         match self.entries.last() {

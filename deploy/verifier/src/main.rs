@@ -66,9 +66,14 @@ fn read_nodes(folder: &Path) -> Result<Vec<Node>> {
         if !path.join("tongban.db").exists() {
             continue;
         }
-        let config = std::fs::read_to_string(path.join("node.toml")).with_context(|| format!("read node.toml in {}", path.display()))?;
-        let id = config.lines().find_map(|line| line.strip_prefix("id = \"")?.strip_suffix('"')).context("node.toml names no id")?;
-        let journals = chain::read_journals(&path.join("tongban.db")).with_context(|| format!("read {}", path.display()))?;
+        let config = std::fs::read_to_string(path.join("node.toml"))
+            .with_context(|| format!("read node.toml in {}", path.display()))?;
+        let id = config
+            .lines()
+            .find_map(|line| line.strip_prefix("id = \"")?.strip_suffix('"'))
+            .context("node.toml names no id")?;
+        let journals = chain::read_journals(&path.join("tongban.db"))
+            .with_context(|| format!("read {}", path.display()))?;
         nodes.push(Node { id: id.to_owned(), journals });
     }
     Ok(nodes)
@@ -88,7 +93,12 @@ fn compare_copies(nodes: &[Node], faults: &mut Vec<String>) {
             let best = longest[journal.name.as_str()];
             let differs = journal.entries.iter().zip(&best.entries).position(|(a, b)| a.hash != b.hash);
             if let Some(at) = differs {
-                faults.push(format!("{}: {} differs from another node's copy at entry {}", node.id, journal.name, at + 1));
+                faults.push(format!(
+                    "{}: {} differs from another node's copy at entry {}",
+                    node.id,
+                    journal.name,
+                    at + 1
+                ));
             }
             let author = journal.name.split('/').next().unwrap_or("");
             if node.id == author && journal.entries.len() < best.entries.len() {
@@ -101,7 +111,9 @@ fn compare_copies(nodes: &[Node], faults: &mut Vec<String>) {
 /// Captures held at a node: entry id → (case, hash, how often).
 fn captures(node: &Node) -> BTreeMap<String, (String, String, usize)> {
     let mut found: BTreeMap<String, (String, String, usize)> = BTreeMap::new();
-    for entry in node.journals.values().flat_map(|journal| &journal.entries).filter(|entry| entry.kind == "page") {
+    for entry in
+        node.journals.values().flat_map(|journal| &journal.entries).filter(|entry| entry.kind == "page")
+    {
         let Ok(page) = serde_json::from_slice::<Value>(&entry.body) else { continue };
         if page["body"].get("captured").is_some() {
             let case = page["case"].as_str().unwrap_or("").to_owned();
@@ -113,7 +125,8 @@ fn captures(node: &Node) -> BTreeMap<String, (String, String, usize)> {
 }
 
 fn pages_with(node: &Node, what: &str) -> BTreeSet<String> {
-    let pages = node.journals.values().flat_map(|journal| &journal.entries).filter(|entry| entry.kind == "page");
+    let pages =
+        node.journals.values().flat_map(|journal| &journal.entries).filter(|entry| entry.kind == "page");
     pages
         .filter_map(|entry| serde_json::from_slice::<Value>(&entry.body).ok())
         .filter(|page| page["body"].get(what).is_some())
@@ -144,7 +157,11 @@ fn count_cases(nodes: &[Node], hub: &Node, oracle: Option<&Path>, faults: &mut V
             (Some((_, hash, _)), Some(own)) if hash == own => {}
             (found, own) => {
                 lost += 1;
-                faults.push(format!("case {case}: told to the officer; at the hub {}, in its village {}", found.is_some(), own.is_some()));
+                faults.push(format!(
+                    "case {case}: told to the officer; at the hub {}, in its village {}",
+                    found.is_some(),
+                    own.is_some()
+                ));
             }
         }
     }
@@ -168,7 +185,8 @@ fn read_oracle(path: &Path) -> Result<BTreeMap<String, String>> {
     let mut told = BTreeMap::new();
     for line in text.lines() {
         let value: Value = serde_json::from_str(line).context("the oracle has a broken line")?;
-        let (entry, case) = (value["entry"].as_str().context("entry")?, value["case"].as_str().context("case")?);
+        let (entry, case) =
+            (value["entry"].as_str().context("entry")?, value["case"].as_str().context("case")?);
         told.insert(entry.to_owned(), case.to_owned());
     }
     Ok(told)

@@ -28,7 +28,10 @@ fn main() {
     let cli = Cli::parse();
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let wanted = |name: &str| cli.names.is_empty() || cli.names.iter().any(|n| n == name);
-    let bench = Bench { cores: std::thread::available_parallelism().map_or(1, usize::from), fsync_us: measure::fsync_us() };
+    let bench = Bench {
+        cores: std::thread::available_parallelism().map_or(1, usize::from),
+        fsync_us: measure::fsync_us(),
+    };
     let report = |name: &str, lines: Vec<Value>| {
         for mut line in lines {
             line["bench"] = json!(name);

@@ -35,7 +35,9 @@ pub fn fsync_us() -> f64 {
 
 fn open(scratch: &Scratch) -> Connection {
     let connection = Connection::open(scratch.0.join("floor.db")).unwrap();
-    connection.execute_batch("PRAGMA page_size=8192; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;").unwrap();
+    connection
+        .execute_batch("PRAGMA page_size=8192; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL;")
+        .unwrap();
     connection
 }
 
@@ -65,7 +67,11 @@ pub fn sqlite_two_rows(records: &[Vec<u8>]) -> f64 {
         connection.execute_batch("BEGIN IMMEDIATE").unwrap();
         for (index, body) in chunk.iter().enumerate() {
             let key = format!("{:08x}", (number * 100 + index).wrapping_mul(2_654_435_761));
-            connection.prepare_cached("INSERT INTO t(key, body) VALUES(?1, ?2)").unwrap().execute((&key, body)).unwrap();
+            connection
+                .prepare_cached("INSERT INTO t(key, body) VALUES(?1, ?2)")
+                .unwrap()
+                .execute((&key, body))
+                .unwrap();
             connection.prepare_cached("INSERT INTO a(what) VALUES(?1)").unwrap().execute([&key]).unwrap();
         }
         connection.execute_batch("COMMIT").unwrap();

@@ -80,7 +80,8 @@ pub async fn idle() -> Vec<Value> {
         site.stop().await;
     }
     let mut processes = vec![Process::start(&program("city-hub"), &rig.hub.data, "hub").0];
-    processes.extend(rig.towns.iter().map(|town| Process::start(&program("town-node"), &town.data, "town").0));
+    processes
+        .extend(rig.towns.iter().map(|town| Process::start(&program("town-node"), &town.data, "town").0));
     let mut to_serving: f64 = 0.0;
     for village in &rig.villages {
         let (process, ms) = Process::start(&program("village-agent"), &village.data, "village");
@@ -92,7 +93,9 @@ pub async fn idle() -> Vec<Value> {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     tokio::time::sleep(Duration::from_secs(3)).await;
-    let worst = |tier: &str, key: &str| processes.iter().filter(|p| p.tier == tier).map(|p| p.status(key)).fold(0.0, f64::max);
+    let worst = |tier: &str, key: &str| {
+        processes.iter().filter(|p| p.tier == tier).map(|p| p.status(key)).fold(0.0, f64::max)
+    };
     let mut lines = Vec::new();
     for (tier, target) in [("village", 40.0), ("town", 60.0), ("hub", 120.0)] {
         let peak = worst(tier, "VmHWM");

@@ -56,14 +56,18 @@ impl Rig {
             let token = city_token(&rig.hub, Tier::Town, "522601108").await;
             enter(&rig.hub, &rig.hub, path.clone(), Tier::Town, &token, doors()).await.unwrap();
             let site = Site::serve(path, Parts::default()).await;
-            eventually("the town is connected", async || site.node().uplink.as_ref().unwrap().channel().is_some()).await;
+            eventually("the town is connected", async || {
+                site.node().uplink.as_ref().unwrap().channel().is_some()
+            })
+            .await;
             rig.towns.push(site);
         }
         for village in 0..villages {
             let town = &rig.towns[village % towns];
             let path = data(format!("village-{village}"));
             let parent = town.opened().config.id.clone();
-            let place = casework::Place { tier: Tier::Village, place: "522601108201".into(), parent: Some(parent) };
+            let place =
+                casework::Place { tier: Tier::Village, place: "522601108201".into(), parent: Some(parent) };
             let ca = rig.hub.opened().ca().unwrap();
             let fingerprint = trust::fingerprint(ca.certificate_der());
             let token = rig.hub.node().hall().enrol_token(place, &fingerprint, 3_600_000).await.unwrap().line;
@@ -128,7 +132,12 @@ impl Rig {
         blob[..4].copy_from_slice(&[0xFF, 0xD8, 0xFF, 0xE0]);
         let hash = blake3::hash(&blob).to_hex().to_string();
         village.node().hall().blobs.put(&hash, &blob).unwrap();
-        let attachment = Attachment { material: "m1".parse().unwrap(), hash: hash.clone(), bytes: blob.len() as u64, mime: "image/jpeg".into() };
+        let attachment = Attachment {
+            material: "m1".parse().unwrap(),
+            hash: hash.clone(),
+            bytes: blob.len() as u64,
+            mime: "image/jpeg".into(),
+        };
         let town = village.opened().config.parent.as_ref().unwrap().id.clone();
         let mut record = record(village, town, seed, vec![attachment]);
         record.blob = Some(hash);
@@ -147,9 +156,27 @@ impl Rig {
                     if dossier.holder != *hall.me() || dossier.decision.is_some() {
                         continue;
                     }
-                    let body = PageBody::Decided { stage: "decide".parse().unwrap(), outcome: Outcome::Granted, text: "准予".into() };
-                    let page = Page { case: case.clone(), no: dossier.pages + 1, term: 1, at: hall.now(), officer: "clerk".into(), body };
-                    let append = append_of("clerk", &[page], Channel::To(dossier.origin), hall.fresh_id(), hall.now(), Vec::new());
+                    let body = PageBody::Decided {
+                        stage: "decide".parse().unwrap(),
+                        outcome: Outcome::Granted,
+                        text: "准予".into(),
+                    };
+                    let page = Page {
+                        case: case.clone(),
+                        no: dossier.pages + 1,
+                        term: 1,
+                        at: hall.now(),
+                        officer: "clerk".into(),
+                        body,
+                    };
+                    let append = append_of(
+                        "clerk",
+                        &[page],
+                        Channel::To(dossier.origin),
+                        hall.fresh_id(),
+                        hall.now(),
+                        Vec::new(),
+                    );
                     hall.store.append(append).await.unwrap();
                 }
             }
@@ -167,7 +194,11 @@ fn record(village: &Site, to: NodeId, seed: u64, attachments: Vec<Attachment>) -
     let hall = village.node().hall();
     let mut dice = StdRng::seed_from_u64(seed);
     let case = CaseNo::make(hall.me(), hall.now().day(), dice.next_u64());
-    let body = PageBody::Captured(Captured { item: "food".parse().unwrap(), release: 1, submission: submission(&mut dice, attachments) });
+    let body = PageBody::Captured(Captured {
+        item: "food".parse().unwrap(),
+        release: 1,
+        submission: submission(&mut dice, attachments),
+    });
     let first = Page { case, no: 1, term: 1, at: hall.now(), officer: "officer".into(), body };
     let second = Page { no: 2, body: PageBody::HandedOver { to }, ..first.clone() };
     Record { pages: vec![first, second], blob: None }
@@ -179,23 +210,41 @@ fn submission(dice: &mut StdRng, attachments: Vec<Attachment>) -> Submission {
     let syllables: Vec<char> = SYLLABLES.chars().collect();
     let mut phrase = |length: usize| -> String {
         let start = dice.random_range(0..syllables.len());
-        (0..length).map(|i| syllables[(start + i + (dice.random_range(0..10) / 9)) % syllables.len()]).collect()
+        (0..length)
+            .map(|i| syllables[(start + i + (dice.random_range(0..10) / 9)) % syllables.len()])
+            .collect()
     };
     let mut form = json!({
         "name": phrase(3), "id_type": "居民身份证", "gender": "女", "ethnic": "苗族", "address": phrase(24), "org_name": phrase(14),
         "org_address": phrase(30), "scope": phrase(60), "plan": phrase(110), "history": phrase(110), "equipment": phrase(100), "note": phrase(90), "legal_rep": phrase(3),
     });
-    form["id_no"] = json!(testkit::people::citizen_no(domain::Day::new(1960 + (dice.next_u32() % 50) as i16, 3, 7).unwrap(), dice.next_u32()));
+    form["id_no"] = json!(testkit::people::citizen_no(
+        domain::Day::new(1960 + (dice.next_u32() % 50) as i16, 3, 7).unwrap(),
+        dice.next_u32()
+    ));
     form["mobile"] = json!(format!("154{:08}", dice.next_u32() % 100_000_000));
     let form = form.as_object().cloned().unwrap();
     Submission { form, attachments, skipped: vec![], closes: vec!["intake".parse().unwrap()] }
 }
 
-fn append_of(officer: &str, pages: &[Page], channel: Channel, first: EntryId, at: domain::Timestamp, here: Vec<String>) -> Append {
+fn append_of(
+    officer: &str,
+    pages: &[Page],
+    channel: Channel,
+    first: EntryId,
+    at: domain::Timestamp,
+    here: Vec<String>,
+) -> Append {
     let entry = |(index, page): (usize, &Page)| {
         let mut id = first;
         id.0[15] ^= index as u8;
-        NewEntry { id, channel: channel.clone(), kind: kind::PAGE, subject: page.case.to_string(), body: serde_json::to_vec(page).unwrap() }
+        NewEntry {
+            id,
+            channel: channel.clone(),
+            kind: kind::PAGE,
+            subject: page.case.to_string(),
+            body: serde_json::to_vec(page).unwrap(),
+        }
     };
     Append {
         at,
@@ -220,7 +269,8 @@ pub async fn append_all(village: &Site, records: Vec<Record>, callers: usize) {
             tokio::spawn(async move {
                 while let Some(record) = records.get(next.fetch_add(1, Ordering::Relaxed)) {
                     let here = record.blob.iter().cloned().collect();
-                    let append = append_of("officer", &record.pages, Channel::Up, hall.fresh_id(), hall.now(), here);
+                    let append =
+                        append_of("officer", &record.pages, Channel::Up, hall.fresh_id(), hall.now(), here);
                     hall.store.append(append).await.unwrap();
                 }
             })
@@ -230,4 +280,3 @@ pub async fn append_all(village: &Site, records: Vec<Record>, callers: usize) {
         desk.await.unwrap();
     }
 }
-

@@ -31,11 +31,22 @@ pub fn hash_of_entry(node: &SimNode, case: &CaseNo, entry: EntryId) -> String {
 /// I1, I3, I4, I11: whatever a node told anybody before it lost power is there when it comes back.
 pub fn after_boot<'t>(node: &SimNode, told: impl Iterator<Item = &'t Told>) {
     for told in told {
-        assert_eq!(hash_of_entry(node, &told.case, told.entry), told.hash, "I1: {} lost {} in a crash", node.id(), told.case);
+        assert_eq!(
+            hash_of_entry(node, &told.case, told.entry),
+            told.hash,
+            "I1: {} lost {} in a crash",
+            node.id(),
+            told.case
+        );
     }
     for (journal, (seq, hash)) in &node.told {
         let stored = hash_at(node, journal, *seq);
-        assert_eq!(stored, Some(*hash), "I4: {} told others it has {journal} through {seq}, and lost it", node.id());
+        assert_eq!(
+            stored,
+            Some(*hash),
+            "I4: {} told others it has {journal} through {seq}, and lost it",
+            node.id()
+        );
     }
 }
 
@@ -68,7 +79,9 @@ pub fn is_at_rest(nodes: &[SimNode], told: &[Told]) -> bool {
         return false;
     }
     let heads = |node: &SimNode| block_on(node.hall().unwrap().store.heads()).unwrap();
-    let written = nodes.iter().flat_map(|node| heads(node).into_iter().filter(|(journal, _)| journal.author == *node.id()));
+    let written = nodes
+        .iter()
+        .flat_map(|node| heads(node).into_iter().filter(|(journal, _)| journal.author == *node.id()));
     let arrived = written.collect::<Vec<_>>().into_iter().all(|(journal, head)| {
         let keeps = |node: &&SimNode| match &journal.channel {
             Channel::Up => *node.id() == *nodes[0].id(),
@@ -77,7 +90,12 @@ pub fn is_at_rest(nodes: &[SimNode], told: &[Told]) -> bool {
         };
         nodes.iter().filter(keeps).all(|node| position_at(node, &journal) == head)
     });
-    arrived && told.iter().all(|told| [&nodes[0], &nodes[told.village]].iter().all(|node| status(node, &told.case) == Some(Status::Delivered)))
+    arrived
+        && told.iter().all(|told| {
+            [&nodes[0], &nodes[told.village]]
+                .iter()
+                .all(|node| status(node, &told.case) == Some(Status::Delivered))
+        })
 }
 
 /// Everything that must hold once the city is at rest.
@@ -89,10 +107,21 @@ pub fn at_rest(nodes: &[SimNode], told: &[Told]) {
         let report = block_on(alive.store.verify_log(alive.node.keys.clone())).unwrap();
         assert!(report.faults.is_empty(), "I9, I37: {}: {:?}", node.id(), report.faults);
         let counts = block_on(alive.store.counts()).unwrap();
-        assert_eq!((counts.held, counts.quarantined), (0, 0), "{}: {:?}", node.id(), block_on(alive.store.incidents()).unwrap());
+        assert_eq!(
+            (counts.held, counts.quarantined),
+            (0, 0),
+            "{}: {:?}",
+            node.id(),
+            block_on(alive.store.incidents()).unwrap()
+        );
         let before = block_on(alive.store.state_hash()).unwrap();
         block_on(alive.store.rebuild(alive.node.hall.now())).unwrap();
-        assert_eq!(block_on(alive.store.state_hash()).unwrap(), before, "I10: {} folds differently the second time", node.id());
+        assert_eq!(
+            block_on(alive.store.state_hash()).unwrap(),
+            before,
+            "I10: {} folds differently the second time",
+            node.id()
+        );
     }
     views_agree(nodes, told);
 }
@@ -134,7 +163,13 @@ fn views_agree(nodes: &[SimNode], told: &[Told]) {
         let (village, hub) = (at(&nodes[told.village]), at(&nodes[0]));
         assert_eq!(village.dossier, hub.dossier, "I13: {}", told.case);
         assert_eq!(hub.dossier.release, told.release, "I22: {}", told.case);
-        let town = nodes.iter().find(|node| node.record.tier == Tier::Town && Some(node.id()) == nodes[told.village].record.parent.as_ref()).unwrap();
+        let town = nodes
+            .iter()
+            .find(|node| {
+                node.record.tier == Tier::Town
+                    && Some(node.id()) == nodes[told.village].record.parent.as_ref()
+            })
+            .unwrap();
         for node in [town, &nodes[0]] {
             assert_eq!(at(node).missing_attachments, 0, "I5: {} at {}", told.case, node.id());
         }
@@ -167,7 +202,11 @@ pub fn describe(nodes: &[SimNode], told: &[Told]) -> String {
         if let Some(Ok(view)) = view
             && view.status != Status::Delivered
         {
-            let _ = writeln!(text, "{} {} held by {} ready {:?}", told.case, view.item_name, view.dossier.holder, view.ready);
+            let _ = writeln!(
+                text,
+                "{} {} held by {} ready {:?}",
+                told.case, view.item_name, view.dossier.holder, view.ready
+            );
         }
     }
     text

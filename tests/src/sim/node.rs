@@ -55,7 +55,14 @@ impl Clock for OwnClock {
 }
 
 impl SimNode {
-    pub fn new(id: &str, tier: Tier, parent: Option<&str>, place: &str, seed: u64, clock_offset_ms: i64) -> SimNode {
+    pub fn new(
+        id: &str,
+        tier: Tier,
+        parent: Option<&str>,
+        place: &str,
+        seed: u64,
+        clock_offset_ms: i64,
+    ) -> SimNode {
         let mut secret = [0; 32];
         secret[..8].copy_from_slice(&seed.to_be_bytes());
         secret[8] = id.len() as u8;
@@ -108,7 +115,8 @@ impl SimNode {
         let Some(alive) = self.alive.take() else { return };
         let Alive { store, node, sessions, changes } = alive;
         drop((node, sessions, changes));
-        let store = Arc::try_unwrap(store).unwrap_or_else(|_| panic!("somebody still holds the store of {}", self.record.id));
+        let store = Arc::try_unwrap(store)
+            .unwrap_or_else(|_| panic!("somebody still holds the store of {}", self.record.id));
         self.disk = Some(Disk { connection: store.into_connection().unwrap(), blobs });
     }
 
@@ -117,12 +125,18 @@ impl SimNode {
     }
 
     pub fn officer(&self, body: Option<&str>) -> Officer {
-        let name = body.map_or_else(|| format!("{}-officer", self.record.id), |body| format!("{body}-officer"));
+        let name =
+            body.map_or_else(|| format!("{}-officer", self.record.id), |body| format!("{body}-officer"));
         Officer { display: name.clone(), name, body: body.map(|body| body.parse().unwrap()) }
     }
 
     /// Carries out what a session asks for. `steps` counts down to a crash in the middle; `None` says it happened.
-    pub fn carry_out(&mut self, line: LineId, outputs: Vec<Output>, steps: &mut Option<u32>) -> Option<Vec<Frame>> {
+    pub fn carry_out(
+        &mut self,
+        line: LineId,
+        outputs: Vec<Output>,
+        steps: &mut Option<u32>,
+    ) -> Option<Vec<Frame>> {
         let mut frames = Vec::new();
         let mut todo: VecDeque<Output> = outputs.into();
         while let Some(output) = todo.pop_front() {
@@ -143,14 +157,20 @@ impl SimNode {
                 }
                 Output::Store { no, runs } => {
                     let peer = session.peer().clone();
-                    let (positions, faults) = block_on(alive.node.take_runs(&peer, runs, |journal| session.is_incoming(journal))).unwrap();
+                    let (positions, faults) =
+                        block_on(alive.node.take_runs(&peer, runs, |journal| session.is_incoming(journal)))
+                            .unwrap();
                     let network = alive.store.network();
                     alive.node.keys.refresh(&network);
                     session.on_network(network);
                     todo.extend(session.on_stored(no, positions, faults));
                 }
-                Output::Refused { journal, fault } => panic!("{}: {journal} was refused for good: {fault}", self.record.id),
-                Output::PeerAhead { journal, peer } => panic!("{}: a neighbour has more of {journal} ({}) than we do", self.record.id, peer.seq),
+                Output::Refused { journal, fault } => {
+                    panic!("{}: {journal} was refused for good: {fault}", self.record.id)
+                }
+                Output::PeerAhead { journal, peer } => {
+                    panic!("{}: a neighbour has more of {journal} ({}) than we do", self.record.id, peer.seq)
+                }
                 Output::Greeted(_) => {}
                 Output::Close { reason } => panic!("{}: closed: {reason}", self.record.id),
             }

@@ -87,7 +87,8 @@ struct World {
 }
 
 /// Eight items that between them use every kind of stage and tier.
-const ITEMS: [&str; 9] = ["dibao", "food", "geti", "pension_reg", "zhaijidi", "entertain", "loan", "jobreg", "canji_card"];
+const ITEMS: [&str; 9] =
+    ["dibao", "food", "geti", "pension_reg", "zhaijidi", "entertain", "loan", "jobreg", "canji_card"];
 
 /// Plays one seed to its end and checks everything on the way.
 ///
@@ -127,22 +128,43 @@ impl World {
         let mut nodes = vec![SimNode::new("hub", Tier::City, None, "522601", plan.seed, 0)];
         let mut lines = Vec::new();
         for town in 0..plan.towns {
-            nodes.push(SimNode::new(&format!("t-{town}"), Tier::Town, Some("hub"), "522601108", plan.seed, 0));
+            nodes.push(SimNode::new(
+                &format!("t-{town}"),
+                Tier::Town,
+                Some("hub"),
+                "522601108",
+                plan.seed,
+                0,
+            ));
             lines.push(Line { child: nodes.len() - 1, parent: 0, up: true, generation: 0, connected: false });
         }
         for village in 0..plan.villages {
             let town = village % plan.towns;
             // A village's clock may be days off (I19).
             let offset = dice.random_range(-5 * DAY_MS..5 * DAY_MS);
-            nodes.push(SimNode::new(&format!("v-{village}"), Tier::Village, Some(&format!("t-{town}")), "522601108201", plan.seed, offset));
-            lines.push(Line { child: nodes.len() - 1, parent: 1 + town, up: true, generation: 0, connected: false });
+            nodes.push(SimNode::new(
+                &format!("v-{village}"),
+                Tier::Village,
+                Some(&format!("t-{town}")),
+                "522601108201",
+                plan.seed,
+                offset,
+            ));
+            lines.push(Line {
+                child: nodes.len() - 1,
+                parent: 1 + town,
+                up: true,
+                generation: 0,
+                connected: false,
+            });
         }
         let weather = Weather::draw(&mut dice);
         let blobs = nodes.iter().map(|node| node.disk.as_ref().unwrap().blobs.clone()).collect();
         let mut pieces = kaili_pieces();
         pieces.retain(|name, _| name.strip_prefix("item/").is_none_or(|item| ITEMS.contains(&item)));
         pieces.insert("bundles".into(), "[]".into());
-        let outcome = Outcome { cases: 0, delivered: 0, crashes: 0, cuts: 0, frames: 0, trace: String::new() };
+        let outcome =
+            Outcome { cases: 0, delivered: 0, crashes: 0, cuts: 0, frames: 0, trace: String::new() };
         World {
             dice,
             clock: Arc::new(FakeClock::at(testkit::dice::MONDAY)),
@@ -244,7 +266,9 @@ impl World {
         self.clock.set(Timestamp::from_ms(when));
         self.mix(when as u64);
         match event {
-            Event::Arrive { line, generation, upward, frame } => self.arrive(line, generation, upward, *frame),
+            Event::Arrive { line, generation, upward, frame } => {
+                self.arrive(line, generation, upward, *frame)
+            }
             Event::Tick { line } => self.tick(line),
             Event::Dial { line } => self.dial(line),
             Event::Record { village } => self.record(village),
@@ -422,7 +446,8 @@ impl World {
     fn publish(&mut self) {
         let Some(hall) = self.nodes[0].hall().cloned() else { return };
         let mut changed = self.pieces.clone();
-        let item = changed.get("item/dibao").unwrap().replace("最低生活保障审核确认", "最低生活保障审核确认(新版)");
+        let item =
+            changed.get("item/dibao").unwrap().replace("最低生活保障审核确认", "最低生活保障审核确认(新版)");
         changed.insert("item/dibao".into(), item);
         block_on(hall.publish_pack("cli", &changed, &self.pieces)).unwrap();
         drop(hall);
@@ -511,12 +536,21 @@ impl World {
                 }
             }
         }
-        panic!("I42: after everything healed the city does not come to rest:\n{}", checks::describe(&self.nodes, &self.told));
+        panic!(
+            "I42: after everything healed the city does not come to rest:\n{}",
+            checks::describe(&self.nodes, &self.told)
+        );
     }
 }
 
 /// Draft, form, papers, capture: returns what the officer was told.
-async fn capture(hall: &casework::Hall, officer: &casework::Officer, item: &str, people: &[Applicant], seed: u64) -> (CaseNo, EntryId, u32) {
+async fn capture(
+    hall: &casework::Hall,
+    officer: &casework::Officer,
+    item: &str,
+    people: &[Applicant],
+    seed: u64,
+) -> (CaseNo, EntryId, u32) {
     let mut dice = StdRng::seed_from_u64(seed);
     let (release, _, known) = hall.item(None, &item.parse().unwrap()).unwrap();
     let today = hall.now().day();
@@ -548,12 +582,18 @@ async fn do_task(hall: &casework::Hall, officer: &casework::Officer, task: &stor
     }
     let kind = StageKind::ALL.into_iter().find(|kind| kind.as_str() == task.kind).unwrap();
     let order = match kind {
-        StageKind::Decision if choice.is_multiple_of(5) => Order::Decide { stage, outcome: Decision::Refused, text: "不符合条件".into() },
+        StageKind::Decision if choice.is_multiple_of(5) => {
+            Order::Decide { stage, outcome: Decision::Refused, text: "不符合条件".into() }
+        }
         StageKind::Decision => Order::Decide { stage, outcome: Decision::Granted, text: "准予".into() },
         StageKind::Issue => Order::Issue { stage, opinion: String::new() },
         StageKind::Deliver => Order::Deliver { stage, receiver: "本人".into(), proof: "签名".into() },
         StageKind::CompletenessCheck if choice.is_multiple_of(7) => {
-            let fault = domain::form::FormFault { field: "m1".into(), label: "申请书".into(), reason: "不清楚".into() };
+            let fault = domain::form::FormFault {
+                field: "m1".into(),
+                label: "申请书".into(),
+                reason: "不清楚".into(),
+            };
             Order::Return { stage, faults: vec![fault] }
         }
         _ => Order::Complete { stage, agrees: true, opinion: String::new() },

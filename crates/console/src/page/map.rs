@@ -25,7 +25,8 @@ pub(crate) fn svg(nodes: &[NodeStatus], now: Timestamp) -> String {
         nodes.len()
     );
     for child in &placed {
-        if let Some(parent) = placed.iter().find(|parent| Some(&parent.node.id) == child.node.parent.as_ref()) {
+        if let Some(parent) = placed.iter().find(|parent| Some(&parent.node.id) == child.node.parent.as_ref())
+        {
             line(&mut svg, child, parent);
         }
     }
@@ -36,17 +37,26 @@ pub(crate) fn svg(nodes: &[NodeStatus], now: Timestamp) -> String {
 
 fn place(nodes: &[NodeStatus]) -> Vec<Placed<'_>> {
     let middle = SIZE / 2.0;
-    let mut placed: Vec<Placed<'_>> = nodes.iter().filter(|n| n.tier == Tier::City).map(|node| Placed { node, x: middle, y: middle }).collect();
+    let mut placed: Vec<Placed<'_>> = nodes
+        .iter()
+        .filter(|n| n.tier == Tier::City)
+        .map(|node| Placed { node, x: middle, y: middle })
+        .collect();
     let towns: Vec<&NodeStatus> = nodes.iter().filter(|node| node.tier == Tier::Town).collect();
     for (index, town) in towns.iter().enumerate() {
         let angle = TAU * index as f64 / towns.len().max(1) as f64;
         placed.push(Placed { node: town, x: middle + 190.0 * angle.cos(), y: middle + 190.0 * angle.sin() });
-        let villages: Vec<&NodeStatus> = nodes.iter().filter(|node| node.parent.as_ref() == Some(&town.id)).collect();
+        let villages: Vec<&NodeStatus> =
+            nodes.iter().filter(|node| node.parent.as_ref() == Some(&town.id)).collect();
         let slice = TAU / towns.len().max(1) as f64 * 0.9;
         for (place, village) in villages.iter().enumerate() {
             let turn = angle - slice / 2.0 + slice * (place as f64 + 0.5) / villages.len() as f64;
             let radius = if place % 2 == 0 { 310.0 } else { 355.0 };
-            placed.push(Placed { node: village, x: middle + radius * turn.cos(), y: middle + radius * turn.sin() });
+            placed.push(Placed {
+                node: village,
+                x: middle + radius * turn.cos(),
+                y: middle + radius * turn.sin(),
+            });
         }
     }
     placed
@@ -56,7 +66,11 @@ fn line(svg: &mut String, from: &Placed<'_>, to: &Placed<'_>) {
     let waiting = from.node.own_head > from.node.acknowledged;
     let dash = if waiting { " stroke-dasharray=\"4 3\"" } else { "" };
     // Writing to a String cannot fail.
-    let _ = write!(svg, "<line x1=\"{:.1}\" y1=\"{:.1}\" x2=\"{:.1}\" y2=\"{:.1}\" class=\"wire\"{dash}/>", from.x, from.y, to.x, to.y);
+    let _ = write!(
+        svg,
+        "<line x1=\"{:.1}\" y1=\"{:.1}\" x2=\"{:.1}\" y2=\"{:.1}\" class=\"wire\"{dash}/>",
+        from.x, from.y, to.x, to.y
+    );
 }
 
 fn mark(svg: &mut String, placed: &Placed<'_>, now: Timestamp) {
@@ -65,10 +79,23 @@ fn mark(svg: &mut String, placed: &Placed<'_>, now: Timestamp) {
     let class = if heard { "in-touch" } else { "silent" };
     let name = escape(&node.name);
     let state = if heard { "有联系" } else { "未联系" };
-    let _ = write!(svg, "<g class=\"{class}\"><title>{name} {}:{state},已收 {}</title>", node.id, node.acknowledged);
+    let _ = write!(
+        svg,
+        "<g class=\"{class}\"><title>{name} {}:{state},已收 {}</title>",
+        node.id, node.acknowledged
+    );
     let _ = match node.tier {
-        Tier::City => write!(svg, "<rect x=\"{:.1}\" y=\"{:.1}\" width=\"36\" height=\"36\"/>", x - 18.0, y - 18.0),
-        Tier::Town => write!(svg, "<path d=\"M{x:.1} {:.1} L{:.1} {y:.1} L{x:.1} {:.1} L{:.1} {y:.1} Z\"/>", y - 14.0, x + 14.0, y + 14.0, x - 14.0),
+        Tier::City => {
+            write!(svg, "<rect x=\"{:.1}\" y=\"{:.1}\" width=\"36\" height=\"36\"/>", x - 18.0, y - 18.0)
+        }
+        Tier::Town => write!(
+            svg,
+            "<path d=\"M{x:.1} {:.1} L{:.1} {y:.1} L{x:.1} {:.1} L{:.1} {y:.1} Z\"/>",
+            y - 14.0,
+            x + 14.0,
+            y + 14.0,
+            x - 14.0
+        ),
         Tier::Village => write!(svg, "<circle cx=\"{x:.1}\" cy=\"{y:.1}\" r=\"6\"/>"),
     };
     if node.tier != Tier::Village {

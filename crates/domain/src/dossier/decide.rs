@@ -20,16 +20,42 @@ pub struct Actor {
 
 #[derive(Debug, Clone)]
 pub enum Command {
-    Claim { stage: StageId },
-    Release { stage: StageId },
+    Claim {
+        stage: StageId,
+    },
+    Release {
+        stage: StageId,
+    },
     /// Completes a stage that is neither a decision, an issue nor a delivery.
-    Complete { stage: StageId, agrees: bool, opinion: String },
-    Return { stage: StageId, faults: Vec<FormFault> },
+    Complete {
+        stage: StageId,
+        agrees: bool,
+        opinion: String,
+    },
+    Return {
+        stage: StageId,
+        faults: Vec<FormFault>,
+    },
     Resubmit(Submission),
-    Decide { stage: StageId, outcome: Outcome, text: String, licence: Option<Licence> },
-    Issue { stage: StageId, licence: Option<Licence>, opinion: String },
-    Deliver { stage: StageId, receiver: String, proof: String },
-    Withdraw { slip: EntryId },
+    Decide {
+        stage: StageId,
+        outcome: Outcome,
+        text: String,
+        licence: Option<Licence>,
+    },
+    Issue {
+        stage: StageId,
+        licence: Option<Licence>,
+        opinion: String,
+    },
+    Deliver {
+        stage: StageId,
+        receiver: String,
+        proof: String,
+    },
+    Withdraw {
+        slip: EntryId,
+    },
     /// Takes the dossier away from a holder that is lost.
     Recall,
 }
@@ -76,10 +102,16 @@ impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let join = |ids: &[StageId]| ids.iter().map(StageId::as_str).collect::<Vec<_>>().join("、");
         match self {
-            Refusal::HeldElsewhere { holder } => write!(f, "案卷现在 {holder},只有持卷节点可以办理;请等案卷转来"),
+            Refusal::HeldElsewhere { holder } => {
+                write!(f, "案卷现在 {holder},只有持卷节点可以办理;请等案卷转来")
+            }
             Refusal::NoSuchStage { stage } => write!(f, "该事项没有环节 {stage};请按办件详情中的环节办理"),
-            Refusal::NotReady { stage, ready } if ready.is_empty() => write!(f, "环节 {stage} 现在不能办理,没有待办环节"),
-            Refusal::NotReady { stage, ready } => write!(f, "环节 {stage} 现在不能办理;当前可办:{}", join(ready)),
+            Refusal::NotReady { stage, ready } if ready.is_empty() => {
+                write!(f, "环节 {stage} 现在不能办理,没有待办环节")
+            }
+            Refusal::NotReady { stage, ready } => {
+                write!(f, "环节 {stage} 现在不能办理;当前可办:{}", join(ready))
+            }
             Refusal::OtherTier { stage, tier } => write!(f, "环节 {stage} 由{}办理", tier_name(*tier)),
             Refusal::OtherBody { stage, bodies } => {
                 let names = bodies.iter().map(OrgId::as_str).collect::<Vec<_>>().join("、");
@@ -87,7 +119,9 @@ impl fmt::Display for Refusal {
             }
             Refusal::ClaimedBy { officer } => write!(f, "已由 {officer} 认领;请其办理或退还后再认领"),
             Refusal::NotClaimed { stage } => write!(f, "请先认领环节 {stage} 再办理"),
-            Refusal::WrongAct { stage, kind } => write!(f, "环节 {stage} 的类型是 {},请用相应的操作", kind.as_str()),
+            Refusal::WrongAct { stage, kind } => {
+                write!(f, "环节 {stage} 的类型是 {},请用相应的操作", kind.as_str())
+            }
             Refusal::NoReason => f.write_str("请写明理由"),
             Refusal::MustRefuse => f.write_str("有环节意见为不同意,只能作出不予决定,或由该环节重新办理"),
             Refusal::NeedsLicence => f.write_str("准予后应制发证照,但没有证照编号"),
@@ -99,11 +133,15 @@ impl fmt::Display for Refusal {
                 }
                 Ok(())
             }
-            Refusal::Undecidable => f.write_str("按所填内容,本事项没有可作决定的环节;请修改表单或到市政务服务中心窗口办理"),
+            Refusal::Undecidable => {
+                f.write_str("按所填内容,本事项没有可作决定的环节;请修改表单或到市政务服务中心窗口办理")
+            }
             Refusal::NoSuchSlip => f.write_str("没有这张便条;请先由申请人提出"),
             Refusal::Over => f.write_str("该件已有决定或已办结,不能再撤回"),
             Refusal::NotSuperior => f.write_str("只有上级节点可以调回案卷"),
-            Refusal::NoNode { tier } => write!(f, "没有负责该村的{}节点;请管理员检查节点登记", tier_name(*tier)),
+            Refusal::NoNode { tier } => {
+                write!(f, "没有负责该村的{}节点;请管理员检查节点登记", tier_name(*tier))
+            }
         }
     }
 }
@@ -144,7 +182,13 @@ impl Act {
     }
 
     /// Adds the hand-over when nothing is left to do here and something is elsewhere.
-    fn hand_over(&mut self, item: &Item, actor: &Actor, network: &Network, now: Timestamp) -> Result<(), Refusal> {
+    fn hand_over(
+        &mut self,
+        item: &Item,
+        actor: &Actor,
+        network: &Network,
+        now: Timestamp,
+    ) -> Result<(), Refusal> {
         if self.after.holder != actor.node {
             return Ok(());
         }
@@ -171,7 +215,8 @@ pub fn capture(
     now: Timestamp,
 ) -> Result<Act, Refusal> {
     complete_submission(item, &mut submission, now.day())?;
-    submission.closes = item.stages.iter().filter(|stage| stage.kind.is_capture()).map(|stage| stage.id.clone()).collect();
+    submission.closes =
+        item.stages.iter().filter(|stage| stage.kind.is_capture()).map(|stage| stage.id.clone()).collect();
     let body = PageBody::Captured(Captured { item: item.id.clone(), release, submission });
     let page = Page { case, no: 1, term: 1, at: now, officer: actor.officer.clone(), body };
     let after = Dossier::open(&page, &actor.node).expect("a capture page opens a dossier");
@@ -183,7 +228,8 @@ pub fn capture(
 /// Checks form and papers and notes which stages the form conditions away.
 fn complete_submission(item: &Item, submission: &mut Submission, today: Day) -> Result<(), Refusal> {
     let mut faults = form::check(item, &submission.form, today);
-    let handed_in: Vec<_> = submission.attachments.iter().map(|attachment| attachment.material.clone()).collect();
+    let handed_in: Vec<_> =
+        submission.attachments.iter().map(|attachment| attachment.material.clone()).collect();
     for material in plan::missing_materials(item, &submission.form, today, &handed_in) {
         let reason = "缺少该材料,请扫描或拍照后上传".to_owned();
         faults.push(FormFault { field: material.id.to_string(), label: material.name.clone(), reason });
@@ -228,7 +274,10 @@ pub fn decide(
         _ => None,
     };
     let accepting = plan::accepting_stage(item).map(|stage| stage.id.clone());
-    if dossier.accepted.is_none() && accepting.is_some() && bodies.iter().any(|page| closes(page) == accepting) {
+    if dossier.accepted.is_none()
+        && accepting.is_some()
+        && bodies.iter().any(|page| closes(page) == accepting)
+    {
         // Acceptance stands before the decision that may follow in the same append (即办件).
         act.turn(actor, now, [PageBody::Accepted { on: now.day() }]);
     }
@@ -237,7 +286,13 @@ pub fn decide(
     Ok(act)
 }
 
-fn bodies_of(dossier: &Dossier, item: &Item, actor: &Actor, command: Command, today: Day) -> Result<Vec<PageBody>, Refusal> {
+fn bodies_of(
+    dossier: &Dossier,
+    item: &Item,
+    actor: &Actor,
+    command: Command,
+    today: Day,
+) -> Result<Vec<PageBody>, Refusal> {
     let stage = match command.stage() {
         Some(id) => Some(ready_stage(dossier, item, actor, id)?),
         None => None,
@@ -262,7 +317,12 @@ fn bodies_of(dossier: &Dossier, item: &Item, actor: &Actor, command: Command, to
     }
 }
 
-fn ready_stage<'a>(dossier: &Dossier, item: &'a Item, actor: &Actor, id: &StageId) -> Result<&'a Stage, Refusal> {
+fn ready_stage<'a>(
+    dossier: &Dossier,
+    item: &'a Item,
+    actor: &Actor,
+    id: &StageId,
+) -> Result<&'a Stage, Refusal> {
     let stage = item.stage(id).ok_or_else(|| Refusal::NoSuchStage { stage: id.to_string() })?;
     let ready = plan::ready_stages(item, dossier);
     if !ready.iter().any(|ready| ready.id == *id) {
@@ -308,7 +368,10 @@ fn act(dossier: &Dossier, item: &Item, stage: &Stage, command: Command) -> Resul
             pages.push(PageBody::StageDone { stage: id, agrees, opinion });
         }
         Command::Return { stage: id, faults } => {
-            let may_return = matches!(stage.kind, StageKind::CompletenessCheck | StageKind::Accept | StageKind::Review | StageKind::HomeVisit);
+            let may_return = matches!(
+                stage.kind,
+                StageKind::CompletenessCheck | StageKind::Accept | StageKind::Review | StageKind::HomeVisit
+            );
             if !may_return || dossier.accepted.is_some() {
                 return Err(wrong());
             }
@@ -350,7 +413,11 @@ fn act(dossier: &Dossier, item: &Item, stage: &Stage, command: Command) -> Resul
             }
             pages.push(PageBody::Delivered { stage: id, receiver, proof });
         }
-        Command::Claim { .. } | Command::Release { .. } | Command::Resubmit(_) | Command::Withdraw { .. } | Command::Recall => {
+        Command::Claim { .. }
+        | Command::Release { .. }
+        | Command::Resubmit(_)
+        | Command::Withdraw { .. }
+        | Command::Recall => {
             return Err(wrong());
         }
     }
@@ -365,7 +432,12 @@ fn issued(item: &Item, licence: Option<Licence>) -> Result<Option<PageBody>, Ref
     }
 }
 
-fn resubmit(dossier: &Dossier, item: &Item, mut submission: Submission, today: Day) -> Result<Vec<PageBody>, Refusal> {
+fn resubmit(
+    dossier: &Dossier,
+    item: &Item,
+    mut submission: Submission,
+    today: Day,
+) -> Result<Vec<PageBody>, Refusal> {
     if dossier.returned.is_none() {
         return Err(Refusal::NotReturned);
     }

@@ -23,23 +23,54 @@ pub struct Page {
 pub enum PageBody {
     /// 收件: confirmed by the citizen, signed by the proxy officer.
     Captured(Captured),
-    HandedOver { to: NodeId },
-    Claimed { stage: StageId },
-    Released { stage: StageId },
-    StageDone { stage: StageId, agrees: bool, opinion: String },
+    HandedOver {
+        to: NodeId,
+    },
+    Claimed {
+        stage: StageId,
+    },
+    Released {
+        stage: StageId,
+    },
+    StageDone {
+        stage: StageId,
+        agrees: bool,
+        opinion: String,
+    },
     /// 受理: starts both timers; `on` is day 0.
-    Accepted { on: Day },
+    Accepted {
+        on: Day,
+    },
     /// 退回补正: the whole list of faults at once.
-    Returned { stage: StageId, faults: Vec<FormFault> },
+    Returned {
+        stage: StageId,
+        faults: Vec<FormFault>,
+    },
     Resubmitted(Submission),
-    Decided { stage: StageId, outcome: Outcome, text: String },
-    Issued { licence: Licence },
-    Delivered { stage: StageId, receiver: String, proof: String },
+    Decided {
+        stage: StageId,
+        outcome: Outcome,
+        text: String,
+    },
+    Issued {
+        licence: Licence,
+    },
+    Delivered {
+        stage: StageId,
+        receiver: String,
+        proof: String,
+    },
     /// The holder takes notice of a slip that lets something happen.
-    SlipNoted { slip: EntryId },
-    Withdrawn { slip: EntryId },
+    SlipNoted {
+        slip: EntryId,
+    },
+    Withdrawn {
+        slip: EntryId,
+    },
     /// A superior takes the dossier from a lost node; pages the old holder wrote after this number are late.
-    Recalled { to: NodeId },
+    Recalled {
+        to: NodeId,
+    },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

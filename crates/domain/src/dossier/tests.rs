@@ -13,7 +13,9 @@ static PACK: LazyLock<CityPack> = LazyLock::new(|| CityPack::parse(&kaili_pieces
 
 fn network() -> Network {
     let mut network = Network::default();
-    for (id, tier, parent) in [("hub", Tier::City, None), ("t-1", Tier::Town, Some("hub")), ("v-1", Tier::Village, Some("t-1"))] {
+    for (id, tier, parent) in
+        [("hub", Tier::City, None), ("t-1", Tier::Town, Some("hub")), ("v-1", Tier::Village, Some("t-1"))]
+    {
         network.insert(NodeRecord {
             id: id.parse().unwrap(),
             tier,
@@ -76,12 +78,20 @@ fn step(item: &Item, dossier: &Dossier, choice: usize, outcome: Outcome) -> Opti
     let network = network();
     let tier = network.get(&dossier.holder).unwrap().tier;
     let mut dossier = dossier.clone();
-    let ready: Vec<_> = plan::ready_stages(item, &dossier).into_iter().filter(|s| s.tier == tier).cloned().collect();
+    let ready: Vec<_> =
+        plan::ready_stages(item, &dossier).into_iter().filter(|s| s.tier == tier).cloned().collect();
     let Some(stage) = ready.get(choice % ready.len().max(1)) else {
         let waiting = item.stages.iter().find(|stage| stage.trigger.is_some())?;
         if dossier.slips.is_empty() && !plan::is_finished(item, &dossier) {
             let (id, kind) = (EntryId([1; 16]), waiting.trigger.clone().unwrap());
-            dossier.add_slip(Slip { id, case: dossier.case.clone(), kind, text: String::new(), by: dossier.origin.clone(), at: NOON });
+            dossier.add_slip(Slip {
+                id,
+                case: dossier.case.clone(),
+                kind,
+                text: String::new(),
+                by: dossier.origin.clone(),
+                at: NOON,
+            });
             return step(item, &dossier, choice, outcome);
         }
         return None;
@@ -96,7 +106,9 @@ fn step(item: &Item, dossier: &Dossier, choice: usize, outcome: Outcome) -> Opti
     let command = match stage.kind {
         StageKind::Decision => Command::Decide { stage: id, outcome, text: "依据".into(), licence },
         StageKind::Issue => Command::Issue { stage: id, licence, opinion: String::new() },
-        StageKind::Deliver => Command::Deliver { stage: id, receiver: "本人".into(), proof: "签名".into() },
+        StageKind::Deliver => {
+            Command::Deliver { stage: id, receiver: "本人".into(), proof: "签名".into() }
+        }
         _ => Command::Complete { stage: id, agrees: true, opinion: "同意".into() },
     };
     let next = decide(&act.after, item, &network, &actor, command, NOON).unwrap();
@@ -105,10 +117,16 @@ fn step(item: &Item, dossier: &Dossier, choice: usize, outcome: Outcome) -> Opti
     Some(act)
 }
 
-fn walk(item: &Item, choices: &[usize], outcome: Outcome, skipped: Vec<StageId>) -> (Dossier, Vec<(Page, NodeId)>) {
+fn walk(
+    item: &Item,
+    choices: &[usize],
+    outcome: Outcome,
+    skipped: Vec<StageId>,
+) -> (Dossier, Vec<(Page, NodeId)>) {
     let first = opened(item, skipped);
     let mut dossier = first.after;
-    let mut pages: Vec<(Page, NodeId)> = first.pages.into_iter().map(|page| (page, "v-1".parse().unwrap())).collect();
+    let mut pages: Vec<(Page, NodeId)> =
+        first.pages.into_iter().map(|page| (page, "v-1".parse().unwrap())).collect();
     for round in 0..200 {
         let writer = dossier.holder.clone();
         match step(item, &dossier, choices[round % choices.len()], outcome) {
@@ -127,12 +145,18 @@ fn every_item_of_the_catalogue_reaches_its_end_granted_and_refused() {
     for item in PACK.items.values() {
         for outcome in [Outcome::Granted, Outcome::Refused] {
             let (dossier, pages) = walk(item, &[0], outcome, vec![]);
-            assert!(plan::is_finished(item, &dossier), "{}: {:?}", item.id, plan::ready_stages(item, &dossier));
+            assert!(
+                plan::is_finished(item, &dossier),
+                "{}: {:?}",
+                item.id,
+                plan::ready_stages(item, &dossier)
+            );
             assert_eq!(dossier.status(), Status::Delivered, "{}", item.id);
             assert_eq!(dossier.decision.as_ref().unwrap().outcome, outcome);
             let should_have = outcome == Outcome::Granted && item.result.licence.is_some();
             assert_eq!(dossier.licence.is_some(), should_have, "{}", item.id);
-            let decisions = pages.iter().filter(|(page, _)| matches!(page.body, PageBody::Decided { .. })).count();
+            let decisions =
+                pages.iter().filter(|(page, _)| matches!(page.body, PageBody::Decided { .. })).count();
             assert_eq!(decisions, 1, "I16: {}", item.id);
             let beyond_village = item.stages.iter().any(|s| s.tier != Tier::Village);
             assert_eq!(dossier.accepted.is_some(), beyond_village, "{}", item.id);
@@ -148,7 +172,10 @@ fn conditional_stages_are_left_out() {
     assert_eq!(skipped.iter().map(StageId::as_str).collect::<Vec<_>>(), ["rev_ly", "convert"]);
     let (dossier, _) = walk(&item, &[0], Outcome::Granted, skipped);
     assert!(!dossier.stages.contains_key(&"convert".parse().unwrap()));
-    assert!(dossier.stages.contains_key(&"final".parse().unwrap()), "the applicant's notice lets the last visit happen");
+    assert!(
+        dossier.stages.contains_key(&"final".parse().unwrap()),
+        "the applicant's notice lets the last visit happen"
+    );
 }
 
 fn food_at_hub() -> (Arc<Item>, Dossier) {
@@ -165,18 +192,30 @@ fn wrong_acts_are_refused_and_say_what_would_be_right() {
     let (item, dossier) = food_at_hub();
     let network = network();
     let sj: crate::OrgId = "sj".parse().unwrap();
-    let try_as = |who: &Actor, command: Command| decide(&dossier, &item, &network, who, command, NOON).map(|act| act.after);
+    let try_as = |who: &Actor, command: Command| {
+        decide(&dossier, &item, &network, who, command, NOON).map(|act| act.after)
+    };
     let claim = |stage: &str| Command::Claim { stage: stage.parse().unwrap() };
     let mz = "mz".parse().unwrap();
     assert!(matches!(try_as(&actor(Tier::Town, None), claim("review")), Err(Refusal::HeldElsewhere { .. })));
     assert!(matches!(try_as(&actor(Tier::City, Some(&mz)), claim("review")), Err(Refusal::OtherBody { .. })));
     assert!(matches!(try_as(&actor(Tier::City, Some(&sj)), claim("decide")), Err(Refusal::NotReady { .. })));
-    let unclaimed = Command::Complete { stage: "review".parse().unwrap(), agrees: true, opinion: String::new() };
-    assert!(matches!(try_as(&actor(Tier::City, Some(&sj)), unclaimed.clone()), Err(Refusal::NotClaimed { .. })));
+    let unclaimed =
+        Command::Complete { stage: "review".parse().unwrap(), agrees: true, opinion: String::new() };
+    assert!(matches!(
+        try_as(&actor(Tier::City, Some(&sj)), unclaimed.clone()),
+        Err(Refusal::NotClaimed { .. })
+    ));
     let claimed = try_as(&actor(Tier::City, Some(&sj)), claim("review")).unwrap();
     let other = Actor { officer: "other".into(), ..actor(Tier::City, Some(&sj)) };
-    assert!(matches!(decide(&claimed, &item, &network, &other, unclaimed, NOON), Err(Refusal::ClaimedBy { .. })));
-    assert!(matches!(decide(&claimed, &item, &network, &other, claim("review"), NOON), Err(Refusal::ClaimedBy { .. })));
+    assert!(matches!(
+        decide(&claimed, &item, &network, &other, unclaimed, NOON),
+        Err(Refusal::ClaimedBy { .. })
+    ));
+    assert!(matches!(
+        decide(&claimed, &item, &network, &other, claim("review"), NOON),
+        Err(Refusal::ClaimedBy { .. })
+    ));
 }
 
 #[test]
@@ -187,11 +226,18 @@ fn an_objection_leaves_only_a_refusal() {
     for (stage, agrees) in [("review", true), ("inspect", false)] {
         dossier = act(&dossier, Command::Claim { stage: stage.parse().unwrap() }).unwrap().after;
         let opinion = "现场不符合要求".to_owned();
-        dossier = act(&dossier, Command::Complete { stage: stage.parse().unwrap(), agrees, opinion }).unwrap().after;
+        dossier = act(&dossier, Command::Complete { stage: stage.parse().unwrap(), agrees, opinion })
+            .unwrap()
+            .after;
     }
     let stage: StageId = "decide".parse().unwrap();
     dossier = act(&dossier, Command::Claim { stage: stage.clone() }).unwrap().after;
-    let decision = |outcome, text: &str| Command::Decide { stage: stage.clone(), outcome, text: text.into(), licence: None };
+    let decision = |outcome, text: &str| Command::Decide {
+        stage: stage.clone(),
+        outcome,
+        text: text.into(),
+        licence: None,
+    };
     assert_eq!(act(&dossier, decision(Outcome::Granted, "x")).unwrap_err(), Refusal::MustRefuse);
     assert_eq!(act(&dossier, decision(Outcome::Refused, " ")).unwrap_err(), Refusal::NoReason);
     let refused = act(&dossier, decision(Outcome::Refused, "食品安全法第三十三条")).unwrap().after;
@@ -203,7 +249,8 @@ fn a_returned_case_goes_back_with_all_its_faults_and_comes_again_mended() {
     let item = PACK.items[&"food".parse().unwrap()].clone();
     let dossier = opened(&item, vec![]).after;
     let town = actor(Tier::Town, None);
-    let fault = crate::form::FormFault { field: "m1".into(), label: "申请书".into(), reason: "未签字".into() };
+    let fault =
+        crate::form::FormFault { field: "m1".into(), label: "申请书".into(), reason: "未签字".into() };
     let stage: StageId = "town".parse().unwrap();
     let empty = Command::Return { stage: stage.clone(), faults: vec![] };
     assert_eq!(decide(&dossier, &item, &network(), &town, empty, NOON).unwrap_err(), Refusal::NoReason);
@@ -223,7 +270,10 @@ fn a_recall_makes_the_lost_holders_later_pages_late() {
     let dossier = opened(&item, vec![]).after;
     let hub = actor(Tier::City, None);
     let village = actor(Tier::Village, None);
-    assert_eq!(decide(&dossier, &item, &network(), &village, Command::Recall, NOON).unwrap_err(), Refusal::NotSuperior);
+    assert_eq!(
+        decide(&dossier, &item, &network(), &village, Command::Recall, NOON).unwrap_err(),
+        Refusal::NotSuperior
+    );
     let recalled = decide(&dossier, &item, &network(), &hub, Command::Recall, NOON).unwrap();
     let town_page = step(&item, &dossier, 0, Outcome::Granted).unwrap().pages[0].clone();
     // Whichever of the two arrives first, the end is the same (I10).
@@ -248,11 +298,19 @@ fn after_a_recall_the_superior_does_what_the_lost_node_would_have_done() {
         let hub = actor(Tier::City, stage.bodies.first());
         let id = stage.id.clone();
         let command = match stage.kind {
-            StageKind::Decision => Command::Decide { stage: id.clone(), outcome: Outcome::Granted, text: "准予".into(), licence: None },
-            StageKind::Deliver => Command::Deliver { stage: id.clone(), receiver: "本人".into(), proof: "签名".into() },
+            StageKind::Decision => Command::Decide {
+                stage: id.clone(),
+                outcome: Outcome::Granted,
+                text: "准予".into(),
+                licence: None,
+            },
+            StageKind::Deliver => {
+                Command::Deliver { stage: id.clone(), receiver: "本人".into(), proof: "签名".into() }
+            }
             _ => Command::Complete { stage: id.clone(), agrees: true, opinion: String::new() },
         };
-        dossier = decide(&dossier, &item, &network(), &hub, Command::Claim { stage: id }, NOON).unwrap().after;
+        dossier =
+            decide(&dossier, &item, &network(), &hub, Command::Claim { stage: id }, NOON).unwrap().after;
         dossier = decide(&dossier, &item, &network(), &hub, command, NOON).unwrap().after;
     }
     assert_eq!(dossier.status(), Status::Delivered);
@@ -263,11 +321,17 @@ fn of_two_recalls_at_once_the_higher_stands_in_either_order() {
     let item = PACK.items[&"dibao".parse().unwrap()].clone();
     let dossier = Dossier { holder: "v-1".parse().unwrap(), ..opened(&item, vec![]).after };
     let (town, hub) = (actor(Tier::Town, None), actor(Tier::City, None));
-    let recall = |who: &Actor| decide(&dossier, &item, &network(), who, Command::Recall, NOON).unwrap().pages[0].clone();
+    let recall = |who: &Actor| {
+        decide(&dossier, &item, &network(), who, Command::Recall, NOON).unwrap().pages[0].clone()
+    };
     let (by_town, by_hub) = (recall(&town), recall(&hub));
     let mut one = dossier.clone();
     assert_eq!(one.apply(&by_hub, &hub.node, true), Verdict::Applied);
-    assert_eq!(one.apply(&by_town, &town.node, false), Verdict::Late, "the town does not stand above the hub");
+    assert_eq!(
+        one.apply(&by_town, &town.node, false),
+        Verdict::Late,
+        "the town does not stand above the hub"
+    );
     let mut two = dossier.clone();
     assert_eq!(two.apply(&by_town, &town.node, true), Verdict::Applied);
     assert_eq!(two.apply(&by_hub, &hub.node, true), Verdict::Rewind { keep: dossier.pages });

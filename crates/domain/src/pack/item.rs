@@ -6,8 +6,8 @@ use crate::catalogue::*;
 use crate::expr::Expr;
 use crate::network::Tier;
 use serde_json::Value;
-use std::str::FromStr;
 use std::collections::BTreeMap;
+use std::str::FromStr;
 use std::sync::{Arc, LazyLock, Mutex, PoisonError};
 
 const FILE: &str = "items.json";
@@ -83,7 +83,8 @@ pub(super) fn read(name: &str, value: &Value, groups: &Value, faults: &mut Fault
     }
     reader.field = "decision_tier".into();
     let decision_tier = reader.one_of("decision_tier", &TIERS);
-    let handling = reader.one_of("project_type", &[("即办件", Handling::Instant), ("承诺件", Handling::Promised)]);
+    let handling =
+        reader.one_of("project_type", &[("即办件", Handling::Instant), ("承诺件", Handling::Promised)]);
     let village_service = reader.text("village_service");
     let (accept_conditions, legal_basis) = (reader.texts("accept_conditions"), reader.texts("legal_basis"));
     let statutory = limit(name, value, "statutory_limit", faults).ok()?;
@@ -148,8 +149,11 @@ fn list<T>(
 }
 
 fn material(reader: &mut Reader<'_>) -> Option<Material> {
-    let options =
-        [("required", Necessity::Required), ("deferrable", Necessity::Deferrable), ("optional", Necessity::Optional)];
+    let options = [
+        ("required", Necessity::Required),
+        ("deferrable", Necessity::Deferrable),
+        ("optional", Necessity::Optional),
+    ];
     Some(Material {
         id: reader.id("id")?,
         name: reader.text("name"),
@@ -172,10 +176,16 @@ fn stage(reader: &mut Reader<'_>) -> Option<Stage> {
         tier: reader.one_of("tier", &TIERS)?,
         role: reader.text("role"),
         kind: reader.one_of("kind", &kinds)?,
-        after: after.iter().filter_map(|id| id.parse().map_err(|e| reader.fault(format!("after: {e}"))).ok()).collect(),
+        after: after
+            .iter()
+            .filter_map(|id| id.parse().map_err(|e| reader.fault(format!("after: {e}"))).ok())
+            .collect(),
         limit: Limit { days: reader.number("limit_days"), unit: reader.one_of("limit_unit", &UNITS)? },
         counted: reader.value.get("counted").and_then(Value::as_bool).unwrap_or(true),
-        bodies: bodies.iter().filter_map(|id| id.parse().map_err(|e| reader.fault(format!("dept: {e}"))).ok()).collect(),
+        bodies: bodies
+            .iter()
+            .filter_map(|id| id.parse().map_err(|e| reader.fault(format!("dept: {e}"))).ok())
+            .collect(),
         when: reader.expr("when"),
         trigger: reader.optional_text("trigger").map(str::to_owned),
     })
@@ -214,7 +224,8 @@ fn fields(name: &str, value: &Value, groups: &Value, faults: &mut Faults) -> Vec
         return Vec::new();
     };
     let mut entries: Vec<&Value> = Vec::new();
-    for group in form.get("groups").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str) {
+    for group in form.get("groups").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
+    {
         match groups.get(group).and_then(|group| group.get("fields")).and_then(Value::as_array) {
             Some(fields) => entries.extend(fields),
             None => faults.add(FILE, name, "form", format!("group {group:?} is not in form_groups")),

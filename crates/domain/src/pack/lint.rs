@@ -21,7 +21,8 @@ pub(super) fn check(
     for body in item.stages.iter().flat_map(|stage| &stage.bodies).filter(|body| !orgs.contains_key(*body)) {
         fault("stages", format!("{body} is not a body of the pack"));
     }
-    let used = item.materials.iter().filter_map(|m| m.reuse_licence.as_ref()).chain(item.result.licence.as_ref());
+    let used =
+        item.materials.iter().filter_map(|m| m.reuse_licence.as_ref()).chain(item.result.licence.as_ref());
     for kind in used.filter(|kind| !licences.contains_key(*kind)) {
         fault("materials", format!("licence type {kind} is not in the pack"));
     }
@@ -29,7 +30,10 @@ pub(super) fn check(
         && statutory.unit == promised.unit
         && promised.days > statutory.days
     {
-        fault("promised_limit", format!("{} days is more than the statutory {}", promised.days, statutory.days));
+        fault(
+            "promised_limit",
+            format!("{} days is more than the statutory {}", promised.days, statutory.days),
+        );
     }
     if item.handling == Handling::Instant && item.promised.days > 1 {
         fault("promised_limit", "an instant item (即办件) may not take more than one day".into());
@@ -58,7 +62,10 @@ fn stage_faults(item: &Item) -> Vec<String> {
     }
     match critical_path(item) {
         Some(days) if days > item.promised.days && item.promised.unit == DayUnit::Workday => {
-            found.push(format!("the longest way through takes {days} working days, promised are {}", item.promised.days));
+            found.push(format!(
+                "the longest way through takes {days} working days, promised are {}",
+                item.promised.days
+            ));
         }
         Some(_) => {}
         None => found.push("the stages form a circle".to_owned()),
@@ -72,7 +79,9 @@ fn critical_path(item: &Item) -> Option<u32> {
     // Each round must settle at least one stage; a circle (or a dangling name) settles none.
     for _ in 0..item.stages.len() {
         for stage in &item.stages {
-            let known = |id: &StageId| finished.get(id).copied().or((!item.stages.iter().any(|s| s.id == *id)).then_some(0));
+            let known = |id: &StageId| {
+                finished.get(id).copied().or((!item.stages.iter().any(|s| s.id == *id)).then_some(0))
+            };
             let start = stage.after.iter().map(known).collect::<Option<Vec<u32>>>();
             if let Some(start) = start {
                 let own = if stage.counted { stage.limit.days } else { 0 };

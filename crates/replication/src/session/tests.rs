@@ -5,8 +5,8 @@ use crate::entry::{Core, RawEntry, Signature};
 use crate::run::{CheckedRun, Fit, KeyFault, Sign, Verify};
 use crate::{Channel, Hash};
 use domain::network::{NodeRecord, Tier};
-use prost::Message;
 use proptest::prelude::*;
+use prost::Message;
 
 struct Toy;
 impl Sign for Toy {
@@ -28,9 +28,22 @@ impl Verify for Toy {
 
 fn network() -> Arc<Network> {
     let mut network = Network::default();
-    for (id, tier, parent) in [("hub", Tier::City, None), ("t", Tier::Town, Some("hub")), ("v", Tier::Village, Some("t")), ("w", Tier::Village, Some("t"))] {
+    for (id, tier, parent) in [
+        ("hub", Tier::City, None),
+        ("t", Tier::Town, Some("hub")),
+        ("v", Tier::Village, Some("t")),
+        ("w", Tier::Village, Some("t")),
+    ] {
         let parent = parent.map(|p| p.parse().unwrap());
-        let record = NodeRecord { id: id.parse().unwrap(), tier, parent, place: String::new(), name: String::new(), sign_key: String::new(), incarnation: 1 };
+        let record = NodeRecord {
+            id: id.parse().unwrap(),
+            tier,
+            parent,
+            place: String::new(),
+            name: String::new(),
+            sign_key: String::new(),
+            incarnation: 1,
+        };
         network.insert(record);
     }
     Arc::new(network)
@@ -45,7 +58,12 @@ struct Disk(BTreeMap<JournalId, Vec<(RawEntry, Hash)>>);
 
 impl Disk {
     fn head(&self, journal: &JournalId) -> Position {
-        self.0.get(journal).and_then(|list| list.last().map(|(_, hash)| Position { epoch: 1, seq: list.len() as u64, hash: *hash })).unwrap_or(Position::NONE)
+        self.0
+            .get(journal)
+            .and_then(|list| {
+                list.last().map(|(_, hash)| Position { epoch: 1, seq: list.len() as u64, hash: *hash })
+            })
+            .unwrap_or(Position::NONE)
     }
     fn heads(&self) -> Vec<(JournalId, Position)> {
         self.0.keys().map(|journal| (journal.clone(), self.head(journal))).collect()
@@ -63,7 +81,8 @@ impl Disk {
             kind: "test".into(),
             ..Core::default()
         };
-        let mut raw = RawEntry { core: core.encode_to_vec().into(), body: body.to_owned().into(), signature: None };
+        let mut raw =
+            RawEntry { core: core.encode_to_vec().into(), body: body.to_owned().into(), signature: None };
         let hash = raw.hash(&head.hash);
         raw.signature = Some(Toy.sign(&hash));
         self.0.entry(journal.clone()).or_default().push((raw, hash));
@@ -72,7 +91,8 @@ impl Disk {
         let mut runs = Vec::new();
         for (journal, after) in &load.wants {
             let list = &self.0[journal];
-            let mut entries: Vec<RawEntry> = list[*after as usize..].iter().take(5).map(|(raw, _)| raw.clone()).collect();
+            let mut entries: Vec<RawEntry> =
+                list[*after as usize..].iter().take(5).map(|(raw, _)| raw.clone()).collect();
             let last = entries.len() - 1;
             entries[..last].iter_mut().for_each(|entry| entry.signature = None);
             let previous = if *after == 0 { Hash::NONE } else { list[*after as usize - 1].1 };
@@ -86,8 +106,17 @@ impl Disk {
             let journal = run.journal.clone();
             let outcome = CheckedRun::check(run, &Toy).and_then(|run| {
                 let list = self.0.entry(journal.clone()).or_default();
-                let head = list.last().map(|(_, hash)| Position { epoch: 1, seq: list.len() as u64, hash: *hash }).unwrap_or(Position::NONE);
-                let stored = |seq: u64| Ok::<_, ()>(if seq == 0 { Some(Hash::NONE) } else { list.get(seq as usize - 1).map(|(_, hash)| *hash) });
+                let head = list
+                    .last()
+                    .map(|(_, hash)| Position { epoch: 1, seq: list.len() as u64, hash: *hash })
+                    .unwrap_or(Position::NONE);
+                let stored = |seq: u64| {
+                    Ok::<_, ()>(if seq == 0 {
+                        Some(Hash::NONE)
+                    } else {
+                        list.get(seq as usize - 1).map(|(_, hash)| *hash)
+                    })
+                };
                 if let Fit::New { from } = run.fit(head, stored).unwrap()? {
                     list.extend(run.entries[from..].iter().map(|entry| (entry.raw.clone(), entry.hash)));
                 }
@@ -109,7 +138,8 @@ struct End {
 
 impl End {
     fn new(me: &str, peer: &str, disk: Disk) -> (End, Vec<Frame>) {
-        let mut end = End { session: Session::new(me.parse().unwrap(), peer.parse().unwrap(), network()), disk };
+        let mut end =
+            End { session: Session::new(me.parse().unwrap(), peer.parse().unwrap(), network()), disk };
         let outputs = end.session.open(&end.disk.heads(), 1, "test", None, Timestamp::from_ms(0));
         let frames = end.carry_out(outputs, Timestamp::from_ms(0));
         (end, frames)
@@ -125,7 +155,10 @@ impl End {
                     let (positions, faults) = self.disk.store(runs);
                     todo.extend(self.session.on_stored(no, positions, faults));
                 }
-                Output::Refused { .. } | Output::PeerAhead { .. } | Output::Greeted(_) | Output::Close { .. } => {}
+                Output::Refused { .. }
+                | Output::PeerAhead { .. }
+                | Output::Greeted(_)
+                | Output::Close { .. } => {}
             }
         }
         frames
@@ -206,7 +239,11 @@ fn a_forged_or_foreign_run_is_refused_and_the_rest_flows() {
     assert_eq!(town.store(unsigned).1, [(up("v"), RunFault::BadSignature)]);
     let mut renamed = runs.clone();
     renamed[0].journal = up("w");
-    assert_eq!(town.store(renamed).1, [(up("w"), RunFault::BadEntry("author"))], "I24: nobody writes in another's name");
+    assert_eq!(
+        town.store(renamed).1,
+        [(up("w"), RunFault::BadEntry("author"))],
+        "I24: nobody writes in another's name"
+    );
     assert!(town.store(runs).1.is_empty());
 }
 
@@ -237,7 +274,17 @@ fn a_village_may_not_send_its_neighbours_journal_and_gets_only_its_own_mail() {
 
 #[test]
 fn a_journal_that_went_past_us_in_a_bag_flows_on_and_an_equally_long_other_history_does_not() {
-    let hello = |positions| Frame::Hello(Hello { protocol: PROTOCOL, node: "hub".parse().unwrap(), incarnation: 1, clock: Timestamp::from_ms(0), release: String::new(), oldest_waiting: None, positions });
+    let hello = |positions| {
+        Frame::Hello(Hello {
+            protocol: PROTOCOL,
+            node: "hub".parse().unwrap(),
+            incarnation: 1,
+            clock: Timestamp::from_ms(0),
+            release: String::new(),
+            oldest_waiting: None,
+            positions,
+        })
+    };
     let mut disk = Disk::default();
     (0..3).for_each(|i| disk.append(&up("v"), &format!("case {i}")));
     let now = Timestamp::from_ms(0);
@@ -252,6 +299,11 @@ fn a_journal_that_went_past_us_in_a_bag_flows_on_and_an_equally_long_other_histo
     assert!(!outputs.iter().any(|output| matches!(output, Output::PeerAhead { .. })), "{outputs:?}");
     assert_eq!(later, [Output::Load(Load { wants: vec![(up("v"), 7)], budget: FIRST_BATCH_BYTES })]);
     let (outputs, later) = greeted(Position { epoch: 1, seq: 3, hash: Hash([1; 32]) });
-    assert!(outputs.iter().any(|output| matches!(output, Output::Refused { fault: RunFault::Fork { at: 3 }, .. })), "{outputs:?}");
+    assert!(
+        outputs
+            .iter()
+            .any(|output| matches!(output, Output::Refused { fault: RunFault::Fork { at: 3 }, .. })),
+        "{outputs:?}"
+    );
     assert!(later.is_empty(), "I8: the journal is frozen");
 }
