@@ -1,6 +1,6 @@
 //! The hub's command line: the common verbs, and what only the hub can do.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Parser, Subcommand};
 use domain::network::Tier;
 use domain::pack::Pieces;
@@ -64,14 +64,7 @@ enum HubVerb {
 
 /// Runs the program and maps its end to an exit code.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    runtime::logs::start();
-    let built = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build();
-    let outcome = built.context("start the runtime").and_then(|runtime| runtime.block_on(run(cli)));
-    outcome.unwrap_or_else(|error| {
-        eprintln!("{error:#}");
-        ExitCode::FAILURE
-    })
+    tier::cli::run_program(2, run(Cli::parse()))
 }
 
 async fn run(cli: Cli) -> Result<ExitCode> {

@@ -68,16 +68,7 @@ pub async fn init(data: &Path, pack: &Path, city: &str, listen: Listen) -> Resul
     config.save(data)?;
     // Serving introduces the hub before anything else; here nothing serves yet, so it is done by hand.
     let opened = Opened::open(data, &Parts::default())?;
-    let record = domain::network::NodeRecord {
-        id: config.id.clone(),
-        tier: Tier::City,
-        parent: None,
-        place: config.place.clone(),
-        name: config.name.clone(),
-        sign_key: opened.identity.sign_key()?.public(),
-        incarnation: 1,
-    };
-    opened.hall.introduce(record).await?;
+    opened.introduce().await?;
     opened.hall.publish_pack("init", &pieces, &Pieces::new()).await?;
     Ok(())
 }

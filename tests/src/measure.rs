@@ -30,7 +30,7 @@ pub(crate) fn cpu() -> Duration {
 }
 
 /// Durable local capture against raw SQLite inserts of the same bytes.
-pub async fn capture(bench: &Bench) -> Vec<Value> {
+pub async fn capture() -> Vec<Value> {
     let rig = Rig::start(1, 1, false).await;
     let village = &rig.villages[0];
     let mut lines = Vec::new();
@@ -48,7 +48,6 @@ pub async fn capture(bench: &Bench) -> Vec<Value> {
         lines.push(json!({ "what": format!("durable capture, {callers} callers"), "value": round(rate), "unit": "cases/s",
             "floor": round(floor), "floor_is": format!("raw SQLite, FULL, {batch} a commit, one table"), "ratio": round(rate / floor) }));
     }
-    let _ = bench;
     rig.stop().await;
     lines
 }

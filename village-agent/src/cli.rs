@@ -1,6 +1,6 @@
 //! The village node's command line: the common verbs and `join`.
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 use clap::{Parser, Subcommand};
 use domain::network::Tier;
 use runtime::config::Listen;
@@ -39,14 +39,7 @@ enum OwnVerb {
 
 /// Runs the program and maps its end to an exit code.
 pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    runtime::logs::start();
-    let built = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-    let outcome = built.context("start the runtime").and_then(|runtime| runtime.block_on(run(cli)));
-    outcome.unwrap_or_else(|error| {
-        eprintln!("{error:#}");
-        ExitCode::FAILURE
-    })
+    tier::cli::run_program(1, run(Cli::parse()))
 }
 
 async fn run(cli: Cli) -> Result<ExitCode> {

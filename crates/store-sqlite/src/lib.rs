@@ -118,7 +118,6 @@ impl SqliteStore {
         self.executor.read(move |connection| journals::verify(connection, &*keys)).await
     }
 
-    /// All entries of all journals we keep, in order, for export.
     fn known(&self) -> Arc<Known> {
         self.known.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }

@@ -202,14 +202,14 @@ impl<'p, 'w> Projector<'p, 'w> {
         let superior = self.work.known.network.is_above(&entry.author, &dossier.holder);
         let verdict = dossier.apply(page, &entry.author, superior);
         let Verdict::Rewind { keep } = verdict else { return Ok(verdict) };
-        *dossier = self.fold_to(&page.case, keep, &entry.author)?;
+        *dossier = self.fold_to(&page.case, keep)?;
         open.attachments_changed = true;
         let superior = self.work.known.network.is_above(&entry.author, &dossier.holder);
         Ok(dossier.apply(page, &entry.author, superior))
     }
 
     /// The dossier as it stood after page `keep`; later pages of the old term become late.
-    fn fold_to(&mut self, case: &CaseNo, keep: u32, _by: &domain::NodeId) -> Result<Dossier, StoreError> {
+    fn fold_to(&mut self, case: &CaseNo, keep: u32) -> Result<Dossier, StoreError> {
         self.work
             .sql
             .prepare_cached("UPDATE case_entry SET verdict = 'late' WHERE case_no = ?1 AND no > ?2 AND verdict = 'applied'")

@@ -101,7 +101,7 @@ pub(crate) fn current_submission(sql: &Connection, case: &CaseNo) -> Result<Opti
     Ok(None)
 }
 
-fn case_line(row: &Row<'_>) -> rusqlite::Result<(CaseLine, bool)> {
+fn case_line(row: &Row<'_>) -> rusqlite::Result<CaseLine> {
     let text = |name: &str| row.get::<_, String>(name);
     let status = serde_json::from_value(serde_json::Value::String(text("status")?));
     let parsed = text("case_no")?
@@ -124,7 +124,7 @@ fn case_line(row: &Row<'_>) -> rusqlite::Result<(CaseLine, bool)> {
         pages: row.get("pages")?,
         missing_attachments: row.get("missing")?,
     };
-    Ok((line, true))
+    Ok(line)
 }
 
 pub(crate) fn cases(sql: &Connection, query: &CaseQuery) -> Result<Vec<CaseLine>, StoreError> {
@@ -134,7 +134,7 @@ pub(crate) fn cases(sql: &Connection, query: &CaseQuery) -> Result<Vec<CaseLine>
         (None, Some(_)) => "d.holder = :holder AND :status IS NULL",
         (None, None) => ":status IS NULL AND :holder IS NULL",
     };
-    let lines: Vec<(CaseLine, bool)> = sql
+    sql
         .prepare_cached(&format!(
             "SELECT d.case_no, d.item, d.origin, d.holder, d.status, d.applicant, d.captured_ms, d.captured_pos, d.pages, {MISSING} AS missing
                FROM dossier d WHERE {filter} AND (:origin IS NULL OR d.origin = :origin) AND d.no > coalesce((SELECT no FROM dossier WHERE case_no = :after), 0)
@@ -151,8 +151,7 @@ pub(crate) fn cases(sql: &Connection, query: &CaseQuery) -> Result<Vec<CaseLine>
             )?
             .collect()
         })
-        .broken("list cases")?;
-    Ok(lines.into_iter().map(|(line, _)| line).collect())
+        .broken("list cases")
 }
 
 pub(crate) fn tasks(sql: &Connection, query: &TaskQuery) -> Result<Vec<TaskLine>, StoreError> {

@@ -1,7 +1,9 @@
 //! The command line every tier has. `--json` on every verb that reads; exit 0 ok, 1 failed, 2 usage, 3 degraded.
 
+use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
+use std::process::ExitCode;
 
 #[derive(Debug, Args)]
 pub struct Common {
@@ -66,4 +68,15 @@ pub enum UserVerb {
     Import,
     /// List officers
     List,
+}
+
+/// Runs a program's work on `threads` threads and maps its end to an exit code.
+pub fn run_program(threads: usize, work: impl Future<Output = Result<ExitCode>>) -> ExitCode {
+    runtime::logs::start();
+    let built = tokio::runtime::Builder::new_multi_thread().worker_threads(threads).enable_all().build();
+    let outcome = built.context("start the runtime").and_then(|runtime| runtime.block_on(work));
+    outcome.unwrap_or_else(|error| {
+        eprintln!("{error:#}");
+        ExitCode::FAILURE
+    })
 }

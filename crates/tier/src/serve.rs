@@ -70,6 +70,26 @@ impl Opened {
         Node { hall: self.hall.clone(), keys: self.keys.clone(), incarnation: 1 }
     }
 
+    /// The hub's own record stands first in its journal to all, so that everybody can check everything after it.
+    ///
+    /// # Errors
+    /// When it cannot be stored.
+    pub async fn introduce(&self) -> Result<()> {
+        let config = &self.config;
+        let record = NodeRecord {
+            id: config.id.clone(),
+            tier: config.tier,
+            parent: None,
+            place: config.place.clone(),
+            name: config.name.clone(),
+            sign_key: self.identity.sign_key()?.public(),
+            incarnation: 1,
+        };
+        self.hall.introduce(record).await?;
+        self.keys.refresh(&self.store.network());
+        Ok(())
+    }
+
     /// The hub's CA; only the hub has its key.
     ///
     /// # Errors
@@ -118,7 +138,7 @@ pub async fn start(start: Start<'_>) -> Result<Running> {
         (Shutdown::default(), Arc::new(Meter::default()), DoorSwitch::default());
     let uplink = config.parent.as_ref().map(|_| Arc::new(LinkState::default()));
     if config.tier == Tier::City {
-        introduce(&opened).await?;
+        opened.introduce().await?;
     }
     let enrolment = enrolment_door(&opened, uplink.as_ref())?;
     let link = match &config.listen.link {
@@ -209,23 +229,6 @@ fn enrolment_door(opened: &Opened, uplink: Option<&Arc<LinkState>>) -> Result<Op
         (Tier::Town, Some(uplink)) => Some(EnrolmentDoor::Town { uplink: uplink.clone() }),
         _ => None,
     })
-}
-
-/// The hub's own record stands first in its journal to all, so that everybody can check everything after it.
-async fn introduce(opened: &Opened) -> Result<()> {
-    let config = &opened.config;
-    let record = NodeRecord {
-        id: config.id.clone(),
-        tier: config.tier,
-        parent: None,
-        place: config.place.clone(),
-        name: config.name.clone(),
-        sign_key: opened.identity.sign_key()?.public(),
-        incarnation: 1,
-    };
-    opened.hall.introduce(record).await?;
-    opened.keys.refresh(&opened.store.network());
-    Ok(())
 }
 
 impl Running {

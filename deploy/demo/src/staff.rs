@@ -288,14 +288,12 @@ impl Staff {
         let mut dice = StdRng::seed_from_u64(lane as u64);
         while !self.stop.load(Ordering::Relaxed) {
             let mut done = 0;
-            for (index, site) in self.city.sites.iter().enumerate().filter(|(index, _)| index % lanes == lane)
-            {
+            for site in self.city.sites.iter().skip(lane).step_by(lanes) {
                 if site.kind == Kind::Hub {
                     continue;
                 }
                 // A node in the middle of a restart is simply visited again in the next round.
                 done += self.work_queue(site, OFFICER, None).await.unwrap_or(0);
-                let _ = index;
             }
             for (body, account, _) in self.city.bodies.iter().skip(lane).step_by(lanes) {
                 done += self.work_queue(self.city.hub(), account, Some(body)).await.unwrap_or(0);

@@ -86,19 +86,15 @@ async fn tell(city: &Arc<City>, staff: &Arc<Staff>, say: &(dyn Fn(String) + Sync
     say("every case reads 仅存本机".to_owned());
     let chaos = Arc::new(AtomicBool::new(city.options.chaos));
     let kills = tokio::spawn(trouble(city.clone(), chaos.clone()));
-    let (late, _) = split(city, staff);
-    for (index, site) in city.sites.iter().enumerate().filter(|(index, _)| !late.contains(index)) {
-        if let Some(proxy) = site.proxy.get() {
-            proxy.heal();
-        }
-        let _ = index;
-    }
+    let late = late_sites(city, staff);
+    let prompt_sites = (0..city.sites.len()).filter(|index| !late.contains(index));
+    prompt_sites.for_each(|index| heal(&city.sites[index]));
     say(format!("all links but {} healed; towns and departments go to work", late.len()));
     let shifts: Vec<_> = (0..LANES).map(|lane| tokio::spawn(staff.clone().shift(lane, LANES))).collect();
     let prompt: Vec<Told> = told(staff).into_iter().filter(|told| !late.contains(&told.site)).collect();
     until_delivered(staff, &prompt, say).await?;
-    work_on_offline(city, staff, &late, say).await?;
-    late.iter().for_each(|index| city.sites[*index].proxy.get().into_iter().for_each(|proxy| proxy.heal()));
+    work_on_offline(staff, &late, say).await?;
+    late.iter().for_each(|index| heal(&city.sites[*index]));
     say("the last links heal".to_owned());
     until_delivered(staff, &told(staff), say).await?;
     chaos.store(false, Ordering::Relaxed);
@@ -120,18 +116,24 @@ fn cut(site: &crate::city::Site) {
     }
 }
 
+fn heal(site: &crate::city::Site) {
+    if let Some(proxy) = site.proxy.get() {
+        proxy.heal();
+    }
+}
+
 fn told(staff: &Staff) -> Vec<Told> {
     staff.told.lock().map(|told| told.clone()).unwrap_or_default()
 }
 
-/// Villages that recorded something and stay cut off, and all cases of the others.
-fn split(city: &City, staff: &Staff) -> (Vec<usize>, usize) {
+/// Villages that recorded something and stay cut off.
+fn late_sites(city: &City, staff: &Staff) -> Vec<usize> {
     let mut with_cases: Vec<usize> = told(staff).iter().map(|told| told.site).collect();
     with_cases.sort_unstable();
     with_cases.dedup();
     with_cases.shuffle(&mut StdRng::seed_from_u64(city.options.seed));
     with_cases.truncate(LATE.min(city.options.villages / 2));
-    (with_cases.clone(), with_cases.len())
+    with_cases
 }
 
 /// Records `count` cases, all items in turn, spread over all villages.
@@ -190,12 +192,7 @@ async fn everything_is_here_only(staff: &Staff) -> Result<()> {
     Ok(())
 }
 
-async fn work_on_offline(
-    city: &Arc<City>,
-    staff: &Arc<Staff>,
-    late: &[usize],
-    say: &(dyn Fn(String) + Sync),
-) -> Result<()> {
+async fn work_on_offline(staff: &Arc<Staff>, late: &[usize], say: &(dyn Fn(String) + Sync)) -> Result<()> {
     for told in told(staff).iter().filter(|told| late.contains(&told.site)) {
         let ticks = staff.at_village(told).await?["ticks"].clone();
         ensure!(
@@ -209,7 +206,6 @@ async fn work_on_offline(
         staff.record(*index, &items[number * 7 % items.len()], 1_000_000 + number as u64).await?;
     }
     say(format!("{} villages still read 仅存本机 and have recorded more meanwhile", late.len()));
-    let _ = city;
     Ok(())
 }
 

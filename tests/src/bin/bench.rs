@@ -46,7 +46,7 @@ fn main() {
     };
     runtime.block_on(async {
         if wanted("capture") {
-            report("capture", measure::capture(&bench).await);
+            report("capture", measure::capture().await);
         }
         if wanted("drain") {
             report("drain", measure::drain(cli.villages, cli.cases).await);
