@@ -89,7 +89,8 @@ impl Exchange for LinkDoor {
 fn builder() -> Server {
     Server::builder()
         .tcp_nodelay(true)
-        .http2_keepalive_interval(Some(Duration::from_secs(30)))
+        // The child asks more often and so finds a dead line first; this is for children that went without a word.
+        .http2_keepalive_interval(Some(Duration::from_secs(60)))
         .http2_keepalive_timeout(Some(Duration::from_secs(10)))
         .max_concurrent_streams(16)
         .http2_max_header_list_size(16 * 1024)

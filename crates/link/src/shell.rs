@@ -41,11 +41,11 @@ pub enum Progress {
     Unconfirmed(u64),
 }
 
-const TICK: Duration = Duration::from_secs(5);
+const TICK: Duration = Duration::from_secs(10);
 /// Heads are read again so often, in case another process (an import) has written.
-const REREAD_TICKS: u32 = 6;
+const REREAD_TICKS: u32 = 3;
 /// A standing link is noted as contact so often.
-const CONTACT_TICKS: u32 = 12;
+const CONTACT_TICKS: u32 = 6;
 
 impl Node {
     pub fn new(hall: Hall, incarnation: u32) -> Node {

@@ -1,7 +1,7 @@
 //! Where database work runs: on one writer thread with group commit, or inline for a simulation.
 //!
 //! Group commit: the writer takes whatever queued up while the last commit was on its way to the disk (at most
-//! [`GROUP_MAX`]), runs each job in a savepoint of its own, commits once, and only then answers. A job that fails or
+//! [`GROUP_MAX`]), runs each job so that it can be undone alone, commits once, and only then answers. A job that fails or
 //! panics is rolled back alone. Both executors run the very same closures.
 
 use crate::error::Broken;
@@ -14,7 +14,7 @@ use std::path::Path;
 use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use store::{Change, StoreError};
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// More waiting jobs in one commit would only add latency.
 const GROUP_MAX: usize = 128;
@@ -115,29 +115,51 @@ impl Executor {
         answer.await.map_err(|_| StoreError::Closed)?
     }
 
+    /// Reads on a thread of its own: for lists and reports, whose length depends on what is stored.
     pub async fn read<T, F>(&self, op: F) -> Result<T, StoreError>
     where
         T: Send + 'static,
         F: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        let readers = match self {
+        let (readers, permit) = match self {
             Executor::Inline(cell) => return op(&cell.lock().unwrap_or_else(PoisonError::into_inner).0),
-            Executor::Threaded { readers, .. } => readers.clone(),
+            Executor::Threaded { readers, .. } => (readers.clone(), readers.permit().await?),
         };
-        let permit = readers.permits.clone().acquire_owned().await.map_err(|_| StoreError::Closed)?;
-        let pool = readers.clone();
-        let work = move || {
-            // Held by the work, not by the caller: one who goes away must not let a second in while the connection is out.
-            let _permit = permit;
-            let connection =
-                pool.idle.lock().unwrap_or_else(PoisonError::into_inner).pop().ok_or(StoreError::Closed)?;
-            let outcome = catch_unwind(AssertUnwindSafe(|| in_snapshot(&connection, op)));
-            pool.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
-            outcome.unwrap_or_else(|_| {
-                Err(StoreError::Broken { what: "read", detail: "the query panicked".to_owned() })
-            })
-        };
-        tokio::task::spawn_blocking(work).await.map_err(|_| StoreError::Closed)?
+        tokio::task::spawn_blocking(move || readers.run(permit, op)).await.map_err(|_| StoreError::Closed)?
+    }
+
+    /// Reads on the caller's thread: for a few rows found by their key, or one batch of a journal. Waking another thread
+    /// and being woken again would cost several times what such a read does.
+    pub async fn read_briefly<T>(
+        &self,
+        op: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        match self {
+            Executor::Inline(cell) => op(&cell.lock().unwrap_or_else(PoisonError::into_inner).0),
+            Executor::Threaded { readers, .. } => readers.run(readers.permit().await?, op),
+        }
+    }
+}
+
+impl Readers {
+    async fn permit(&self) -> Result<OwnedSemaphorePermit, StoreError> {
+        self.permits.clone().acquire_owned().await.map_err(|_| StoreError::Closed)
+    }
+
+    /// The permit is held by the work, not by the caller: one who goes away must not let a second in while the
+    /// connection is out.
+    fn run<T>(
+        &self,
+        _permit: OwnedSemaphorePermit,
+        op: impl FnOnce(&Connection) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let connection =
+            self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop().ok_or(StoreError::Closed)?;
+        let outcome = catch_unwind(AssertUnwindSafe(|| in_snapshot(&connection, op)));
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
+        outcome.unwrap_or_else(|_| {
+            Err(StoreError::Broken { what: "read", detail: "the query panicked".to_owned() })
+        })
     }
 }
 
@@ -214,7 +236,8 @@ fn run_group(connection: &Connection, writing: &Writing, first: Job, mut next: i
             finishes.push(unrun(run));
             break;
         }
-        let (finish, broken) = run_one(connection, run, &mut known, &mut total);
+        let scope = if finishes.is_empty() { &FIRST } else { &LATER };
+        let (finish, broken) = run_one(connection, run, scope, &mut known, &mut total);
         finishes.push(finish);
         failure = broken;
         if finishes.len() < GROUP_MAX && failure.is_none() {
@@ -249,13 +272,27 @@ fn unrun(job: Job) -> Finish {
     Box::new(move |_| drop(job))
 }
 
+/// How one job of a group is undone without its neighbours.
+struct Scope {
+    open: &'static str,
+    keep: &'static str,
+    undo: &'static str,
+}
+
+/// Nothing else is in the transaction yet, so the transaction itself is begun anew. A savepoint would copy every page that
+/// is changed twice, and a batch from a neighbour, which usually comes alone, changes its pages hundreds of times.
+const FIRST: Scope = Scope { open: "", keep: "", undo: "ROLLBACK; BEGIN IMMEDIATE" };
+const LATER: Scope =
+    Scope { open: "SAVEPOINT job", keep: "RELEASE job", undo: "ROLLBACK TO job; RELEASE job" };
+
 fn run_one(
     connection: &Connection,
     run: Job,
+    scope: &Scope,
     known: &mut Arc<Known>,
     total: &mut Change,
 ) -> (Finish, Option<StoreError>) {
-    if let Err(error) = connection.execute_batch("SAVEPOINT job").broken("savepoint") {
+    if let Err(error) = connection.execute_batch(scope.open).broken("savepoint") {
         return (unrun(run), Some(error));
     }
     let before = known.clone();
@@ -265,7 +302,7 @@ fn run_one(
         // A full disk or an I/O error made SQLite roll back everything, the neighbours in this group included.
         return (finish, Some(StoreError::DiskFull));
     }
-    let end = if succeeded { "RELEASE job" } else { "ROLLBACK TO job; RELEASE job" };
+    let end = if succeeded { scope.keep } else { scope.undo };
     let ended = connection.execute_batch(end).broken("end savepoint").err();
     if succeeded {
         merge(total, change);

@@ -41,7 +41,15 @@ pub struct Identity {
     /// Division code the node speaks for.
     pub area: String,
     pub signer: Arc<dyn Sign>,
+    /// Memory for the writer's pages. A node that takes in cases under random numbers from many villages writes pages
+    /// twice when its indexes do not fit.
+    pub page_cache_kib: u32,
 }
+
+/// Page cache of a village on an old PC: it writes one case at a time.
+pub const VILLAGE_CACHE_KIB: u32 = 2 * 1024;
+/// Page cache of a town or the hub.
+pub const CENTRE_CACHE_KIB: u32 = 8 * 1024;
 
 pub struct SqliteStore {
     identity: Identity,
@@ -59,7 +67,10 @@ impl SqliteStore {
         std::fs::create_dir_all(folder)
             .map_err(|e| StoreError::Broken { what: "create the data folder", detail: e.to_string() })?;
         let path = Self::path(folder);
-        Self::assemble(connect(&path)?, identity, |connection, writing| {
+        let connection = connect(&path)?;
+        let cache = -i64::from(identity.page_cache_kib);
+        connection.pragma_update(None, "cache_size", cache).broken("bound the page cache")?;
+        Self::assemble(connection, identity, |connection, writing| {
             Executor::threaded(connection, &path, writing)
         })
     }
@@ -159,6 +170,8 @@ pub fn configure(connection: &Connection) -> Result<(), StoreError> {
     connection.pragma_update(None, "cache_size", -2048).broken("bound the page cache")?;
     // 32 MB of log between checkpoints: in a drain a checkpoint every few hundred cases would cost more than the commits.
     connection.pragma_update(None, "wal_autocheckpoint", 4000).broken("space the checkpoints")?;
+    // What undoing a savepoint needs: it never outlives the transaction, so it need not be a file.
+    connection.pragma_update(None, "temp_store", "MEMORY").broken("keep temporary pages in memory")?;
     connection.busy_timeout(std::time::Duration::from_secs(10)).broken("set the busy timeout")?;
     connection.set_prepared_statement_cache_capacity(128);
     Ok(())
@@ -197,19 +210,19 @@ impl Store for SqliteStore {
     }
 
     async fn heads(&self) -> Result<Vec<(JournalId, Position)>, StoreError> {
-        self.executor.read(journals::heads).await
+        self.executor.read_briefly(journals::heads).await
     }
     async fn written_at(&self, journal: &JournalId, seq: u64) -> Result<Option<Timestamp>, StoreError> {
         let journal = journal.clone();
-        self.executor.read(move |sql| journals::written_at(sql, &journal, seq)).await
+        self.executor.read_briefly(move |sql| journals::written_at(sql, &journal, seq)).await
     }
     async fn load_runs(&self, load: Load) -> Result<Vec<Run>, StoreError> {
-        self.executor.read(move |sql| journals::load_runs(sql, &load)).await
+        self.executor.read_briefly(move |sql| journals::load_runs(sql, &load)).await
     }
 
     async fn dossier(&self, case: &CaseNo) -> Result<Option<StoredDossier>, StoreError> {
         let case = case.clone();
-        self.executor.read(move |sql| queries::dossier(sql, &case)).await
+        self.executor.read_briefly(move |sql| queries::dossier(sql, &case)).await
     }
     async fn history(&self, case: &CaseNo) -> Result<Vec<HistoryLine>, StoreError> {
         let case = case.clone();
@@ -217,10 +230,10 @@ impl Store for SqliteStore {
     }
     async fn current_submission(&self, case: &CaseNo) -> Result<Option<domain::dossier::Page>, StoreError> {
         let case = case.clone();
-        self.executor.read(move |sql| queries::current_submission(sql, &case)).await
+        self.executor.read_briefly(move |sql| queries::current_submission(sql, &case)).await
     }
     async fn case_of_request(&self, id: EntryId) -> Result<Option<CaseNo>, StoreError> {
-        self.executor.read(move |sql| queries::case_of_request(sql, id)).await
+        self.executor.read_briefly(move |sql| queries::case_of_request(sql, id)).await
     }
     async fn cases(&self, query: CaseQuery) -> Result<Vec<CaseLine>, StoreError> {
         self.executor.read(move |sql| queries::cases(sql, &query)).await
@@ -233,7 +246,7 @@ impl Store for SqliteStore {
     }
     async fn custody(&self, author: &NodeId) -> Result<Vec<CustodyLine>, StoreError> {
         let author = author.clone();
-        self.executor.read(move |sql| queries::custody(sql, &author)).await
+        self.executor.read_briefly(move |sql| queries::custody(sql, &author)).await
     }
     async fn incidents(&self) -> Result<Vec<Incident>, StoreError> {
         self.executor.read(queries::incidents).await
@@ -244,7 +257,7 @@ impl Store for SqliteStore {
         self.executor.read(move |sql| people::drafts(sql, &officer)).await
     }
     async fn draft(&self, id: EntryId) -> Result<Option<Draft>, StoreError> {
-        self.executor.read(move |sql| people::draft(sql, id)).await
+        self.executor.read_briefly(move |sql| people::draft(sql, id)).await
     }
     async fn save_draft(&self, draft: Draft) -> Result<u32, StoreError> {
         self.executor.write("save draft", move |work| people::save_draft(work.sql, &draft)).await
@@ -268,7 +281,7 @@ impl Store for SqliteStore {
 
     async fn account(&self, name: &str) -> Result<Option<Account>, StoreError> {
         let name = name.to_owned();
-        self.executor.read(move |sql| people::account(sql, &name)).await
+        self.executor.read_briefly(move |sql| people::account(sql, &name)).await
     }
     async fn accounts(&self) -> Result<Vec<Account>, StoreError> {
         self.executor.read(people::accounts).await
@@ -281,7 +294,7 @@ impl Store for SqliteStore {
     }
     async fn login(&self, token_hash: &str, now: Timestamp) -> Result<Option<Account>, StoreError> {
         let token = token_hash.to_owned();
-        self.executor.read(move |sql| people::login(sql, &token, now)).await
+        self.executor.read_briefly(move |sql| people::login(sql, &token, now)).await
     }
     async fn close_login(&self, token_hash: &str) -> Result<(), StoreError> {
         let token = token_hash.to_owned();
@@ -296,7 +309,7 @@ impl Store for SqliteStore {
     }
     async fn enrolment(&self, secret_hash: &str) -> Result<Option<Enrolment>, StoreError> {
         let secret = secret_hash.to_owned();
-        self.executor.read(move |sql| people::enrolment(sql, &secret)).await
+        self.executor.read_briefly(move |sql| people::enrolment(sql, &secret)).await
     }
 
     async fn note_confirmed(

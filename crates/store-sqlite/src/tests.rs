@@ -20,7 +20,12 @@ impl Verify for Toy {
 }
 
 fn identity() -> Identity {
-    Identity { node: "v-1".parse().unwrap(), area: "522601108201".into(), signer: Arc::new(Toy) }
+    Identity {
+        node: "v-1".parse().unwrap(),
+        area: "522601108201".into(),
+        signer: Arc::new(Toy),
+        page_cache_kib: VILLAGE_CACHE_KIB,
+    }
 }
 fn inline() -> SqliteStore {
     SqliteStore::open_inline(Connection::open_in_memory().unwrap(), identity()).unwrap()
@@ -143,4 +148,38 @@ fn a_full_disk_is_told_and_what_was_saved_stays() {
     assert_eq!(counts.by_status.values().sum::<u64>(), 1, "what was told before is still there");
     let report = run(store.verify_log(Arc::new(Toy))).unwrap();
     assert!(report.faults.is_empty(), "{report:?}");
+}
+
+/// I41: an entry of a later version — a kind without meaning here, a header field nobody knows — is kept and passed on
+/// byte for byte, so that what was signed is what the next node checks.
+#[test]
+fn an_entry_of_a_later_version_is_carried_byte_for_byte() {
+    use prost::Message;
+    use replication::entry::{Core, SUITE_ED25519_SHA256};
+    let store = inline();
+    run(store.seed_nodes(conformance::network())).unwrap();
+    let core = Core {
+        suite: SUITE_ED25519_SHA256,
+        schema: 1,
+        author: "hub".into(),
+        channel: "all".into(),
+        epoch: 1,
+        seq: 1,
+        id: vec![3; 16],
+        kind: "queue-ticket".into(),
+        area: "522601108201".into(),
+        ..Core::default()
+    };
+    let mut core = core.encode_to_vec();
+    core.extend([0xa2, 0x06, 3, b'n', b'e', b'w']); // field 100, three bytes
+    let mut raw = replication::RawEntry { core: core.into(), body: vec![0xff, 0, 1].into(), signature: None };
+    raw.signature = Some(Toy.sign(&raw.hash(&Hash::NONE)));
+    let journal: JournalId = JournalId { author: "hub".parse().unwrap(), channel: replication::Channel::All };
+    let sent = Run { journal: journal.clone(), previous: Hash::NONE, entries: vec![raw] };
+    let checked = CheckedRun::check(sent.clone(), &Toy).unwrap();
+    let received = run(store.receive(&"t-1".parse().unwrap(), vec![checked], conformance::NOW)).unwrap();
+    assert_eq!((received.stored, received.faults.len()), (1, 0));
+    let passed_on = run(store.load_runs(Load { wants: vec![(journal, 0)], budget: 1000 })).unwrap();
+    assert_eq!(passed_on, vec![sent]);
+    assert!(run(store.verify_log(Arc::new(Toy))).unwrap().faults.is_empty());
 }

@@ -82,6 +82,7 @@ async fn seed(
         node: config.id.clone(),
         area: config.place.clone(),
         signer: std::sync::Arc::new(key),
+        page_cache_kib: store_sqlite::VILLAGE_CACHE_KIB,
     };
     store_sqlite::SqliteStore::open(data, author)?.seed_nodes(records.to_vec()).await?;
     Ok(())

@@ -50,7 +50,11 @@ impl Opened {
         let config = NodeConfig::load(data)?;
         let identity = IdentityFolder::of(data);
         let signer = Arc::new(identity.sign_key()?);
-        let author = Identity { node: config.id.clone(), area: config.place.clone(), signer };
+        let page_cache_kib = match config.tier {
+            Tier::Village => store_sqlite::VILLAGE_CACHE_KIB,
+            Tier::Town | Tier::City => store_sqlite::CENTRE_CACHE_KIB,
+        };
+        let author = Identity { node: config.id.clone(), area: config.place.clone(), signer, page_cache_kib };
         let store = Arc::new(SqliteStore::open(data, author)?);
         let blobs = Arc::new(FileBlobs::open(data)?);
         let hall = Hall {

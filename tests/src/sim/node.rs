@@ -96,7 +96,12 @@ impl SimNode {
     pub fn boot(&mut self, world: &Arc<FakeClock>) {
         let disk = self.disk.take().unwrap();
         let signer = Arc::new(NodeKey::from_secret(self.secret));
-        let identity = Identity { node: self.record.id.clone(), area: self.record.place.clone(), signer };
+        let identity = Identity {
+            node: self.record.id.clone(),
+            area: self.record.place.clone(),
+            signer,
+            page_cache_kib: store_sqlite::VILLAGE_CACHE_KIB,
+        };
         let store = Arc::new(SqliteStore::open_inline(disk.connection, identity).unwrap());
         let hall = Hall {
             store: store.clone(),
