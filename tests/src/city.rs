@@ -119,15 +119,20 @@ impl City {
 
     /// As [`City::start`], the villages living by other clocks.
     pub async fn start_with(villages: usize, village_parts: Parts) -> City {
+        City::start_by(villages, Parts::default(), village_parts).await
+    }
+
+    /// Hub and town live by the clock of `centre`, the villages by that of `village_parts`.
+    pub async fn start_by(villages: usize, centre: Parts, village_parts: Parts) -> City {
         let folder = Folder::new();
         let data = |name: &str| folder.0.join(name);
         let listen = Listen { web: any_port(), link: Some(any_port()), enrol: Some(any_port()) };
         city_hub::init::init(&data("hub"), &pack_folder(), "kaili.tongban", listen).await.unwrap();
-        let hub = Site::serve(data("hub"), Parts::default()).await;
+        let hub = Site::serve(data("hub"), centre.clone()).await;
         let listen = Listen { web: any_port(), link: Some(any_port()), enrol: Some(any_port()) };
         let token = city_token(&hub, Tier::Town, "522601108").await;
         enter(&hub, &hub, data("town"), Tier::Town, &token, listen).await.unwrap();
-        let town = Site::serve(data("town"), Parts::default()).await;
+        let town = Site::serve(data("town"), centre).await;
         eventually("the town is connected", async || {
             town.node().uplink.as_ref().unwrap().channel().is_some()
         })
@@ -185,8 +190,9 @@ pub async fn enter(
     token: &str,
     listen: Listen,
 ) -> anyhow::Result<()> {
+    let now = door.node().hall().now();
     let (door, parent) = (door.node().enrol.unwrap().to_string(), parent.node().link.unwrap().to_string());
-    join(JoinOrder { data: &data, door: &door, token, parent: &parent, listen, tier }).await.map(drop)
+    join(JoinOrder { data: &data, door: &door, token, parent: &parent, listen, tier, now }).await.map(drop)
 }
 
 /// Waits for a condition; a minute without it fails the test.

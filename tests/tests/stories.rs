@@ -2,6 +2,9 @@
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
+#[path = "stories/law.rs"]
+mod law;
+
 use domain::Timestamp;
 use domain::network::Tier;
 use domain::seams::Clock;

@@ -3,6 +3,8 @@
 use anyhow::Result;
 use clap::{Parser, Subcommand};
 use domain::network::Tier;
+use domain::seams::Clock;
+use runtime::SystemClock;
 use runtime::config::Listen;
 use std::process::ExitCode;
 use tier::join::{JoinOrder, join, link_beside};
@@ -56,6 +58,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
                 parent: &parent,
                 listen,
                 tier: Tier::Village,
+                now: SystemClock.now(),
             };
             let config = join(order).await?;
             println!(

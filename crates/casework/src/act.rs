@@ -2,8 +2,9 @@
 
 use crate::{ActError, CaseView, Hall, Officer};
 use domain::catalogue::{Item, StageKind};
-use domain::dossier::decide::{self, Command};
-use domain::dossier::{Dossier, Licence, Outcome, Slip};
+use domain::clock::Procedure;
+use domain::dossier::decide::{self, Command, Desk};
+use domain::dossier::{Dossier, Licence, NotAcceptedGround, Outcome, Slip};
 use domain::form::FormFault;
 use domain::network::Tier;
 use domain::pack::CityPack;
@@ -16,7 +17,11 @@ pub enum Order {
     Claim { stage: StageId },
     Release { stage: StageId },
     Complete { stage: StageId, agrees: bool, opinion: String },
-    Return { stage: StageId, faults: Vec<FormFault> },
+    Return { stage: StageId, faults: Vec<FormFault>, again: Option<String> },
+    NotAccept { stage: StageId, ground: NotAcceptedGround, text: String },
+    Suspend { stage: StageId, procedure: Procedure, basis: String, days: u32 },
+    Resume { stage: StageId, finding: String },
+    Extend { stage: StageId, days: u32, reason: String },
     Decide { stage: StageId, outcome: Outcome, text: String },
     Issue { stage: StageId, opinion: String },
     Deliver { stage: StageId, receiver: String, proof: String },
@@ -31,6 +36,10 @@ impl Order {
             Order::Release { .. } => "release",
             Order::Complete { .. } => "complete",
             Order::Return { .. } => "return",
+            Order::NotAccept { .. } => "not-accept",
+            Order::Suspend { .. } => "suspend",
+            Order::Resume { .. } => "resume",
+            Order::Extend { .. } => "extend",
             Order::Decide { .. } => "decide",
             Order::Issue { .. } => "issue",
             Order::Deliver { .. } => "deliver",
@@ -94,7 +103,10 @@ impl Hall {
         order: Order,
         request: EntryId,
     ) -> Result<(), ActError> {
-        let stored = self.stored(case).await?;
+        let mut stored = self.stored(case).await?;
+        if self.deem_if_due(&stored).await? {
+            stored = self.stored(case).await?;
+        }
         let (_, pack, item) = self.item(Some(stored.dossier.release), &stored.dossier.item)?;
         if order.needs_papers() && stored.missing_attachments > 0 {
             return Err(ActError::Incomplete { missing: stored.missing_attachments });
@@ -102,13 +114,16 @@ impl Hall {
         let action = order.action();
         let (actor, now) = (self.actor(officer), self.now());
         let network = self.store.network();
+        let (_, newest) = self.pack(None)?;
+        let desk =
+            Desk { item: &item, network: &network, calendar: &newest.calendar, received: stored.received };
         // First without a licence number: a refused act must not use one up.
         let dry = self.command(&pack, &item, &stored.dossier, order.clone(), "", now)?;
-        decide::decide(&stored.dossier, &item, &network, &actor, dry, now)?;
+        decide::decide(&stored.dossier, &desk, &actor, dry, now)?;
         let serial =
             if self.issues(&item, &order) { self.licence_serial(&item, now).await? } else { String::new() };
         let command = self.command(&pack, &item, &stored.dossier, order, &serial, now)?;
-        let act = decide::decide(&stored.dossier, &item, &network, &actor, command, now)?;
+        let act = decide::decide(&stored.dossier, &desk, &actor, command, now)?;
         let append = self.append_of(action, officer, request, act, stored.dossier.pages)?;
         self.store.append(append).await?;
         Ok(())
@@ -148,7 +163,13 @@ impl Hall {
             Order::Claim { stage } => Command::Claim { stage },
             Order::Release { stage } => Command::Release { stage },
             Order::Complete { stage, agrees, opinion } => Command::Complete { stage, agrees, opinion },
-            Order::Return { stage, faults } => Command::Return { stage, faults },
+            Order::Return { stage, faults, again } => Command::Return { stage, faults, again },
+            Order::NotAccept { stage, ground, text } => Command::NotAccept { stage, ground, text },
+            Order::Suspend { stage, procedure, basis, days } => {
+                Command::Suspend { stage, procedure, basis, days }
+            }
+            Order::Resume { stage, finding } => Command::Resume { stage, finding },
+            Order::Extend { stage, days, reason } => Command::Extend { stage, days, reason },
             Order::Decide { stage, outcome, text } => Command::Decide {
                 stage,
                 outcome,

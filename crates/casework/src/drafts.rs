@@ -191,7 +191,14 @@ impl Hall {
         let (_, _, item) = self.item(Some(stored.dossier.release), &stored.dossier.item)?;
         let (actor, now) = (self.actor(officer), self.now());
         let command = decide::Command::Resubmit(submission);
-        let act = decide::decide(&stored.dossier, &item, &self.store.network(), &actor, command, now)?;
+        let (network, (_, newest)) = (self.store.network(), self.pack(None)?);
+        let desk = decide::Desk {
+            item: &item,
+            network: &network,
+            calendar: &newest.calendar,
+            received: stored.received,
+        };
+        let act = decide::decide(&stored.dossier, &desk, &actor, command, now)?;
         let request = self.random.entry_id(now);
         let append = self.append_of("resubmit", officer, request, act, stored.dossier.pages)?;
         self.store.append(Append { attachments_here: here, ..append }).await?;

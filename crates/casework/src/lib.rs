@@ -4,6 +4,7 @@
 //! Not here: rules (`domain`), transport (`link`), pages for people (`console`).
 
 mod act;
+mod answering;
 mod contacts;
 mod drafts;
 mod error;
@@ -18,4 +19,4 @@ pub use error::ActError;
 pub use hall::Hall;
 pub use hub::{NewToken, Place};
 pub use logins::{LoginError, Officer};
-pub use view::{CaseView, NodeStatus, Outbox};
+pub use view::{CaseView, Due, NodeStatus, Outbox};

@@ -1,10 +1,12 @@
 //! What a person is shown of a case and of the node: every word computed from stored facts.
 
 use crate::{ActError, Hall};
+use domain::calendar::{DayUnit, Limit};
+use domain::clock::{self, Explained};
 use domain::dossier::{Dossier, Status};
 use domain::network::Tier;
-use domain::plan::{self, Timers};
-use domain::{CaseNo, NodeId, Timestamp};
+use domain::plan;
+use domain::{CaseNo, Day, NodeId, Timestamp};
 use replication::flow::{Direction, direction};
 use replication::{Channel, JournalId, Ticks};
 use serde::Serialize;
@@ -21,7 +23,8 @@ pub struct CaseView {
     pub finished: bool,
     /// Stages somebody can work on now, wherever they are.
     pub ready: Vec<ReadyStage>,
-    pub timers: Option<Timers>,
+    /// Every limit that runs or ran, with its derivation.
+    pub timers: Vec<Explained>,
     pub missing_attachments: u32,
     pub held_pages: u32,
     pub dossier: Dossier,
@@ -65,13 +68,50 @@ pub struct NodeStatus {
     pub oldest_waiting: Option<Timestamp>,
 }
 
+/// A due day anybody can check by hand.
+#[derive(Debug, Clone, Serialize)]
+pub struct Due {
+    pub anchor: Day,
+    pub working_days: u32,
+    pub due: Day,
+    /// A year in between has no published arrangement yet.
+    pub provisional: bool,
+    /// Which years were counted, and whether their arrangement is published.
+    pub calendar: String,
+    pub calendar_release: u32,
+}
+
+/// Nobody's limit is longer; a larger number is a slip of the finger.
+const WORKING_DAYS_MAX: u32 = 1000;
+
 impl Hall {
+    /// The last day in time of a limit of `working_days` that starts with an event on `anchor`.
+    ///
+    /// # Errors
+    /// [`ActError::Unfit`] for more than 1,000 days; [`ActError::NotFound`] while no calendar has arrived.
+    pub fn due(&self, anchor: Day, working_days: u32) -> Result<Due, ActError> {
+        if working_days > WORKING_DAYS_MAX {
+            let reason = format!("工作日数应不超过 {WORKING_DAYS_MAX}");
+            return Err(ActError::Unfit { what: "working_days", reason });
+        }
+        let (calendar_release, pack) = self.pack(None)?;
+        let limit = Limit { days: working_days, unit: DayUnit::Workday };
+        let due = pack.calendar.due_day(anchor, limit);
+        let calendar = clock::calendar_line(&pack.calendar, anchor, due.day);
+        let (due, provisional) = (due.day, due.provisional);
+        Ok(Due { anchor, working_days, due, provisional, calendar, calendar_release })
+    }
+
     /// # Errors
     /// [`ActError::NotFound`].
     pub async fn view(&self, case: &CaseNo) -> Result<CaseView, ActError> {
         let stored = self.stored(case).await?;
         let dossier = stored.dossier;
-        let (_, pack, item) = self.item(Some(dossier.release), &dossier.item)?;
+        let (_, _, item) = self.item(Some(dossier.release), &dossier.item)?;
+        // Judged by the release of the capture, counted on the newest calendar.
+        let (_, newest) = self.pack(None)?;
+        let timers = clock::timers(&item, &dossier, stored.received);
+        let timers = timers.iter().map(|timer| timer.explain(&newest.calendar)).collect();
         let ticks = self.ticks(&dossier, stored.captured_seq).await?;
         let ready = plan::ready_stages(&item, &dossier).into_iter().map(|stage| ReadyStage {
             stage: stage.id.clone(),
@@ -89,7 +129,7 @@ impl Hall {
             ticks_text: ticks.chinese(),
             finished: plan::is_finished(&item, &dossier),
             ready: ready.collect(),
-            timers: plan::timers(&item, &dossier, &pack.calendar),
+            timers,
             missing_attachments: stored.missing_attachments,
             held_pages: stored.held,
             dossier,

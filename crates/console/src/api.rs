@@ -12,9 +12,10 @@ use axum::{Json, Router};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use casework::{CaseView, Order};
-use domain::dossier::{Outcome, Status};
+use domain::clock::{Explained, Procedure};
+use domain::dossier::{NotAcceptedGround, Outcome, Status};
 use domain::form::{Form, FormFault};
-use domain::{CaseNo, EntryId, ItemId, MaterialId, NodeId, OrgId, StageId};
+use domain::{CaseNo, Day, EntryId, ItemId, MaterialId, NodeId, OrgId, StageId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -48,6 +49,7 @@ pub(crate) fn routes() -> Router<Console> {
         .route("/queue", get(queue))
         .route("/cases", get(cases))
         .route("/cases/{case}", get(case))
+        .route("/cases/{case}/explain", get(explain))
         .route("/cases/{case}/history", get(history))
         .route("/cases/{case}/submission", get(submission))
         .route("/cases/{case}/stages/{stage}/{verb}", post(act))
@@ -56,6 +58,7 @@ pub(crate) fn routes() -> Router<Console> {
         .route("/cases/{case}/withdraw", post(withdraw))
         .route("/cases/{case}/recall", post(recall))
         .route("/cases/{case}/attachments/{hash}", get(attachment))
+        .route("/calendar/due", get(due))
         .route("/nodes", get(nodes))
         .route("/incidents", get(incidents))
         .fallback(async || {
@@ -293,12 +296,34 @@ struct ActFields {
     outcome: Option<Outcome>,
     text: String,
     faults: Vec<FormFault>,
+    again: Option<String>,
+    ground: Option<NotAcceptedGround>,
+    procedure: Option<Procedure>,
+    basis: String,
+    days: u32,
+    finding: String,
+    reason: String,
     receiver: String,
     proof: String,
 }
 
 fn order(verb: &str, stage: StageId, fields: ActFields) -> Result<Order, Fault> {
-    let ActFields { agrees, opinion, outcome, text, faults, receiver, proof } = fields;
+    let ActFields {
+        agrees,
+        opinion,
+        outcome,
+        text,
+        faults,
+        again,
+        ground,
+        procedure,
+        basis,
+        days,
+        finding,
+        reason,
+        receiver,
+        proof,
+    } = fields;
     Ok(match verb {
         "claim" => Order::Claim { stage },
         "release" => Order::Release { stage },
@@ -307,7 +332,26 @@ fn order(verb: &str, stage: StageId, fields: ActFields) -> Result<Order, Fault> 
             agrees: agrees.ok_or_else(|| Fault::unfit("缺少 agrees(true 同意,false 不同意)"))?,
             opinion,
         },
-        "return" => Order::Return { stage, faults },
+        "return" => Order::Return { stage, faults, again },
+        "not-accept" => Order::NotAccept {
+            stage,
+            ground: ground.ok_or_else(|| {
+                Fault::unfit("缺少 ground(not_needed、not_ours:competent 或 unmet:article)")
+            })?,
+            text,
+        },
+        "suspend" => Order::Suspend {
+            stage,
+            procedure: procedure.ok_or_else(|| {
+                Fault::unfit(
+                    "缺少 procedure(hearing、tender、auction、inspection、appraisal 或 expert_review)",
+                )
+            })?,
+            basis,
+            days,
+        },
+        "resume" => Order::Resume { stage, finding },
+        "extend" => Order::Extend { stage, days, reason },
         "decide" => Order::Decide {
             stage,
             outcome: outcome.ok_or_else(|| Fault::unfit("缺少 outcome(granted 或 refused)"))?,
@@ -319,7 +363,7 @@ fn order(verb: &str, stage: StageId, fields: ActFields) -> Result<Order, Fault> 
             return Err(Fault::new(
                 StatusCode::NOT_FOUND,
                 "not_found",
-                "操作应为 claim、release、complete、return、decide、issue 或 deliver",
+                "操作应为 claim、release、complete、return、not-accept、suspend、resume、extend、decide、issue 或 deliver",
             ));
         }
     })
@@ -431,6 +475,25 @@ async fn attachment(
         tokio::task::spawn_blocking(move || blobs.read(&name, 0, bytes)).await.map_err(|_| not_here())?;
     let content = read.map_err(|_| not_here())?;
     Ok(([(header::CONTENT_TYPE, attachment.mime.clone())], content).into_response())
+}
+
+async fn explain(
+    State(console): State<Console>,
+    _: ByToken,
+    Path(case): Path<String>,
+) -> Answer<Vec<Explained>> {
+    Ok(Json(console.hall.view(&id(&case, "办件编号")?).await?.timers))
+}
+
+#[derive(Deserialize)]
+struct DueQuery {
+    anchor: Day,
+    working_days: u32,
+}
+
+async fn due(State(console): State<Console>, _: ByToken, query: Query<DueQuery>) -> Answer<casework::Due> {
+    let Query(DueQuery { anchor, working_days }) = query;
+    Ok(Json(console.hall.due(anchor, working_days)?))
 }
 
 async fn nodes(State(console): State<Console>, _: ByToken) -> Answer<Vec<casework::NodeStatus>> {

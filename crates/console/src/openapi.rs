@@ -54,6 +54,7 @@ pub const ROUTES: &[Route] = &[
     route("get", "/queue", "本节点待办,最急的在前;参数 body、limit", &[]),
     route("get", "/cases", "办件列表;参数 status、holder、origin、after、limit", &[]),
     route("get", "/cases/{case}", "一件:状态、四个对勾、时限、可办环节", &[]),
+    route("get", "/cases/{case}/explain", "每个期限是怎样算出来的,逐条注明出处", &[]),
     route("get", "/cases/{case}/history", "卷内全部页和便条", &[]),
     route("get", "/cases/{case}/submission", "现行的申请内容", &[]),
     route("post", "/cases/{case}/stages/{stage}/claim", "认领环节(市)", &[]),
@@ -64,7 +65,36 @@ pub const ROUTES: &[Route] = &[
         "办结一个环节;不同意须写理由",
         &[("agrees", "boolean"), ("opinion", "string")],
     ),
-    route("post", "/cases/{case}/stages/{stage}/return", "退回补正,一次列全", &[("faults", "array")]),
+    route(
+        "post",
+        "/cases/{case}/stages/{stage}/return",
+        "一次性补正告知,一次列全;第二次须在 again 写明理由",
+        &[("faults", "array"), ("again", "string")],
+    ),
+    route(
+        "post",
+        "/cases/{case}/stages/{stage}/not-accept",
+        "不予受理(书面):ground 为 not_needed、{not_ours:{competent}} 或 {unmet:{article}}",
+        &[("ground", "object"), ("text", "string")],
+    ),
+    route(
+        "post",
+        "/cases/{case}/stages/{stage}/suspend",
+        "批准期限停止计算(第四十五条);由认领人以外的人批准",
+        &[("procedure", "string"), ("basis", "string"), ("days", "integer")],
+    ),
+    route(
+        "post",
+        "/cases/{case}/stages/{stage}/resume",
+        "所停程序已结束,期限继续计算",
+        &[("finding", "string")],
+    ),
+    route(
+        "post",
+        "/cases/{case}/stages/{stage}/extend",
+        "批准延长期限(第四十二条),只能一次;由认领人以外的人批准",
+        &[("days", "integer"), ("reason", "string")],
+    ),
     route(
         "post",
         "/cases/{case}/stages/{stage}/decide",
@@ -93,6 +123,7 @@ pub const ROUTES: &[Route] = &[
     route("post", "/cases/{case}/withdraw", "持卷节点按申请人的便条准予撤回", &[("slip", "string")]),
     route("post", "/cases/{case}/recall", "上级调回案卷", &[]),
     route("get", "/cases/{case}/attachments/{hash}", "一份附件的原文", &[]),
+    route("get", "/calendar/due", "从某日起若干工作日的截止日;参数 anchor、working_days", &[]),
     route("get", "/nodes", "本节点及以下各节点:自己的序号、已收到的序号、最近联系、时钟偏差", &[]),
     route("get", "/incidents", "需要人处理的异常", &[]),
 ];

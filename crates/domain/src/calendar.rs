@@ -38,6 +38,13 @@ pub struct DueDay {
     pub provisional: bool,
 }
 
+/// Days that do not count: from the day after `from` through `to`. As with a limit, the day of the event is day 0.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Pause {
+    pub from: Day,
+    pub to: Day,
+}
+
 #[derive(Debug, Clone, Default)]
 pub struct Calendar {
     days_off: BTreeSet<Day>,
@@ -109,13 +116,19 @@ impl Calendar {
     /// 《行政许可法》 art. 42 and 82 (working days); 《民法典》 art. 201 (the first day is not counted) and, for natural
     /// days, art. 203 (a last day that is a holiday moves to the next working day).
     pub fn due_day(&self, anchor: Day, limit: Limit) -> DueDay {
+        self.due_day_around(anchor, limit, &[])
+    }
+
+    /// As [`Calendar::due_day`], with days that do not count.
+    pub fn due_day_around(&self, anchor: Day, limit: Limit, pauses: &[Pause]) -> DueDay {
+        let paused = |day: Day| pauses.iter().any(|pause| pause.from < day && day <= pause.to);
         let mut day = anchor;
         let mut provisional = false;
         let mut left = limit.days;
         while left > 0 {
             day = day.next();
             provisional |= self.year_status(day.year()) != Some(YearStatus::Final);
-            if limit.unit == DayUnit::Natural || self.is_working_day(day) {
+            if !paused(day) && (limit.unit == DayUnit::Natural || self.is_working_day(day)) {
                 left -= 1;
             }
         }

@@ -21,6 +21,8 @@ pub struct Item {
     pub handling: Handling,
     /// None where no text sets one (the general 20 working days of art. 42 then apply to licensing items).
     pub statutory: Option<Limit>,
+    /// The text the statutory limit rests on, as it is quoted to people.
+    pub statutory_basis: String,
     pub promised: Limit,
     pub village_service: String,
     pub accept_conditions: Vec<String>,

@@ -5,9 +5,11 @@
 
 pub mod decide;
 pub mod page;
+mod refusal;
 
 pub use page::*;
 
+use crate::clock::{Extension, Suspension};
 use crate::ids::EntryId;
 use crate::{CaseNo, Day, ItemId, LicenceNo, NodeId, StageId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -35,8 +37,20 @@ pub struct Dossier {
     pub stages: BTreeMap<StageId, StageState>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub returned: Option<Returned>,
+    /// Supplement notices given so far; the law allows one (art. 32).
+    #[serde(default)]
+    pub notices: u32,
+    /// Number of the page that holds the current submission: its receipt starts the completeness check.
+    #[serde(default = "first_page")]
+    pub submitted_page: u32,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub accepted: Option<Accepted>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub not_accepted: Option<NotAccepted>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub suspensions: Vec<Suspension>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub extension: Option<Extension>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<Decision>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -72,6 +86,23 @@ pub struct Accepted {
     /// Day 0 of both timers, by the clock of the node that accepted.
     pub on: Day,
     pub by: NodeId,
+    /// By operation of law, because nobody answered in time (art. 32).
+    #[serde(default)]
+    pub deemed: bool,
+}
+
+/// The written refusal to take an application up.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NotAccepted {
+    pub ground: NotAcceptedGround,
+    pub text: String,
+    pub officer: String,
+    pub at: Timestamp,
+    pub by: NodeId,
+}
+
+fn first_page() -> u32 {
+    1
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -103,6 +134,7 @@ pub enum Status {
     Captured,
     Returned,
     Accepted,
+    NotAccepted,
     Granted,
     Refused,
     Delivered,
@@ -115,6 +147,7 @@ impl Status {
             Status::Captured => "captured",
             Status::Returned => "returned",
             Status::Accepted => "accepted",
+            Status::NotAccepted => "not_accepted",
             Status::Granted => "granted",
             Status::Refused => "refused",
             Status::Delivered => "delivered",
@@ -126,6 +159,7 @@ impl Status {
             Status::Captured => "已收件",
             Status::Returned => "退回补正",
             Status::Accepted => "已受理",
+            Status::NotAccepted => "不予受理",
             Status::Granted => "准予",
             Status::Refused => "不予",
             Status::Delivered => "已送达",
@@ -171,7 +205,12 @@ impl Dossier {
             skipped: Vec::new(),
             stages: BTreeMap::new(),
             returned: None,
+            notices: 0,
+            submitted_page: 1,
             accepted: None,
+            not_accepted: None,
+            suspensions: Vec::new(),
+            extension: None,
             decision: None,
             licence: None,
             delivered: None,
@@ -250,9 +289,46 @@ impl Dossier {
             PageBody::Claimed { stage } => self.stage(stage).claimed_by = Some(page.officer.clone()),
             PageBody::Released { stage } => self.stage(stage).claimed_by = None,
             PageBody::StageDone { stage, agrees, .. } => self.close_stage(stage, page, *agrees),
-            PageBody::Accepted { on } => self.accepted = Some(Accepted { on: *on, by: author.clone() }),
+            PageBody::Accepted { on } => self.accept(*on, author, false),
+            PageBody::DeemedAccepted { received } => self.accept(*received, author, true),
             PageBody::Returned { faults, .. } => {
+                self.notices += 1;
                 self.returned = Some(Returned { faults: faults.clone(), by: author.clone() });
+            }
+            PageBody::NotAccepted { stage, ground, text } => {
+                self.close_stage(stage, page, false);
+                self.not_accepted = Some(NotAccepted {
+                    ground: ground.clone(),
+                    text: text.clone(),
+                    officer: page.officer.clone(),
+                    at: page.at,
+                    by: author.clone(),
+                });
+            }
+            PageBody::Suspended { procedure, basis, days, handler } => self.suspensions.push(Suspension {
+                procedure: *procedure,
+                basis: basis.clone(),
+                days: *days,
+                handler: handler.clone(),
+                approver: page.officer.clone(),
+                from: page.at.day(),
+                to: None,
+                page: page.no,
+            }),
+            PageBody::Resumed { .. } => {
+                if let Some(open) = self.suspensions.iter_mut().find(|one| one.to.is_none()) {
+                    open.to = Some(page.at.day());
+                }
+            }
+            PageBody::Extended { days, reason, handler } => {
+                self.extension = Some(Extension {
+                    days: *days,
+                    reason: reason.clone(),
+                    handler: handler.clone(),
+                    approver: page.officer.clone(),
+                    on: page.at.day(),
+                    page: page.no,
+                });
             }
             PageBody::Resubmitted(submission) => {
                 self.returned = None;
@@ -282,9 +358,14 @@ impl Dossier {
         self.applicant = crate::form::applicant(&submission.form).0.to_owned();
         self.attachments = submission.attachments.clone();
         self.skipped = submission.skipped.clone();
+        self.submitted_page = page.no;
         for stage in &submission.closes {
             self.close_stage(stage, page, true);
         }
+    }
+
+    fn accept(&mut self, on: Day, by: &NodeId, deemed: bool) {
+        self.accepted = Some(Accepted { on, by: by.clone(), deemed });
     }
 
     fn stage(&mut self, id: &StageId) -> &mut StageState {
@@ -301,9 +382,14 @@ impl Dossier {
             (_, Some(_)) => Status::Delivered,
             (Some(decision), None) if decision.outcome == Outcome::Granted => Status::Granted,
             (Some(_), None) => Status::Refused,
+            (None, None) if self.not_accepted.is_some() => Status::NotAccepted,
             (None, None) if self.accepted.is_some() => Status::Accepted,
             (None, None) => Status::Captured,
         }
+    }
+    /// The suspension that is running, if one is.
+    pub fn suspended(&self) -> Option<&Suspension> {
+        self.suspensions.iter().find(|one| one.to.is_none())
     }
     /// True when a reviewer disagreed: the decision can then only be a refusal.
     pub fn has_objection(&self) -> bool {
@@ -335,4 +421,4 @@ pub struct Licence {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -6,6 +6,7 @@
 
 pub mod calendar;
 pub mod catalogue;
+pub mod clock;
 pub mod division;
 pub mod dossier;
 pub mod expr;

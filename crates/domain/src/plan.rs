@@ -2,7 +2,6 @@
 //!
 //! Pure functions of a pinned item and a dossier; nothing here is stored, so a plan can never disagree with its pages.
 
-use crate::calendar::{Calendar, DueDay};
 use crate::catalogue::{Item, Material, Necessity, Stage, StageKind};
 use crate::dossier::{Dossier, Outcome, PageBody, Submission};
 use crate::expr::Scope;
@@ -41,12 +40,18 @@ pub fn missing_materials<'a>(
     asked_materials(item, form, today).into_iter().filter(missing).collect()
 }
 
-/// Nothing more will happen to this stage: done, conditioned away, or made pointless by a refusal.
+/// Nothing more will happen to this stage: done, conditioned away, or made pointless by a refusal, of the licence or of the application itself.
 fn is_settled(stage: &Stage, dossier: &Dossier) -> bool {
-    let refused = dossier.decision.as_ref().is_some_and(|decision| decision.outcome == Outcome::Refused);
+    let refused = dossier.not_accepted.is_some()
+        || dossier.decision.as_ref().is_some_and(|decision| decision.outcome == Outcome::Refused);
     dossier.stages.get(&stage.id).is_some_and(|state| state.done.is_some())
         || dossier.skipped.contains(&stage.id)
         || (refused && stage.kind != StageKind::Deliver)
+}
+
+/// There is a paper to hand over: a decision, or the written refusal to take the application up.
+fn is_answered(dossier: &Dossier) -> bool {
+    dossier.decision.is_some() || dossier.not_accepted.is_some()
 }
 
 /// Stages that somebody can work on now, whoever holds the dossier.
@@ -61,7 +66,7 @@ pub fn ready_stages<'a>(item: &'a Item, dossier: &Dossier) -> Vec<&'a Stage> {
         .stages
         .iter()
         .filter(|stage| !is_settled(stage, dossier) && stage.after.iter().all(settled))
-        .filter(|stage| stage.kind != StageKind::Deliver || dossier.decision.is_some())
+        .filter(|stage| stage.kind != StageKind::Deliver || is_answered(dossier))
         .filter(|stage| {
             stage.trigger.as_ref().is_none_or(|kind| dossier.slips.iter().any(|slip| slip.kind == *kind))
         })
@@ -108,8 +113,13 @@ pub fn overreach(item: &Item, body: &PageBody, writer: Tier) -> Option<&'static 
         | PageBody::StageDone { stage, .. }
         | PageBody::Decided { stage, .. }
         | PageBody::Delivered { stage, .. } => below(stage).then_some("the stage is not its writer's to do"),
-        PageBody::Accepted { .. } | PageBody::Returned { .. } => {
+        PageBody::Accepted { .. } | PageBody::DeemedAccepted { .. } | PageBody::Returned { .. } => {
             (writer == Tier::Village).then_some("a village does not accept or return")
+        }
+        PageBody::NotAccepted { stage, .. } => (writer == Tier::Village || below(stage))
+            .then_some("its writer has no power to refuse the application"),
+        PageBody::Suspended { .. } | PageBody::Resumed { .. } | PageBody::Extended { .. } => {
+            (writer == Tier::Village).then_some("a village neither stops nor extends a limit")
         }
         PageBody::Issued { .. } => decides().then_some("its writer's tier has no power to issue"),
         PageBody::HandedOver { .. }
@@ -135,21 +145,5 @@ pub fn accepting_stage(item: &Item) -> Option<&Stage> {
     let explicit = item.stages.iter().find(|stage| stage.kind == StageKind::Accept);
     explicit.or_else(|| {
         item.stages.iter().find(|stage| stage.tier != Tier::Village && stage.kind != StageKind::Deliver)
-    })
-}
-
-/// Both timers of an accepted case.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
-pub struct Timers {
-    pub statutory: DueDay,
-    pub promised: DueDay,
-}
-
-/// Derived from the day of acceptance, which a trusted node wrote; no village clock takes part (I19).
-pub fn timers(item: &Item, dossier: &Dossier, calendar: &Calendar) -> Option<Timers> {
-    let accepted = dossier.accepted.as_ref()?;
-    Some(Timers {
-        statutory: calendar.due_day(accepted.on, item.statutory_or_general()),
-        promised: calendar.due_day(accepted.on, item.promised),
     })
 }

@@ -289,11 +289,12 @@ pub(crate) fn receive(
             Err(fault) => received.faults.push((id, fault)),
         }
     }
+    // Before the dossiers are written: the day of the receipt starts their first limit.
+    give_receipts(&mut projector, me, receipts, now)?;
     projector.finish()?;
     if received.stored > 0 {
         audit::record(work.sql, now, peer.as_str(), "receive", &received.stored.to_string())?;
     }
-    give_receipts(work, me, receipts, now)?;
     Ok(received)
 }
 
@@ -370,7 +371,7 @@ pub(crate) fn quarantine(sql: &Connection, item: &Quarantined) -> Result<(), Sto
 }
 
 fn give_receipts(
-    work: &mut Work<'_>,
+    projector: &mut Projector<'_, '_>,
     me: &Identity,
     receipts: BTreeMap<NodeId, Position>,
     now: Timestamp,
@@ -391,13 +392,12 @@ fn give_receipts(
             body,
         });
     }
-    let written = write_own(work.sql, me, now, "", entries)?;
-    let mut projector = Projector::new(work, me, now);
+    let written = write_own(projector.work.sql, me, now, "", entries)?;
     for (pos, entry) in &written {
         projector.project(*pos, entry)?;
         projector.work.change.heads.push((journal_of(entry), position_of(entry)));
     }
-    projector.finish()
+    Ok(())
 }
 
 pub(crate) fn hash_at(sql: &Connection, journal_no: i64, seq: u64) -> Result<Option<Hash>, StoreError> {
@@ -411,13 +411,16 @@ pub(crate) fn hash_at(sql: &Connection, journal_no: i64, seq: u64) -> Result<Opt
 
 /// The hash at a place of a journal, if that place is filled here. Asking opens no journal.
 pub(crate) fn stored_hash(sql: &Connection, id: &JournalId, seq: u64) -> Result<Option<Hash>, StoreError> {
-    let no: Option<i64> = sql
-        .prepare_cached("SELECT no FROM journal WHERE author = ?1 AND channel = ?2")
+    number_of(sql, id)?.map_or(Ok(None), |no| hash_at(sql, no, seq))
+}
+
+/// The number of a journal that is known here.
+pub(crate) fn number_of(sql: &Connection, id: &JournalId) -> Result<Option<i64>, StoreError> {
+    sql.prepare_cached("SELECT no FROM journal WHERE author = ?1 AND channel = ?2")
         .and_then(|mut s| {
             s.query_row((id.author.as_str(), id.channel.to_string()), |row| row.get(0)).optional()
         })
-        .broken("find the journal")?;
-    no.map_or(Ok(None), |no| hash_at(sql, no, seq))
+        .broken("find the journal")
 }
 
 pub(crate) fn written_at(

@@ -221,8 +221,8 @@ impl Store for SqliteStore {
     }
 
     async fn dossier(&self, case: &CaseNo) -> Result<Option<StoredDossier>, StoreError> {
-        let case = case.clone();
-        self.executor.read_briefly(move |sql| queries::dossier(sql, &case)).await
+        let network = self.network();
+        self.executor.read_briefly(|sql| queries::dossier(sql, &network, case)).await
     }
     async fn history(&self, case: &CaseNo) -> Result<Vec<HistoryLine>, StoreError> {
         let case = case.clone();

@@ -2,15 +2,20 @@
 //!
 //! A page that cannot stand stops only its own dossier: it is marked, an incident is noted, everything else goes on (I14).
 
+mod reference;
+mod tasks;
+
+pub(crate) use reference::seed_nodes;
+pub(crate) use tasks::received;
+
 use crate::error::{Broken, unreadable};
 use crate::executor::Work;
 use crate::journals::{self, journal_no_of, seq_of};
 use crate::known::Known;
 use crate::{Identity, schema};
 use domain::dossier::{Dossier, Page, PageBody, Slip, Verdict};
-use domain::network::NodeRecord;
 use domain::{CaseNo, Timestamp, plan};
-use replication::{Custody, Entry};
+use replication::Entry;
 use rusqlite::{Connection, OptionalExtension, named_params};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -20,6 +25,8 @@ use store::*;
 struct Open {
     dossier: Option<Dossier>,
     captured_pos: i64,
+    /// Where the page stands that holds the current submission.
+    submitted_pos: i64,
     attachments_changed: bool,
     /// Pages or slips came before and wait: worth looking for.
     waiting: bool,
@@ -97,28 +104,38 @@ impl<'p, 'w> Projector<'p, 'w> {
         if let Some(open) = self.open.remove(case) {
             return Ok(open);
         }
-        let found: Option<(String, i64)> = self
+        let found: Option<(String, i64, i64)> = self
             .work
             .sql
-            .prepare_cached("SELECT state, captured_pos FROM dossier WHERE case_no = ?1")
+            .prepare_cached("SELECT state, captured_pos, submitted_pos FROM dossier WHERE case_no = ?1")
             .and_then(|mut s| {
-                s.query_row([case.as_str()], |row| Ok((row.get("state")?, row.get("captured_pos")?)))
-                    .optional()
+                s.query_row([case.as_str()], |row| {
+                    Ok((row.get("state")?, row.get("captured_pos")?, row.get("submitted_pos")?))
+                })
+                .optional()
             })
             .broken("read a dossier")?;
         let waiting = self.anything_waits(case)?;
         Ok(match found {
-            Some((state, captured_pos)) => {
+            Some((state, captured_pos, submitted_pos)) => {
                 let dossier = serde_json::from_str(&state).map_err(|e| unreadable("read a dossier", e))?;
                 Open {
                     dossier: Some(dossier),
                     captured_pos,
+                    submitted_pos,
                     attachments_changed: false,
                     waiting,
                     fresh: false,
                 }
             }
-            None => Open { dossier: None, captured_pos: 0, attachments_changed: false, waiting, fresh: true },
+            None => Open {
+                dossier: None,
+                captured_pos: 0,
+                submitted_pos: 0,
+                attachments_changed: false,
+                waiting,
+                fresh: true,
+            },
         })
     }
 
@@ -196,27 +213,36 @@ impl<'p, 'w> Projector<'p, 'w> {
             if open.waiting {
                 self.slips_of(&page.case)?.into_iter().for_each(|slip| dossier.add_slip(slip));
             }
-            (open.dossier, open.captured_pos) = (Some(dossier), pos);
+            (open.dossier, open.captured_pos, open.submitted_pos) = (Some(dossier), pos, pos);
             return Ok(Verdict::Applied);
         };
         let superior = self.work.known.network.is_above(&entry.author, &dossier.holder);
         let verdict = dossier.apply(page, &entry.author, superior);
-        let Verdict::Rewind { keep } = verdict else { return Ok(verdict) };
-        *dossier = self.fold_to(&page.case, keep)?;
+        let Verdict::Rewind { keep } = verdict else {
+            if verdict == Verdict::Applied && matches!(page.body, PageBody::Resubmitted(_)) {
+                open.submitted_pos = pos;
+            }
+            return Ok(verdict);
+        };
+        (*dossier, open.submitted_pos) = self.fold_to(&page.case, keep)?;
         open.attachments_changed = true;
         let superior = self.work.known.network.is_above(&entry.author, &dossier.holder);
         Ok(dossier.apply(page, &entry.author, superior))
     }
 
-    /// The dossier as it stood after page `keep`; later pages of the old term become late.
-    fn fold_to(&mut self, case: &CaseNo, keep: u32) -> Result<Dossier, StoreError> {
+    /// The dossier as it stood after page `keep`, and where its submission stands; later pages of the old term become late.
+    fn fold_to(&mut self, case: &CaseNo, keep: u32) -> Result<(Dossier, i64), StoreError> {
         self.work
             .sql
             .prepare_cached("UPDATE case_entry SET verdict = 'late' WHERE case_no = ?1 AND no > ?2 AND verdict = 'applied'")
             .and_then(|mut s| s.execute((case.as_str(), keep)))
             .broken("mark late pages")?;
         let mut folded: Option<Dossier> = None;
-        for (_, page, entry) in self.pages_with(case, "applied")? {
+        let mut submitted_pos = 0;
+        for (pos, page, entry) in self.pages_with(case, "applied")? {
+            if matches!(page.body, PageBody::Captured(_) | PageBody::Resubmitted(_)) {
+                submitted_pos = pos;
+            }
             match &mut folded {
                 None => folded = Dossier::open(&page, &entry.author),
                 // Applied once under these rules, so it applies again.
@@ -225,7 +251,7 @@ impl<'p, 'w> Projector<'p, 'w> {
         }
         let mut dossier = folded.ok_or_else(|| unreadable("fold again", "the capture page is missing"))?;
         self.slips_of(case)?.into_iter().for_each(|slip| dossier.add_slip(slip));
-        Ok(dossier)
+        Ok((dossier, submitted_pos))
     }
 
     /// A page has been applied: those that waited for it may follow, in any order they came.
@@ -289,35 +315,6 @@ impl<'p, 'w> Projector<'p, 'w> {
         Ok(())
     }
 
-    fn receipt(&mut self, entry: &Entry) -> Result<(), StoreError> {
-        let Ok(custody) = serde_json::from_slice::<Custody>(&entry.raw.body) else {
-            return self.incident(entry, "receipt cannot be read");
-        };
-        if !self.work.known.network.is_above(&entry.author, &custody.author) {
-            return self.incident(entry, "receipt: its author does not stand above the one it receipts");
-        }
-        let journal = replication::JournalId::new(&custody.author, replication::Channel::Up);
-        if let Some(ours) = journals::stored_hash(self.work.sql, &journal, custody.seq)?
-            && !custody.matches(Some(ours))
-        {
-            return self.incident(entry, "receipt: it names another entry than the one that stands there");
-        }
-        self.work
-            .sql
-            .prepare_cached(
-                "INSERT INTO custody(author, by_node, seq, at_ms) VALUES(:author, :by, :seq, :at)
-                 ON CONFLICT(author, by_node) DO UPDATE SET seq = :seq, at_ms = :at WHERE seq < :seq",
-            )
-            .and_then(|mut s| {
-                s.execute(named_params! {
-                    ":author": custody.author.as_str(), ":by": entry.author.as_str(), ":seq": custody.seq as i64,
-                    ":at": entry.claimed_at.as_ms(),
-                })
-            })
-            .broken("note a receipt")?;
-        Ok(())
-    }
-
     /// A town's report of when it last heard from its villages.
     fn contacts(&mut self, entry: &Entry) -> Result<(), StoreError> {
         let Ok(contacts) = serde_json::from_slice::<Vec<Contact>>(&entry.raw.body) else {
@@ -331,109 +328,20 @@ impl<'p, 'w> Projector<'p, 'w> {
         Ok(())
     }
 
-    fn may_publish(&self, entry: &Entry) -> bool {
-        let network = &self.work.known.network;
-        // Before the first record is known the hub is whoever has no parent: it introduces itself in its first entry.
-        network.get(&entry.author).is_none_or(|node| node.parent.is_none())
-    }
-
-    fn node(&mut self, entry: &Entry) -> Result<(), StoreError> {
-        let Ok(record) = serde_json::from_slice::<NodeRecord>(&entry.raw.body) else {
-            return self.incident(entry, "node record cannot be read");
-        };
-        if !self.may_publish(entry) {
-            return self.incident(entry, "node record: only the hub enrols");
-        }
-        let text = serde_json::to_string(&record).map_err(|e| unreadable("write a node record", e))?;
-        let known = self.work.known.network.get(&record.id).map_or(0, |known| known.incarnation);
-        if record.incarnation < known {
-            return self.incident(entry, "node record: its incarnation is lower than the known one");
-        }
-        self.work
-            .sql
-            .prepare_cached(
-                "INSERT INTO node(id, record) VALUES(?1, ?2) ON CONFLICT(id) DO UPDATE SET record = ?2",
-            )
-            .and_then(|mut s| s.execute((record.id.as_str(), &text)))
-            .broken("write a node record")?;
-        self.reload_known()
-    }
-
-    /// Cases of a release that came after them get their tasks now.
-    fn list_waiting_tasks(&mut self, release: u32) -> Result<(), StoreError> {
-        let cases: Vec<String> = self
-            .work
-            .sql
-            .prepare_cached("SELECT case_no FROM dossier WHERE release = ?1 AND holder = ?2")
-            .and_then(|mut s| s.query_map((release, self.me.node.as_str()), |row| row.get(0))?.collect())
-            .broken("find cases of a release")?;
-        for case in cases.iter().filter_map(|case| case.parse::<CaseNo>().ok()) {
-            let open = self.take(&case)?;
-            self.put(&case, open);
-        }
-        Ok(())
-    }
-
-    fn reload_known(&mut self) -> Result<(), StoreError> {
-        *self.work.known = Arc::new(Known::load(self.work.sql, Some(self.work.known))?);
-        self.work.change.reference_data = true;
-        Ok(())
-    }
-
-    fn pack_piece(&mut self, entry: &Entry) -> Result<(), StoreError> {
-        let Ok(piece) = serde_json::from_slice::<PackPiece>(&entry.raw.body) else {
-            return self.incident(entry, "pack piece cannot be read");
-        };
-        if !self.may_publish(entry) {
-            return self.incident(entry, "pack piece: only the hub publishes");
-        }
-        self.work
-            .sql
-            // A publication that broke off is written again under its number before it comes into force.
-            .prepare_cached("INSERT OR REPLACE INTO pack_piece(release, name, text) VALUES(?1, ?2, ?3)")
-            .and_then(|mut s| s.execute((piece.release, &piece.name, &piece.text)))
-            .broken("write a pack piece")?;
-        Ok(())
-    }
-
-    fn pack_release(&mut self, entry: &Entry) -> Result<(), StoreError> {
-        let Ok(release) = serde_json::from_slice::<PackRelease>(&entry.raw.body) else {
-            return self.incident(entry, "pack release cannot be read");
-        };
-        if !self.may_publish(entry) {
-            return self.incident(entry, "pack release: only the hub publishes");
-        }
-        let names = serde_json::to_string(&release.pieces).map_err(|e| unreadable("write a release", e))?;
-        self.work
-            .sql
-            .prepare_cached("INSERT OR IGNORE INTO pack_release(release, pieces) VALUES(?1, ?2)")
-            .and_then(|mut s| s.execute((release.release, names)))
-            .broken("write a release")?;
-        if let Err(StoreError::Broken { .. }) = self.reload_known() {
-            // A release this version cannot read must not stop the link: the old one stays in force, and somebody is told.
-            self.work
-                .sql
-                .execute("DELETE FROM pack_release WHERE release = ?1", [release.release])
-                .broken("drop a release")?;
-            return self.incident(entry, "pack release cannot be used by this version: update this node");
-        }
-        self.list_waiting_tasks(release.release)
-    }
-
     fn write_back(&self, dossier: &Dossier, open: &Open) -> Result<(), StoreError> {
         let sql = self.work.sql;
         let state = serde_json::to_string(dossier).map_err(|e| unreadable("write a dossier", e))?;
         sql.prepare_cached(
-            "INSERT INTO dossier(case_no, item, release, origin, holder, status, applicant, captured_ms, captured_pos, pages, state)
-             VALUES(:case, :item, :release, :origin, :holder, :status, :applicant, :captured, :pos, :pages, :state)
+            "INSERT INTO dossier(case_no, item, release, origin, holder, status, applicant, captured_ms, captured_pos, submitted_pos, pages, state)
+             VALUES(:case, :item, :release, :origin, :holder, :status, :applicant, :captured, :pos, :submitted, :pages, :state)
              ON CONFLICT(case_no) DO UPDATE SET
-               holder = :holder, status = :status, applicant = :applicant, pages = :pages, state = :state",
+               holder = :holder, status = :status, applicant = :applicant, submitted_pos = :submitted, pages = :pages, state = :state",
         )
         .and_then(|mut s| {
             s.execute(named_params! {
                 ":case": dossier.case.as_str(), ":item": dossier.item.as_str(), ":release": dossier.release,
                 ":origin": dossier.origin.as_str(), ":holder": dossier.holder.as_str(), ":status": dossier.status().as_str(),
-                ":applicant": dossier.applicant, ":captured": dossier.captured_at.as_ms(), ":pos": open.captured_pos,
+                ":applicant": dossier.applicant, ":captured": dossier.captured_at.as_ms(), ":pos": open.captured_pos, ":submitted": open.submitted_pos,
                 ":pages": dossier.pages, ":state": state,
             })
         })
@@ -444,7 +352,7 @@ impl<'p, 'w> Projector<'p, 'w> {
         if open.attachments_changed {
             self.write_attachments(dossier)?;
         }
-        self.write_tasks(dossier)
+        self.write_tasks(dossier, open.submitted_pos)
     }
 
     /// Takes back the rows that are about to be written anew.
@@ -475,63 +383,11 @@ impl<'p, 'w> Projector<'p, 'w> {
         }
         Ok(())
     }
-
-    /// Work that waits here: only the holder's node lists it, so two nodes never offer one task.
-    fn write_tasks(&self, dossier: &Dossier) -> Result<(), StoreError> {
-        let sql = self.work.sql;
-        if dossier.holder != self.me.node {
-            return Ok(());
-        }
-        let Some((_, pack)) = self.work.known.pack(Some(dossier.release)) else { return Ok(()) };
-        let Some(item) = pack.item(&dossier.item) else { return Ok(()) };
-        if dossier.returned.is_some() {
-            return insert_task(sql, dossier, "resubmit", "", "returned", "", None);
-        }
-        let due = plan::timers(item, dossier, &pack.calendar)
-            .map(|timers| timers.promised.day.to_string())
-            .unwrap_or_default();
-        let tier = self.work.known.network.get(&self.me.node).map(|node| node.tier);
-        for stage in plan::ready_stages(item, dossier)
-            .into_iter()
-            .filter(|stage| tier.is_some_and(|tier| plan::is_done_here(stage, dossier, tier)))
-        {
-            let claimed = dossier.stages.get(&stage.id).and_then(|state| state.claimed_by.as_deref());
-            let bodies = stage.bodies.iter().map(|body| body.as_str());
-            for body in bodies.chain(stage.bodies.is_empty().then_some("")) {
-                insert_task(sql, dossier, stage.id.as_str(), body, stage.kind.as_str(), &due, claimed)?;
-            }
-        }
-        Ok(())
-    }
 }
 
 /// The kind of a parse error without the text it stumbled over: that text may be a citizen's (I33).
 fn category(error: &serde_json::Error) -> String {
     format!("{:?} error at column {}", error.classify(), error.column())
-}
-
-fn insert_task(
-    sql: &Connection,
-    dossier: &Dossier,
-    stage: &str,
-    body: &str,
-    kind: &str,
-    due: &str,
-    claimed: Option<&str>,
-) -> Result<(), StoreError> {
-    sql.prepare_cached(
-        "INSERT INTO task(case_no, stage, body, kind, item, applicant, due, claimed_by)
-         VALUES(:case, :stage, :body, :kind, :item, :applicant, :due, :claimed)",
-    )
-    .and_then(|mut s| {
-        s.execute(named_params! {
-            ":case": dossier.case.as_str(), ":stage": stage, ":body": body, ":kind": kind, ":item": dossier.item.as_str(),
-            // Cases without a due day come after all that have one.
-            ":applicant": dossier.applicant, ":due": if due.is_empty() { "9999" } else { due }, ":claimed": claimed,
-        })
-    })
-    .broken("write a task")?;
-    Ok(())
 }
 
 fn note_case_entry(
@@ -568,18 +424,6 @@ pub(crate) fn attachment_arrived(sql: &Connection, hash: &str) -> Result<(), Sto
     Ok(())
 }
 
-pub(crate) fn seed_nodes(work: &mut Work<'_>, records: &[NodeRecord]) -> Result<(), StoreError> {
-    for record in records {
-        let text = serde_json::to_string(record).map_err(|e| unreadable("write a node record", e))?;
-        work.sql
-            .execute("INSERT OR REPLACE INTO node(id, record) VALUES(?1, ?2)", (record.id.as_str(), text))
-            .broken("write a node record")?;
-    }
-    *work.known = Arc::new(Known::load(work.sql, Some(work.known))?);
-    work.change.reference_data = true;
-    Ok(())
-}
-
 /// Empties the projections and reads all journals again. `present` of attachments is about files, so it is kept.
 pub(crate) fn rebuild(work: &mut Work<'_>, me: &Identity, now: Timestamp) -> Result<(), StoreError> {
     let sql = work.sql;
@@ -606,6 +450,10 @@ pub(crate) fn rebuild(work: &mut Work<'_>, me: &Identity, now: Timestamp) -> Res
         }
         projector.finish()?;
     }
+    // Journals are read one after another, so a receipt may have come after the pages it covers.
+    let mut projector = Projector::new(work, me, now);
+    projector.list_tasks_again()?;
+    projector.finish()?;
     work.sql
         .execute_batch(
             "UPDATE attachment SET present = 1 WHERE hash IN (SELECT hash FROM here); DROP TABLE here",

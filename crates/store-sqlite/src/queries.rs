@@ -4,6 +4,7 @@ use crate::error::{Broken, unreadable};
 use crate::journals::seq_of;
 use bytes::Bytes;
 use domain::dossier::{Dossier, Page, PageBody, Slip};
+use domain::network::Network;
 use domain::{CaseNo, NodeId, Timestamp};
 use prost::Message;
 use replication::entry::Core;
@@ -31,21 +32,29 @@ pub(crate) fn entry_at(sql: &Connection, pos: i64) -> Result<Entry, StoreError> 
 
 const MISSING: &str = "(SELECT count(*) FROM case_attachment c JOIN attachment a USING(hash) WHERE c.case_no = d.case_no AND a.present = 0)";
 
-pub(crate) fn dossier(sql: &Connection, case: &CaseNo) -> Result<Option<StoredDossier>, StoreError> {
-    let found: Option<(String, i64, u32, u32)> = sql
+pub(crate) fn dossier(
+    sql: &Connection,
+    network: &Network,
+    case: &CaseNo,
+) -> Result<Option<StoredDossier>, StoreError> {
+    let found: Option<(String, i64, i64, u32, u32)> = sql
         .prepare_cached(&format!(
-            "SELECT d.state, d.captured_pos, {MISSING} AS missing,
+            "SELECT d.state, d.captured_pos, d.submitted_pos, {MISSING} AS missing,
                     (SELECT count(*) FROM case_entry h WHERE h.case_no = d.case_no AND h.verdict NOT IN ('applied', 'slip')) AS held
                FROM dossier d WHERE d.case_no = ?1"
         ))
         .and_then(|mut s| {
-            s.query_row([case.as_str()], |row| Ok((row.get("state")?, row.get("captured_pos")?, row.get("missing")?, row.get("held")?)))
+            s.query_row([case.as_str()], |row| Ok((row.get("state")?, row.get("captured_pos")?, row.get("submitted_pos")?, row.get("missing")?, row.get("held")?)))
                 .optional()
         })
         .broken("read a dossier")?;
-    let Some((state, captured_pos, missing_attachments, held)) = found else { return Ok(None) };
+    let Some((state, captured_pos, submitted_pos, missing_attachments, held)) = found else {
+        return Ok(None);
+    };
     let dossier: Dossier = serde_json::from_str(&state).map_err(|e| unreadable("read a dossier", e))?;
-    Ok(Some(StoredDossier { dossier, missing_attachments, captured_seq: seq_of(captured_pos), held }))
+    let received = crate::project::received(sql, network, &dossier, submitted_pos)?;
+    let captured_seq = seq_of(captured_pos);
+    Ok(Some(StoredDossier { dossier, missing_attachments, captured_seq, received, held }))
 }
 
 pub(crate) fn history(sql: &Connection, case: &CaseNo) -> Result<Vec<HistoryLine>, StoreError> {

@@ -4,7 +4,8 @@ use rusqlite::Connection;
 use rusqlite_migration::{M, Migrations};
 use store::StoreError;
 
-const STEPS: &[M<'static>] = &[M::up(
+const STEPS: &[M<'static>] = &[
+    M::up(
     "
     -- Journals and their entries: the truth. Everything below `case_entry` can be rebuilt from these two.
     CREATE TABLE journal(
@@ -72,18 +73,32 @@ const STEPS: &[M<'static>] = &[M::up(
         seq INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, actor TEXT NOT NULL, action TEXT NOT NULL, subject TEXT NOT NULL,
         previous BLOB NOT NULL, hash BLOB NOT NULL) STRICT;
     ",
-)];
+    ),
+    M::up(
+        "
+    -- Every receipt, not only the last: the day of the first that covers a submission starts its first limit.
+    CREATE TABLE receipt(
+        author TEXT NOT NULL, by_node TEXT NOT NULL, seq INTEGER NOT NULL, at_ms INTEGER NOT NULL,
+        PRIMARY KEY(author, by_node, seq)) STRICT, WITHOUT ROWID;
+    INSERT INTO receipt SELECT author, by_node, seq, at_ms FROM custody;
+    ALTER TABLE dossier ADD COLUMN submitted_pos INTEGER NOT NULL DEFAULT 0;
+    UPDATE dossier SET submitted_pos = captured_pos;
+    CREATE INDEX dossier_submitted ON dossier(submitted_pos);
+    ",
+    ),
+];
 
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 
 /// Projections that a rebuild empties. `node` stays: it also holds what enrolment told before the first journal came.
-pub(crate) const PROJECTIONS: [&str; 8] = [
+pub(crate) const PROJECTIONS: [&str; 9] = [
     "task",
     "case_attachment",
     "attachment",
     "dossier",
     "case_entry",
     "custody",
+    "receipt",
     "pack_release",
     "pack_piece",
 ];

@@ -44,8 +44,27 @@ pub enum Verb {
         #[command(subcommand)]
         verb: UserVerb,
     },
+    /// How every limit of a case was computed, article by article
+    Explain { case: domain::CaseNo },
+    /// The calendar of working days
+    Calendar {
+        #[command(subcommand)]
+        verb: CalendarVerb,
+    },
     /// Version of this program
     Version,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum CalendarVerb {
+    /// The last day of a limit, for anyone to check by hand
+    Due {
+        /// The day of the event that starts the limit; it is day 0
+        #[arg(long)]
+        anchor: domain::Day,
+        #[arg(long)]
+        working_days: u32,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -182,12 +182,27 @@ pub async fn start(start: Start<'_>) -> Result<Running> {
         };
         shutdown.spawn(uplink.run());
     }
+    if config.tier != Tier::Village {
+        shutdown.spawn(watch_limits(opened.hall.clone()));
+    }
     if config.tier == Tier::Town {
         shutdown.spawn(report_contacts(opened.hall.clone()));
     }
     let web = open_web(&opened, uplink.clone(), &shutdown).await?;
     tracing::info!(node.id = %config.id, %web, link = ?link, enrol = ?enrol, "serving");
     Ok(Running { opened, web, link, enrol, uplink, meter, children, shutdown })
+}
+
+/// Lets the law accept what nobody answered in time. Limits end with the day, so a look every ten minutes is early enough.
+async fn watch_limits(hall: Hall) {
+    const EVERY: std::time::Duration = std::time::Duration::from_secs(600);
+    let mut due = tokio::time::interval(EVERY);
+    loop {
+        due.tick().await;
+        if let Err(error) = hall.deem_accepted().await {
+            tracing::warn!(%error, "the limits of unanswered cases were not checked");
+        }
+    }
 }
 
 /// Tells the hub, now and then, when the villages were last heard.

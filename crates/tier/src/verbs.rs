@@ -1,6 +1,6 @@
 //! The verbs every tier has, carried out on a node's data, whether or not a process is serving it.
 
-use crate::cli::{Common, UserVerb, Verb};
+use crate::cli::{CalendarVerb, Common, UserVerb, Verb};
 use crate::serve::{Opened, Parts, Start, start};
 use anyhow::{Context, Result, bail};
 use domain::seams::Random;
@@ -50,8 +50,37 @@ async fn on_data(common: &Common, verb: Verb) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Verb::User { verb } => user(&opened, verb).await,
+        Verb::Explain { case } => explain(common, &opened, &case).await,
+        Verb::Calendar { verb: CalendarVerb::Due { anchor, working_days } } => {
+            due(common, &opened, anchor, working_days)
+        }
         Verb::Serve | Verb::Doctor | Verb::Version => bail!("handled before the data is opened"),
     }
+}
+
+async fn explain(common: &Common, opened: &Opened, case: &domain::CaseNo) -> Result<ExitCode> {
+    let view = opened.hall.view(case).await?;
+    if common.json {
+        println!("{}", serde_json::to_string(&view.timers)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    println!("{} {} {}", view.case, view.item_name, view.status_text);
+    for timer in view.timers {
+        println!("\n{}", timer.name);
+        timer.lines.iter().for_each(|line| println!("  {line}"));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn due(common: &Common, opened: &Opened, anchor: domain::Day, working_days: u32) -> Result<ExitCode> {
+    let due = opened.hall.due(anchor, working_days)?;
+    if common.json {
+        println!("{}", serde_json::to_string(&due)?);
+    } else {
+        let mark = if due.provisional { "(暂定)" } else { "" };
+        println!("{} 起 {} 个工作日:{}{mark}\n{}", due.anchor, due.working_days, due.due, due.calendar);
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 async fn status(common: &Common, opened: &Opened) -> Result<ExitCode> {

@@ -5,7 +5,7 @@ use super::line::{Line, LineId, Weather};
 use super::node::SimNode;
 use casework::Order;
 use domain::catalogue::StageKind;
-use domain::dossier::Outcome as Decision;
+use domain::dossier::{NotAcceptedGround, Outcome as Decision};
 use domain::network::Tier;
 use domain::pack::{Pieces, kaili_pieces};
 use domain::{CaseNo, EntryId, Timestamp};
@@ -567,6 +567,9 @@ async fn capture(
 /// Refusals (papers still on their way, somebody was quicker) are part of the day.
 async fn do_task(hall: &casework::Hall, officer: &casework::Officer, task: &store::TaskLine, choice: u64) {
     let stage = task.stage.clone();
+    if hall.tier != Tier::Village && choice.is_multiple_of(3) {
+        hall.deem_accepted().await.unwrap();
+    }
     if task.kind == "returned" {
         let page = hall.store.current_submission(&task.case).await.unwrap().unwrap();
         let form = match page.body {
@@ -588,13 +591,17 @@ async fn do_task(hall: &casework::Hall, officer: &casework::Officer, task: &stor
         StageKind::Decision => Order::Decide { stage, outcome: Decision::Granted, text: "准予".into() },
         StageKind::Issue => Order::Issue { stage, opinion: String::new() },
         StageKind::Deliver => Order::Deliver { stage, receiver: "本人".into(), proof: "签名".into() },
+        StageKind::CompletenessCheck | StageKind::Accept if choice.is_multiple_of(11) => {
+            let ground = NotAcceptedGround::Unmet { article: "第三十二条".into() };
+            Order::NotAccept { stage, ground, text: "材料不符合法定形式".into() }
+        }
         StageKind::CompletenessCheck if choice.is_multiple_of(7) => {
             let fault = domain::form::FormFault {
                 field: "m1".into(),
                 label: "申请书".into(),
                 reason: "不清楚".into(),
             };
-            Order::Return { stage, faults: vec![fault] }
+            Order::Return { stage, faults: vec![fault], again: None }
         }
         _ => Order::Complete { stage, agrees: true, opinion: String::new() },
     };

@@ -1,12 +1,14 @@
 //! What an officer may do to a case now. Each refusal says what is wrong and how to mend it.
 
-use super::{Captured, Dossier, Licence, Outcome, Page, PageBody, Submission, Verdict};
+pub use super::refusal::Refusal;
+use super::{Captured, Dossier, Licence, NotAcceptedGround, Outcome, Page, PageBody, Submission, Verdict};
+use crate::calendar::Calendar;
 use crate::catalogue::{Item, Stage, StageKind};
+use crate::clock::{self, Procedure};
 use crate::form::{self, FormFault};
 use crate::network::{Network, Tier};
 use crate::plan;
 use crate::{CaseNo, Day, EntryId, NodeId, OrgId, StageId, Timestamp};
-use std::fmt;
 
 /// Who acts, and where.
 #[derive(Debug, Clone)]
@@ -16,6 +18,16 @@ pub struct Actor {
     pub officer: String,
     /// The body of the city the officer acts for.
     pub body: Option<OrgId>,
+}
+
+/// What lies on the desk beside the dossier when somebody decides.
+#[derive(Debug, Clone, Copy)]
+pub struct Desk<'a> {
+    pub item: &'a Item,
+    pub network: &'a Network,
+    pub calendar: &'a Calendar,
+    /// The day of the legal receipt of the current submission, where it is known.
+    pub received: Option<Day>,
 }
 
 #[derive(Debug, Clone)]
@@ -32,9 +44,34 @@ pub enum Command {
         agrees: bool,
         opinion: String,
     },
+    /// 一次性补正告知; `again` says why a second one is needed.
     Return {
         stage: StageId,
         faults: Vec<FormFault>,
+        again: Option<String>,
+    },
+    /// 不予受理.
+    NotAccept {
+        stage: StageId,
+        ground: NotAcceptedGround,
+        text: String,
+    },
+    /// Given by the approver; the handler is whoever has claimed the stage.
+    Suspend {
+        stage: StageId,
+        procedure: Procedure,
+        basis: String,
+        days: u32,
+    },
+    Resume {
+        stage: StageId,
+        finding: String,
+    },
+    /// Given by the approver; the handler is whoever has claimed the stage.
+    Extend {
+        stage: StageId,
+        days: u32,
+        reason: String,
     },
     Resubmit(Submission),
     Decide {
@@ -67,91 +104,15 @@ impl Command {
             | Command::Release { stage }
             | Command::Complete { stage, .. }
             | Command::Return { stage, .. }
+            | Command::NotAccept { stage, .. }
+            | Command::Suspend { stage, .. }
+            | Command::Resume { stage, .. }
+            | Command::Extend { stage, .. }
             | Command::Decide { stage, .. }
             | Command::Issue { stage, .. }
             | Command::Deliver { stage, .. } => Some(stage),
             Command::Resubmit(_) | Command::Withdraw { .. } | Command::Recall => None,
         }
-    }
-}
-
-/// Why an act was refused. Nothing was changed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Refusal {
-    HeldElsewhere { holder: NodeId },
-    NoSuchStage { stage: String },
-    NotReady { stage: StageId, ready: Vec<StageId> },
-    OtherTier { stage: StageId, tier: Tier },
-    OtherBody { stage: StageId, bodies: Vec<OrgId> },
-    ClaimedBy { officer: String },
-    NotClaimed { stage: StageId },
-    WrongAct { stage: StageId, kind: StageKind },
-    NoReason,
-    MustRefuse,
-    NeedsLicence,
-    NotReturned,
-    Faulty(Vec<FormFault>),
-    Undecidable,
-    NoSuchSlip,
-    Over,
-    NotSuperior,
-    NoNode { tier: Tier },
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let join = |ids: &[StageId]| ids.iter().map(StageId::as_str).collect::<Vec<_>>().join("、");
-        match self {
-            Refusal::HeldElsewhere { holder } => {
-                write!(f, "案卷现在 {holder},只有持卷节点可以办理;请等案卷转来")
-            }
-            Refusal::NoSuchStage { stage } => write!(f, "该事项没有环节 {stage};请按办件详情中的环节办理"),
-            Refusal::NotReady { stage, ready } if ready.is_empty() => {
-                write!(f, "环节 {stage} 现在不能办理,没有待办环节")
-            }
-            Refusal::NotReady { stage, ready } => {
-                write!(f, "环节 {stage} 现在不能办理;当前可办:{}", join(ready))
-            }
-            Refusal::OtherTier { stage, tier } => write!(f, "环节 {stage} 由{}办理", tier_name(*tier)),
-            Refusal::OtherBody { stage, bodies } => {
-                let names = bodies.iter().map(OrgId::as_str).collect::<Vec<_>>().join("、");
-                write!(f, "环节 {stage} 由部门 {names} 办理;请用该部门的账号登录")
-            }
-            Refusal::ClaimedBy { officer } => write!(f, "已由 {officer} 认领;请其办理或退还后再认领"),
-            Refusal::NotClaimed { stage } => write!(f, "请先认领环节 {stage} 再办理"),
-            Refusal::WrongAct { stage, kind } => {
-                write!(f, "环节 {stage} 的类型是 {},请用相应的操作", kind.as_str())
-            }
-            Refusal::NoReason => f.write_str("请写明理由"),
-            Refusal::MustRefuse => f.write_str("有环节意见为不同意,只能作出不予决定,或由该环节重新办理"),
-            Refusal::NeedsLicence => f.write_str("准予后应制发证照,但没有证照编号"),
-            Refusal::NotReturned => f.write_str("该件没有被退回,不需要重新提交"),
-            Refusal::Faulty(faults) => {
-                f.write_str("表单或材料有误:")?;
-                for fault in faults {
-                    write!(f, "{}:{};", fault.label, fault.reason)?;
-                }
-                Ok(())
-            }
-            Refusal::Undecidable => {
-                f.write_str("按所填内容,本事项没有可作决定的环节;请修改表单或到市政务服务中心窗口办理")
-            }
-            Refusal::NoSuchSlip => f.write_str("没有这张便条;请先由申请人提出"),
-            Refusal::Over => f.write_str("该件已有决定或已办结,不能再撤回"),
-            Refusal::NotSuperior => f.write_str("只有上级节点可以调回案卷"),
-            Refusal::NoNode { tier } => {
-                write!(f, "没有负责该村的{}节点;请管理员检查节点登记", tier_name(*tier))
-            }
-        }
-    }
-}
-impl std::error::Error for Refusal {}
-
-fn tier_name(tier: Tier) -> &'static str {
-    match tier {
-        Tier::Village => "村级代办点",
-        Tier::Town => "镇便民服务中心",
-        Tier::City => "市政务服务中心",
     }
 }
 
@@ -251,15 +212,14 @@ fn complete_submission(item: &Item, submission: &mut Submission, today: Day) -> 
 /// [`Refusal`]; the dossier is unchanged.
 pub fn decide(
     dossier: &Dossier,
-    item: &Item,
-    network: &Network,
+    desk: &Desk<'_>,
     actor: &Actor,
     command: Command,
     now: Timestamp,
 ) -> Result<Act, Refusal> {
     let mut act = Act { pages: Vec::new(), after: dossier.clone() };
     if let Command::Recall = command {
-        if !network.is_above(&actor.node, &dossier.holder) {
+        if !desk.network.is_above(&actor.node, &dossier.holder) {
             return Err(Refusal::NotSuperior);
         }
         act.turn(actor, now, [PageBody::Recalled { to: actor.node.clone() }]);
@@ -268,13 +228,17 @@ pub fn decide(
     if dossier.holder != actor.node {
         return Err(Refusal::HeldElsewhere { holder: dossier.holder.clone() });
     }
-    let bodies = bodies_of(dossier, item, actor, command, now.day())?;
+    // What the law has done stands before what the officer does; it is nobody's act, so it is an append of its own.
+    if deem_accepted(dossier, desk, actor, now).is_some() {
+        return Err(Refusal::DeemFirst);
+    }
+    let bodies = bodies_of(dossier, desk.item, actor, command, now.day())?;
     let closes = |page: &PageBody| match page {
         PageBody::StageDone { stage, .. } | PageBody::Decided { stage, .. } => Some(stage.clone()),
         _ => None,
     };
-    let accepting = plan::accepting_stage(item).map(|stage| stage.id.clone());
-    if dossier.accepted.is_none()
+    let accepting = plan::accepting_stage(desk.item).map(|stage| stage.id.clone());
+    if act.after.accepted.is_none()
         && accepting.is_some()
         && bodies.iter().any(|page| closes(page) == accepting)
     {
@@ -282,8 +246,21 @@ pub fn decide(
         act.turn(actor, now, [PageBody::Accepted { on: now.day() }]);
     }
     act.turn(actor, now, bodies);
-    act.hand_over(item, actor, network, now)?;
+    act.hand_over(desk.item, actor, desk.network, now)?;
     Ok(act)
+}
+
+/// The system page of a case that nobody answered in five working days; `None` while none is due. It carries no officer.
+pub fn deem_accepted(dossier: &Dossier, desk: &Desk<'_>, actor: &Actor, now: Timestamp) -> Option<Act> {
+    if dossier.holder != actor.node || actor.tier == Tier::Village {
+        return None;
+    }
+    let timers = clock::timers(desk.item, dossier, desk.received);
+    let received = clock::deemed_accepted(&timers, desk.calendar, now.day())?;
+    let system = Actor { officer: String::new(), ..actor.clone() };
+    let mut act = Act { pages: Vec::new(), after: dossier.clone() };
+    act.turn(&system, now, [PageBody::DeemedAccepted { received }]);
+    Some(act)
 }
 
 fn bodies_of(
@@ -309,6 +286,15 @@ fn bodies_of(
         },
         Command::Resubmit(submission) => resubmit(dossier, item, submission, today),
         Command::Withdraw { slip } => withdraw(dossier, slip),
+        Command::Suspend { stage, procedure, basis, days } => {
+            suspend(dossier, actor, &stage, procedure, basis, days)
+        }
+        Command::Resume { finding, .. } => match dossier.suspended() {
+            None => Err(Refusal::NotSuspended),
+            Some(_) if finding.trim().is_empty() => Err(Refusal::NoReason),
+            Some(_) => Ok(vec![PageBody::Resumed { finding }]),
+        },
+        Command::Extend { stage, days, reason } => extend(dossier, item, actor, &stage, days, reason),
         at_stage => {
             let stage = stage.ok_or(Refusal::NotSuperior)?;
             must_be_claimed(dossier, stage, actor)?;
@@ -367,21 +353,34 @@ fn act(dossier: &Dossier, item: &Item, stage: &Stage, command: Command) -> Resul
             }
             pages.push(PageBody::StageDone { stage: id, agrees, opinion });
         }
-        Command::Return { stage: id, faults } => {
-            let may_return = matches!(
-                stage.kind,
-                StageKind::CompletenessCheck | StageKind::Accept | StageKind::Review | StageKind::HomeVisit
-            );
-            if !may_return || dossier.accepted.is_some() {
-                return Err(wrong());
+        Command::Return { stage: id, faults, again } => {
+            may_answer(dossier, stage)?;
+            let again = again.filter(|reason| !reason.trim().is_empty());
+            if dossier.notices > 0 && again.is_none() {
+                return Err(Refusal::SecondNotice);
             }
             if faults.is_empty() || faults.iter().any(|fault| fault.reason.trim().is_empty()) {
                 return Err(Refusal::NoReason);
             }
-            pages.push(PageBody::Returned { stage: id, faults });
+            pages.push(PageBody::Returned { stage: id, faults, again });
             pages.push(PageBody::HandedOver { to: dossier.origin.clone() });
         }
+        Command::NotAccept { stage: id, ground, text } => {
+            may_answer(dossier, stage)?;
+            let named = match &ground {
+                NotAcceptedGround::NotNeeded => true,
+                NotAcceptedGround::NotOurs { competent: word }
+                | NotAcceptedGround::Unmet { article: word } => !word.trim().is_empty(),
+            };
+            if !named || text.trim().is_empty() {
+                return Err(Refusal::NoReason);
+            }
+            pages.push(PageBody::NotAccepted { stage: id, ground, text });
+        }
         Command::Decide { stage: id, outcome, text, licence } => {
+            if let Some(open) = dossier.suspended() {
+                return Err(Refusal::Suspended { since: open.from });
+            }
             if stage.kind != StageKind::Decision {
                 return Err(wrong());
             }
@@ -417,11 +416,84 @@ fn act(dossier: &Dossier, item: &Item, stage: &Stage, command: Command) -> Resul
         | Command::Release { .. }
         | Command::Resubmit(_)
         | Command::Withdraw { .. }
+        | Command::Suspend { .. }
+        | Command::Resume { .. }
+        | Command::Extend { .. }
         | Command::Recall => {
             return Err(wrong());
         }
     }
     Ok(pages)
+}
+
+/// The answers of art. 32 belong to the check of the papers and come before acceptance.
+fn may_answer(dossier: &Dossier, stage: &Stage) -> Result<(), Refusal> {
+    let checks = matches!(
+        stage.kind,
+        StageKind::CompletenessCheck | StageKind::Accept | StageKind::Review | StageKind::HomeVisit
+    );
+    if dossier.accepted.is_some() {
+        return Err(Refusal::AlreadyAccepted);
+    }
+    if checks { Ok(()) } else { Err(Refusal::WrongAct { stage: stage.id.clone(), kind: stage.kind }) }
+}
+
+/// Who asked for what `actor` is about to approve: whoever has claimed the stage, and never the approver.
+fn handler_beside(dossier: &Dossier, actor: &Actor, stage: &StageId) -> Result<String, Refusal> {
+    if dossier.accepted.is_none() || dossier.decision.is_some() {
+        return Err(Refusal::NotAccepted);
+    }
+    match claimed_by(dossier, stage) {
+        None => Err(Refusal::NotClaimed { stage: stage.clone() }),
+        Some(handler) if handler == actor.officer => Err(Refusal::SamePerson),
+        Some(handler) => Ok(handler.to_owned()),
+    }
+}
+
+/// A suspension asks for at most so many working days; what takes longer is asked for again, with a new notice.
+const SUSPENSION_DAYS_MAX: u32 = 180;
+
+fn suspend(
+    dossier: &Dossier,
+    actor: &Actor,
+    stage: &StageId,
+    procedure: Procedure,
+    basis: String,
+    days: u32,
+) -> Result<Vec<PageBody>, Refusal> {
+    let handler = handler_beside(dossier, actor, stage)?;
+    if let Some(open) = dossier.suspended() {
+        return Err(Refusal::Suspended { since: open.from });
+    }
+    if basis.trim().is_empty() {
+        return Err(Refusal::NoReason);
+    }
+    if !(1..=SUSPENSION_DAYS_MAX).contains(&days) {
+        return Err(Refusal::TooLong { days_max: SUSPENSION_DAYS_MAX });
+    }
+    Ok(vec![PageBody::Suspended { procedure, basis, days, handler }])
+}
+
+fn extend(
+    dossier: &Dossier,
+    item: &Item,
+    actor: &Actor,
+    stage: &StageId,
+    days: u32,
+    reason: String,
+) -> Result<Vec<PageBody>, Refusal> {
+    let handler = handler_beside(dossier, actor, stage)?;
+    if dossier.extension.is_some() {
+        return Err(Refusal::AlreadyExtended);
+    }
+    if reason.trim().is_empty() {
+        return Err(Refusal::NoReason);
+    }
+    let days_max = clock::extension_max(item);
+    if !(1..=days_max).contains(&days) {
+        return Err(Refusal::TooLong { days_max });
+    }
+    Ok(vec![PageBody::Extended { days, reason, handler }])
 }
 
 fn issued(item: &Item, licence: Option<Licence>) -> Result<Option<PageBody>, Refusal> {

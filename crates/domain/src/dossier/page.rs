@@ -1,6 +1,7 @@
 //! Pages (卷内页): the facts a holder writes. Each variant is a verb from the counter.
 
 use super::Licence;
+use crate::clock::Procedure;
 use crate::form::{Form, FormFault};
 use crate::{CaseNo, Day, EntryId, ItemId, MaterialId, NodeId, StageId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -41,10 +42,40 @@ pub enum PageBody {
     Accepted {
         on: Day,
     },
-    /// 退回补正: the whole list of faults at once.
+    /// 视为受理: no notice was given within five working days of the receipt, so the law accepts as of that day (art. 32).
+    DeemedAccepted {
+        received: Day,
+    },
+    /// 补正告知: the whole list of faults at once, and once only. `again` says why a second notice was needed.
     Returned {
         stage: StageId,
         faults: Vec<FormFault>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        again: Option<String>,
+    },
+    /// 不予受理, in writing: the case ends here (art. 32).
+    NotAccepted {
+        stage: StageId,
+        ground: NotAcceptedGround,
+        text: String,
+    },
+    /// The clock stands still for a procedure of art. 45. Written by the approver; `handler` asked for it.
+    Suspended {
+        procedure: Procedure,
+        basis: String,
+        /// Working days asked for: told to the applicant, and not a limit of its own.
+        days: u32,
+        handler: String,
+    },
+    /// The procedure is over; the clock goes on from the next day.
+    Resumed {
+        finding: String,
+    },
+    /// 延长办理期限, once (art. 42). Written by the approver; `handler` asked for it.
+    Extended {
+        days: u32,
+        reason: String,
+        handler: String,
     },
     Resubmitted(Submission),
     Decided {
@@ -71,6 +102,21 @@ pub enum PageBody {
     Recalled {
         to: NodeId,
     },
+}
+
+/// Why an application is not taken up.
+///
+/// # Source
+/// 《行政许可法》 art. 32 (1), (2) and (5); for (2) the applicant is told which body is competent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum NotAcceptedGround {
+    /// 依法不需要办理.
+    NotNeeded,
+    /// 不属于本机关职权范围.
+    NotOurs { competent: String },
+    /// Does not meet the conditions, or stays incomplete after the supplement notice.
+    Unmet { article: String },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

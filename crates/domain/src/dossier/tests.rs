@@ -1,6 +1,6 @@
 //! Walks through whole items, as village, town and hub would together.
 
-use super::decide::{Act, Actor, Command, Refusal, decide};
+use super::decide::{Act, Actor, Command, Desk, Refusal};
 use super::*;
 use crate::catalogue::{Item, StageKind};
 use crate::network::{Network, NodeRecord, Tier};
@@ -9,9 +9,9 @@ use crate::plan;
 use proptest::prelude::*;
 use std::sync::{Arc, LazyLock};
 
-static PACK: LazyLock<CityPack> = LazyLock::new(|| CityPack::parse(&kaili_pieces()).unwrap());
+pub(crate) static PACK: LazyLock<CityPack> = LazyLock::new(|| CityPack::parse(&kaili_pieces()).unwrap());
 
-fn network() -> Network {
+pub(crate) fn network() -> Network {
     let mut network = Network::default();
     for (id, tier, parent) in
         [("hub", Tier::City, None), ("t-1", Tier::Town, Some("hub")), ("v-1", Tier::Village, Some("t-1"))]
@@ -28,7 +28,7 @@ fn network() -> Network {
     }
     network
 }
-fn actor(tier: Tier, body: Option<&crate::OrgId>) -> Actor {
+pub(crate) fn actor(tier: Tier, body: Option<&crate::OrgId>) -> Actor {
     let node = match tier {
         Tier::Village => "v-1",
         Tier::Town => "t-1",
@@ -36,10 +36,10 @@ fn actor(tier: Tier, body: Option<&crate::OrgId>) -> Actor {
     };
     Actor { node: node.parse().unwrap(), tier, officer: format!("{node}-officer"), body: body.cloned() }
 }
-const NOON: Timestamp = Timestamp::from_ms(1_795_400_000_000);
+pub(crate) const NOON: Timestamp = Timestamp::from_ms(1_795_400_000_000);
 
 /// Opens a case of `item` without checking the form: these tests are about the way, not the papers.
-fn opened(item: &Item, skipped: Vec<StageId>) -> Act {
+pub(crate) fn opened(item: &Item, skipped: Vec<StageId>) -> Act {
     let closes = item.stages.iter().filter(|s| s.kind.is_capture()).map(|s| s.id.clone()).collect();
     let submission = Submission { form: Default::default(), attachments: vec![], skipped, closes };
     let case = CaseNo::make(&"v-1".parse().unwrap(), NOON.day(), 7);
@@ -60,6 +60,18 @@ fn opened(item: &Item, skipped: Vec<StageId>) -> Act {
         act.pages.push(page);
     }
     act
+}
+
+fn decide(
+    dossier: &Dossier,
+    item: &Item,
+    network: &Network,
+    actor: &Actor,
+    command: Command,
+    now: Timestamp,
+) -> Result<Act, Refusal> {
+    let desk = Desk { item, network, calendar: &PACK.calendar, received: None };
+    super::decide::decide(dossier, &desk, actor, command, now)
 }
 
 fn licence(dossier: &Dossier) -> Licence {
@@ -252,9 +264,9 @@ fn a_returned_case_goes_back_with_all_its_faults_and_comes_again_mended() {
     let fault =
         crate::form::FormFault { field: "m1".into(), label: "申请书".into(), reason: "未签字".into() };
     let stage: StageId = "town".parse().unwrap();
-    let empty = Command::Return { stage: stage.clone(), faults: vec![] };
+    let empty = Command::Return { stage: stage.clone(), faults: vec![], again: None };
     assert_eq!(decide(&dossier, &item, &network(), &town, empty, NOON).unwrap_err(), Refusal::NoReason);
-    let back = Command::Return { stage, faults: vec![fault] };
+    let back = Command::Return { stage, faults: vec![fault], again: None };
     let returned = decide(&dossier, &item, &network(), &town, back, NOON).unwrap().after;
     assert_eq!((returned.status(), returned.holder.as_str()), (Status::Returned, "v-1"));
     assert!(plan::ready_stages(&item, &returned).is_empty());

@@ -89,6 +89,7 @@ pub(super) fn read(name: &str, value: &Value, groups: &Value, faults: &mut Fault
     let (accept_conditions, legal_basis) = (reader.texts("accept_conditions"), reader.texts("legal_basis"));
     let statutory = limit(name, value, "statutory_limit", faults).ok()?;
     let promised = limit(name, value, "promised_limit", faults).ok()?;
+    let statutory_basis = statutory_basis(value, statutory.is_some());
     if promised.is_none() {
         faults.add(FILE, name, "promised_limit", "days is missing");
     }
@@ -108,6 +109,7 @@ pub(super) fn read(name: &str, value: &Value, groups: &Value, faults: &mut Fault
         decision_tier: decision_tier?,
         handling: handling?,
         statutory,
+        statutory_basis,
         promised: promised?,
         village_service,
         accept_conditions,
@@ -117,6 +119,12 @@ pub(super) fn read(name: &str, value: &Value, groups: &Value, faults: &mut Fault
         stages,
         result,
     })
+}
+
+/// What the statutory limit rests on; the general limit where the item names none.
+fn statutory_basis(value: &Value, named: bool) -> String {
+    let basis = value.pointer("/statutory_limit/basis").and_then(Value::as_str).filter(|_| named);
+    basis.unwrap_or("《行政许可法》第四十二条").to_owned()
 }
 
 /// `Ok(None)` when the item names no number of days.

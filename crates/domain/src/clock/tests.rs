@@ -1,0 +1,253 @@
+//! The clock of a case, as a clerk would count it on the wall calendar of November and December 2026.
+
+use super::*;
+use crate::catalogue::Item;
+use crate::dossier::decide::{self, Act, Actor, Command, Desk, Refusal};
+use crate::dossier::tests::{NOON, PACK, actor, network, opened};
+use crate::dossier::{NotAcceptedGround, Outcome, Status};
+use crate::form::FormFault;
+use crate::network::Tier;
+use crate::{StageId, Timestamp};
+
+/// NOON is Monday 23 November 2026.
+fn on(day: i64) -> Timestamp {
+    NOON.plus_ms((day - 23) * 86_400_000)
+}
+fn day(text: &str) -> Day {
+    text.parse().unwrap()
+}
+fn food() -> std::sync::Arc<Item> {
+    PACK.items[&"food".parse().unwrap()].clone()
+}
+
+/// A food-business licence whose papers the town signed for on Monday the 23rd.
+struct Counter {
+    item: std::sync::Arc<Item>,
+    dossier: Dossier,
+}
+
+impl Counter {
+    fn open() -> Counter {
+        let item = food();
+        let dossier = opened(&item, vec![]).after;
+        Counter { item, dossier }
+    }
+    fn desk_does(&self, actor: &Actor, command: Command, at: Timestamp) -> Result<Act, Refusal> {
+        let network = network();
+        let desk = Desk {
+            item: &self.item,
+            network: &network,
+            calendar: &PACK.calendar,
+            received: Some(NOON.day()),
+        };
+        decide::decide(&self.dossier, &desk, actor, command, at)
+    }
+    fn does(&mut self, actor: &Actor, command: Command, at: Timestamp) {
+        self.dossier = self.desk_does(actor, command, at).unwrap().after;
+    }
+    fn timer(&self, kind: TimerKind) -> Timer<'_> {
+        let timers = timers(&self.item, &self.dossier, Some(NOON.day()));
+        timers.into_iter().find(|timer| timer.kind == kind).unwrap()
+    }
+    fn due(&self, kind: TimerKind) -> Option<String> {
+        self.timer(kind).due(&PACK.calendar).map(|due| due.day.to_string())
+    }
+    /// Passed on by the town on Tuesday, accepted and under review at the hub.
+    fn under_review() -> Counter {
+        let mut counter = Counter::open();
+        let agrees =
+            |stage: &str| Command::Complete { stage: id(stage), agrees: true, opinion: "齐".into() };
+        counter.does(&town(), agrees("town"), on(24));
+        let window = actor(Tier::City, Some(&"zw".parse().unwrap()));
+        counter.does(&window, Command::Claim { stage: id("accept") }, on(24));
+        counter.does(&window, agrees("accept"), on(24));
+        counter.does(&handler(), Command::Claim { stage: id("review") }, on(24));
+        counter
+    }
+}
+
+fn id(stage: &str) -> StageId {
+    stage.parse().unwrap()
+}
+fn town() -> Actor {
+    actor(Tier::Town, None)
+}
+fn handler() -> Actor {
+    actor(Tier::City, Some(&"sj".parse().unwrap()))
+}
+fn approver() -> Actor {
+    Actor { officer: "sj-head".into(), ..handler() }
+}
+fn fault(reason: &str) -> Vec<FormFault> {
+    vec![FormFault { field: "m1".into(), label: "申请书".into(), reason: reason.into() }]
+}
+fn back(again: Option<&str>) -> Command {
+    Command::Return { stage: id("town"), faults: fault("未签字"), again: again.map(str::to_owned) }
+}
+
+#[test]
+fn the_check_of_papers_ends_five_working_days_after_the_towns_receipt() {
+    let counter = Counter::open();
+    assert_eq!(counter.due(TimerKind::Completeness).as_deref(), Some("2026-11-30"));
+    assert!(counter.desk_does(&town(), back(None), on(30)).is_ok(), "the last day is still in time");
+}
+
+#[test]
+fn on_day_six_the_law_has_accepted_as_of_the_receipt_and_no_notice_is_possible_any_more() {
+    let mut counter = Counter::open();
+    let sixth = on(31);
+    assert_eq!(counter.desk_does(&town(), back(None), sixth).unwrap_err(), Refusal::DeemFirst);
+    let network = network();
+    let desk =
+        Desk { item: &food(), network: &network, calendar: &PACK.calendar, received: Some(NOON.day()) };
+    let act = decide::deem_accepted(&counter.dossier, &desk, &town(), sixth).unwrap();
+    assert_eq!(act.pages.len(), 1, "one system page, and the dossier stays where it is");
+    counter.dossier = act.after;
+    let accepted = counter.dossier.accepted.clone().unwrap();
+    assert_eq!((accepted.on, accepted.deemed), (NOON.day(), true));
+    assert!(decide::deem_accepted(&counter.dossier, &desk, &town(), sixth).is_none(), "only once");
+    assert_eq!(counter.desk_does(&town(), back(None), sixth).unwrap_err(), Refusal::AlreadyAccepted);
+    assert!(counter.timer(TimerKind::Statutory).event.contains("视为受理"));
+    // The village, whose clock nobody trusts, never deems anything.
+    let mut at_village = counter.dossier.clone();
+    at_village.holder = "v-1".parse().unwrap();
+    at_village.accepted = None;
+    assert!(decide::deem_accepted(&at_village, &desk, &actor(Tier::Village, None), sixth).is_none());
+}
+
+#[test]
+fn a_second_supplement_notice_needs_a_reason() {
+    let mut counter = Counter::open();
+    counter.does(&town(), back(None), on(24));
+    assert_eq!(counter.dossier.notices, 1);
+    // The citizen mended what was asked; the village hands the same case in again.
+    counter.dossier.returned = None;
+    counter.dossier.holder = "t-1".parse().unwrap();
+    assert_eq!(counter.desk_does(&town(), back(None), on(25)).unwrap_err(), Refusal::SecondNotice);
+    assert_eq!(counter.desk_does(&town(), back(Some(" ")), on(25)).unwrap_err(), Refusal::SecondNotice);
+    assert!(counter.desk_does(&town(), back(Some("新交的租赁合同已过期")), on(25)).is_ok());
+}
+
+#[test]
+fn what_is_not_ours_is_refused_in_writing_and_the_paper_goes_to_the_village() {
+    let mut counter = Counter::open();
+    let not_ours = |competent: &str| Command::NotAccept {
+        stage: id("town"),
+        ground: NotAcceptedGround::NotOurs { competent: competent.into() },
+        text: "食品生产许可由州市场监督管理局受理".into(),
+    };
+    assert_eq!(counter.desk_does(&town(), not_ours(""), on(24)).unwrap_err(), Refusal::NoReason);
+    counter.does(&town(), not_ours("黔东南州市场监督管理局"), on(24));
+    assert_eq!((counter.dossier.status(), counter.dossier.holder.as_str()), (Status::NotAccepted, "v-1"));
+    let ready = plan::ready_stages(&counter.item, &counter.dossier);
+    assert!(
+        ready.iter().all(|stage| stage.kind == StageKind::Deliver),
+        "only the notice is left to hand over"
+    );
+    let stage = ready.iter().find(|stage| stage.tier == Tier::Village).unwrap().id.clone();
+    let deliver = Command::Deliver { stage, receiver: "杨兰梅".into(), proof: "签字".into() };
+    counter.does(&actor(Tier::Village, None), deliver, on(26));
+    assert!(timers(&counter.item, &counter.dossier, Some(NOON.day())).is_empty(), "no clock runs any more");
+}
+
+#[test]
+fn a_hearing_stops_the_clock_until_it_is_over_and_no_decision_falls_meanwhile() {
+    let mut counter = Counter::under_review();
+    let finish = Command::Complete { stage: id("review"), agrees: true, opinion: "合格".into() };
+    counter.dossier.accepted =
+        Some(crate::dossier::Accepted { on: day("2026-11-24"), by: "hub".parse().unwrap(), deemed: false });
+    let before = counter.due(TimerKind::Promised).unwrap();
+    let stop = |days| Command::Suspend {
+        stage: id("review"),
+        procedure: Procedure::Hearing,
+        basis: "申请人要求听证".into(),
+        days,
+    };
+    assert_eq!(counter.desk_does(&handler(), stop(10), on(26)).unwrap_err(), Refusal::SamePerson);
+    assert!(matches!(
+        counter.desk_does(&approver(), stop(0), on(26)),
+        Err(Refusal::TooLong { days_max: 180 })
+    ));
+    counter.does(&approver(), stop(10), on(26));
+    assert_eq!(counter.due(TimerKind::Promised), None, "a clock that stands still has no due day");
+    assert!(matches!(counter.desk_does(&approver(), stop(10), on(27)), Err(Refusal::Suspended { .. })));
+    let resume = |finding: &str| Command::Resume { stage: id("review"), finding: finding.into() };
+    assert_eq!(counter.desk_does(&handler(), resume(""), on(30)).unwrap_err(), Refusal::NoReason);
+    // Thursday the 26th was the last day that counted; Friday 27th, Monday 30th and Tuesday 1 December do not.
+    counter.does(&handler(), resume("听证笔录第1号"), on(31));
+    let after = counter.due(TimerKind::Promised).unwrap();
+    let left = PACK.calendar.working_days_left(day(&before), day(&after));
+    assert_eq!(left, 3, "{before} → {after}");
+    let lines = counter.timer(TimerKind::Statutory).explain(&PACK.calendar).lines;
+    assert!(lines.iter().any(|line| line.contains("听证") && line.contains("第四十五条")), "{lines:?}");
+    counter.does(&handler(), finish, on(31));
+}
+
+#[test]
+fn a_limit_is_extended_once_by_somebody_else_and_by_no_more_than_the_law_allows() {
+    let mut counter = Counter::under_review();
+    counter.dossier.accepted =
+        Some(crate::dossier::Accepted { on: day("2026-11-24"), by: "hub".parse().unwrap(), deemed: false });
+    let longer = |days| Command::Extend { stage: id("review"), days, reason: "案情复杂".into() };
+    let most = extension_max(&counter.item);
+    assert_eq!(most, 10, "one body handles it");
+    let (statutory, promised) = (counter.due(TimerKind::Statutory), counter.due(TimerKind::Promised));
+    assert!(
+        matches!(counter.desk_does(&approver(), longer(most + 1), on(25)), Err(Refusal::TooLong { days_max }) if days_max == most)
+    );
+    assert_eq!(counter.desk_does(&handler(), longer(most), on(25)).unwrap_err(), Refusal::SamePerson);
+    counter.does(&approver(), longer(most), on(25));
+    assert_eq!(counter.desk_does(&approver(), longer(1), on(26)).unwrap_err(), Refusal::AlreadyExtended);
+    for (before, kind) in [(statutory, TimerKind::Statutory), (promised, TimerKind::Promised)] {
+        let after = counter.due(kind).unwrap();
+        assert_eq!(PACK.calendar.working_days_left(day(&before.unwrap()), day(&after)), most as i32);
+    }
+}
+
+#[test]
+fn before_acceptance_and_after_the_decision_nothing_can_be_stopped() {
+    let counter = Counter::open();
+    let stop = Command::Suspend {
+        stage: id("town"),
+        procedure: Procedure::ExpertReview,
+        basis: "x".into(),
+        days: 5,
+    };
+    assert_eq!(counter.desk_does(&town(), stop, on(24)).unwrap_err(), Refusal::NotAccepted);
+}
+
+/// I19: whatever the village's clock says, every due day is the same.
+#[test]
+fn a_village_clock_that_is_years_off_moves_no_due_day() {
+    let right = Counter::under_review();
+    let mut wrong = Counter::under_review();
+    wrong.dossier.captured_at = NOON.plus_ms(-5 * 365 * 86_400_000);
+    for kind in [TimerKind::Completeness, TimerKind::Statutory, TimerKind::Promised] {
+        assert_eq!(right.due(kind), wrong.due(kind));
+    }
+}
+
+#[test]
+fn a_limit_that_ends_in_an_unpublished_year_is_provisional_and_deems_nothing() {
+    let item = food();
+    let dossier = opened(&item, vec![]).after;
+    let received = day("2026-12-30");
+    let timers = timers(&item, &dossier, Some(received));
+    let due = timers[0].due(&PACK.calendar).unwrap();
+    assert!(due.provisional);
+    assert_eq!(deemed_accepted(&timers, &PACK.calendar, day("2027-02-01")), None);
+    assert!(timers[0].explain(&PACK.calendar).lines.iter().any(|line| line.contains("2027 年未公布")));
+}
+
+#[test]
+fn delivery_has_ten_days_from_the_decision() {
+    let mut counter = Counter::under_review();
+    counter.dossier.decision = Some(crate::dossier::Decision {
+        outcome: Outcome::Granted,
+        text: String::new(),
+        officer: "x".into(),
+        at: on(24),
+        by: "hub".parse().unwrap(),
+    });
+    assert_eq!(counter.due(TimerKind::Delivery).as_deref(), Some("2026-12-08"));
+}

@@ -1,0 +1,115 @@
+//! Why an act was refused, in the words of the counter: what is wrong and how to mend it.
+
+use crate::catalogue::StageKind;
+use crate::form::FormFault;
+use crate::network::Tier;
+use crate::{Day, NodeId, OrgId, StageId};
+use std::fmt;
+
+/// Why an act was refused. Nothing was changed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    HeldElsewhere { holder: NodeId },
+    NoSuchStage { stage: String },
+    NotReady { stage: StageId, ready: Vec<StageId> },
+    OtherTier { stage: StageId, tier: Tier },
+    OtherBody { stage: StageId, bodies: Vec<OrgId> },
+    ClaimedBy { officer: String },
+    NotClaimed { stage: StageId },
+    WrongAct { stage: StageId, kind: StageKind },
+    NoReason,
+    MustRefuse,
+    NeedsLicence,
+    NotReturned,
+    Faulty(Vec<FormFault>),
+    Undecidable,
+    NoSuchSlip,
+    Over,
+    NotSuperior,
+    NoNode { tier: Tier },
+    DeemFirst,
+    SecondNotice,
+    AlreadyAccepted,
+    NotAccepted,
+    Suspended { since: Day },
+    NotSuspended,
+    SamePerson,
+    AlreadyExtended,
+    TooLong { days_max: u32 },
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let join = |ids: &[StageId]| ids.iter().map(StageId::as_str).collect::<Vec<_>>().join("、");
+        match self {
+            Refusal::HeldElsewhere { holder } => {
+                write!(f, "案卷现在 {holder},只有持卷节点可以办理;请等案卷转来")
+            }
+            Refusal::NoSuchStage { stage } => write!(f, "该事项没有环节 {stage};请按办件详情中的环节办理"),
+            Refusal::NotReady { stage, ready } if ready.is_empty() => {
+                write!(f, "环节 {stage} 现在不能办理,没有待办环节")
+            }
+            Refusal::NotReady { stage, ready } => {
+                write!(f, "环节 {stage} 现在不能办理;当前可办:{}", join(ready))
+            }
+            Refusal::OtherTier { stage, tier } => write!(f, "环节 {stage} 由{}办理", tier_name(*tier)),
+            Refusal::OtherBody { stage, bodies } => {
+                let names = bodies.iter().map(OrgId::as_str).collect::<Vec<_>>().join("、");
+                write!(f, "环节 {stage} 由部门 {names} 办理;请用该部门的账号登录")
+            }
+            Refusal::ClaimedBy { officer } => write!(f, "已由 {officer} 认领;请其办理或退还后再认领"),
+            Refusal::NotClaimed { stage } => write!(f, "请先认领环节 {stage} 再办理"),
+            Refusal::WrongAct { stage, kind } => {
+                write!(f, "环节 {stage} 的类型是 {},请用相应的操作", kind.as_str())
+            }
+            Refusal::NoReason => f.write_str("请写明理由"),
+            Refusal::MustRefuse => f.write_str("有环节意见为不同意,只能作出不予决定,或由该环节重新办理"),
+            Refusal::NeedsLicence => f.write_str("准予后应制发证照,但没有证照编号"),
+            Refusal::NotReturned => f.write_str("该件没有被退回,不需要重新提交"),
+            Refusal::Faulty(faults) => {
+                f.write_str("表单或材料有误:")?;
+                for fault in faults {
+                    write!(f, "{}:{};", fault.label, fault.reason)?;
+                }
+                Ok(())
+            }
+            Refusal::Undecidable => {
+                f.write_str("按所填内容,本事项没有可作决定的环节;请修改表单或到市政务服务中心窗口办理")
+            }
+            Refusal::NoSuchSlip => f.write_str("没有这张便条;请先由申请人提出"),
+            Refusal::Over => f.write_str("该件已有决定或已办结,不能再撤回"),
+            Refusal::DeemFirst => {
+                f.write_str("五个工作日内没有告知申请人,该件依法视为受理;系统正在登记,请重新打开后再办理")
+            }
+            Refusal::SecondNotice => f.write_str(
+                "已作过一次性补正告知,不得再次要求补正;确因新提交的材料有问题,请在 again 中写明理由(《行政许可法》第三十二条)",
+            ),
+            Refusal::AlreadyAccepted => f.write_str("该件已受理,不能再退回补正或不予受理;请作出准予或不予的决定"),
+            Refusal::NotAccepted => f.write_str("该件尚未受理,或已作出决定,不能停止或延长期限"),
+            Refusal::Suspended { since } => {
+                write!(f, "该件自 {since} 起期限停止计算;请先登记该程序已结束,再作出决定")
+            }
+            Refusal::NotSuspended => f.write_str("该件的期限没有停止计算"),
+            Refusal::SamePerson => {
+                f.write_str("申请人和批准人不能是同一人;请由承办人认领环节,由本部门另一位负责人批准")
+            }
+            Refusal::AlreadyExtended => f.write_str("办理期限只能延长一次(《行政许可法》第四十二条)"),
+            Refusal::TooLong { days_max } => {
+                write!(f, "工作日数应为 1 至 {days_max};请改正")
+            }
+            Refusal::NotSuperior => f.write_str("只有上级节点可以调回案卷"),
+            Refusal::NoNode { tier } => {
+                write!(f, "没有负责该村的{}节点;请管理员检查节点登记", tier_name(*tier))
+            }
+        }
+    }
+}
+impl std::error::Error for Refusal {}
+
+fn tier_name(tier: Tier) -> &'static str {
+    match tier {
+        Tier::Village => "村级代办点",
+        Tier::Town => "镇便民服务中心",
+        Tier::City => "市政务服务中心",
+    }
+}

@@ -1,0 +1,99 @@
+//! Reference data: who belongs to the network, and the city pack in force.
+
+use super::Projector;
+use crate::error::{Broken, unreadable};
+use crate::executor::Work;
+use crate::known::Known;
+use domain::network::NodeRecord;
+use replication::Entry;
+use std::sync::Arc;
+use store::*;
+
+impl Projector<'_, '_> {
+    fn may_publish(&self, entry: &Entry) -> bool {
+        let network = &self.work.known.network;
+        // Before the first record is known the hub is whoever has no parent: it introduces itself in its first entry.
+        network.get(&entry.author).is_none_or(|node| node.parent.is_none())
+    }
+
+    pub(super) fn node(&mut self, entry: &Entry) -> Result<(), StoreError> {
+        let Ok(record) = serde_json::from_slice::<NodeRecord>(&entry.raw.body) else {
+            return self.incident(entry, "node record cannot be read");
+        };
+        if !self.may_publish(entry) {
+            return self.incident(entry, "node record: only the hub enrols");
+        }
+        let text = serde_json::to_string(&record).map_err(|e| unreadable("write a node record", e))?;
+        let known = self.work.known.network.get(&record.id).map_or(0, |known| known.incarnation);
+        if record.incarnation < known {
+            return self.incident(entry, "node record: its incarnation is lower than the known one");
+        }
+        self.work
+            .sql
+            .prepare_cached(
+                "INSERT INTO node(id, record) VALUES(?1, ?2) ON CONFLICT(id) DO UPDATE SET record = ?2",
+            )
+            .and_then(|mut s| s.execute((record.id.as_str(), &text)))
+            .broken("write a node record")?;
+        self.reload_known()
+    }
+
+    fn reload_known(&mut self) -> Result<(), StoreError> {
+        *self.work.known = Arc::new(Known::load(self.work.sql, Some(self.work.known))?);
+        self.work.change.reference_data = true;
+        Ok(())
+    }
+
+    pub(super) fn pack_piece(&mut self, entry: &Entry) -> Result<(), StoreError> {
+        let Ok(piece) = serde_json::from_slice::<PackPiece>(&entry.raw.body) else {
+            return self.incident(entry, "pack piece cannot be read");
+        };
+        if !self.may_publish(entry) {
+            return self.incident(entry, "pack piece: only the hub publishes");
+        }
+        self.work
+            .sql
+            // A publication that broke off is written again under its number before it comes into force.
+            .prepare_cached("INSERT OR REPLACE INTO pack_piece(release, name, text) VALUES(?1, ?2, ?3)")
+            .and_then(|mut s| s.execute((piece.release, &piece.name, &piece.text)))
+            .broken("write a pack piece")?;
+        Ok(())
+    }
+
+    pub(super) fn pack_release(&mut self, entry: &Entry) -> Result<(), StoreError> {
+        let Ok(release) = serde_json::from_slice::<PackRelease>(&entry.raw.body) else {
+            return self.incident(entry, "pack release cannot be read");
+        };
+        if !self.may_publish(entry) {
+            return self.incident(entry, "pack release: only the hub publishes");
+        }
+        let names = serde_json::to_string(&release.pieces).map_err(|e| unreadable("write a release", e))?;
+        self.work
+            .sql
+            .prepare_cached("INSERT OR IGNORE INTO pack_release(release, pieces) VALUES(?1, ?2)")
+            .and_then(|mut s| s.execute((release.release, names)))
+            .broken("write a release")?;
+        if let Err(StoreError::Broken { .. }) = self.reload_known() {
+            // A release this version cannot read must not stop the link: the old one stays in force, and somebody is told.
+            self.work
+                .sql
+                .execute("DELETE FROM pack_release WHERE release = ?1", [release.release])
+                .broken("drop a release")?;
+            return self.incident(entry, "pack release cannot be used by this version: update this node");
+        }
+        // Cases captured under it get their tasks now, and its calendar may move the due days of all others.
+        self.list_tasks_again()
+    }
+}
+
+pub(crate) fn seed_nodes(work: &mut Work<'_>, records: &[NodeRecord]) -> Result<(), StoreError> {
+    for record in records {
+        let text = serde_json::to_string(record).map_err(|e| unreadable("write a node record", e))?;
+        work.sql
+            .execute("INSERT OR REPLACE INTO node(id, record) VALUES(?1, ?2)", (record.id.as_str(), text))
+            .broken("write a node record")?;
+    }
+    *work.known = Arc::new(Known::load(work.sql, Some(work.known))?);
+    work.change.reference_data = true;
+    Ok(())
+}

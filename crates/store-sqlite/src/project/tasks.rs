@@ -1,0 +1,191 @@
+//! Work that waits at this node, most urgent first, and the receipts its limits are counted from.
+
+use super::Projector;
+use crate::error::Broken;
+use crate::journals::{self, pos_of, seq_of};
+use domain::dossier::{Dossier, Status};
+use domain::network::{Network, Tier};
+use domain::{CaseNo, Day, NodeId, Timestamp, clock, plan};
+use replication::{Channel, Custody, Entry, JournalId};
+use rusqlite::{Connection, OptionalExtension, named_params};
+use store::*;
+
+impl Projector<'_, '_> {
+    pub(super) fn receipt(&mut self, entry: &Entry) -> Result<(), StoreError> {
+        let Ok(custody) = serde_json::from_slice::<Custody>(&entry.raw.body) else {
+            return self.incident(entry, "receipt cannot be read");
+        };
+        if !self.work.known.network.is_above(&entry.author, &custody.author) {
+            return self.incident(entry, "receipt: its author does not stand above the one it receipts");
+        }
+        let journal = JournalId::new(&custody.author, Channel::Up);
+        if let Some(ours) = journals::stored_hash(self.work.sql, &journal, custody.seq)?
+            && !custody.matches(Some(ours))
+        {
+            return self.incident(entry, "receipt: it names another entry than the one that stands there");
+        }
+        self.work
+            .sql
+            .prepare_cached(
+                "INSERT INTO custody(author, by_node, seq, at_ms) VALUES(:author, :by, :seq, :at)
+                 ON CONFLICT(author, by_node) DO UPDATE SET seq = :seq, at_ms = :at WHERE seq < :seq",
+            )
+            .and_then(|mut s| {
+                s.execute(named_params! {
+                    ":author": custody.author.as_str(), ":by": entry.author.as_str(), ":seq": custody.seq as i64,
+                    ":at": entry.claimed_at.as_ms(),
+                })
+            })
+            .broken("note a receipt")?;
+        let before = self.note_receipt_day(entry, &custody)?;
+        self.list_receipted(&custody, before)
+    }
+
+    /// Every receipt is kept, because the day of the first one that covers a submission starts its first limit. Returns how
+    /// far its author had receipted before.
+    fn note_receipt_day(&self, entry: &Entry, custody: &Custody) -> Result<u64, StoreError> {
+        let sql = self.work.sql;
+        let (author, by) = (custody.author.as_str(), entry.author.as_str());
+        let before: Option<i64> = sql
+            .prepare_cached("SELECT max(seq) FROM receipt WHERE author = ?1 AND by_node = ?2 AND seq < ?3")
+            .and_then(|mut s| s.query_row((author, by, custody.seq as i64), |row| row.get(0)))
+            .broken("read a receipt")?;
+        sql.prepare_cached(
+            "INSERT INTO receipt(author, by_node, seq, at_ms) VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
+        )
+        .and_then(|mut s| s.execute((author, by, custody.seq as i64, entry.claimed_at.as_ms())))
+        .broken("note a receipt")?;
+        Ok(before.unwrap_or(0) as u64)
+    }
+
+    /// The receipt may come after the pages it covers (the hub hears of the town's later): their limit is known only now.
+    fn list_receipted(&mut self, custody: &Custody, before: u64) -> Result<(), StoreError> {
+        let journal = JournalId::new(&custody.author, Channel::Up);
+        let Some(no) = journals::number_of(self.work.sql, &journal)? else { return Ok(()) };
+        let cases: Vec<String> = self
+            .work
+            .sql
+            .prepare_cached(
+                "SELECT case_no FROM dossier
+                  WHERE submitted_pos > ?1 AND submitted_pos <= ?2 AND holder = ?3 AND status = ?4
+                  ORDER BY submitted_pos",
+            )
+            .and_then(|mut s| {
+                let (first, last) = (pos_of(no, before), pos_of(no, custody.seq));
+                let status = Status::Captured.as_str();
+                s.query_map((first, last, self.me.node.as_str(), status), |row| row.get(0))?.collect()
+            })
+            .broken("find receipted cases")?;
+        self.touch(cases)
+    }
+
+    /// Writes the tasks of every open case here again: the catalogue has come, or the calendar is another one.
+    pub(super) fn list_tasks_again(&mut self) -> Result<(), StoreError> {
+        let cases: Vec<String> = self
+            .work
+            .sql
+            .prepare_cached(
+                "SELECT case_no FROM dossier WHERE holder = ?1 AND status NOT IN ('delivered', 'withdrawn')
+                  ORDER BY no",
+            )
+            .and_then(|mut s| s.query_map([self.me.node.as_str()], |row| row.get(0))?.collect())
+            .broken("find open cases")?;
+        self.touch(cases)
+    }
+
+    fn touch(&mut self, cases: Vec<String>) -> Result<(), StoreError> {
+        for case in cases.iter().filter_map(|case| case.parse::<CaseNo>().ok()) {
+            let open = self.take(&case)?;
+            self.put(&case, open);
+        }
+        Ok(())
+    }
+
+    /// Work that waits here: only the holder's node lists it, so two nodes never offer one task.
+    pub(super) fn write_tasks(&self, dossier: &Dossier, submitted_pos: i64) -> Result<(), StoreError> {
+        let sql = self.work.sql;
+        if dossier.holder != self.me.node {
+            return Ok(());
+        }
+        let Some((_, pack)) = self.work.known.pack(Some(dossier.release)) else { return Ok(()) };
+        let Some(item) = pack.item(&dossier.item) else { return Ok(()) };
+        if dossier.returned.is_some() {
+            return insert_task(sql, dossier, "resubmit", "", "returned", "", None);
+        }
+        let received = received(sql, &self.work.known.network, dossier, submitted_pos)?;
+        // The newest calendar, not the one of the capture: a year that is announced later corrects what was provisional.
+        let newest = self.work.known.pack(None).map_or_else(|| pack.clone(), |(_, newest)| newest);
+        let due = clock::next_due(&clock::timers(item, dossier, received), &newest.calendar)
+            .map(|due| due.day.to_string())
+            .unwrap_or_default();
+        let tier = self.work.known.network.get(&self.me.node).map(|node| node.tier);
+        for stage in plan::ready_stages(item, dossier)
+            .into_iter()
+            .filter(|stage| tier.is_some_and(|tier| plan::is_done_here(stage, dossier, tier)))
+        {
+            let claimed = dossier.stages.get(&stage.id).and_then(|state| state.claimed_by.as_deref());
+            let bodies = stage.bodies.iter().map(|body| body.as_str());
+            for body in bodies.chain(stage.bodies.is_empty().then_some("")) {
+                insert_task(sql, dossier, stage.id.as_str(), body, stage.kind.as_str(), &due, claimed)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The day of the legal receipt of what was submitted at `submitted_pos`: the town's, or the hub's where it went past the
+/// town. `None` while neither is known here. No village clock takes part (I19).
+pub(crate) fn received(
+    sql: &Connection,
+    network: &Network,
+    dossier: &Dossier,
+    submitted_pos: i64,
+) -> Result<Option<Day>, StoreError> {
+    for tier in [Tier::Town, Tier::City] {
+        let Some(by) = network.responsible(&dossier.origin, tier) else { continue };
+        if let Some(at) = first_receipt(sql, &dossier.origin, by, seq_of(submitted_pos))? {
+            return Ok(Some(at.day()));
+        }
+    }
+    Ok(None)
+}
+
+fn first_receipt(
+    sql: &Connection,
+    author: &NodeId,
+    by: &NodeId,
+    seq: u64,
+) -> Result<Option<Timestamp>, StoreError> {
+    sql.prepare_cached(
+        "SELECT at_ms FROM receipt WHERE author = ?1 AND by_node = ?2 AND seq >= ?3 ORDER BY seq LIMIT 1",
+    )
+    .and_then(|mut s| {
+        s.query_row((author.as_str(), by.as_str(), seq as i64), |row| row.get(0).map(Timestamp::from_ms))
+            .optional()
+    })
+    .broken("read a receipt")
+}
+
+fn insert_task(
+    sql: &Connection,
+    dossier: &Dossier,
+    stage: &str,
+    body: &str,
+    kind: &str,
+    due: &str,
+    claimed: Option<&str>,
+) -> Result<(), StoreError> {
+    sql.prepare_cached(
+        "INSERT INTO task(case_no, stage, body, kind, item, applicant, due, claimed_by)
+         VALUES(:case, :stage, :body, :kind, :item, :applicant, :due, :claimed)",
+    )
+    .and_then(|mut s| {
+        s.execute(named_params! {
+            ":case": dossier.case.as_str(), ":stage": stage, ":body": body, ":kind": kind, ":item": dossier.item.as_str(),
+            // Cases without a due day come after all that have one.
+            ":applicant": dossier.applicant, ":due": if due.is_empty() { "9999" } else { due }, ":claimed": claimed,
+        })
+    })
+    .broken("write a task")?;
+    Ok(())
+}
