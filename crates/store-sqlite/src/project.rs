@@ -40,11 +40,19 @@ pub(crate) struct Projector<'p, 'w> {
     now: Timestamp,
     open: BTreeMap<CaseNo, Open>,
     touched: BTreeSet<CaseNo>,
+    fresh_receipts: BTreeMap<domain::NodeId, tasks::FreshReceipt>,
 }
 
 impl<'p, 'w> Projector<'p, 'w> {
     pub fn new(work: &'p mut Work<'w>, me: &'p Identity, now: Timestamp) -> Projector<'p, 'w> {
-        Projector { work, me, now, open: BTreeMap::new(), touched: BTreeSet::new() }
+        Projector {
+            work,
+            me,
+            now,
+            open: BTreeMap::new(),
+            touched: BTreeSet::new(),
+            fresh_receipts: BTreeMap::new(),
+        }
     }
 
     /// Gives one stored entry its meaning. Only a failing database is an error; a bad entry becomes an incident.

@@ -83,7 +83,7 @@ const STEPS: &[M<'static>] = &[
     INSERT INTO receipt SELECT author, by_node, seq, at_ms FROM custody;
     ALTER TABLE dossier ADD COLUMN submitted_pos INTEGER NOT NULL DEFAULT 0;
     UPDATE dossier SET submitted_pos = captured_pos;
-    CREATE INDEX dossier_submitted ON dossier(submitted_pos);
+    CREATE INDEX dossier_unanswered ON dossier(holder, submitted_pos, case_no) WHERE status = 'captured';
     ",
     ),
 ];

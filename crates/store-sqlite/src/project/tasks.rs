@@ -3,12 +3,20 @@
 use super::Projector;
 use crate::error::Broken;
 use crate::journals::{self, pos_of, seq_of};
-use domain::dossier::{Dossier, Status};
+use domain::dossier::Dossier;
 use domain::network::{Network, Tier};
 use domain::{CaseNo, Day, NodeId, Timestamp, clock, plan};
 use replication::{Channel, Custody, Entry, JournalId};
 use rusqlite::{Connection, OptionalExtension, named_params};
 use store::*;
+
+/// A receipt noted in this transaction: it covers its author's entries after `after` through `through`.
+pub(super) struct FreshReceipt {
+    by: NodeId,
+    after: u64,
+    through: u64,
+    day: Day,
+}
 
 impl Projector<'_, '_> {
     pub(super) fn receipt(&mut self, entry: &Entry) -> Result<(), StoreError> {
@@ -38,7 +46,34 @@ impl Projector<'_, '_> {
             })
             .broken("note a receipt")?;
         let before = self.note_receipt_day(entry, &custody)?;
-        self.list_receipted(&custody, before)
+        let fresh = FreshReceipt {
+            by: entry.author.clone(),
+            after: before,
+            through: custody.seq,
+            day: entry.claimed_at.day(),
+        };
+        self.fresh_receipts.insert(custody.author.clone(), fresh);
+        if self.answers_applicants() { self.list_receipted(&custody, before) } else { Ok(()) }
+    }
+
+    /// The day that starts the first limit. A batch and its receipt are stored together, so it is mostly at hand.
+    fn received(&self, dossier: &Dossier, submitted_pos: i64) -> Result<Option<Day>, StoreError> {
+        if !self.answers_applicants() {
+            return Ok(None);
+        }
+        let (network, seq) = (&self.work.known.network, seq_of(submitted_pos));
+        let town = network.responsible(&dossier.origin, Tier::Town);
+        match self.fresh_receipts.get(&dossier.origin) {
+            Some(fresh) if Some(&fresh.by) == town && fresh.after < seq && seq <= fresh.through => {
+                Ok(Some(fresh.day))
+            }
+            _ => received(self.work.sql, network, dossier, submitted_pos),
+        }
+    }
+
+    /// The five days of art. 32 bind whoever accepts; what still lies in a village waits for the village.
+    fn answers_applicants(&self) -> bool {
+        self.work.known.network.get(&self.me.node).is_some_and(|node| node.tier != Tier::Village)
     }
 
     /// Every receipt is kept, because the day of the first one that covers a submission starts its first limit. Returns how
@@ -66,14 +101,14 @@ impl Projector<'_, '_> {
             .work
             .sql
             .prepare_cached(
-                "SELECT case_no FROM dossier
-                  WHERE submitted_pos > ?1 AND submitted_pos <= ?2 AND holder = ?3 AND status = ?4
+                // Named, because without statistics the planner would rather walk through all cases of a holder.
+                "SELECT case_no FROM dossier INDEXED BY dossier_unanswered
+                  WHERE status = 'captured' AND holder = ?1 AND submitted_pos > ?2 AND submitted_pos <= ?3
                   ORDER BY submitted_pos",
             )
             .and_then(|mut s| {
                 let (first, last) = (pos_of(no, before), pos_of(no, custody.seq));
-                let status = Status::Captured.as_str();
-                s.query_map((first, last, self.me.node.as_str(), status), |row| row.get(0))?.collect()
+                s.query_map((self.me.node.as_str(), first, last), |row| row.get(0))?.collect()
             })
             .broken("find receipted cases")?;
         self.touch(cases)
@@ -112,7 +147,7 @@ impl Projector<'_, '_> {
         if dossier.returned.is_some() {
             return insert_task(sql, dossier, "resubmit", "", "returned", "", None);
         }
-        let received = received(sql, &self.work.known.network, dossier, submitted_pos)?;
+        let received = self.received(dossier, submitted_pos)?;
         // The newest calendar, not the one of the capture: a year that is announced later corrects what was provisional.
         let newest = self.work.known.pack(None).map_or_else(|| pack.clone(), |(_, newest)| newest);
         let due = clock::next_due(&clock::timers(item, dossier, received), &newest.calendar)
