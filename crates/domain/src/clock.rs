@@ -206,12 +206,12 @@ impl Timer<'_> {
     pub fn due(&self, calendar: &Calendar) -> Option<DueDay> {
         let closed = |one: &Suspension| Some(Pause { from: one.from, to: one.to? });
         let pauses: Vec<Pause> = self.suspensions.iter().map(closed).collect::<Option<_>>()?;
-        Some(calendar.due_day_around(self.anchor, self.whole_budget(), &pauses))
-    }
-
-    fn whole_budget(&self) -> Limit {
-        let more = self.extension.map_or(0, |extension| extension.days);
-        Limit { days: self.budget.days + more, ..self.budget }
+        let due = calendar.due_day_around(self.anchor, self.budget, &pauses);
+        let Some(extension) = self.extension else { return Some(due) };
+        // The extension is in working days whatever the limit was in, and follows its last day.
+        let more = Limit { days: extension.days, unit: DayUnit::Workday };
+        let later = calendar.due_day_around(due.day, more, &pauses);
+        Some(DueDay { day: later.day, provisional: due.provisional || later.provisional })
     }
 
     pub fn explain(&self, calendar: &Calendar) -> Explained {
@@ -236,7 +236,7 @@ impl Timer<'_> {
         ];
         lines.extend(self.extension.map(|one| {
             format!(
-                "延长:{} 个{unit},{} 由 {} 批准,卷内第 {} 页,理由:{}(《行政许可法》第四十二条)",
+                "延长:{} 个工作日,{} 由 {} 批准,卷内第 {} 页,理由:{}(《行政许可法》第四十二条)",
                 one.days, one.on, one.approver, one.page, one.reason
             )
         }));

@@ -251,3 +251,38 @@ fn delivery_has_ten_days_from_the_decision() {
     });
     assert_eq!(counter.due(TimerKind::Delivery).as_deref(), Some("2026-12-08"));
 }
+
+/// A limit in natural days is extended by working days all the same (art. 42 knows no others).
+#[test]
+fn an_extension_is_in_working_days_whatever_the_limit_was_in() {
+    let extension = Extension {
+        days: 10,
+        reason: "案情复杂".into(),
+        handler: "a".into(),
+        approver: "b".into(),
+        on: day("2026-11-25"),
+        page: 5,
+    };
+    let natural = Limit { days: 15, unit: DayUnit::Natural };
+    let timer = Timer {
+        extension: Some(&extension),
+        ..plain(TimerKind::Statutory, (NOON.day(), "受理"), natural, "x".into(), None)
+    };
+    // 15 days from Monday 23 November end on Tuesday 8 December; ten working days later is Tuesday the 22nd.
+    assert_eq!(timer.due(&PACK.calendar).unwrap().day, day("2026-12-22"));
+}
+
+/// I18: what every receiver would refuse is refused where it is tried.
+#[test]
+fn a_village_cannot_refuse_or_stop_anything_even_where_a_stage_is_its_own() {
+    let mut item = (*food()).clone();
+    item.stages.iter_mut().find(|stage| stage.id == id("town")).unwrap().tier = Tier::Village;
+    let dossier = opened(&item, vec![]).after;
+    assert_eq!(dossier.holder.as_str(), "v-1", "a catalogue that lets the village check the papers");
+    let village = actor(Tier::Village, None);
+    let network = network();
+    let desk = Desk { item: &item, network: &network, calendar: &PACK.calendar, received: None };
+    let ground = NotAcceptedGround::Unmet { article: "x".into() };
+    let command = Command::NotAccept { stage: id("town"), ground, text: "x".into() };
+    assert_eq!(decide::decide(&dossier, &desk, &village, command, NOON).unwrap_err(), Refusal::Overreach);
+}

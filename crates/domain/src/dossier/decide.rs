@@ -246,6 +246,10 @@ pub fn decide(
         act.turn(actor, now, [PageBody::Accepted { on: now.day() }]);
     }
     act.turn(actor, now, bodies);
+    // What every receiver would refuse must not be told as done here.
+    if act.pages.iter().any(|page| plan::overreach(desk.item, &page.body, actor.tier).is_some()) {
+        return Err(Refusal::Overreach);
+    }
     act.hand_over(desk.item, actor, desk.network, now)?;
     Ok(act)
 }

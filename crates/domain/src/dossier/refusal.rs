@@ -27,6 +27,7 @@ pub enum Refusal {
     Over,
     NotSuperior,
     NoNode { tier: Tier },
+    Overreach,
     DeemFirst,
     SecondNotice,
     AlreadyAccepted,
@@ -78,6 +79,7 @@ impl fmt::Display for Refusal {
             }
             Refusal::NoSuchSlip => f.write_str("没有这张便条;请先由申请人提出"),
             Refusal::Over => f.write_str("该件已有决定或已办结,不能再撤回"),
+            Refusal::Overreach => f.write_str("该处理不属于本级的权限;请交由镇便民服务中心或市级部门办理"),
             Refusal::DeemFirst => {
                 f.write_str("五个工作日内没有告知申请人,该件依法视为受理;系统正在登记,请重新打开后再办理")
             }
