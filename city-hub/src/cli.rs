@@ -54,12 +54,25 @@ enum HubVerb {
         #[arg(long, default_value_t = 24)]
         ttl: i64,
     },
+    /// Electronic supervision
+    Supervise {
+        #[command(subcommand)]
+        verb: SuperviseVerb,
+    },
     /// All nodes: own head, acknowledged head, last contact
     NodeList,
     /// Check a city pack without taking it
     CheckPack { folder: PathBuf },
     /// Publish a changed city pack as a new release
     Publish { folder: PathBuf },
+}
+
+#[derive(Subcommand)]
+enum SuperviseVerb {
+    /// Compute every alert again from the log and compare with what was raised; exit 3 if they differ
+    Scan,
+    /// Look through the running cases now, as the serving hub does every hour
+    Sweep,
 }
 
 /// Runs the program and maps its end to an exit code.
@@ -90,6 +103,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
             println!("release {release} is published; nodes get it at their next contact");
         }
         HubVerb::EnrollToken { town, village, ttl } => enroll_token(&common, town, village, ttl).await?,
+        HubVerb::Supervise { verb } => return supervise(&common, verb).await,
         HubVerb::NodeList => node_list(&common).await?,
     }
     Ok(ExitCode::SUCCESS)
@@ -117,6 +131,36 @@ async fn enroll_token(
         println!("{}", token.line);
     }
     Ok(())
+}
+
+async fn supervise(common: &Common, verb: SuperviseVerb) -> Result<ExitCode> {
+    let opened = Opened::open(&common.data_dir, &Parts::default())?;
+    match verb {
+        SuperviseVerb::Sweep => {
+            let sweep = opened.hall.supervise().await?;
+            if common.json {
+                println!("{}", serde_json::to_string(&sweep)?);
+            } else {
+                println!(
+                    "{} cases, {} alerts raised, {} disproved",
+                    sweep.cases, sweep.raised, sweep.disproved
+                );
+            }
+            Ok(ExitCode::SUCCESS)
+        }
+        SuperviseVerb::Scan => {
+            let scan = opened.hall.scan_supervision().await?;
+            let agrees = scan.missing.is_empty() && scan.unfounded.is_empty();
+            if common.json {
+                println!("{}", serde_json::to_string(&scan)?);
+            } else {
+                println!("{} cases, {} findings, {} raised", scan.cases, scan.findings, scan.agreed);
+                scan.missing.iter().for_each(|one| println!("NOT RAISED {} {}", one.case, one.key));
+                scan.unfounded.iter().for_each(|one| println!("UNFOUNDED {} {}", one.case, one.key));
+            }
+            Ok(if agrees { ExitCode::SUCCESS } else { ExitCode::from(tier::verbs::DEGRADED) })
+        }
+    }
 }
 
 async fn node_list(common: &Common) -> Result<()> {

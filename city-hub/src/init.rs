@@ -13,13 +13,14 @@ use trust::CityCa;
 use trust::files::{CA_CERT, CA_KEY, IdentityFolder, SIGN_KEY, TLS_CERT, TLS_KEY};
 
 /// Piece name and file name of everything but the items.
-const FILES: [(&str, &str); 6] = [
+const FILES: [(&str, &str); 7] = [
     ("divisions", "divisions_kaili.csv"),
     ("calendar", "calendar_cn.csv"),
     ("calendar_years", "calendar_cn_years.csv"),
     ("calendar_provisional", "calendar_cn_provisional_2027.csv"),
     ("orgs", "orgs_kaili.json"),
     ("licence_types", "licence_types.json"),
+    ("supervision", "supervision.json"),
 ];
 
 /// Reads and checks a city pack.

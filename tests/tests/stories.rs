@@ -4,6 +4,8 @@
 
 #[path = "stories/law.rs"]
 mod law;
+#[path = "stories/supervision.rs"]
+mod supervision;
 
 use domain::Timestamp;
 use domain::network::Tier;

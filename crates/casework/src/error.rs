@@ -1,12 +1,15 @@
 //! Why a use case did not happen, with what the person can do about it.
 
 use domain::dossier::decide::Refusal;
+use domain::supervision::AlertRefusal;
 use store::StoreError;
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ActError {
     #[error("{0}")]
     Refused(#[from] Refusal),
+    #[error("{0}")]
+    Alert(#[from] AlertRefusal),
     #[error("{0}")]
     Store(#[from] StoreError),
     #[error("没有找到{what}:{value}")]
@@ -26,7 +29,7 @@ impl ActError {
             ActError::Refused(Refusal::Faulty(_)) => "form_faults",
             ActError::Refused(Refusal::ClaimedBy { .. }) => "claimed",
             ActError::Refused(Refusal::HeldElsewhere { .. }) => "held_elsewhere",
-            ActError::Refused(_) => "refused",
+            ActError::Refused(_) | ActError::Alert(_) => "refused",
             ActError::Store(StoreError::Stale { .. } | StoreError::StaleDraft { .. }) => "stale",
             ActError::Store(StoreError::Missing { .. }) | ActError::NotFound { .. } => "not_found",
             ActError::Store(StoreError::Exists { .. }) => "exists",

@@ -11,6 +11,7 @@ mod error;
 mod hall;
 mod hub;
 mod logins;
+mod supervise;
 mod view;
 
 pub use act::Order;
@@ -19,4 +20,5 @@ pub use error::ActError;
 pub use hall::Hall;
 pub use hub::{NewToken, Place};
 pub use logins::{LoginError, Officer};
+pub use supervise::{AlertName, Scan, Sweep, Warning};
 pub use view::{CaseView, Due, NodeStatus, Outbox};

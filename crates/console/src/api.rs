@@ -1,5 +1,7 @@
 //! `/api/v1`: every step of the work, for a person's program. The routes are listed, with their meaning, in `openapi`.
 
+mod alerts;
+
 use crate::Console;
 use crate::auth::{ByToken, bearer};
 use crate::fault::Fault;
@@ -61,6 +63,7 @@ pub(crate) fn routes() -> Router<Console> {
         .route("/calendar/due", get(due))
         .route("/nodes", get(nodes))
         .route("/incidents", get(incidents))
+        .merge(alerts::routes())
         .fallback(async || {
             Fault::new(StatusCode::NOT_FOUND, "not_found", "没有这个接口;接口清单见 /api/v1/openapi.json")
         })

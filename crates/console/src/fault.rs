@@ -47,9 +47,10 @@ impl From<ActError> for Fault {
             ActError::Refused(Refusal::Faulty(_)) | ActError::Unfit { .. } => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
-            ActError::Refused(_) | ActError::Incomplete { .. } | ActError::WrongTier { .. } => {
-                StatusCode::CONFLICT
-            }
+            ActError::Refused(_)
+            | ActError::Alert(_)
+            | ActError::Incomplete { .. }
+            | ActError::WrongTier { .. } => StatusCode::CONFLICT,
             ActError::Store(
                 StoreError::Stale { .. } | StoreError::StaleDraft { .. } | StoreError::Exists { .. },
             ) => StatusCode::CONFLICT,

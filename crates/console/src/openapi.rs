@@ -124,6 +124,16 @@ pub const ROUTES: &[Route] = &[
     route("post", "/cases/{case}/recall", "上级调回案卷", &[]),
     route("get", "/cases/{case}/attachments/{hash}", "一份附件的原文", &[]),
     route("get", "/calendar/due", "从某日起若干工作日的截止日;参数 anchor、working_days", &[]),
+    route("get", "/warnings", "本节点临期或超期的件,最急的在前;参数 limit", &[]),
+    route("get", "/alerts", "电子监察督办,新的在前;参数 rung、open、before、limit", &[]),
+    route("get", "/cases/{case}/alerts", "一件的全部督办,含申诉和处理结果", &[]),
+    route("post", "/cases/{case}/alerts/appeal", "被督办单位申诉", &[("key", "string"), ("text", "string")]),
+    route(
+        "post",
+        "/cases/{case}/alerts/conclude",
+        "作出处理结果(市):kind 为 upheld 属实或 revoked 撤销",
+        &[("key", "string"), ("kind", "string"), ("text", "string")],
+    ),
     route("get", "/nodes", "本节点及以下各节点:自己的序号、已收到的序号、最近联系、时钟偏差", &[]),
     route("get", "/incidents", "需要人处理的异常", &[]),
 ];

@@ -138,6 +138,17 @@ impl Calendar {
         DueDay { day, provisional }
     }
 
+    /// The working day `days` after `from`, or before it when negative; `from` itself for 0.
+    pub fn working_day_from(&self, from: Day, days: i32) -> Day {
+        let mut day = from;
+        let mut left = days.unsigned_abs();
+        while left > 0 {
+            day = day.plus_days(days.signum());
+            left -= u32::from(self.is_working_day(day));
+        }
+        day
+    }
+
     /// Working days from the day after `from` up to and including `to`; negative when `to` is earlier.
     pub fn working_days_left(&self, from: Day, to: Day) -> i32 {
         let (early, late, sign) = if from <= to { (from, to, 1) } else { (to, from, -1) };

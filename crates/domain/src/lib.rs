@@ -17,6 +17,7 @@ pub mod numbers;
 pub mod pack;
 pub mod plan;
 pub mod seams;
+pub mod supervision;
 pub mod time;
 
 pub use ids::{CaseNo, EntryId, ItemId, LicenceNo, MaterialId, NodeId, OrgId, StageId};

@@ -9,6 +9,7 @@ mod lint;
 use crate::calendar::Calendar;
 use crate::catalogue::{Bundle, Item, Items, LicenceType, Org};
 use crate::division::Divisions;
+use crate::supervision;
 use crate::{ItemId, OrgId};
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -16,7 +17,7 @@ use std::fmt;
 use std::sync::Arc;
 
 /// Named texts of a pack: `divisions`, `calendar`, `calendar_years`, `calendar_provisional`, `orgs`, `licence_types`,
-/// `form_groups`, `bundles`, and one `item/<id>` for each item.
+/// `supervision`, `form_groups`, `bundles`, and one `item/<id>` for each item.
 pub type Pieces = BTreeMap<String, String>;
 
 /// One thing that is wrong with a pack.
@@ -48,6 +49,8 @@ pub struct CityPack {
     pub licence_types: BTreeMap<String, LicenceType>,
     pub divisions: Divisions,
     pub calendar: Calendar,
+    /// Empty in a pack without the piece `supervision`: nothing is supervised then.
+    pub supervision: supervision::Rules,
     /// The whole of each item as published, for the people who read the guide.
     pub guides: BTreeMap<ItemId, Arc<str>>,
 }
@@ -148,8 +151,9 @@ impl CityPack {
             faults.add("items.json", "-", "items", "holds no readable item");
         }
         let bundles = read_bundles(text("bundles"), &items, &mut faults);
+        let supervision = read_supervision(text("supervision"), &mut faults);
         if faults.0.is_empty() {
-            Ok(CityPack { items, bundles, orgs, licence_types, divisions, calendar, guides })
+            Ok(CityPack { items, bundles, orgs, licence_types, divisions, calendar, supervision, guides })
         } else {
             faults.0.sort();
             Err(BrokenPack(faults.0))
@@ -169,6 +173,16 @@ fn json(file: &str, item: &str, text: &str, faults: &mut Faults) -> Value {
         let reason = if text.is_empty() { "missing".to_owned() } else { format!("not JSON ({error})") };
         faults.add(file, item, "-", reason);
         Value::Null
+    })
+}
+
+fn read_supervision(text: &str, faults: &mut Faults) -> supervision::Rules {
+    if text.is_empty() {
+        return supervision::Rules::default();
+    }
+    supervision::Rules::parse(text).unwrap_or_else(|bad| {
+        bad.into_iter().for_each(|(rule, reason)| faults.add("supervision.json", &rule, "-", reason));
+        supervision::Rules::default()
     })
 }
 
@@ -256,6 +270,7 @@ pub fn kaili_pieces() -> Pieces {
         ("calendar_provisional", include_str!("../../../deploy/kaili/calendar_cn_provisional_2027.csv")),
         ("orgs", include_str!("../../../deploy/kaili/orgs_kaili.json")),
         ("licence_types", include_str!("../../../deploy/kaili/licence_types.json")),
+        ("supervision", include_str!("../../../deploy/kaili/supervision.json")),
     ] {
         pieces.insert(name.to_owned(), text.to_owned());
     }

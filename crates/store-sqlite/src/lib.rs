@@ -14,10 +14,12 @@ mod people;
 mod project;
 mod queries;
 mod schema;
+mod supervision;
 
 use async_trait::async_trait;
 use domain::network::Network;
 use domain::pack::CityPack;
+use domain::supervision::{Alert, CaseLog};
 use domain::{CaseNo, EntryId, NodeId, Timestamp};
 use error::Broken;
 use executor::Executor;
@@ -231,6 +233,16 @@ impl Store for SqliteStore {
     async fn current_submission(&self, case: &CaseNo) -> Result<Option<domain::dossier::Page>, StoreError> {
         let case = case.clone();
         self.executor.read_briefly(move |sql| queries::current_submission(sql, &case)).await
+    }
+    async fn case_log(&self, case: &CaseNo) -> Result<CaseLog, StoreError> {
+        let (network, case) = (self.network(), case.clone());
+        self.executor.read(move |sql| supervision::case_log(sql, &network, &case)).await
+    }
+    async fn alerts(&self, query: AlertQuery) -> Result<Vec<AlertLine>, StoreError> {
+        self.executor.read(move |sql| supervision::alerts(sql, &query)).await
+    }
+    async fn alert(&self, case: &CaseNo, key: &str) -> Result<Option<Alert>, StoreError> {
+        self.executor.read_briefly(|sql| supervision::alert(sql, case, key)).await
     }
     async fn case_of_request(&self, id: EntryId) -> Result<Option<CaseNo>, StoreError> {
         self.executor.read_briefly(move |sql| queries::case_of_request(sql, id)).await

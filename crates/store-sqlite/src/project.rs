@@ -2,11 +2,12 @@
 //!
 //! A page that cannot stand stops only its own dossier: it is marked, an incident is noted, everything else goes on (I14).
 
+mod alerts;
 mod reference;
 mod tasks;
 
 pub(crate) use reference::seed_nodes;
-pub(crate) use tasks::received;
+pub(crate) use tasks::{receipt_day, received};
 
 use crate::error::{Broken, unreadable};
 use crate::executor::Work;
@@ -74,6 +75,7 @@ impl<'p, 'w> Projector<'p, 'w> {
                 Err(error) => self.incident(entry, &format!("slip cannot be read: {}", category(&error))),
             },
             kind::RECEIPT => self.receipt(entry),
+            kind::ALERT => self.alert(entry),
             kind::NODE => self.node(entry),
             kind::CONTACTS => self.contacts(entry),
             kind::PACK_PIECE => self.pack_piece(entry),

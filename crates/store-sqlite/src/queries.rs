@@ -216,8 +216,13 @@ pub(crate) fn counts(sql: &Connection) -> Result<Counts, StoreError> {
             s.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)? as u64)))?.collect()
         })
         .broken("count")?;
+    let alerts = sql
+        .prepare_cached("SELECT rung, count(*) FROM alert WHERE open = 1 GROUP BY rung ORDER BY rung")
+        .and_then(|mut s| s.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as u64)))?.collect())
+        .broken("count")?;
     Ok(Counts {
         by_status,
+        alerts,
         entries: one("SELECT coalesce(sum(seq), 0) FROM journal")?,
         tasks: one("SELECT count(*) FROM task")?,
         drafts: one("SELECT count(*) FROM draft")?,

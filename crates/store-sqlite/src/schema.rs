@@ -86,12 +86,22 @@ const STEPS: &[M<'static>] = &[
     CREATE INDEX dossier_unanswered ON dossier(holder, submitted_pos, case_no) WHERE status = 'captured';
     ",
     ),
+    M::up(
+        "
+    -- Electronic supervision: one row for each alert, the fold of the entries about it.
+    CREATE TABLE alert(
+        no INTEGER PRIMARY KEY, case_no TEXT NOT NULL, key TEXT NOT NULL, rung TEXT NOT NULL, open INTEGER NOT NULL,
+        state TEXT NOT NULL, UNIQUE(case_no, key)) STRICT;
+    CREATE INDEX alert_open ON alert(rung, no) WHERE open = 1;
+    ",
+    ),
 ];
 
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 
 /// Projections that a rebuild empties. `node` stays: it also holds what enrolment told before the first journal came.
-pub(crate) const PROJECTIONS: [&str; 9] = [
+pub(crate) const PROJECTIONS: [&str; 10] = [
+    "alert",
     "task",
     "case_attachment",
     "attachment",

@@ -17,6 +17,7 @@ use async_trait::async_trait;
 use domain::dossier::{Dossier, Page};
 use domain::network::Network;
 use domain::pack::CityPack;
+use domain::supervision::{Alert, CaseLog};
 use domain::{CaseNo, EntryId, NodeId, Timestamp};
 use replication::session::Load;
 use replication::{CheckedRun, JournalId, Position, Run};
@@ -90,6 +91,10 @@ pub trait Store: Send + Sync + 'static {
     async fn history(&self, case: &CaseNo) -> Result<Vec<HistoryLine>, StoreError>;
     /// The submission that counts now: of the capture, or of the last resubmission.
     async fn current_submission(&self, case: &CaseNo) -> Result<Option<Page>, StoreError>;
+    /// The log that supervision computes from: the pages that count, with the days they are trusted to be of.
+    async fn case_log(&self, case: &CaseNo) -> Result<CaseLog, StoreError>;
+    async fn alerts(&self, query: AlertQuery) -> Result<Vec<AlertLine>, StoreError>;
+    async fn alert(&self, case: &CaseNo, key: &str) -> Result<Option<Alert>, StoreError>;
     /// The case that the act with this id was about.
     async fn case_of_request(&self, id: EntryId) -> Result<Option<CaseNo>, StoreError>;
     async fn cases(&self, query: CaseQuery) -> Result<Vec<CaseLine>, StoreError>;

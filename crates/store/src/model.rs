@@ -22,6 +22,7 @@ pub mod kind {
     pub const PAGE: &str = "page";
     pub const SLIP: &str = "slip";
     pub const RECEIPT: &str = "receipt";
+    pub const ALERT: &str = "alert";
     pub const NODE: &str = "node";
     pub const CONTACTS: &str = "contacts";
     pub const PACK_PIECE: &str = "pack.piece";
@@ -158,6 +159,8 @@ pub struct Counts {
     pub held: u64,
     pub quarantined: u64,
     pub attachments_missing: u64,
+    /// Alerts that nobody has concluded, by rung.
+    pub alerts: std::collections::BTreeMap<String, u64>,
 }
 
 #[derive(Debug, Clone, Serialize)]
@@ -165,6 +168,25 @@ pub struct CustodyLine {
     pub by: NodeId,
     pub seq: u64,
     pub at: Timestamp,
+}
+
+/// Which alerts to list, newest first.
+#[derive(Debug, Clone, Default)]
+pub struct AlertQuery {
+    pub case: Option<CaseNo>,
+    pub rung: Option<domain::supervision::Rung>,
+    /// Only those that nobody has concluded.
+    pub open_only: bool,
+    /// List those before this place ([`AlertLine::no`]).
+    pub before: Option<u64>,
+    pub limit: u32,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct AlertLine {
+    /// Place in this node's list; means nothing elsewhere.
+    pub no: u64,
+    pub alert: domain::supervision::Alert,
 }
 
 /// Something an operator must look at.

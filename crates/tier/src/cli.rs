@@ -44,6 +44,8 @@ pub enum Verb {
         #[command(subcommand)]
         verb: UserVerb,
     },
+    /// Cases here with a limit that is near or over
+    Warnings,
     /// How every limit of a case was computed, article by article
     Explain { case: domain::CaseNo },
     /// The calendar of working days

@@ -185,6 +185,9 @@ pub async fn start(start: Start<'_>) -> Result<Running> {
     if config.tier != Tier::Village {
         shutdown.spawn(watch_limits(opened.hall.clone()));
     }
+    if config.tier == Tier::City {
+        shutdown.spawn(supervise(opened.hall.clone()));
+    }
     if config.tier == Tier::Town {
         shutdown.spawn(report_contacts(opened.hall.clone()));
     }
@@ -201,6 +204,22 @@ async fn watch_limits(hall: Hall) {
         due.tick().await;
         if let Err(error) = hall.deem_accepted().await {
             tracing::warn!(%error, "the limits of unanswered cases were not checked");
+        }
+    }
+}
+
+/// Looks for limits that are near or over. Rungs are reached with the day, so a look every hour is early enough.
+async fn supervise(hall: Hall) {
+    const EVERY: std::time::Duration = std::time::Duration::from_secs(3600);
+    let mut due = tokio::time::interval(EVERY);
+    loop {
+        due.tick().await;
+        match hall.supervise().await {
+            Ok(sweep) if sweep.raised + sweep.disproved > 0 => {
+                tracing::info!(sweep.cases, sweep.raised, sweep.disproved, "supervised");
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "the cases were not supervised"),
         }
     }
 }

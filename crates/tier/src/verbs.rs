@@ -50,6 +50,7 @@ async fn on_data(common: &Common, verb: Verb) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Verb::User { verb } => user(&opened, verb).await,
+        Verb::Warnings => warnings(common, &opened).await,
         Verb::Explain { case } => explain(common, &opened, &case).await,
         Verb::Calendar { verb: CalendarVerb::Due { anchor, working_days } } => {
             due(common, &opened, anchor, working_days)
@@ -69,6 +70,22 @@ async fn explain(common: &Common, opened: &Opened, case: &domain::CaseNo) -> Res
         println!("\n{}", timer.name);
         timer.lines.iter().for_each(|line| println!("  {line}"));
     }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn warnings(common: &Common, opened: &Opened) -> Result<ExitCode> {
+    let warnings = opened.hall.warnings(1000).await?;
+    if common.json {
+        println!("{}", serde_json::to_string(&warnings)?);
+        return Ok(ExitCode::SUCCESS);
+    }
+    for warning in &warnings {
+        println!("{} {} 剩 {} 个工作日", warning.case, warning.item_name, warning.days_left);
+        for limit in &warning.limits {
+            println!("  {} {},截止 {}", limit.rung.chinese(), limit.timer.chinese(), limit.due);
+        }
+    }
+    println!("{} 件临期或超期", warnings.len());
     Ok(ExitCode::SUCCESS)
 }
 

@@ -10,12 +10,12 @@ use testkit::api::refusal;
 use tests::city::{City, Site, eventually};
 use tier::Parts;
 
-const DAY_MS: i64 = 86_400_000;
+pub const DAY_MS: i64 = 86_400_000;
 /// Monday 23 November 2026, ten o'clock in China.
-const MONDAY: Timestamp = Timestamp::from_ms(1_795_399_200_000);
+pub const MONDAY: Timestamp = Timestamp::from_ms(1_795_399_200_000);
 
 /// A city that lives by one clock, moved by hand.
-async fn city_on_monday() -> (City, Arc<FakeClock>) {
+pub async fn city_on_monday() -> (City, Arc<FakeClock>) {
     let clock = Arc::new(FakeClock::at(MONDAY));
     let parts = Parts { clock: clock.clone(), ..Parts::default() };
     (City::start_by(1, parts.clone(), parts).await, clock)

@@ -176,9 +176,19 @@ pub(crate) fn received(
     dossier: &Dossier,
     submitted_pos: i64,
 ) -> Result<Option<Day>, StoreError> {
+    receipt_day(sql, network, &dossier.origin, seq_of(submitted_pos))
+}
+
+/// The day on which somebody above first signed for entry `seq` of what `author` reports upward.
+pub(crate) fn receipt_day(
+    sql: &Connection,
+    network: &Network,
+    author: &NodeId,
+    seq: u64,
+) -> Result<Option<Day>, StoreError> {
     for tier in [Tier::Town, Tier::City] {
-        let Some(by) = network.responsible(&dossier.origin, tier) else { continue };
-        if let Some(at) = first_receipt(sql, &dossier.origin, by, seq_of(submitted_pos))? {
+        let Some(by) = network.responsible(author, tier) else { continue };
+        if let Some(at) = first_receipt(sql, author, by, seq)? {
             return Ok(Some(at.day()));
         }
     }
