@@ -3,6 +3,7 @@
 pub mod floor;
 mod processes;
 mod rig;
+mod rules;
 
 use bytes::Bytes;
 use rig::Rig;
@@ -11,6 +12,7 @@ use std::time::{Duration, Instant};
 
 pub use floor::fsync_us;
 pub use processes::idle;
+pub use rules::rules;
 
 pub struct Bench {
     pub cores: usize,

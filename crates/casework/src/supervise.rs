@@ -2,14 +2,17 @@
 //! said about it. The same rules warn the people at every node before a limit is over.
 
 use crate::{ActError, Hall, Officer};
+use domain::catalogue::Item;
 use domain::dossier::Status;
 use domain::network::Tier;
 use domain::supervision::{self, Alert, AlertBody, AlertEntry, ConclusionKind, Finding, Standing};
 use domain::{CaseNo, EntryId};
 use serde::Serialize;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use store::{AlertQuery, Append, CaseQuery, NewEntry, StoredDossier, TaskQuery, kind};
 
+const JOB: &str = "supervise";
 const PAGE: u32 = 500;
 const OPEN: [Status; 6] = [
     Status::Captured,
@@ -65,13 +68,20 @@ impl Hall {
     pub async fn supervise(&self) -> Result<Sweep, ActError> {
         self.only_at(Tier::City, "电子监察")?;
         let mut sweep = Sweep::default();
+        // What was written since the last look: a case may have come to its end meanwhile, too late all the same.
+        let (changed, mark) = self.store.cases_since(self.store.mark(JOB).await?).await?;
+        for case in &changed {
+            if let Some(stored) = self.store.dossier(case).await? {
+                self.settle(&stored, &mut sweep).await?;
+            }
+        }
         for status in OPEN {
             let mut query = CaseQuery { status: Some(status), limit: PAGE, ..CaseQuery::default() };
             while let Some(cases) = self.next_cases(&mut query).await? {
                 for stored in cases {
                     sweep.cases += 1;
                     let case = &stored.dossier.case;
-                    if judged(case, self.may_have_findings(&stored))?.unwrap_or(false) {
+                    if !changed.contains(case) && self.may_have_findings(&stored)? {
                         self.settle(&stored, &mut sweep).await?;
                     }
                 }
@@ -80,13 +90,15 @@ impl Hall {
         let mut query = AlertQuery { open_only: true, limit: PAGE, ..AlertQuery::default() };
         loop {
             let lines = self.store.alerts(query.clone()).await?;
-            let Some(last) = lines.last() else { return Ok(sweep) };
+            let Some(last) = lines.last() else { break };
             query.before = Some(last.no);
             let cases: BTreeSet<CaseNo> = lines.into_iter().map(|line| line.alert.case).collect();
             for case in cases {
                 self.settle(&self.stored(&case).await?, &mut sweep).await?;
             }
         }
+        self.store.put_mark(JOB, mark).await?;
+        Ok(sweep)
     }
 
     /// Computes every alert again from the log, of all cases that ever were, and compares. Changes nothing.
@@ -100,9 +112,7 @@ impl Hall {
         while let Some(cases) = self.next_cases(&mut query).await? {
             for stored in cases {
                 let case = &stored.dossier.case;
-                if let Some(findings) = judged(case, self.findings(&stored).await)? {
-                    scan.compare(case, &findings, &self.alerts_of(case).await?);
-                }
+                scan.compare(case, &self.findings(&stored).await?, &self.alerts_of(case).await?);
             }
         }
         Ok(scan)
@@ -178,6 +188,18 @@ impl Hall {
         Ok(self.store.alerts(query).await?.into_iter().map(|line| line.alert).collect())
     }
 
+    /// `None` for a case of a catalogue that is not known here: it holds up no other.
+    fn item_of(&self, stored: &StoredDossier) -> Option<Arc<Item>> {
+        let found = self.item(Some(stored.dossier.release), &stored.dossier.item);
+        found.map_or_else(
+            |error| {
+                tracing::warn!(case.id = %stored.dossier.case, %error, "cannot be supervised here");
+                None
+            },
+            |(_, _, item)| Some(item),
+        )
+    }
+
     /// The next page of cases, `None` at the end.
     async fn next_cases(&self, query: &mut CaseQuery) -> Result<Option<Vec<StoredDossier>>, ActError> {
         let lines = self.store.cases(query.clone()).await?;
@@ -191,14 +213,14 @@ impl Hall {
     }
 
     fn may_have_findings(&self, stored: &StoredDossier) -> Result<bool, ActError> {
-        let (_, _, item) = self.item(Some(stored.dossier.release), &stored.dossier.item)?;
+        let Some(item) = self.item_of(stored) else { return Ok(false) };
         let (_, newest) = self.pack(None)?;
         let (rules, calendar, today) = (&newest.supervision, &newest.calendar, self.now().day());
         Ok(supervision::may_have_findings(rules, &item, &stored.dossier, stored.received, calendar, today))
     }
 
     async fn findings(&self, stored: &StoredDossier) -> Result<Vec<Finding>, ActError> {
-        let (_, _, item) = self.item(Some(stored.dossier.release), &stored.dossier.item)?;
+        let Some(item) = self.item_of(stored) else { return Ok(Vec::new()) };
         let (_, newest) = self.pack(None)?;
         let log = self.store.case_log(&stored.dossier.case).await?;
         Ok(supervision::findings(&newest.supervision, &item, &log, &newest.calendar, self.now().day()))
@@ -285,17 +307,6 @@ impl Scan {
         let in_log = |alert: &&Alert| findings.iter().any(|finding| finding.key == alert.key);
         let unfounded = alerts.iter().filter(stands).filter(|alert| !in_log(alert));
         self.unfounded.extend(unfounded.map(|alert| name(&alert.key)));
-    }
-}
-
-/// `None` for a case of a catalogue that is not known here: it holds up no other.
-fn judged<T>(case: &CaseNo, outcome: Result<T, ActError>) -> Result<Option<T>, ActError> {
-    match outcome {
-        Err(error @ ActError::NotFound { .. }) => {
-            tracing::warn!(case.id = %case, %error, "could not be supervised");
-            Ok(None)
-        }
-        other => other.map(Some),
     }
 }
 

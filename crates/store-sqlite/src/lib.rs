@@ -10,6 +10,7 @@ mod error;
 mod executor;
 mod journals;
 mod known;
+mod marks;
 mod people;
 mod project;
 mod queries;
@@ -27,6 +28,7 @@ use known::Known;
 use replication::session::Load;
 use replication::{CheckedRun, JournalId, Position, Run, Sign};
 use rusqlite::Connection;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 use store::*;
@@ -237,6 +239,15 @@ impl Store for SqliteStore {
     async fn case_log(&self, case: &CaseNo) -> Result<CaseLog, StoreError> {
         let (network, case) = (self.network(), case.clone());
         self.executor.read(move |sql| supervision::case_log(sql, &network, &case)).await
+    }
+    async fn cases_since(&self, mark: Mark) -> Result<(BTreeSet<CaseNo>, Mark), StoreError> {
+        self.executor.read(move |sql| marks::cases_since(sql, &mark)).await
+    }
+    async fn mark(&self, job: &'static str) -> Result<Mark, StoreError> {
+        self.executor.read(move |sql| marks::mark(sql, job)).await
+    }
+    async fn put_mark(&self, job: &'static str, mark: Mark) -> Result<(), StoreError> {
+        self.executor.write("note a mark", move |work| marks::put(work.sql, job, &mark)).await
     }
     async fn alerts(&self, query: AlertQuery) -> Result<Vec<AlertLine>, StoreError> {
         self.executor.read(move |sql| supervision::alerts(sql, &query)).await

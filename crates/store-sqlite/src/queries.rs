@@ -294,8 +294,12 @@ pub(crate) fn wanted_attachments(
 
 pub(crate) fn state_hash(sql: &Connection) -> Result<String, StoreError> {
     let mut hasher = Sha256::new();
-    let mut statement =
-        sql.prepare("SELECT case_no, state FROM dossier ORDER BY case_no").broken("hash the state")?;
+    let mut statement = sql
+        .prepare(
+            "SELECT state FROM (SELECT 0 AS part, case_no, '' AS key, state FROM dossier
+                                UNION ALL SELECT 1, case_no, key, state FROM alert) ORDER BY part, case_no, key",
+        )
+        .broken("hash the state")?;
     let mut rows = statement.query([]).broken("hash the state")?;
     while let Some(row) = rows.next().broken("hash the state")? {
         hasher.update(row.get::<_, String>("state").broken("hash the state")?);

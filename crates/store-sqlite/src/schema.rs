@@ -93,6 +93,10 @@ const STEPS: &[M<'static>] = &[
         no INTEGER PRIMARY KEY, case_no TEXT NOT NULL, key TEXT NOT NULL, rung TEXT NOT NULL, open INTEGER NOT NULL,
         state TEXT NOT NULL, UNIQUE(case_no, key)) STRICT;
     CREATE INDEX alert_open ON alert(rung, no) WHERE open = 1;
+    -- How far a job of this node has read the journals.
+    CREATE TABLE mark(
+        job TEXT NOT NULL, author TEXT NOT NULL, channel TEXT NOT NULL, seq INTEGER NOT NULL,
+        PRIMARY KEY(job, author, channel)) STRICT, WITHOUT ROWID;
     ",
     ),
 ];

@@ -21,6 +21,7 @@ use domain::supervision::{Alert, CaseLog};
 use domain::{CaseNo, EntryId, NodeId, Timestamp};
 use replication::session::Load;
 use replication::{CheckedRun, JournalId, Position, Run};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Why something was not stored or not found. Nothing was changed.
@@ -93,6 +94,11 @@ pub trait Store: Send + Sync + 'static {
     async fn current_submission(&self, case: &CaseNo) -> Result<Option<Page>, StoreError>;
     /// The log that supervision computes from: the pages that count, with the days they are trusted to be of.
     async fn case_log(&self, case: &CaseNo) -> Result<CaseLog, StoreError>;
+    /// Cases with pages or slips beyond `mark`, and the mark to ask from next time.
+    async fn cases_since(&self, mark: Mark) -> Result<(BTreeSet<CaseNo>, Mark), StoreError>;
+    /// How far a job of this node has read the journals; empty before its first run.
+    async fn mark(&self, job: &'static str) -> Result<Mark, StoreError>;
+    async fn put_mark(&self, job: &'static str, mark: Mark) -> Result<(), StoreError>;
     async fn alerts(&self, query: AlertQuery) -> Result<Vec<AlertLine>, StoreError>;
     async fn alert(&self, case: &CaseNo, key: &str) -> Result<Option<Alert>, StoreError>;
     /// The case that the act with this id was about.

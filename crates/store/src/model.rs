@@ -170,6 +170,9 @@ pub struct CustodyLine {
     pub at: Timestamp,
 }
 
+/// A place in all journals: for each, the entries up to a number.
+pub type Mark = Vec<(JournalId, u64)>;
+
 /// Which alerts to list, newest first.
 #[derive(Debug, Clone, Default)]
 pub struct AlertQuery {

@@ -11,7 +11,7 @@ use tests::measure::{self, Bench};
 
 #[derive(Parser)]
 struct Cli {
-    /// Measures to run; all if left out: capture drain roundtrip lone reconnect attachments idle
+    /// Measures to run; all if left out: rules capture drain roundtrip lone reconnect attachments idle
     names: Vec<String>,
     /// Only JSON lines
     #[arg(long)]
@@ -44,6 +44,9 @@ fn main() {
             }
         }
     };
+    if wanted("rules") {
+        report("rules", measure::rules());
+    }
     runtime.block_on(async {
         if wanted("capture") {
             report("capture", measure::capture().await);

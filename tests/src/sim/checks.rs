@@ -98,10 +98,28 @@ pub fn is_at_rest(nodes: &[SimNode], told: &[Told]) -> bool {
         })
 }
 
+/// Whatever the hub knew when it raised its alerts: once it has looked again, they are those that the whole log gives.
+fn supervision_can_be_computed_again(hub: &SimNode) {
+    let hall = hub.hall().unwrap();
+    block_on(hall.supervise()).unwrap();
+    let scan = block_on(hall.scan_supervision()).unwrap();
+    assert!(scan.missing.is_empty() && scan.unfounded.is_empty(), "supervision: {scan:?}");
+    assert_eq!(scan.findings, scan.agreed);
+}
+
+/// How many alerts the hub raised, and how many of them were disproved.
+pub fn alerts(hub: &SimNode) -> (u64, u64) {
+    let query = store::AlertQuery { limit: 1000, ..store::AlertQuery::default() };
+    let lines = block_on(hub.hall().unwrap().store.alerts(query)).unwrap();
+    let ended = |line: &&store::AlertLine| line.alert.conclusion.is_some();
+    (lines.len() as u64, lines.iter().filter(ended).count() as u64)
+}
+
 /// Everything that must hold once the city is at rest.
 pub fn at_rest(nodes: &[SimNode], told: &[Told]) {
     every_submission_is_at_the_hub_once(nodes, told);
     one_hash_for_each_place(nodes);
+    supervision_can_be_computed_again(&nodes[0]);
     for node in nodes {
         let alive = node.alive.as_ref().unwrap();
         let report = block_on(alive.store.verify_log(alive.node.keys.clone())).unwrap();

@@ -49,6 +49,8 @@ pub struct Outcome {
     pub crashes: usize,
     pub cuts: usize,
     pub frames: usize,
+    /// Alerts of supervision that the hub raised, and how many of them later pages disproved.
+    pub alerts: (u64, u64),
     pub trace: String,
 }
 
@@ -117,6 +119,7 @@ fn play(mut world: World) -> World {
     world.run_to_rest();
     checks::at_rest(&world.nodes, &world.told);
     world.outcome.cases = world.told.len();
+    world.outcome.alerts = checks::alerts(&world.nodes[0]);
     world.outcome.delivered = checks::delivered(&world.nodes[0], &world.told);
     world.outcome.trace = format!("{:016x}", world.trace);
     world
@@ -163,8 +166,15 @@ impl World {
         let mut pieces = kaili_pieces();
         pieces.retain(|name, _| name.strip_prefix("item/").is_none_or(|item| ITEMS.contains(&item)));
         pieces.insert("bundles".into(), "[]".into());
-        let outcome =
-            Outcome { cases: 0, delivered: 0, crashes: 0, cuts: 0, frames: 0, trace: String::new() };
+        let outcome = Outcome {
+            cases: 0,
+            delivered: 0,
+            crashes: 0,
+            cuts: 0,
+            frames: 0,
+            alerts: (0, 0),
+            trace: String::new(),
+        };
         World {
             dice,
             clock: Arc::new(FakeClock::at(testkit::dice::MONDAY)),
@@ -569,6 +579,9 @@ async fn do_task(hall: &casework::Hall, officer: &casework::Officer, task: &stor
     let stage = task.stage.clone();
     if hall.tier != Tier::Village && choice.is_multiple_of(3) {
         hall.deem_accepted().await.unwrap();
+    }
+    if hall.tier == Tier::City && choice.is_multiple_of(4) {
+        hall.supervise().await.unwrap();
     }
     if task.kind == "returned" {
         let page = hall.store.current_submission(&task.case).await.unwrap().unwrap();

@@ -62,7 +62,8 @@ pub fn findings(rules: &Rules, item: &Item, log: &CaseLog, calendar: &Calendar, 
     walk.found
 }
 
-/// False when no rung can have been reached yet; `true` may be wrong and costs a walk.
+/// False when no rung can have been reached since the last page; `true` may be wrong and costs a walk. What a page itself
+/// shows is for whoever took the page.
 pub fn may_have_findings(
     rules: &Rules,
     item: &Item,
@@ -79,9 +80,7 @@ pub fn may_have_findings(
             .into_iter()
             .filter(|stage| is_timed(stage))
             .any(|stage| start.is_some_and(|start| calendar.due_day(start, stage.limit).day < today)),
-        Watch::Event(Event::DeemedAccepted) => dossier.accepted.as_ref().is_some_and(|one| one.deemed),
-        Watch::Event(Event::SecondNotice) => dossier.notices > 1,
-        Watch::Event(Event::OnePerson | Event::StepSkipped) => dossier.decision.is_some(),
+        Watch::Event(_) => false,
     })
 }
 
