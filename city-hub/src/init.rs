@@ -13,11 +13,12 @@ use trust::CityCa;
 use trust::files::{CA_CERT, CA_KEY, IdentityFolder, SIGN_KEY, TLS_CERT, TLS_KEY};
 
 /// Piece name and file name of everything but the items.
-const FILES: [(&str, &str); 7] = [
+const FILES: [(&str, &str); 8] = [
     ("divisions", "divisions_kaili.csv"),
     ("calendar", "calendar_cn.csv"),
     ("calendar_years", "calendar_cn_years.csv"),
     ("calendar_provisional", "calendar_cn_provisional_2027.csv"),
+    ("calendar_region", "calendar_region.csv"),
     ("orgs", "orgs_kaili.json"),
     ("licence_types", "licence_types.json"),
     ("supervision", "supervision.json"),

@@ -1,11 +1,15 @@
-//! What the law does when nobody answers an applicant in time.
+//! What happens to a case by itself: the law's answer where nobody gave one, and a new count where a year was published.
 
 use crate::{ActError, Hall, Officer};
-use domain::dossier::Status;
-use domain::dossier::decide::{self, Desk};
+use domain::CaseNo;
+use domain::dossier::decide::{Act, Desk};
+use domain::dossier::{Status, by_law};
 use store::{CaseQuery, StoreError, StoredDossier};
 
 const PAGE: u32 = 500;
+/// Where a limit can still run.
+const RUNNING: [Status; 5] =
+    [Status::Captured, Status::Returned, Status::Accepted, Status::Granted, Status::Refused];
 
 impl Hall {
     /// Accepts, by a system page, every case here that nobody answered within five working days of its legal receipt
@@ -14,25 +18,28 @@ impl Hall {
     /// # Errors
     /// [`ActError::Store`]; what was written so far stands.
     pub async fn deem_accepted(&self) -> Result<u32, ActError> {
-        let mut query = CaseQuery {
-            status: Some(Status::Captured),
-            holder: Some(self.me().clone()),
-            limit: PAGE,
-            ..CaseQuery::default()
-        };
         let mut count = 0;
-        loop {
-            let cases = self.store.cases(query.clone()).await?;
-            let Some(last) = cases.last() else { return Ok(count) };
-            query.after = Some(last.case.clone());
-            for line in cases {
-                match self.deem_if_due(&self.stored(&line.case).await?).await {
-                    Ok(deemed) => count += u32::from(deemed),
-                    // A case that somebody is working on, or of a catalogue not known here, holds up no other.
-                    Err(error) => tracing::warn!(case.id = %line.case, %error, "could not check its limit"),
-                }
+        for case in self.held(Status::Captured).await? {
+            let deemed = self.deem_if_due(&self.stored(&case).await?).await;
+            count += u32::from(unhindered(&case, deemed));
+        }
+        Ok(count)
+    }
+
+    /// Counts the limits of every case here anew when the newest release has another calendar than the one they were
+    /// counted on, by a system page in each that moves. Safe to repeat. Returns how many moved.
+    ///
+    /// # Errors
+    /// [`ActError::Store`]; what was written so far stands.
+    pub async fn reproject(&self) -> Result<u32, ActError> {
+        let mut count = 0;
+        for status in RUNNING {
+            for case in self.held(status).await? {
+                let moved = self.reproject_one(&self.stored(&case).await?).await;
+                count += u32::from(unhindered(&case, moved));
             }
         }
+        Ok(count)
     }
 
     /// True when the case was accepted by law just now.
@@ -41,20 +48,73 @@ impl Hall {
         let (network, (_, newest)) = (self.store.network(), self.pack(None)?);
         let (calendar, received) = (&newest.calendar, stored.received);
         let desk = Desk { item: &item, network: &network, calendar, received };
-        let system = Officer { name: String::new(), display: String::new(), body: None };
-        let now = self.now();
-        let act = decide::deem_accepted(&stored.dossier, &desk, &self.actor(&system), now);
+        let act = by_law::deem_accepted(&stored.dossier, &desk, &self.actor(&system()), self.now());
         let Some(act) = act else { return Ok(false) };
-        let request = self.random.entry_id(now);
-        let append = self.append_of("deem-accepted", &system, request, act, stored.dossier.pages)?;
+        let deemed = self.append_by_law("deem-accepted", stored, act).await?;
+        if deemed {
+            tracing::error!(case.id = %stored.dossier.case, "nobody answered within five working days: accepted by law");
+        }
+        Ok(deemed)
+    }
+
+    async fn reproject_one(&self, stored: &StoredDossier) -> Result<bool, ActError> {
+        let dossier = &stored.dossier;
+        let (release, newest) = self.pack(None)?;
+        if dossier.counted_on() >= release {
+            return Ok(false);
+        }
+        let (_, counted_on) = self.pack(Some(dossier.counted_on()))?;
+        if counted_on.calendar == newest.calendar {
+            return Ok(false);
+        }
+        let (_, _, item) = self.item(Some(dossier.release), &dossier.item)?;
+        let (network, received) = (self.store.network(), stored.received);
+        let desk = Desk { item: &item, network: &network, calendar: &newest.calendar, received };
+        let (earlier, actor) = ((&counted_on.calendar, release), self.actor(&system()));
+        match by_law::reproject(dossier, &desk, earlier, &actor, self.now()) {
+            Some(act) => self.append_by_law("reproject", stored, act).await,
+            None => Ok(false),
+        }
+    }
+
+    /// False when somebody wrote in the case while we looked; the next look sees what they left.
+    async fn append_by_law(
+        &self,
+        action: &'static str,
+        stored: &StoredDossier,
+        act: Act,
+    ) -> Result<bool, ActError> {
+        let request = self.random.entry_id(self.now());
+        let append = self.append_of(action, &system(), request, act, stored.dossier.pages)?;
         match self.store.append(append).await {
-            Ok(_) => {
-                tracing::error!(case.id = %stored.dossier.case, "nobody answered within five working days: accepted by law");
-                Ok(true)
-            }
-            // Somebody answered while we looked.
+            Ok(_) => Ok(true),
             Err(StoreError::Stale { .. }) => Ok(false),
             Err(error) => Err(error.into()),
         }
     }
+
+    /// The cases of this status that this node holds.
+    async fn held(&self, status: Status) -> Result<Vec<CaseNo>, ActError> {
+        let holder = Some(self.me().clone());
+        let mut query = CaseQuery { status: Some(status), holder, limit: PAGE, ..CaseQuery::default() };
+        let mut held = Vec::new();
+        loop {
+            let lines = self.store.cases(query.clone()).await?;
+            let Some(last) = lines.last() else { return Ok(held) };
+            query.after = Some(last.case.clone());
+            held.extend(lines.into_iter().map(|line| line.case));
+        }
+    }
+}
+
+fn system() -> Officer {
+    Officer { name: String::new(), display: String::new(), body: None }
+}
+
+/// A case of a catalogue that is not known here, say, holds up no other.
+fn unhindered(case: &CaseNo, done: Result<bool, ActError>) -> bool {
+    done.unwrap_or_else(|error| {
+        tracing::warn!(case.id = %case, %error, "could not check its limits");
+        false
+    })
 }

@@ -45,11 +45,22 @@ pub struct Pause {
     pub to: Day,
 }
 
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Calendar {
     days_off: BTreeSet<Day>,
     days_worked: BTreeSet<Day>,
     years: BTreeMap<i16, YearStatus>,
+    region: BTreeMap<Day, RegionDay>,
+}
+
+/// A day off of the prefecture (地方假日), laid over the national calendar.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RegionDay {
+    pub name: String,
+    pub basis: String,
+    /// Whether limits stand still on it: only where the notice says so, since the limits of art. 82 count working days and
+    /// leave out statutory holidays alone.
+    pub affects_limits: bool,
 }
 
 /// What is wrong with a calendar file.
@@ -102,12 +113,53 @@ impl Calendar {
         if faults.is_empty() { Ok(calendar) } else { Err(faults) }
     }
 
+    /// Lays the days off of the region over the national calendar: rows of `date,kind,name,affects_limits,basis`.
+    ///
+    /// # Errors
+    /// All faults of the file at once; the calendar is then as it was.
+    pub fn overlay(&mut self, region: &str) -> Result<(), Vec<CalendarFault>> {
+        let (mut faults, mut days) = (Vec::new(), BTreeMap::new());
+        each_row(region, &mut faults, |row| {
+            let [date, kind, name, affects, basis] = *row else {
+                return Err(format!(
+                    "expected date,kind,name,affects_limits,basis; found {} columns",
+                    row.len()
+                ));
+            };
+            let day: Day = date.parse().map_err(|e| format!("{e}"))?;
+            let affects_limits = match affects {
+                "yes" => true,
+                "no" => false,
+                other => return Err(format!("affects_limits must be yes or no, found {other:?}")),
+            };
+            if kind != "holiday" || name.is_empty() || basis.is_empty() {
+                return Err("kind must be holiday, name and basis must not be empty".to_owned());
+            }
+            let (name, basis) = (name.to_owned(), basis.to_owned());
+            days.insert(day, RegionDay { name, basis, affects_limits });
+            Ok(())
+        });
+        if faults.is_empty() {
+            self.region = days;
+            Ok(())
+        } else {
+            Err(faults)
+        }
+    }
+
+    /// Days off of the region from the day after `from` through `to`.
+    pub fn region_days(&self, from: Day, to: Day) -> impl Iterator<Item = (Day, &RegionDay)> {
+        let after = self.region.range(from..=to.max(from)).filter(move |(day, _)| **day > from);
+        after.map(|(day, known)| (*day, known))
+    }
+
     pub fn year_status(&self, year: i16) -> Option<YearStatus> {
         self.years.get(&year).copied()
     }
 
     pub fn is_working_day(&self, day: Day) -> bool {
-        self.days_worked.contains(&day) || (!day.is_weekend() && !self.days_off.contains(&day))
+        let off_here = self.region.get(&day).is_some_and(|known| known.affects_limits);
+        !off_here && (self.days_worked.contains(&day) || (!day.is_weekend() && !self.days_off.contains(&day)))
     }
 
     /// The last day on which an act is still in time; the anchoring day itself is day 0.
@@ -226,6 +278,20 @@ pub(crate) mod tests {
     fn natural_days_that_end_on_a_holiday_move_to_the_next_working_day() {
         let due = kaili().due_day("2026-09-28".parse().unwrap(), Limit { days: 7, unit: DayUnit::Natural });
         assert_eq!(due.day.to_string(), "2026-10-08");
+    }
+
+    #[test]
+    fn a_day_off_of_the_region_counts_only_where_its_notice_says_so() {
+        let mut calendar = kaili();
+        let (from, limit) = ("2026-07-22".parse().unwrap(), Limit { days: 2, unit: DayUnit::Workday });
+        assert_eq!(calendar.due_day(from, limit).day.to_string(), "2026-07-24");
+        let row = |affects: &str| format!("h\n2026-07-23,holiday,州庆,{affects},自治条例第61条\n");
+        calendar.overlay(&row("no")).unwrap();
+        assert_eq!(calendar.due_day(from, limit).day.to_string(), "2026-07-24");
+        calendar.overlay(&row("yes")).unwrap();
+        assert_eq!(calendar.due_day(from, limit).day.to_string(), "2026-07-27");
+        assert_eq!(calendar.overlay("h\n2026-07-23,holiday,,yes,x\nx\n").unwrap_err().len(), 2);
+        assert_eq!(calendar.region_days(from, from.plus_days(9)).count(), 1, "a broken file changes nothing");
     }
 
     #[test]

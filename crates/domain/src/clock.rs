@@ -68,6 +68,27 @@ pub struct Extension {
     pub page: u32,
 }
 
+/// A due day that was counted anew because the arrangement of a year was published.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Moved {
+    pub timer: TimerKind,
+    pub before: Day,
+    pub after: Day,
+    /// The new count alone would end in the past: the limit ends on `after` instead, so that nobody is late by a notice.
+    #[serde(default)]
+    pub kept: bool,
+}
+
+/// The page that counted anew.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Reprojection {
+    /// The release whose calendar was used.
+    pub release: u32,
+    pub on: Day,
+    pub page: u32,
+    pub moved: Vec<Moved>,
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TimerKind {
@@ -101,6 +122,7 @@ pub struct Timer<'a> {
     pub basis: String,
     pub extension: Option<&'a Extension>,
     pub suspensions: &'a [Suspension],
+    pub reprojections: &'a [Reprojection],
     /// The day on which what was due was done.
     pub met: Option<Day>,
 }
@@ -132,6 +154,7 @@ pub fn timers<'a>(item: &Item, dossier: &'a Dossier, received: Option<Day>) -> V
     if dossier.withdrawn || dossier.not_accepted.is_some() {
         return Vec::new();
     }
+    let plain = |kind, anchor, budget, basis, met| plain(dossier, kind, anchor, budget, basis, met);
     let mut timers = Vec::new();
     let deemed = dossier.accepted.as_ref().is_some_and(|accepted| accepted.deemed);
     let checks = plan::accepting_stage(item).is_some() && dossier.returned.is_none() && !deemed;
@@ -162,13 +185,15 @@ pub fn timers<'a>(item: &Item, dossier: &'a Dossier, received: Option<Day>) -> V
 }
 
 fn plain<'a>(
+    dossier: &'a Dossier,
     kind: TimerKind,
     (anchor, event): (Day, &'static str),
     budget: Limit,
     basis: String,
     met: Option<Day>,
 ) -> Timer<'a> {
-    Timer { kind, anchor, event, budget, basis, extension: None, suspensions: &[], met }
+    let reprojections = &dossier.reprojections;
+    Timer { kind, anchor, event, budget, basis, extension: None, suspensions: &[], reprojections, met }
 }
 
 /// The nearest day by which somebody must have acted; `None` when no clock runs.
@@ -204,6 +229,21 @@ pub fn extension_max(item: &Item) -> u32 {
 impl Timer<'_> {
     /// The last day on which it is met in time; `None` while a suspension is open.
     pub fn due(&self, calendar: &Calendar) -> Option<DueDay> {
+        let due = self.counted(calendar)?;
+        let last = self.moves().last().map(|(_, moved)| moved);
+        let kept = last.filter(|moved| moved.kept).map_or(due.day, |moved| moved.after);
+        Some(DueDay { day: due.day.max(kept), ..due })
+    }
+
+    fn moves(&self) -> impl Iterator<Item = (&Reprojection, &Moved)> {
+        let of = |one: &Reprojection| one.on >= self.anchor;
+        let all = self.reprojections.iter().filter(move |one| of(one));
+        all.flat_map(|one| one.moved.iter().map(move |moved| (one, moved)))
+            .filter(|(_, moved)| moved.timer == self.kind)
+    }
+
+    /// As [`Timer::due`], by count alone.
+    pub(crate) fn counted(&self, calendar: &Calendar) -> Option<DueDay> {
         let closed = |one: &Suspension| Some(Pause { from: one.from, to: one.to? });
         let pauses: Vec<Pause> = self.suspensions.iter().map(closed).collect::<Option<_>>()?;
         let due = calendar.due_day_around(self.anchor, self.budget, &pauses);
@@ -252,6 +292,14 @@ impl Timer<'_> {
             )
         }));
         lines.extend(due.map(|due| calendar_line(calendar, self.anchor, due.day)));
+        lines.extend(self.moves().map(|(one, moved)| {
+            let kept =
+                if moved.kept { ",新日历算得的日期已过,不使任何人因此逾期" } else { "" };
+            format!(
+                "重算:{} 日历(目录第 {} 版)公布,由 {} 改为 {}{kept},卷内第 {} 页",
+                one.on, one.release, moved.before, moved.after, one.page
+            )
+        }));
         lines.push(match (due, self.met) {
             (None, _) => "截止:期限停止计算中".to_owned(),
             (Some(due), None) => format!("截止:{} 当日终了{}", due.day, provisional_mark(due)),
@@ -280,7 +328,12 @@ pub fn calendar_line(calendar: &Calendar, from: Day, to: Day) -> String {
         Some(YearStatus::Provisional) => format!("{year} 年未公布,暂按周末和法定节日计算"),
         None => format!("{year} 年没有日历,暂按周末计算"),
     });
-    format!("日历:{}(《行政许可法》第八十二条)", years.collect::<Vec<_>>().join(";"))
+    let years = years.collect::<Vec<_>>().join(";");
+    let region = calendar.region_days(from, to).map(|(day, known)| {
+        let effect = if known.affects_limits { "不计入" } else { "照常计入" };
+        format!(";{day} {}{effect}({})", known.name, known.basis)
+    });
+    format!("日历:{years}{}(《行政许可法》第八十二条)", region.collect::<String>())
 }
 
 #[cfg(test)]

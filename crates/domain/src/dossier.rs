@@ -3,13 +3,14 @@
 //! `decide` may refuse and changes nothing; [`Dossier::apply`] takes a fact that another tier may already have acted on,
 //! so it never judges whether the act was wise, only whether the page can stand at this place (number, term, writer).
 
+pub mod by_law;
 pub mod decide;
 pub mod page;
 mod refusal;
 
 pub use page::*;
 
-use crate::clock::{Extension, Suspension};
+use crate::clock::{Extension, Reprojection, Suspension};
 use crate::ids::EntryId;
 use crate::{CaseNo, Day, ItemId, LicenceNo, NodeId, StageId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -51,6 +52,8 @@ pub struct Dossier {
     pub suspensions: Vec<Suspension>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub extension: Option<Extension>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub reprojections: Vec<Reprojection>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub decision: Option<Decision>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -211,6 +214,7 @@ impl Dossier {
             not_accepted: None,
             suspensions: Vec::new(),
             extension: None,
+            reprojections: Vec::new(),
             decision: None,
             licence: None,
             delivered: None,
@@ -330,6 +334,12 @@ impl Dossier {
                     page: page.no,
                 });
             }
+            PageBody::Reprojected { release, moved } => self.reprojections.push(Reprojection {
+                release: *release,
+                on: page.at.day(),
+                page: page.no,
+                moved: moved.clone(),
+            }),
             PageBody::Resubmitted(submission) => {
                 self.returned = None;
                 self.take_submission(submission, page);
@@ -386,6 +396,10 @@ impl Dossier {
             (None, None) if self.accepted.is_some() => Status::Accepted,
             (None, None) => Status::Captured,
         }
+    }
+    /// The release on whose calendar the limits were last counted and told.
+    pub fn counted_on(&self) -> u32 {
+        self.reprojections.last().map_or(self.release, |one| one.release)
     }
     /// The suspension that is running, if one is.
     pub fn suspended(&self) -> Option<&Suspension> {

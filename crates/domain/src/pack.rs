@@ -16,8 +16,8 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-/// Named texts of a pack: `divisions`, `calendar`, `calendar_years`, `calendar_provisional`, `orgs`, `licence_types`,
-/// `supervision`, `form_groups`, `bundles`, and one `item/<id>` for each item.
+/// Named texts of a pack: `divisions`, `calendar`, `calendar_years`, `calendar_provisional`, `calendar_region`, `orgs`,
+/// `licence_types`, `supervision`, `form_groups`, `bundles`, and one `item/<id>` for each item.
 pub type Pieces = BTreeMap<String, String>;
 
 /// One thing that is wrong with a pack.
@@ -119,7 +119,7 @@ impl CityPack {
             });
             Divisions::default()
         });
-        let calendar =
+        let mut calendar =
             Calendar::parse(text("calendar"), text("calendar_years"), text("calendar_provisional"))
                 .unwrap_or_else(|bad| {
                     bad.into_iter().for_each(|f| {
@@ -127,6 +127,10 @@ impl CityPack {
                     });
                     Calendar::default()
                 });
+        calendar.overlay(text("calendar_region")).unwrap_or_else(|bad| {
+            bad.into_iter()
+                .for_each(|f| faults.add("calendar_region.csv", &format!("line {}", f.line), "-", f.reason));
+        });
         if divisions.iter().next().is_none() {
             faults.add("divisions_kaili.csv", "-", "-", "holds no division");
         }
@@ -268,6 +272,7 @@ pub fn kaili_pieces() -> Pieces {
         ("calendar", include_str!("../../../deploy/kaili/calendar_cn.csv")),
         ("calendar_years", include_str!("../../../deploy/kaili/calendar_cn_years.csv")),
         ("calendar_provisional", include_str!("../../../deploy/kaili/calendar_cn_provisional_2027.csv")),
+        ("calendar_region", include_str!("../../../deploy/kaili/calendar_region.csv")),
         ("orgs", include_str!("../../../deploy/kaili/orgs_kaili.json")),
         ("licence_types", include_str!("../../../deploy/kaili/licence_types.json")),
         ("supervision", include_str!("../../../deploy/kaili/supervision.json")),

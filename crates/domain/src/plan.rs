@@ -118,8 +118,11 @@ pub fn overreach(item: &Item, body: &PageBody, writer: Tier) -> Option<&'static 
         }
         PageBody::NotAccepted { stage, .. } => (writer == Tier::Village || below(stage))
             .then_some("its writer has no power to refuse the application"),
-        PageBody::Suspended { .. } | PageBody::Resumed { .. } | PageBody::Extended { .. } => {
-            (writer == Tier::Village).then_some("a village neither stops nor extends a limit")
+        PageBody::Suspended { .. }
+        | PageBody::Resumed { .. }
+        | PageBody::Extended { .. }
+        | PageBody::Reprojected { .. } => {
+            (writer == Tier::Village).then_some("a village neither stops nor moves a limit")
         }
         PageBody::Issued { .. } => decides().then_some("its writer's tier has no power to issue"),
         PageBody::HandedOver { .. }

@@ -196,14 +196,26 @@ pub async fn start(start: Start<'_>) -> Result<Running> {
     Ok(Running { opened, web, link, enrol, uplink, meter, children, shutdown })
 }
 
-/// Lets the law accept what nobody answered in time. Limits end with the day, so a look every ten minutes is early enough.
+/// Lets the law accept what nobody answered in time, and counts limits anew when a calendar was published. Limits end with
+/// the day, so a look every ten minutes is early enough.
 async fn watch_limits(hall: Hall) {
     const EVERY: std::time::Duration = std::time::Duration::from_secs(600);
-    let mut due = tokio::time::interval(EVERY);
+    let (mut due, mut counted_on) = (tokio::time::interval(EVERY), None);
     loop {
         due.tick().await;
         if let Err(error) = hall.deem_accepted().await {
             tracing::warn!(%error, "the limits of unanswered cases were not checked");
+        }
+        let newest = hall.pack(None).ok().map(|(release, _)| release);
+        if newest == counted_on {
+            continue;
+        }
+        match hall.reproject().await {
+            Ok(moved) => {
+                counted_on = newest;
+                tracing::info!(moved, release = newest, "limits counted on the newest calendar");
+            }
+            Err(error) => tracing::warn!(%error, "the limits were not counted on the newest calendar"),
         }
     }
 }

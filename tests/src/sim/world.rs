@@ -459,6 +459,9 @@ impl World {
         let item =
             changed.get("item/dibao").unwrap().replace("最低生活保障审核确认", "最低生活保障审核确认(新版)");
         changed.insert("item/dibao".into(), item);
+        // The arrangement of next year is published too: whatever was provisional is counted anew.
+        let years = changed.get_mut("calendar_years").unwrap();
+        *years = years.replace("2027,not_announced", "2027,final");
         block_on(hall.publish_pack("cli", &changed, &self.pieces)).unwrap();
         drop(hall);
         self.spread(0);
@@ -579,6 +582,7 @@ async fn do_task(hall: &casework::Hall, officer: &casework::Officer, task: &stor
     let stage = task.stage.clone();
     if hall.tier != Tier::Village && choice.is_multiple_of(3) {
         hall.deem_accepted().await.unwrap();
+        hall.reproject().await.unwrap();
     }
     if hall.tier == Tier::City && choice.is_multiple_of(4) {
         hall.supervise().await.unwrap();

@@ -16,7 +16,11 @@ pub const MONDAY: Timestamp = Timestamp::from_ms(1_795_399_200_000);
 
 /// A city that lives by one clock, moved by hand.
 pub async fn city_on_monday() -> (City, Arc<FakeClock>) {
-    let clock = Arc::new(FakeClock::at(MONDAY));
+    city_on(MONDAY).await
+}
+
+async fn city_on(start: Timestamp) -> (City, Arc<FakeClock>) {
+    let clock = Arc::new(FakeClock::at(start));
     let parts = Parts { clock: clock.clone(), ..Parts::default() };
     (City::start_by(1, parts.clone(), parts).await, clock)
 }
@@ -135,5 +139,44 @@ async fn an_expert_review_stops_the_clock_and_every_day_of_it_can_be_explained()
     for source in ["第四十五条", "专家评审", "sj-head", "第八十二条"] {
         assert!(lines.contains(source), "{source} is missing in {lines}");
     }
+    city.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_years_calendar_is_published_and_the_case_says_in_writing_what_it_moved() {
+    // Wednesday 23 December: the statutory days end in a year that nobody has arranged yet.
+    let (city, _) = city_on(MONDAY.plus_ms(30 * DAY_MS)).await;
+    let village = city.villages[0].token("officer").await;
+    let case = record(&city.villages[0], &village, "food", 64).await;
+    let town = city.town.token("officer").await;
+    waits_in_queue(&city.town, &town, &case, "town").await;
+    work(&city.town, &town, &case, "town", "complete", json!({ "agrees": true, "opinion": "齐" })).await;
+    let (zw, hub) = (city.body_officer("zw").await, city.hub.node().hall());
+    waits_in_queue(&city.hub, &zw, &case, "accept").await;
+    work(&city.hub, &zw, &case, "accept", "claim", json!({})).await;
+    work(&city.hub, &zw, &case, "accept", "complete", json!({ "agrees": true })).await;
+    let provisional = due(&city.hub, &zw, &case, "statutory").await;
+    assert!(provisional.as_str().unwrap() > "2027-01-03", "{provisional}");
+
+    let known = domain::pack::kaili_pieces();
+    let mut published = known.clone();
+    let years = published["calendar_years"].replace("2027,not_announced", "2027,final");
+    let days =
+        published["calendar"].trim_end().to_owned() + "\n2027-01-01,holiday,元旦\n2027-01-04,holiday,元旦\n";
+    published.extend([("calendar_years".into(), years), ("calendar".into(), days)]);
+    hub.publish_pack("cli", &published, &known).await.unwrap();
+    assert_eq!(hub.reproject().await.unwrap(), 1);
+    assert_eq!(hub.reproject().await.unwrap(), 0, "once");
+
+    let path = format!("/calendar/due?anchor={}&working_days=1", provisional.as_str().unwrap());
+    let later = city.hub.get(&zw, &path).await["due"].clone();
+    assert_eq!(due(&city.hub, &zw, &case, "statutory").await, later);
+    village_sees(&city, &village, &case, "the village reads why", |view| {
+        let moved = view["dossier"]["reprojections"][0]["moved"].as_array();
+        moved.is_some_and(|all| all.iter().any(|one| one["before"] == provisional && one["after"] == later))
+    })
+    .await;
+    let told = city.villages[0].get(&village, &format!("/cases/{case}/explain")).await.to_string();
+    assert!(told.contains("重算") && told.contains(provisional.as_str().unwrap()), "{told}");
     city.stop().await;
 }

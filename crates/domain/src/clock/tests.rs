@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::catalogue::Item;
+use crate::dossier::by_law;
 use crate::dossier::decide::{self, Act, Actor, Command, Desk, Refusal};
 use crate::dossier::tests::{NOON, PACK, actor, network, opened};
 use crate::dossier::{NotAcceptedGround, Outcome, Status};
@@ -100,19 +101,19 @@ fn on_day_six_the_law_has_accepted_as_of_the_receipt_and_no_notice_is_possible_a
     let network = network();
     let desk =
         Desk { item: &food(), network: &network, calendar: &PACK.calendar, received: Some(NOON.day()) };
-    let act = decide::deem_accepted(&counter.dossier, &desk, &town(), sixth).unwrap();
+    let act = by_law::deem_accepted(&counter.dossier, &desk, &town(), sixth).unwrap();
     assert_eq!(act.pages.len(), 1, "one system page, and the dossier stays where it is");
     counter.dossier = act.after;
     let accepted = counter.dossier.accepted.clone().unwrap();
     assert_eq!((accepted.on, accepted.deemed), (NOON.day(), true));
-    assert!(decide::deem_accepted(&counter.dossier, &desk, &town(), sixth).is_none(), "only once");
+    assert!(by_law::deem_accepted(&counter.dossier, &desk, &town(), sixth).is_none(), "only once");
     assert_eq!(counter.desk_does(&town(), back(None), sixth).unwrap_err(), Refusal::AlreadyAccepted);
     assert!(counter.timer(TimerKind::Statutory).event.contains("视为受理"));
     // The village, whose clock nobody trusts, never deems anything.
     let mut at_village = counter.dossier.clone();
     at_village.holder = "v-1".parse().unwrap();
     at_village.accepted = None;
-    assert!(decide::deem_accepted(&at_village, &desk, &actor(Tier::Village, None), sixth).is_none());
+    assert!(by_law::deem_accepted(&at_village, &desk, &actor(Tier::Village, None), sixth).is_none());
 }
 
 #[test]
@@ -264,9 +265,10 @@ fn an_extension_is_in_working_days_whatever_the_limit_was_in() {
         page: 5,
     };
     let natural = Limit { days: 15, unit: DayUnit::Natural };
+    let dossier = opened(&food(), vec![]).after;
     let timer = Timer {
         extension: Some(&extension),
-        ..plain(TimerKind::Statutory, (NOON.day(), "受理"), natural, "x".into(), None)
+        ..plain(&dossier, TimerKind::Statutory, (NOON.day(), "受理"), natural, "x".into(), None)
     };
     // 15 days from Monday 23 November end on Tuesday 8 December; ten working days later is Tuesday the 22nd.
     assert_eq!(timer.due(&PACK.calendar).unwrap().day, day("2026-12-22"));
@@ -285,4 +287,74 @@ fn a_village_cannot_refuse_or_stop_anything_even_where_a_stage_is_its_own() {
     let ground = NotAcceptedGround::Unmet { article: "x".into() };
     let command = Command::NotAccept { stage: id("town"), ground, text: "x".into() };
     assert_eq!(decide::decide(&dossier, &desk, &village, command, NOON).unwrap_err(), Refusal::Overreach);
+}
+
+/// The calendar once the arrangement of 2027 is published, with these exceptions.
+fn with_2027(exceptions: &str) -> Calendar {
+    let cn = include_str!("../../../../deploy/kaili/calendar_cn.csv");
+    let years = include_str!("../../../../deploy/kaili/calendar_cn_years.csv");
+    let years: String =
+        years.lines().map(|line| line.replace("2027,not_announced", "2027,final") + "\n").collect();
+    Calendar::parse(&format!("{cn}\n{exceptions}"), &years, "").unwrap()
+}
+
+/// A case accepted on 24 December 2026, so that its limits end in a year that is not published yet.
+fn over_new_year() -> Counter {
+    let mut counter = Counter::under_review();
+    counter.dossier.accepted.as_mut().unwrap().on = day("2026-12-24");
+    counter
+}
+
+fn reproject(counter: &Counter, calendar: &Calendar, at: Timestamp) -> Option<Act> {
+    let network = network();
+    let desk = Desk { item: &counter.item, network: &network, calendar, received: None };
+    by_law::reproject(&counter.dossier, &desk, (&PACK.calendar, 2), &handler(), at)
+}
+
+#[test]
+fn a_published_year_moves_what_was_provisional_by_a_page_that_says_so() {
+    let mut counter = over_new_year();
+    let provisional = counter.timer(TimerKind::Statutory).due(&PACK.calendar).unwrap();
+    assert!(provisional.provisional);
+    let published = with_2027("2027-01-01,holiday,元旦\n2027-01-04,holiday,元旦");
+    let act = reproject(&counter, &published, on(55)).unwrap();
+    assert_eq!(act.pages.len(), 1);
+    assert_eq!(act.pages[0].officer, "", "nobody's act");
+    counter.dossier = act.after;
+    let timer = counter.timer(TimerKind::Statutory);
+    let due = timer.due(&published).unwrap();
+    assert_eq!(due.day, PACK.calendar.working_day_from(provisional.day, 1));
+    assert!(!due.provisional);
+    let told = timer.explain(&published).lines.join("\n");
+    assert!(told.contains("重算") && told.contains(&provisional.day.to_string()), "{told}");
+    assert!(reproject(&counter, &published, on(56)).is_none(), "once");
+}
+
+#[test]
+fn a_published_year_makes_nobody_late() {
+    let mut counter = over_new_year();
+    let provisional = counter.timer(TimerKind::Promised).due(&PACK.calendar).unwrap().day;
+    // The weekend of 2 and 3 January is worked instead, and the notice comes on the very last day.
+    let published = with_2027("2027-01-01,holiday,元旦\n2027-01-02,workday,元旦\n2027-01-03,workday,元旦");
+    let counted = counter.timer(TimerKind::Promised).due(&published).unwrap().day;
+    assert!(counted < provisional, "{counted} {provisional}");
+    let last_day = NOON.plus_ms(i64::from(provisional.days_since(NOON.day())) * 86_400_000);
+    counter.dossier = reproject(&counter, &published, last_day).unwrap().after;
+    assert_eq!(counter.timer(TimerKind::Promised).due(&published).unwrap().day, provisional);
+    assert!(
+        counter.timer(TimerKind::Promised).explain(&published).lines.join("").contains("不使任何人因此逾期")
+    );
+}
+
+#[test]
+fn a_village_moves_no_limit() {
+    let mut counter = over_new_year();
+    counter.dossier.holder = actor(Tier::Village, None).node;
+    let published = with_2027("");
+    let network = network();
+    let desk = Desk { item: &counter.item, network: &network, calendar: &published, received: None };
+    let village = actor(Tier::Village, None);
+    assert!(by_law::reproject(&counter.dossier, &desk, (&PACK.calendar, 2), &village, on(40)).is_none());
+    let page = crate::dossier::PageBody::Reprojected { release: 2, moved: vec![] };
+    assert!(crate::plan::overreach(&counter.item, &page, Tier::Village).is_some());
 }

@@ -1,7 +1,9 @@
 //! What an officer may do to a case now. Each refusal says what is wrong and how to mend it.
 
 pub use super::refusal::Refusal;
-use super::{Captured, Dossier, Licence, NotAcceptedGround, Outcome, Page, PageBody, Submission, Verdict};
+use super::{
+    Captured, Dossier, Licence, NotAcceptedGround, Outcome, Page, PageBody, Submission, Verdict, by_law,
+};
 use crate::calendar::Calendar;
 use crate::catalogue::{Item, Stage, StageKind};
 use crate::clock::{self, Procedure};
@@ -125,7 +127,7 @@ pub struct Act {
 
 impl Act {
     /// Numbers and dates the bodies and folds them, so that what follows can be decided from the state they lead to.
-    fn turn(&mut self, actor: &Actor, now: Timestamp, bodies: impl IntoIterator<Item = PageBody>) {
+    pub(super) fn turn(&mut self, actor: &Actor, now: Timestamp, bodies: impl IntoIterator<Item = PageBody>) {
         for body in bodies {
             let recalls = matches!(body, PageBody::Recalled { .. });
             let page = Page {
@@ -229,7 +231,7 @@ pub fn decide(
         return Err(Refusal::HeldElsewhere { holder: dossier.holder.clone() });
     }
     // What the law has done stands before what the officer does; it is nobody's act, so it is an append of its own.
-    if deem_accepted(dossier, desk, actor, now).is_some() {
+    if by_law::deem_accepted(dossier, desk, actor, now).is_some() {
         return Err(Refusal::DeemFirst);
     }
     let bodies = bodies_of(dossier, desk.item, actor, command, now.day())?;
@@ -252,19 +254,6 @@ pub fn decide(
     }
     act.hand_over(desk.item, actor, desk.network, now)?;
     Ok(act)
-}
-
-/// The system page of a case that nobody answered in five working days; `None` while none is due. It carries no officer.
-pub fn deem_accepted(dossier: &Dossier, desk: &Desk<'_>, actor: &Actor, now: Timestamp) -> Option<Act> {
-    if dossier.holder != actor.node || actor.tier == Tier::Village {
-        return None;
-    }
-    let timers = clock::timers(desk.item, dossier, desk.received);
-    let received = clock::deemed_accepted(&timers, desk.calendar, now.day())?;
-    let system = Actor { officer: String::new(), ..actor.clone() };
-    let mut act = Act { pages: Vec::new(), after: dossier.clone() };
-    act.turn(&system, now, [PageBody::DeemedAccepted { received }]);
-    Some(act)
 }
 
 fn bodies_of(

@@ -1,7 +1,7 @@
 //! Pages (卷内页): the facts a holder writes. Each variant is a verb from the counter.
 
 use super::Licence;
-use crate::clock::Procedure;
+use crate::clock::{Moved, Procedure};
 use crate::form::{Form, FormFault};
 use crate::{CaseNo, Day, EntryId, ItemId, MaterialId, NodeId, StageId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -76,6 +76,11 @@ pub enum PageBody {
         days: u32,
         reason: String,
         handler: String,
+    },
+    /// Limits counted anew on a calendar that was published meanwhile; a system page without an officer.
+    Reprojected {
+        release: u32,
+        moved: Vec<Moved>,
     },
     Resubmitted(Submission),
     Decided {

@@ -3,6 +3,7 @@
 use super::*;
 use crate::catalogue::Item;
 use crate::clock::Procedure;
+use crate::dossier::by_law;
 use crate::dossier::decide::{self, Actor, Command, Desk};
 use crate::dossier::tests::{NOON, PACK, actor, network, opened};
 use crate::dossier::{Dossier, Page};
@@ -132,7 +133,7 @@ fn what_was_accepted_by_law_is_a_yellow_card() {
     let network = network();
     let received = Some(NOON.day());
     let desk = Desk { item: &case.item, network: &network, calendar: &PACK.calendar, received };
-    let act = decide::deem_accepted(&case.dossier, &desk, &town(), on(31)).unwrap();
+    let act = by_law::deem_accepted(&case.dossier, &desk, &town(), on(31)).unwrap();
     case.keep(act.pages, &town());
     assert!(case.findings("2026-12-02").contains(&"deemed_accepted yellow 2026-12-01".to_owned()));
 }

@@ -1,0 +1,59 @@
+//! Pages that no officer writes: what the law or a new calendar does to a case by itself. They carry no officer.
+
+use super::decide::{Act, Actor, Desk};
+use super::{Dossier, PageBody};
+use crate::Timestamp;
+use crate::calendar::{Calendar, DueDay};
+use crate::clock::{self, Moved, Timer};
+use crate::network::Tier;
+
+fn system(actor: &Actor) -> Actor {
+    Actor { officer: String::new(), ..actor.clone() }
+}
+
+/// A village's clock proves nothing, so limits are kept where the clock is trusted.
+fn keeps_limits(dossier: &Dossier, actor: &Actor) -> bool {
+    dossier.holder == actor.node && actor.tier != Tier::Village
+}
+
+/// The acceptance of a case that nobody answered in five working days (art. 32); `None` while none is due.
+pub fn deem_accepted(dossier: &Dossier, desk: &Desk<'_>, actor: &Actor, now: Timestamp) -> Option<Act> {
+    if !keeps_limits(dossier, actor) {
+        return None;
+    }
+    let timers = clock::timers(desk.item, dossier, desk.received);
+    let received = clock::deemed_accepted(&timers, desk.calendar, now.day())?;
+    let mut act = Act { pages: Vec::new(), after: dossier.clone() };
+    act.turn(&system(actor), now, [PageBody::DeemedAccepted { received }]);
+    Some(act)
+}
+
+/// Counts the running limits anew on the calendar of `release`; `earlier` is the one they were counted on before. `None`
+/// when nothing moves and nothing that was provisional becomes final. A new count never makes anybody late: where it ends
+/// before today, the limit ends today, or on its old day if that has passed already.
+pub fn reproject(
+    dossier: &Dossier,
+    desk: &Desk<'_>,
+    (earlier, release): (&Calendar, u32),
+    actor: &Actor,
+    now: Timestamp,
+) -> Option<Act> {
+    if !keeps_limits(dossier, actor) || release <= dossier.counted_on() {
+        return None;
+    }
+    let today = now.day();
+    let timers = clock::timers(desk.item, dossier, desk.received);
+    let count = |timer: &Timer<'_>| {
+        let (before, counted) = (timer.due(earlier)?, timer.counted(desk.calendar)?);
+        let after = counted.day.max(before.day.min(today));
+        let moved = Moved { timer: timer.kind, before: before.day, after, kept: after != counted.day };
+        (before != DueDay { day: after, ..counted }).then_some(moved)
+    };
+    let moved: Vec<Moved> = timers.iter().filter(|timer| timer.met.is_none()).filter_map(count).collect();
+    if moved.is_empty() {
+        return None;
+    }
+    let mut act = Act { pages: Vec::new(), after: dossier.clone() };
+    act.turn(&system(actor), now, [PageBody::Reprojected { release, moved }]);
+    Some(act)
+}
