@@ -152,13 +152,15 @@ impl City {
     }
 
     pub async fn body_officer(&self, body: &str) -> String {
-        self.hub
-            .node()
-            .hall()
-            .put_account(&format!("{body}-1"), body, Some(body.parse().unwrap()), PASSWORD)
-            .await
-            .unwrap();
-        self.hub.token(&format!("{body}-1")).await
+        self.body_colleague(body, "1").await
+    }
+
+    /// Another person of a body: who handles a case neither reviews nor approves it.
+    pub async fn body_colleague(&self, body: &str, number: &str) -> String {
+        let account = format!("{body}-{number}");
+        let hall = self.hub.node().hall();
+        hall.put_account(&account, body, Some(body.parse().unwrap()), PASSWORD).await.unwrap();
+        self.hub.token(&account).await
     }
 
     pub async fn stop(mut self) {

@@ -74,6 +74,7 @@ async fn waits_in_queue(site: &Site, token: &str, case: &str, stage: &str) {
 async fn an_application_recorded_without_network_is_decided_and_its_licence_comes_home() {
     let mut city = City::start(1).await;
     let (sj, zw) = (city.body_officer("sj").await, city.body_officer("zw").await);
+    let head = city.body_colleague("sj", "2").await;
     let town_token = city.town.token("officer").await;
     city.town.stop().await;
     let village = &city.villages[0];
@@ -112,8 +113,14 @@ async fn an_application_recorded_without_network_is_decided_and_its_licence_come
         ("issue", "issue", json!({})),
     ] {
         waits_in_queue(hub, &sj, &case, stage).await;
-        work(hub, &sj, &case, stage, "claim", json!({})).await;
-        work(hub, &sj, &case, stage, verb, body).await;
+        let person = if stage == "decide" { &head } else { &sj };
+        if stage == "decide" {
+            let by_reviewer = hub.post(&sj, &format!("/cases/{case}/stages/decide/claim"), json!({})).await;
+            let refused = testkit::api::refusal(&by_reviewer.unwrap_err()).unwrap().message.clone();
+            assert!(refused.contains("主办部门审查"), "names what the same person did: {refused}");
+        }
+        work(hub, person, &case, stage, "claim", json!({})).await;
+        work(hub, person, &case, stage, verb, body).await;
     }
     waits_in_queue(village, &token, &case, "deliver").await;
     let view = village.get(&token, &format!("/cases/{case}")).await;

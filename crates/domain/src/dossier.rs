@@ -80,6 +80,9 @@ pub struct StageState {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StageDone {
     pub officer: String,
+    /// Where; absent only in a projection older than this field, until it is rebuilt.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<NodeId>,
     pub at: Timestamp,
     pub agrees: bool,
 }
@@ -222,7 +225,7 @@ impl Dossier {
             recalled: false,
             slips: Vec::new(),
         };
-        dossier.take_submission(&captured.submission, page);
+        dossier.take_submission(&captured.submission, page, author);
         Some(dossier)
     }
 
@@ -292,7 +295,7 @@ impl Dossier {
             }
             PageBody::Claimed { stage } => self.stage(stage).claimed_by = Some(page.officer.clone()),
             PageBody::Released { stage } => self.stage(stage).claimed_by = None,
-            PageBody::StageDone { stage, agrees, .. } => self.close_stage(stage, page, *agrees),
+            PageBody::StageDone { stage, agrees, .. } => self.close_stage(stage, page, author, *agrees),
             PageBody::Accepted { on } => self.accept(*on, author, false),
             PageBody::DeemedAccepted { received } => self.accept(*received, author, true),
             PageBody::Returned { faults, .. } => {
@@ -300,7 +303,7 @@ impl Dossier {
                 self.returned = Some(Returned { faults: faults.clone(), by: author.clone() });
             }
             PageBody::NotAccepted { stage, ground, text } => {
-                self.close_stage(stage, page, false);
+                self.close_stage(stage, page, author, false);
                 self.not_accepted = Some(NotAccepted {
                     ground: ground.clone(),
                     text: text.clone(),
@@ -342,10 +345,10 @@ impl Dossier {
             }),
             PageBody::Resubmitted(submission) => {
                 self.returned = None;
-                self.take_submission(submission, page);
+                self.take_submission(submission, page, author);
             }
             PageBody::Decided { stage, outcome, text } => {
-                self.close_stage(stage, page, *outcome == Outcome::Granted);
+                self.close_stage(stage, page, author, *outcome == Outcome::Granted);
                 self.decision = Some(Decision {
                     outcome: *outcome,
                     text: text.clone(),
@@ -356,7 +359,7 @@ impl Dossier {
             }
             PageBody::Issued { licence } => self.licence = Some(licence.clone()),
             PageBody::Delivered { stage, receiver, proof } => {
-                self.close_stage(stage, page, true);
+                self.close_stage(stage, page, author, true);
                 let (receiver, proof) = (receiver.clone(), proof.clone());
                 self.delivered = Some(Delivery { receiver, proof, at: page.at });
             }
@@ -364,13 +367,13 @@ impl Dossier {
         }
     }
 
-    fn take_submission(&mut self, submission: &Submission, page: &Page) {
+    fn take_submission(&mut self, submission: &Submission, page: &Page, author: &NodeId) {
         self.applicant = crate::form::applicant(&submission.form).0.to_owned();
         self.attachments = submission.attachments.clone();
         self.skipped = submission.skipped.clone();
         self.submitted_page = page.no;
         for stage in &submission.closes {
-            self.close_stage(stage, page, true);
+            self.close_stage(stage, page, author, true);
         }
     }
 
@@ -381,8 +384,9 @@ impl Dossier {
     fn stage(&mut self, id: &StageId) -> &mut StageState {
         self.stages.entry(id.clone()).or_default()
     }
-    fn close_stage(&mut self, id: &StageId, page: &Page, agrees: bool) {
-        self.stage(id).done = Some(StageDone { officer: page.officer.clone(), at: page.at, agrees });
+    fn close_stage(&mut self, id: &StageId, page: &Page, author: &NodeId, agrees: bool) {
+        let (officer, by) = (page.officer.clone(), Some(author.clone()));
+        self.stage(id).done = Some(StageDone { officer, by, at: page.at, agrees });
     }
 
     pub fn status(&self) -> Status {

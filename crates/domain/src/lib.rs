@@ -9,6 +9,7 @@ pub mod catalogue;
 pub mod clock;
 pub mod division;
 pub mod dossier;
+pub mod duty;
 pub mod expr;
 pub mod form;
 pub mod ids;

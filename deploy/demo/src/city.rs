@@ -16,6 +16,17 @@ use tokio::process::{Child, Command};
 use tokio::sync::Mutex;
 
 pub const OFFICER: &str = "officer";
+/// In a town and in a body three persons share the duties of a case: 承办, 审核, 批准. One password, for the demo only.
+pub const DUTIES: [(&str, &str); 3] = [("1", "承办"), ("2", "审核"), ("3", "批准")];
+
+/// The account of another person of the same house: `sj-1` → `sj-2`, `officer` → `officer-2`.
+pub fn colleague(account: &str, number: &str) -> String {
+    match (account.strip_suffix("-1"), number) {
+        (Some(body), number) => format!("{body}-{number}"),
+        (None, "1") => account.to_owned(),
+        (None, number) => format!("{account}-{number}"),
+    }
+}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Kind {
@@ -227,7 +238,10 @@ impl City {
             .await?;
         let mut accounts = String::new();
         for (body, account, password) in &self.bodies {
-            accounts.push_str(&format!("{account}\t{body} 经办人\t{body}\t{password}\n"));
+            for (number, duty) in DUTIES {
+                let account = colleague(account, number);
+                accounts.push_str(&format!("{account}\t{body} {duty}\t{body}\t{password}\n"));
+            }
         }
         accounts.push_str(&format!("{OFFICER}\t市中心值守\t\t{}\n", hub.password));
         self.verb(hub, &["user", "import"], Some(accounts)).await?;
@@ -260,12 +274,11 @@ impl City {
             }
         }
         let _ = site.id.set(token["node"].as_str().unwrap_or("").to_owned());
-        self.verb(
-            site,
-            &["user", "add", OFFICER, "--display", "值守人员", "--password-stdin"],
-            Some(site.password.clone()),
-        )
-        .await?;
+        let mut accounts = format!("{OFFICER}\t值守人员\t\t{}\n", site.password);
+        for (number, duty) in DUTIES.iter().skip(1).filter(|_| site.kind == Kind::Town) {
+            accounts.push_str(&format!("{}\t{duty}\t\t{}\n", colleague(OFFICER, number), site.password));
+        }
+        self.verb(site, &["user", "import"], Some(accounts)).await?;
         self.start(site).await
     }
 

@@ -1,8 +1,10 @@
 //! The people of the demo: proxy officers who record, windows and departments who work their queues, all through the API.
 
-use crate::city::{City, Kind, OFFICER, Site};
+use crate::city::{City, Kind, OFFICER, Site, colleague};
 use anyhow::{Context, Result};
 use bytes::Bytes;
+use domain::catalogue::StageKind;
+use domain::duty::Duty;
 use domain::pack::CityPack;
 use http::Method;
 use rand::rngs::StdRng;
@@ -130,7 +132,7 @@ impl Staff {
                 .city
                 .bodies
                 .iter()
-                .find(|(_, name, _)| name == account)
+                .find(|(body, ..)| account.rsplit_once('-').is_some_and(|(of, _)| of == body))
                 .map_or("", |(_, _, password)| password);
         }
         &site.password
@@ -224,7 +226,8 @@ impl Staff {
             if task["missing_attachments"] != 0 && site.kind != Kind::Village {
                 continue;
             }
-            match self.work_task(site, account, &text("case"), &text("stage"), &text("kind")).await {
+            let person = whose(site, account, &text("kind"));
+            match self.work_task(site, &person, &text("case"), &text("stage"), &text("kind")).await {
                 Ok(()) => done += 1,
                 // Somebody else was quicker, or the papers are not all here yet: the next round sees it as it is.
                 Err(error) if refusal(&error).is_some_and(|refused| matches!(refused.status, 404 | 409)) => {}
@@ -311,5 +314,15 @@ impl Staff {
 
     pub async fn status(&self, site: &Site) -> Result<Value> {
         self.get(site, OFFICER, "/status").await
+    }
+}
+
+/// Who of the house does a stage of this kind: handling, reviewing and approving are three persons'. A village has one.
+fn whose(site: &Site, account: &str, kind: &str) -> String {
+    let kind = StageKind::ALL.into_iter().find(|known| known.as_str() == kind);
+    match kind.and_then(Duty::of) {
+        Some(Duty::Review) if site.kind != Kind::Village => colleague(account, "2"),
+        Some(Duty::Approve) if site.kind != Kind::Village => colleague(account, "3"),
+        _ => account.to_owned(),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::line::LineId;
 use casework::{Hall, Officer};
+use domain::duty::Duty;
 use domain::network::{NodeRecord, Tier};
 use domain::seams::Clock;
 use domain::{NodeId, Timestamp};
@@ -129,9 +130,10 @@ impl SimNode {
         self.alive.as_ref().map(|alive| &alive.node.hall)
     }
 
-    pub fn officer(&self, body: Option<&str>) -> Officer {
-        let name =
-            body.map_or_else(|| format!("{}-officer", self.record.id), |body| format!("{body}-officer"));
+    /// Somebody of a body, or of the node's own staff; `duty` picks another person (承办、审核、批准).
+    pub fn officer(&self, body: Option<&str>, duty: Option<Duty>) -> Officer {
+        let role = duty.map_or_else(|| "officer".to_owned(), |duty| format!("{duty:?}").to_lowercase());
+        let name = format!("{}-{role}", body.unwrap_or(self.record.id.as_str()));
         Officer { display: name.clone(), name, body: body.map(|body| body.parse().unwrap()) }
     }
 

@@ -6,6 +6,7 @@ use super::node::SimNode;
 use casework::Order;
 use domain::catalogue::StageKind;
 use domain::dossier::{NotAcceptedGround, Outcome as Decision};
+use domain::duty::Duty;
 use domain::network::Tier;
 use domain::pack::{Pieces, kaili_pieces};
 use domain::{CaseNo, EntryId, Timestamp};
@@ -427,7 +428,7 @@ impl World {
         if hall.pack(None).is_err() {
             return;
         }
-        let officer = self.nodes[village].officer(None);
+        let officer = self.nodes[village].officer(None, None);
         let told = block_on(capture(&hall, &officer, item, &self.people, seed));
         let hash = checks::hash_of_entry(&self.nodes[village], &told.0, told.1);
         self.told.push(Told { case: told.0, entry: told.1, village, hash, release: told.2 });
@@ -445,7 +446,11 @@ impl World {
             if self.nodes[index].alive.is_none() || self.dice.random_bool(0.2) && !self.healing {
                 continue;
             }
-            let officer = self.nodes[index].officer(task.body.as_ref().map(domain::OrgId::as_str));
+            let officer = {
+                let kind = StageKind::ALL.into_iter().find(|kind| kind.as_str() == task.kind);
+                let body = task.body.as_ref().map(domain::OrgId::as_str);
+                self.nodes[index].officer(body, kind.and_then(Duty::of))
+            };
             let choice = self.dice.next_u64();
             block_on(do_task(&hall, &officer, &task, choice));
         }

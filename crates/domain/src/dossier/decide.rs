@@ -10,7 +10,7 @@ use crate::clock::{self, Procedure};
 use crate::form::{self, FormFault};
 use crate::network::{Network, Tier};
 use crate::plan;
-use crate::{CaseNo, Day, EntryId, NodeId, OrgId, StageId, Timestamp};
+use crate::{CaseNo, Day, EntryId, NodeId, OrgId, StageId, Timestamp, duty};
 
 /// Who acts, and where.
 #[derive(Debug, Clone)]
@@ -268,10 +268,13 @@ fn bodies_of(
         None => None,
     };
     match command {
-        Command::Claim { stage } => match claimed_by(dossier, &stage) {
-            Some(officer) => Err(Refusal::ClaimedBy { officer: officer.to_owned() }),
-            None => Ok(vec![PageBody::Claimed { stage }]),
-        },
+        Command::Claim { stage } => {
+            bears_no_other_duty(dossier, item, actor, &stage)?;
+            match claimed_by(dossier, &stage) {
+                Some(officer) => Err(Refusal::ClaimedBy { officer: officer.to_owned() }),
+                None => Ok(vec![PageBody::Claimed { stage }]),
+            }
+        }
         Command::Release { stage } => match claimed_by(dossier, &stage) {
             Some(officer) if officer == actor.officer => Ok(vec![PageBody::Released { stage }]),
             Some(officer) => Err(Refusal::ClaimedBy { officer: officer.to_owned() }),
@@ -291,6 +294,7 @@ fn bodies_of(
         at_stage => {
             let stage = stage.ok_or(Refusal::NotSuperior)?;
             must_be_claimed(dossier, stage, actor)?;
+            bears_no_other_duty(dossier, item, actor, &stage.id)?;
             act(dossier, item, stage, at_stage)
         }
     }
@@ -321,6 +325,20 @@ fn ready_stage<'a>(
 
 fn claimed_by<'a>(dossier: &'a Dossier, stage: &StageId) -> Option<&'a str> {
     dossier.stages.get(stage)?.claimed_by.as_deref()
+}
+
+/// 承办、审核、批准: three persons in one case.
+fn bears_no_other_duty(
+    dossier: &Dossier,
+    item: &Item,
+    actor: &Actor,
+    stage: &StageId,
+) -> Result<(), Refusal> {
+    let name = |id: &StageId| item.stage(id).map_or_else(|| id.to_string(), |stage| stage.name.clone());
+    match duty::other_duty(item, dossier, stage, (&actor.node, &actor.officer)) {
+        Some(did) => Err(Refusal::OtherDuty { stage: name(stage), did: did.name.clone() }),
+        None => Ok(()),
+    }
 }
 
 /// At the city several officers share a queue, so work starts with a claim; a village or a counter has one.

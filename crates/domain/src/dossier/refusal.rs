@@ -9,14 +9,34 @@ use std::fmt;
 /// Why an act was refused. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Refusal {
-    HeldElsewhere { holder: NodeId },
-    NoSuchStage { stage: String },
-    NotReady { stage: StageId, ready: Vec<StageId> },
-    OtherTier { stage: StageId, tier: Tier },
-    OtherBody { stage: StageId, bodies: Vec<OrgId> },
-    ClaimedBy { officer: String },
-    NotClaimed { stage: StageId },
-    WrongAct { stage: StageId, kind: StageKind },
+    HeldElsewhere {
+        holder: NodeId,
+    },
+    NoSuchStage {
+        stage: String,
+    },
+    NotReady {
+        stage: StageId,
+        ready: Vec<StageId>,
+    },
+    OtherTier {
+        stage: StageId,
+        tier: Tier,
+    },
+    OtherBody {
+        stage: StageId,
+        bodies: Vec<OrgId>,
+    },
+    ClaimedBy {
+        officer: String,
+    },
+    NotClaimed {
+        stage: StageId,
+    },
+    WrongAct {
+        stage: StageId,
+        kind: StageKind,
+    },
     NoReason,
     MustRefuse,
     NeedsLicence,
@@ -26,17 +46,28 @@ pub enum Refusal {
     NoSuchSlip,
     Over,
     NotSuperior,
-    NoNode { tier: Tier },
+    NoNode {
+        tier: Tier,
+    },
     Overreach,
     DeemFirst,
     SecondNotice,
     AlreadyAccepted,
     NotAccepted,
-    Suspended { since: Day },
+    Suspended {
+        since: Day,
+    },
     NotSuspended,
     SamePerson,
+    /// The officer bears another duty in this case, by the stage `did`.
+    OtherDuty {
+        stage: String,
+        did: String,
+    },
     AlreadyExtended,
-    TooLong { days_max: u32 },
+    TooLong {
+        days_max: u32,
+    },
 }
 
 impl fmt::Display for Refusal {
@@ -95,6 +126,10 @@ impl fmt::Display for Refusal {
             Refusal::SamePerson => {
                 f.write_str("申请人和批准人不能是同一人;请由承办人认领环节,由本部门另一位负责人批准")
             }
+            Refusal::OtherDuty { stage, did } => write!(
+                f,
+                "本件的“{did}”由您办理;承办、审核、批准须由不同的人办理,请交由另一位工作人员办理“{stage}”"
+            ),
             Refusal::AlreadyExtended => f.write_str("办理期限只能延长一次(《行政许可法》第四十二条)"),
             Refusal::TooLong { days_max } => {
                 write!(f, "工作日数应为 1 至 {days_max};请改正")

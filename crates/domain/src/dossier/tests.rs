@@ -3,6 +3,7 @@
 use super::decide::{Act, Actor, Command, Desk, Refusal};
 use super::*;
 use crate::catalogue::{Item, StageKind};
+use crate::duty::Duty;
 use crate::network::{Network, NodeRecord, Tier};
 use crate::pack::{CityPack, kaili_pieces};
 use crate::plan;
@@ -34,7 +35,15 @@ pub(crate) fn actor(tier: Tier, body: Option<&crate::OrgId>) -> Actor {
         Tier::Town => "t-1",
         Tier::City => "hub",
     };
-    Actor { node: node.parse().unwrap(), tier, officer: format!("{node}-officer"), body: body.cloned() }
+    let house = body.map_or(node, |body| body.as_str());
+    Actor { node: node.parse().unwrap(), tier, officer: format!("{house}-officer"), body: body.cloned() }
+}
+/// The person of a house for a stage: three of them share the duties of a case.
+pub(crate) fn on_duty(actor: Actor, kind: StageKind) -> Actor {
+    match Duty::of(kind) {
+        Some(Duty::Handle) | None => actor,
+        Some(duty) => Actor { officer: format!("{}-{duty:?}", actor.officer), ..actor },
+    }
 }
 pub(crate) const NOON: Timestamp = Timestamp::from_ms(1_795_400_000_000);
 
@@ -108,7 +117,7 @@ fn step(item: &Item, dossier: &Dossier, choice: usize, outcome: Outcome) -> Opti
         }
         return None;
     };
-    let actor = actor(tier, stage.bodies.first());
+    let actor = on_duty(actor(tier, stage.bodies.first()), stage.kind);
     let id = stage.id.clone();
     let mut act = Act { pages: vec![], after: dossier };
     if tier == Tier::City {
@@ -243,6 +252,13 @@ fn an_objection_leaves_only_a_refusal() {
             .after;
     }
     let stage: StageId = "decide".parse().unwrap();
+    let claim = Command::Claim { stage: stage.clone() };
+    assert!(
+        matches!(act(&dossier, claim).unwrap_err(), Refusal::OtherDuty { .. }),
+        "who reviewed does not approve"
+    );
+    let head = on_duty(sj.clone(), StageKind::Decision);
+    let act = |dossier: &Dossier, command| decide(dossier, &item, &network(), &head, command, NOON);
     dossier = act(&dossier, Command::Claim { stage: stage.clone() }).unwrap().after;
     let decision = |outcome, text: &str| Command::Decide {
         stage: stage.clone(),
@@ -307,7 +323,7 @@ fn after_a_recall_the_superior_does_what_the_lost_node_would_have_done() {
         let ready = plan::ready_stages(&item, &dossier);
         let Some(stage) = ready.first() else { break };
         assert_eq!(dossier.holder.as_str(), "hub", "nothing goes back to a node that is lost");
-        let hub = actor(Tier::City, stage.bodies.first());
+        let hub = on_duty(actor(Tier::City, stage.bodies.first()), stage.kind);
         let id = stage.id.clone();
         let command = match stage.kind {
             StageKind::Decision => Command::Decide {

@@ -2,12 +2,12 @@
 
 use super::{Event, Finding, Responsible, Rule, Rules, Rung, Watch};
 use crate::calendar::{Calendar, DueDay, Pause};
-use crate::catalogue::{Handling, Item, Stage, StageKind};
+use crate::catalogue::{Item, Stage, StageKind};
 use crate::clock::{self, Suspension, TimerKind};
 use crate::dossier::{Dossier, Page, PageBody, Slip, Verdict};
 use crate::network::Tier;
 use crate::plan;
-use crate::{Day, NodeId, StageId};
+use crate::{Day, NodeId, StageId, duty};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -48,7 +48,6 @@ pub fn findings(rules: &Rules, item: &Item, log: &CaseLog, calendar: &Calendar, 
         received: first.day,
         since: first.day.unwrap_or(today),
         ready_since: BTreeMap::new(),
-        did: BTreeMap::new(),
         found: Vec::new(),
     };
     walk.note_ready();
@@ -136,12 +135,6 @@ fn is_timed(stage: &Stage) -> bool {
         && !matches!(stage.kind, Deliver | Hearing | Payment | PostInspection | Publicity)
 }
 
-/// Examines, as opposed to decides.
-fn examines(kind: StageKind) -> bool {
-    use StageKind::{Accept, CompletenessCheck, Inspection, JointInspection, ParallelReview, Review};
-    matches!(kind, Accept | CompletenessCheck | Inspection | JointInspection | ParallelReview | Review)
-}
-
 struct Walk<'a> {
     rules: &'a Rules,
     item: &'a Item,
@@ -152,7 +145,6 @@ struct Walk<'a> {
     /// The trusted day of the last page.
     since: Day,
     ready_since: BTreeMap<StageId, Day>,
-    did: BTreeMap<StageId, (NodeId, String)>,
     found: Vec<Finding>,
 }
 
@@ -268,9 +260,6 @@ impl Walk<'_> {
         for (event, text) in events {
             self.raise(event, logged, day, text);
         }
-        if let PageBody::StageDone { stage, .. } = &page.body {
-            self.did.insert(stage.clone(), (logged.author.clone(), page.officer.clone()));
-        }
         if let PageBody::Resubmitted(_) = &page.body {
             self.received = logged.day;
         }
@@ -300,12 +289,11 @@ impl Walk<'_> {
             PageBody::Returned { again: Some(reason), .. } if self.dossier.notices > 0 => {
                 events.push((Event::SecondNotice, format!("再次要求补正,理由:{reason}")));
             }
-            PageBody::StageDone { stage, .. } | PageBody::NotAccepted { stage, .. } => {
+            PageBody::StageDone { stage, .. }
+            | PageBody::NotAccepted { stage, .. }
+            | PageBody::Decided { stage, .. } => {
                 events.extend(self.skipped(stage));
-            }
-            PageBody::Decided { stage, .. } => {
-                events.extend(self.skipped(stage));
-                events.extend(self.one_person(logged));
+                events.extend(self.one_person(stage, logged));
             }
             _ => {}
         }
@@ -318,13 +306,11 @@ impl Walk<'_> {
         (!ready).then(|| (Event::StepSkipped, format!("环节“{name}”在其前置环节办结之前办理")))
     }
 
-    fn one_person(&self, logged: &LoggedPage) -> Option<(Event, String)> {
-        let decider = (&logged.author, &logged.page.officer);
-        let examined = self.item.stages.iter().filter(|stage| examines(stage.kind)).find(|stage| {
-            self.did.get(&stage.id).is_some_and(|(node, officer)| (node, officer) == decider)
-        })?;
-        let promised = self.item.handling == Handling::Promised;
-        promised.then(|| (Event::OnePerson, format!("“{}”与决定由同一人 {} 办理", examined.name, decider.1)))
+    fn one_person(&self, stage: &StageId, logged: &LoggedPage) -> Option<(Event, String)> {
+        let who = (&logged.author, logged.page.officer.as_str());
+        let did = duty::other_duty(self.item, &self.dossier, stage, who)?;
+        let name = self.item.stage(stage).map_or(stage.as_str(), |stage| &stage.name);
+        Some((Event::OnePerson, format!("“{}”与“{name}”由同一人 {} 办理", did.name, who.1)))
     }
 
     fn raise(&mut self, event: Event, logged: &LoggedPage, day: Day, text: String) {
