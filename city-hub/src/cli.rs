@@ -1,9 +1,11 @@
 //! The hub's command line: the common verbs, and what only the hub can do.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
+use domain::delegation::{Delegate, Letter, Revocation};
 use domain::network::Tier;
 use domain::pack::Pieces;
+use domain::paper::SealName;
 use runtime::config::Listen;
 use serde_json::json;
 use std::path::PathBuf;
@@ -59,12 +61,53 @@ enum HubVerb {
         #[command(subcommand)]
         verb: SuperviseVerb,
     },
+    /// Letters of delegation (行政审批事项授权委托书)
+    Delegation {
+        #[command(subcommand)]
+        verb: DelegationVerb,
+    },
+    /// Seals of the bodies (审批专用章)
+    Seal {
+        #[command(subcommand)]
+        verb: SealVerb,
+    },
     /// All nodes: own head, acknowledged head, last contact
     NodeList,
     /// Check a city pack without taking it
     CheckPack { folder: PathBuf },
     /// Publish a changed city pack as a new release
     Publish { folder: PathBuf },
+}
+
+#[derive(Subcommand)]
+enum DelegationVerb {
+    /// Publish letters from a file: a JSON list of {number, body, delegates:[{node, officer}], items, powers, area, from, to, signed_by}
+    Import { file: PathBuf },
+    /// All letters, with what was revoked
+    List,
+    /// Take a letter back, from everybody or from one officer
+    Revoke {
+        number: String,
+        #[arg(long, requires = "officer")]
+        node: Option<domain::NodeId>,
+        #[arg(long, requires = "node")]
+        officer: Option<String>,
+        #[arg(long)]
+        reason: String,
+        /// First day on which it no longer holds; today if left out
+        #[arg(long)]
+        from: Option<domain::Day>,
+    },
+}
+
+#[derive(Subcommand)]
+enum SealVerb {
+    /// Published seals
+    List,
+    /// Make a new seal for a body; its earlier one is withdrawn from today on
+    Make { body: domain::OrgId },
+    /// Withdraw a seal from today on (lost or worn); papers under it from before stay good
+    Withdraw { body: domain::OrgId, no: u32 },
 }
 
 #[derive(Subcommand)]
@@ -103,6 +146,8 @@ async fn run(cli: Cli) -> Result<ExitCode> {
             println!("release {release} is published; nodes get it at their next contact");
         }
         HubVerb::EnrollToken { town, village, ttl } => enroll_token(&common, town, village, ttl).await?,
+        HubVerb::Delegation { verb } => delegation(&common, verb).await?,
+        HubVerb::Seal { verb } => seal(&common, verb).await?,
         HubVerb::Supervise { verb } => return supervise(&common, verb).await,
         HubVerb::NodeList => node_list(&common).await?,
     }
@@ -129,6 +174,67 @@ async fn enroll_token(
         println!("{}", json!({ "token": token.line, "node": token.node, "name": token.name }));
     } else {
         println!("{}", token.line);
+    }
+    Ok(())
+}
+
+async fn delegation(common: &Common, verb: DelegationVerb) -> Result<()> {
+    let opened = Opened::open(&common.data_dir, &Parts::default())?;
+    match verb {
+        DelegationVerb::Import { file } => {
+            let text = std::fs::read_to_string(&file).with_context(|| format!("read {}", file.display()))?;
+            let letters: Vec<Letter> = serde_json::from_str(&text)
+                .with_context(|| format!("{} is no list of letters", file.display()))?;
+            opened.hall.publish_letters("cli", &letters).await?;
+            println!("{} letters are published; nodes get them at their next contact", letters.len());
+        }
+        DelegationVerb::Revoke { number, node, officer, reason, from } => {
+            let delegate = node.zip(officer).map(|(node, officer)| Delegate { node, officer });
+            let from = from.unwrap_or_else(|| opened.hall.now().day());
+            let revocation = Revocation { number, delegate, from, reason };
+            opened.hall.revoke_letter("cli", &revocation).await?;
+            println!("revoked from {from} on");
+        }
+        DelegationVerb::List if common.json => println!("{}", serde_json::to_string(&opened.hall.letters())?),
+        DelegationVerb::List => {
+            for view in opened.hall.letters() {
+                let state = if view.in_force { "in force" } else { "not in force" };
+                let (letter, persons) = (&view.letter, view.letter.delegates.len());
+                println!(
+                    "{:<24} {:<6} {persons:>4} persons {} … {} {state}",
+                    letter.number, letter.body, letter.from, letter.to
+                );
+            }
+        }
+    }
+    Ok(())
+}
+
+async fn seal(common: &Common, verb: SealVerb) -> Result<()> {
+    let opened = Opened::open(&common.data_dir, &Parts::default())?;
+    match verb {
+        SealVerb::Make { body } => {
+            let (_, pack) = opened.hall.pack(None)?;
+            anyhow::ensure!(pack.orgs.contains_key(&body), "{body} is not a body of this city");
+            let made = opened.renew_seal(&body).await?;
+            println!("seal {} of {} is made and published", made.no, made.owner);
+        }
+        SealVerb::Withdraw { body, no } => {
+            let seal = SealName { owner: body.to_string(), no };
+            opened.hall.withdraw_seal("cli", &seal).await?;
+            println!("seal {no} of {body} is withdrawn from today on");
+        }
+        SealVerb::List => {
+            let seals = opened.hall.store.seals();
+            if common.json {
+                println!("{}", serde_json::to_string(&seals.values().collect::<Vec<_>>())?);
+                return Ok(());
+            }
+            for record in seals.values() {
+                let until = record.withdrawn.map_or("in use".to_owned(), |day| format!("withdrawn {day}"));
+                println!("{:<8} {:>3} from {} {until}", record.seal.owner, record.seal.no, record.from);
+            }
+        }
     }
     Ok(())
 }

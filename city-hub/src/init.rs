@@ -72,6 +72,7 @@ pub async fn init(data: &Path, pack: &Path, city: &str, listen: Listen) -> Resul
     let opened = Opened::open(data, &Parts::default())?;
     opened.introduce().await?;
     opened.hall.publish_pack("init", &pieces, &Pieces::new()).await?;
+    opened.ensure_seals().await?;
     Ok(())
 }
 

@@ -1,6 +1,8 @@
 //! A real city in one process: real SQLite files, TLS, gRPC, HTTP; only the machine is shared.
 
 use bytes::Bytes;
+use domain::NodeId;
+use domain::delegation::Delegate;
 use domain::network::Tier;
 use http::Method;
 use runtime::config::Listen;
@@ -9,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use testkit::api::Api;
+use testkit::letters::Person;
 use tier::join::{JoinOrder, join};
 use tier::serve::Opened;
 use tier::{Parts, Running, Start, start};
@@ -148,7 +151,38 @@ impl City {
         for village in &city.villages {
             eventually("the catalogue arrives", async || village.node().hall().pack(None).is_ok()).await;
         }
+        city.delegate().await;
         city
+    }
+
+    /// Every body gives its people, and those of town and villages, their letters of delegation.
+    async fn delegate(&self) {
+        let hall = self.hub.node().hall();
+        let (_, pack) = hall.pack(None).unwrap();
+        let person = |node: &NodeId, officer: String, tier, body| Person {
+            at: Delegate { node: node.clone(), officer },
+            tier,
+            body,
+        };
+        let mut people = Vec::new();
+        for body in pack.orgs.keys() {
+            for number in ["1", "2", "3", "head"] {
+                people.push(person(hall.me(), format!("{body}-{number}"), Tier::City, Some(body.clone())));
+            }
+        }
+        for site in self.villages.iter().chain([&self.town]) {
+            let hall = site.node().hall();
+            for officer in ["officer", "officer-2", "officer-3"] {
+                people.push(person(hall.me(), officer.to_owned(), hall.tier, None));
+            }
+        }
+        let (from, to) = ("2026-01-01".parse().unwrap(), "2036-12-31".parse().unwrap());
+        let letters = testkit::letters::for_everybody(&pack, &people, "委", from, to);
+        hall.publish_letters("cli", &letters).await.unwrap();
+        for site in self.villages.iter().chain([&self.town]) {
+            let known = || site.node().hall().letters().len();
+            eventually("the letters arrive", async || known() >= letters.len()).await;
+        }
     }
 
     pub async fn body_officer(&self, body: &str) -> String {

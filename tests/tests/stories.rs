@@ -2,10 +2,14 @@
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
+#[path = "stories/authority.rs"]
+mod authority;
 #[path = "stories/law.rs"]
 mod law;
 #[path = "stories/supervision.rs"]
 mod supervision;
+#[path = "stories/tolerance.rs"]
+mod tolerance;
 
 use domain::Timestamp;
 use domain::network::Tier;
@@ -36,7 +40,7 @@ async fn draft_of(village: &Site, token: &str, item: &str, seed: u64) -> String 
     let body = json!({ "version": draft["version"], "form": form }).to_string();
     village.call(token, Method::PUT, &format!("/drafts/{id}"), body.into()).await.unwrap();
     for material in domain::plan::asked_materials(&known, &form, today) {
-        if material.necessity == domain::catalogue::Necessity::Required {
+        if material.necessity != domain::catalogue::Necessity::Optional {
             let scan = testkit::scans::jpeg(&mut dice);
             village
                 .call(token, Method::PUT, &format!("/drafts/{id}/materials/{}", material.id), scan.into())

@@ -2,7 +2,7 @@
 
 use crate::{ActError, Hall, Officer};
 use domain::CaseNo;
-use domain::dossier::decide::{Act, Desk};
+use domain::dossier::decide::Act;
 use domain::dossier::{Status, by_law};
 use store::{CaseQuery, StoreError, StoredDossier};
 
@@ -42,13 +42,43 @@ impl Hall {
         Ok(count)
     }
 
+    /// Ends every case here whose promised papers did not come in time (容缺, 逾期视为撤回). Safe to repeat. Returns how many
+    /// there were.
+    ///
+    /// # Errors
+    /// [`ActError::Store`]; what was written so far stands.
+    pub async fn lapse_commitments(&self) -> Result<u32, ActError> {
+        let mut count = 0;
+        for case in self.held(Status::Accepted).await? {
+            let lapsed = self.lapse_if_due(&self.stored(&case).await?).await;
+            count += u32::from(unhindered(&case, lapsed));
+        }
+        Ok(count)
+    }
+
+    /// What the law does to a case by itself, before anybody acts on it. True when it wrote a page.
+    pub(crate) async fn law_acts(&self, stored: &StoredDossier) -> Result<bool, ActError> {
+        Ok(self.deem_if_due(stored).await? || self.lapse_if_due(stored).await?)
+    }
+
+    async fn lapse_if_due(&self, stored: &StoredDossier) -> Result<bool, ActError> {
+        if stored.dossier.lacking.is_empty() {
+            return Ok(false);
+        }
+        let laid = self.lay_out(stored).await?;
+        match by_law::lapse(&stored.dossier, &laid.plain(), &self.actor(&system()), self.now()) {
+            Some(act) => self.append_by_law("lapse", stored, act).await,
+            None => Ok(false),
+        }
+    }
+
     /// True when the case was accepted by law just now.
-    pub(crate) async fn deem_if_due(&self, stored: &StoredDossier) -> Result<bool, ActError> {
-        let (_, _, item) = self.item(Some(stored.dossier.release), &stored.dossier.item)?;
-        let (network, (_, newest)) = (self.store.network(), self.pack(None)?);
-        let (calendar, received) = (&newest.calendar, stored.received);
-        let desk = Desk { item: &item, network: &network, calendar, received };
-        let act = by_law::deem_accepted(&stored.dossier, &desk, &self.actor(&system()), self.now());
+    async fn deem_if_due(&self, stored: &StoredDossier) -> Result<bool, ActError> {
+        if stored.dossier.status() != Status::Captured {
+            return Ok(false);
+        }
+        let laid = self.lay_out(stored).await?;
+        let act = by_law::deem_accepted(&stored.dossier, &laid.plain(), &self.actor(&system()), self.now());
         let Some(act) = act else { return Ok(false) };
         let deemed = self.append_by_law("deem-accepted", stored, act).await?;
         if deemed {
@@ -67,11 +97,9 @@ impl Hall {
         if counted_on.calendar == newest.calendar {
             return Ok(false);
         }
-        let (_, _, item) = self.item(Some(dossier.release), &dossier.item)?;
-        let (network, received) = (self.store.network(), stored.received);
-        let desk = Desk { item: &item, network: &network, calendar: &newest.calendar, received };
+        let laid = self.lay_out(stored).await?;
         let (earlier, actor) = ((&counted_on.calendar, release), self.actor(&system()));
-        match by_law::reproject(dossier, &desk, earlier, &actor, self.now()) {
+        match by_law::reproject(dossier, &laid.plain(), earlier, &actor, self.now()) {
             Some(act) => self.append_by_law("reproject", stored, act).await,
             None => Ok(false),
         }

@@ -35,18 +35,7 @@ impl Hall {
             subject: self.me().to_string(),
             body,
         };
-        self.store
-            .append(Append {
-                at: now,
-                officer: String::new(),
-                action: "report contacts",
-                entries: vec![entry],
-                expected: None,
-                consumes_draft: None,
-                consumes_enrolment: None,
-                attachments_here: Vec::new(),
-            })
-            .await?;
+        self.store.append(Append::new(now, "", "report contacts", vec![entry])).await?;
         let mut all: Vec<Contact> =
             reported.iter().filter(|known| !news.iter().any(|new| new.node == known.node)).cloned().collect();
         all.extend(news);

@@ -3,9 +3,11 @@
 use crate::{ActError, CaseView, Hall, Officer};
 use domain::dossier::decide::{self, Refusal};
 use domain::dossier::{Attachment, Submission};
-use domain::form::{self, Form, FormFault};
+use domain::form::{Form, FormFault};
+use domain::green;
 use domain::network::Tier;
-use domain::{CaseNo, EntryId, ItemId, MaterialId, NodeId, plan};
+use domain::tolerance::Commitment;
+use domain::{CaseNo, EntryId, ItemId, MaterialId, NodeId};
 use replication::Channel;
 use store::blobs::BLOB_BYTES_MAX;
 use store::{Append, Draft, NewEntry, kind};
@@ -36,6 +38,8 @@ impl Hall {
             release,
             form,
             attachments: Vec::new(),
+            commitment: None,
+            green: None,
             version: 0,
             updated: now,
         };
@@ -71,14 +75,25 @@ impl Hall {
     pub async fn check_draft(&self, id: EntryId) -> Result<Vec<FormFault>, ActError> {
         let draft = self.draft(id).await?;
         let (_, _, item) = self.item(Some(draft.release), &draft.item)?;
-        let today = self.now().day();
-        let mut faults = form::check(&item, &draft.form, today);
-        let handed_in: Vec<MaterialId> = draft.attachments.iter().map(|a| a.material.clone()).collect();
-        for material in plan::missing_materials(&item, &draft.form, today, &handed_in) {
-            let reason = "缺少该材料,请扫描或拍照后上传".to_owned();
-            faults.push(FormFault { field: material.id.to_string(), label: material.name.clone(), reason });
-        }
-        Ok(faults)
+        Ok(decide::submission_faults(&item, &submission_of(&draft), self.now().day()))
+    }
+
+    /// Notes which papers are promised for later, and whether the green channel is asked for.
+    ///
+    /// # Errors
+    /// A stale version is refused, both are kept (I23).
+    pub async fn save_requests(
+        &self,
+        id: EntryId,
+        version: u32,
+        commitment: Option<Commitment>,
+        green: Option<green::Claim>,
+    ) -> Result<Draft, ActError> {
+        let mut draft = self.draft(id).await?;
+        (draft.version, draft.commitment, draft.green, draft.updated) =
+            (version, commitment, green, self.now());
+        draft.version = self.store.save_draft(draft.clone()).await?;
+        Ok(draft)
     }
 
     /// Stores a scan on this disk and names it in the draft. A second scan of one material replaces the first.
@@ -99,7 +114,11 @@ impl Hall {
         Ok(draft)
     }
 
-    async fn keep_blob(&self, material: MaterialId, bytes: Vec<u8>) -> Result<Attachment, ActError> {
+    pub(crate) async fn keep_blob(
+        &self,
+        material: MaterialId,
+        bytes: Vec<u8>,
+    ) -> Result<Attachment, ActError> {
         if bytes.len() as u64 > BLOB_BYTES_MAX {
             let reason = format!("文件有 {} KB,不能超过 8192 KB;请压缩后再传", bytes.len() / 1024);
             return Err(ActError::Unfit { what: "attachment", reason });
@@ -136,17 +155,11 @@ impl Hall {
         let (release, _, item) = self.item(Some(draft.release), &draft.item)?;
         let now = self.now();
         let case = CaseNo::make(self.me(), now.day(), self.random.u64());
-        let submission = Submission {
-            form: draft.form.clone(),
-            attachments: draft.attachments.clone(),
-            skipped: vec![],
-            closes: vec![],
-        };
         let act = decide::capture(
             case.clone(),
             &item,
             release,
-            submission,
+            submission_of(&draft),
             &self.actor(officer),
             &self.store.network(),
             now,
@@ -184,21 +197,15 @@ impl Hall {
             here.push(attachment.hash.clone());
             attachments.push(attachment);
         }
-        if before.is_none() {
-            return Err(Refusal::NotReturned.into());
-        }
-        let submission = Submission { form, attachments, skipped: vec![], closes: vec![] };
-        let (_, _, item) = self.item(Some(stored.dossier.release), &stored.dossier.item)?;
+        let before = before.as_ref().and_then(|page| page.body.submission()).ok_or(Refusal::NotReturned)?;
+        let green = before.green.clone();
+        // What was promised and has been brought now is no longer promised; the rest still is.
+        let commitment = before.commitment.clone();
+        let submission = Submission { form, attachments, commitment, green, ..Submission::default() };
+        let laid = self.lay_out(&stored).await?;
         let (actor, now) = (self.actor(officer), self.now());
         let command = decide::Command::Resubmit(submission);
-        let (network, (_, newest)) = (self.store.network(), self.pack(None)?);
-        let desk = decide::Desk {
-            item: &item,
-            network: &network,
-            calendar: &newest.calendar,
-            received: stored.received,
-        };
-        let act = decide::decide(&stored.dossier, &desk, &actor, command, now)?;
+        let act = decide::decide(&stored.dossier, &laid.plain(), &actor, command, now)?;
         let request = self.random.entry_id(now);
         let append = self.append_of("resubmit", officer, request, act, stored.dossier.pages)?;
         self.store.append(Append { attachments_here: here, ..append }).await?;
@@ -230,19 +237,23 @@ impl Hall {
             });
         }
         Ok(Append {
-            at: now,
-            officer: officer.name.clone(),
-            action,
-            entries,
             expected: Some((act.after.case, decided_on)),
-            consumes_draft: None,
-            consumes_enrolment: None,
-            attachments_here: Vec::new(),
+            ..Append::new(now, officer.name.clone(), action, entries)
         })
     }
 
     /// A node writes about its own cases to its ancestors, about a village's case to that village.
     pub(crate) fn channel_for(&self, origin: &NodeId) -> Channel {
         if origin == self.me() { Channel::Up } else { Channel::To(origin.clone()) }
+    }
+}
+
+fn submission_of(draft: &Draft) -> Submission {
+    Submission {
+        form: draft.form.clone(),
+        attachments: draft.attachments.clone(),
+        commitment: draft.commitment.clone(),
+        green: draft.green.clone(),
+        ..Submission::default()
     }
 }

@@ -30,7 +30,10 @@ impl ActError {
             ActError::Refused(Refusal::ClaimedBy { .. }) => "claimed",
             ActError::Refused(Refusal::HeldElsewhere { .. }) => "held_elsewhere",
             ActError::Refused(_) | ActError::Alert(_) => "refused",
-            ActError::Store(StoreError::Stale { .. } | StoreError::StaleDraft { .. }) => "stale",
+            ActError::Store(
+                StoreError::Stale { .. } | StoreError::StaleDraft { .. } | StoreError::SerialTaken { .. },
+            ) => "stale",
+            ActError::Store(StoreError::DelegationRevoked { .. }) => "refused",
             ActError::Store(StoreError::Missing { .. }) | ActError::NotFound { .. } => "not_found",
             ActError::Store(StoreError::Exists { .. }) => "exists",
             ActError::Store(StoreError::DiskFull) => "disk_full",

@@ -10,6 +10,7 @@ use domain::{ItemId, NodeId, Timestamp};
 use std::sync::Arc;
 use store::Store;
 use store::blobs::Blobs;
+use trust::Seals;
 
 /// Everything a use case needs. Cheap to clone.
 #[derive(Clone)]
@@ -18,6 +19,8 @@ pub struct Hall {
     pub blobs: Arc<dyn Blobs>,
     pub clock: Arc<dyn Clock>,
     pub random: Arc<dyn Random>,
+    /// The seals that are kept here.
+    pub seals: Arc<dyn Seals>,
     pub tier: Tier,
     /// City name, as certificates and tokens carry it.
     pub city: String,

@@ -30,20 +30,11 @@ pub struct NewToken {
 }
 
 impl Hall {
-    fn hub_append(&self, action: &'static str, officer: &str, entries: Vec<NewEntry>) -> Append {
-        Append {
-            at: self.now(),
-            officer: officer.to_owned(),
-            action,
-            entries,
-            expected: None,
-            consumes_draft: None,
-            consumes_enrolment: None,
-            attachments_here: Vec::new(),
-        }
+    pub(crate) fn hub_append(&self, action: &'static str, officer: &str, entries: Vec<NewEntry>) -> Append {
+        Append::new(self.now(), officer, action, entries)
     }
 
-    fn all_entry(
+    pub(crate) fn all_entry(
         &self,
         kind: &'static str,
         subject: String,

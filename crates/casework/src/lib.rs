@@ -5,7 +5,9 @@
 
 mod act;
 mod answering;
+mod authority;
 mod contacts;
+mod desk;
 mod drafts;
 mod error;
 mod hall;
@@ -15,6 +17,7 @@ mod supervise;
 mod view;
 
 pub use act::Order;
+pub use authority::LetterView;
 pub use drafts::sniff;
 pub use error::ActError;
 pub use hall::Hall;

@@ -273,17 +273,8 @@ impl Hall {
         let body = serde_json::to_vec(&said)
             .map_err(|e| ActError::Unfit { what: "alert", reason: e.to_string() })?;
         let channel = self.channel_for(&stored.dossier.origin);
-        let append = Append {
-            at: now,
-            officer: officer.name.clone(),
-            action,
-            entries: vec![NewEntry { id, channel, kind: kind::ALERT, subject: case.to_string(), body }],
-            expected: None,
-            consumes_draft: None,
-            consumes_enrolment: None,
-            attachments_here: Vec::new(),
-        };
-        self.store.append(append).await?;
+        let entry = NewEntry { id, channel, kind: kind::ALERT, subject: case.to_string(), body };
+        self.store.append(Append::new(now, officer.name.clone(), action, vec![entry])).await?;
         Ok(())
     }
 }

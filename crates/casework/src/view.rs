@@ -25,6 +25,8 @@ pub struct CaseView {
     pub ready: Vec<ReadyStage>,
     /// Every limit that runs or ran, with its derivation.
     pub timers: Vec<Explained>,
+    /// Why the answer of the city cannot be believed here; `None` when letter and seal verify, or while there is none.
+    pub doubt: Option<String>,
     pub missing_attachments: u32,
     pub held_pages: u32,
     pub dossier: Dossier,
@@ -130,6 +132,7 @@ impl Hall {
             finished: plan::is_finished(&item, &dossier),
             ready: ready.collect(),
             timers,
+            doubt: self.doubt(&dossier, &item),
             missing_attachments: stored.missing_attachments,
             held_pages: stored.held,
             dossier,

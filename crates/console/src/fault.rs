@@ -52,7 +52,11 @@ impl From<ActError> for Fault {
             | ActError::Incomplete { .. }
             | ActError::WrongTier { .. } => StatusCode::CONFLICT,
             ActError::Store(
-                StoreError::Stale { .. } | StoreError::StaleDraft { .. } | StoreError::Exists { .. },
+                StoreError::Stale { .. }
+                | StoreError::StaleDraft { .. }
+                | StoreError::SerialTaken { .. }
+                | StoreError::DelegationRevoked { .. }
+                | StoreError::Exists { .. },
             ) => StatusCode::CONFLICT,
             ActError::Store(StoreError::DiskFull) => StatusCode::INSUFFICIENT_STORAGE,
             ActError::Store(StoreError::Broken { .. } | StoreError::Closed) => {

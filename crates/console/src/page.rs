@@ -10,6 +10,7 @@ use axum::http::{StatusCode, header, request::Parts};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use casework::NodeStatus;
+use domain::dossier::Status;
 use domain::network::Tier;
 use serde::Deserialize;
 use std::sync::atomic::Ordering;
@@ -102,15 +103,8 @@ async fn home(State(console): State<Console>, ByCookie(officer): ByCookie) -> Re
 }
 
 fn status_name(status: &str) -> &'static str {
-    match status {
-        "captured" => "已收件",
-        "returned" => "退回补正",
-        "accepted" => "已受理",
-        "granted" => "准予",
-        "refused" => "不予",
-        "delivered" => "已送达",
-        _ => "已撤回",
-    }
+    let known: Result<Status, _> = serde_json::from_value(status.into());
+    known.map_or("其他", Status::chinese)
 }
 
 /// Told from positions: a green line with entries waiting is not "all uploaded".

@@ -24,6 +24,10 @@ pub struct Item {
     /// The text the statutory limit rests on, as it is quoted to people.
     pub statutory_basis: String,
     pub promised: Limit,
+    /// Working days within which a deferrable paper may follow (容缺); `None` where none may.
+    pub deferral_days: Option<u32>,
+    /// The limit of the green channel in days; `None` where there is no such channel.
+    pub green_days: Option<u32>,
     pub village_service: String,
     pub accept_conditions: Vec<String>,
     pub legal_basis: Vec<String>,

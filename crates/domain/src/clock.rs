@@ -8,7 +8,7 @@ use crate::Day;
 use crate::calendar::{Calendar, DayUnit, DueDay, Limit, Pause, YearStatus};
 use crate::catalogue::{Item, Stage, StageKind};
 use crate::dossier::Dossier;
-use crate::plan;
+use crate::{green, plan, tolerance};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
 
@@ -97,6 +97,8 @@ pub enum TimerKind {
     Statutory,
     Promised,
     Delivery,
+    /// 容缺补交.
+    MakeUp,
 }
 
 impl TimerKind {
@@ -106,6 +108,7 @@ impl TimerKind {
             TimerKind::Statutory => "法定期限",
             TimerKind::Promised => "承诺期限",
             TimerKind::Delivery => "送达期限",
+            TimerKind::MakeUp => "容缺补交期限",
         }
     }
 }
@@ -151,7 +154,7 @@ const TEN_DAYS: Limit = Limit { days: 10, unit: DayUnit::Workday };
 /// # Source
 /// 《行政许可法》 art. 32 (five days), 42 and 43 (decision), 44 (delivery).
 pub fn timers<'a>(item: &Item, dossier: &'a Dossier, received: Option<Day>) -> Vec<Timer<'a>> {
-    if dossier.withdrawn || dossier.not_accepted.is_some() {
+    if dossier.withdrawn || dossier.lapsed.is_some() || dossier.not_accepted.is_some() {
         return Vec::new();
     }
     let plain = |kind, anchor, budget, basis, met| plain(dossier, kind, anchor, budget, basis, met);
@@ -173,7 +176,15 @@ pub fn timers<'a>(item: &Item, dossier: &'a Dossier, received: Option<Day>) -> V
             ..plain(kind, (accepted.on, event), budget, basis.to_owned(), met)
         };
         timers.push(ledger(TimerKind::Statutory, item.statutory_or_general(), &item.statutory_basis));
-        timers.push(ledger(TimerKind::Promised, item.promised, "事项目录中的承诺"));
+        let (promised, basis) = promised(item, dossier);
+        timers.push(ledger(TimerKind::Promised, promised, &basis));
+        if let Some(days) =
+            tolerance::make_up_days(item).filter(|_| !dossier.lacking.is_empty() || dossier.made_up.is_some())
+        {
+            let basis = "容缺承诺书(承诺时限前两个工作日,至多 20 个工作日)".to_owned();
+            let budget = Limit { days, unit: DayUnit::Workday };
+            timers.push(plain(TimerKind::MakeUp, (accepted.on, event), budget, basis, dossier.made_up));
+        }
     }
     if let Some(decision) = &dossier.decision {
         let met = dossier.delivered.as_ref().map(|delivered| delivered.at.day());
@@ -182,6 +193,16 @@ pub fn timers<'a>(item: &Item, dossier: &'a Dossier, received: Option<Day>) -> V
         timers.push(plain(TimerKind::Delivery, anchor, TEN_DAYS, basis, met));
     }
     timers
+}
+
+/// The limit promised to this applicant: the catalogue's, or that of the green channel.
+fn promised(item: &Item, dossier: &Dossier) -> (Limit, String) {
+    match (&dossier.green, green::limit(item)) {
+        (Some(claim), Some(limit)) => {
+            (limit, format!("绿色通道({}),普通件承诺 {} 日", claim.ground.chinese(), item.promised.days))
+        }
+        _ => (item.promised, "事项目录中的承诺".to_owned()),
+    }
 }
 
 fn plain<'a>(

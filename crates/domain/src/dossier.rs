@@ -3,16 +3,24 @@
 //! `decide` may refuse and changes nothing; [`Dossier::apply`] takes a fact that another tier may already have acted on,
 //! so it never judges whether the act was wise, only whether the page can stand at this place (number, term, writer).
 
+mod acts;
 pub mod by_law;
+mod command;
 pub mod decide;
+mod fold;
+mod limits;
 pub mod page;
 mod refusal;
+mod tolerate;
 
 pub use page::*;
 
 use crate::clock::{Extension, Reprojection, Suspension};
+use crate::green;
 use crate::ids::EntryId;
-use crate::{CaseNo, Day, ItemId, LicenceNo, NodeId, StageId, Timestamp};
+use crate::paper::SealedPaper;
+use crate::tolerance::Breach;
+use crate::{CaseNo, Day, ItemId, LicenceNo, MaterialId, NodeId, StageId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -36,6 +44,21 @@ pub struct Dossier {
     pub attachments: Vec<Attachment>,
     pub skipped: Vec<StageId>,
     pub stages: BTreeMap<StageId, StageState>,
+    /// 容缺: papers promised and not handed in yet.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lacking: Vec<MaterialId>,
+    /// The day on which the last promised paper was taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_up: Option<Day>,
+    /// The deadline that passed without the promised papers: the application counts as withdrawn.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lapsed: Option<Day>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub breach: Option<Breach>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub green: Option<green::Claim>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub green_declined: Option<green::Declined>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub returned: Option<Returned>,
     /// Supplement notices given so far; the law allows one (art. 32).
@@ -67,6 +90,12 @@ pub struct Dossier {
     pub recalled: bool,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub slips: Vec<Slip>,
+    /// Slips that a page has answered.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub noted: Vec<EntryId>,
+    /// 盖章文书, in the order in which they were sealed.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub papers: Vec<SealedPaper>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
@@ -115,6 +144,13 @@ fn first_page() -> u32 {
 pub struct Decision {
     pub outcome: Outcome,
     pub text: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub article: Option<String>,
+    /// The stage that decided, and the letter of delegation it was decided under.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stage: Option<StageId>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delegation: Option<String>,
     pub officer: String,
     pub at: Timestamp,
     pub by: NodeId,
@@ -145,6 +181,8 @@ pub enum Status {
     Refused,
     Delivered,
     Withdrawn,
+    /// Promised papers did not come in time.
+    Lapsed,
 }
 
 impl Status {
@@ -158,6 +196,7 @@ impl Status {
             Status::Refused => "refused",
             Status::Delivered => "delivered",
             Status::Withdrawn => "withdrawn",
+            Status::Lapsed => "lapsed",
         }
     }
     pub fn chinese(self) -> &'static str {
@@ -170,6 +209,7 @@ impl Status {
             Status::Refused => "不予",
             Status::Delivered => "已送达",
             Status::Withdrawn => "已撤回",
+            Status::Lapsed => "逾期未补交视为撤回",
         }
     }
 }
@@ -210,6 +250,12 @@ impl Dossier {
             attachments: Vec::new(),
             skipped: Vec::new(),
             stages: BTreeMap::new(),
+            lacking: Vec::new(),
+            made_up: None,
+            lapsed: None,
+            breach: None,
+            green: None,
+            green_declined: None,
             returned: None,
             notices: 0,
             submitted_page: 1,
@@ -224,174 +270,17 @@ impl Dossier {
             withdrawn: false,
             recalled: false,
             slips: Vec::new(),
+            noted: Vec::new(),
+            papers: Vec::new(),
         };
         dossier.take_submission(&captured.submission, page, author);
         Some(dossier)
     }
 
-    /// Offers the next page. `is_superior`: the author stands above the present holder, so it may recall.
-    pub fn apply(&mut self, page: &Page, author: &NodeId, is_superior: bool) -> Verdict {
-        if let PageBody::Recalled { to } = &page.body {
-            return self.recall(page, to, is_superior);
-        }
-        if page.term < self.term {
-            return Verdict::Late;
-        }
-        if page.term > self.term || page.no > self.pages + 1 {
-            return Verdict::Held;
-        }
-        if page.no <= self.pages {
-            return Verdict::Refused("another page stands at this number");
-        }
-        if *author != self.holder {
-            return Verdict::Refused("its writer does not hold the dossier");
-        }
-        self.pages = page.no;
-        self.take(&page.body, page, author);
-        Verdict::Applied
-    }
-
-    fn recall(&mut self, page: &Page, to: &NodeId, is_superior: bool) -> Verdict {
-        if page.no < 2 {
-            return Verdict::Refused("there is nothing to recall before the capture");
-        }
-        if page.term == self.term && is_superior && self.recalled && page.no <= self.pages {
-            // Two superiors recalled at once: the higher one's recall stands, whichever arrives first.
-            return Verdict::Rewind { keep: page.no - 1 };
-        }
-        if page.term <= self.term {
-            return Verdict::Late;
-        }
-        if page.term > self.term + 1 || page.no > self.pages + 1 {
-            return Verdict::Held;
-        }
-        if !is_superior {
-            return Verdict::Refused("only a superior of the holder may recall");
-        }
-        if page.no <= self.pages {
-            return Verdict::Rewind { keep: page.no - 1 };
-        }
-        self.pages = page.no;
-        self.term = page.term;
-        self.holder = to.clone();
-        self.recalled = true;
-        Verdict::Applied
-    }
-
-    /// Adds a slip. It changes nothing by itself; slips are kept in id order so that arrival order does not show (I10).
-    pub fn add_slip(&mut self, slip: Slip) {
-        if let Err(at) = self.slips.binary_search_by_key(&slip.id, |known| known.id) {
-            self.slips.insert(at, slip);
-        }
-    }
-
-    fn take(&mut self, body: &PageBody, page: &Page, author: &NodeId) {
-        match body {
-            // A second capture cannot change what the citizen confirmed; resubmission is the page for that.
-            PageBody::Captured(_) | PageBody::Recalled { .. } | PageBody::SlipNoted { .. } => {}
-            PageBody::HandedOver { to } => {
-                self.holder = to.clone();
-                self.recalled = false;
-            }
-            PageBody::Claimed { stage } => self.stage(stage).claimed_by = Some(page.officer.clone()),
-            PageBody::Released { stage } => self.stage(stage).claimed_by = None,
-            PageBody::StageDone { stage, agrees, .. } => self.close_stage(stage, page, author, *agrees),
-            PageBody::Accepted { on } => self.accept(*on, author, false),
-            PageBody::DeemedAccepted { received } => self.accept(*received, author, true),
-            PageBody::Returned { faults, .. } => {
-                self.notices += 1;
-                self.returned = Some(Returned { faults: faults.clone(), by: author.clone() });
-            }
-            PageBody::NotAccepted { stage, ground, text } => {
-                self.close_stage(stage, page, author, false);
-                self.not_accepted = Some(NotAccepted {
-                    ground: ground.clone(),
-                    text: text.clone(),
-                    officer: page.officer.clone(),
-                    at: page.at,
-                    by: author.clone(),
-                });
-            }
-            PageBody::Suspended { procedure, basis, days, handler } => self.suspensions.push(Suspension {
-                procedure: *procedure,
-                basis: basis.clone(),
-                days: *days,
-                handler: handler.clone(),
-                approver: page.officer.clone(),
-                from: page.at.day(),
-                to: None,
-                page: page.no,
-            }),
-            PageBody::Resumed { .. } => {
-                if let Some(open) = self.suspensions.iter_mut().find(|one| one.to.is_none()) {
-                    open.to = Some(page.at.day());
-                }
-            }
-            PageBody::Extended { days, reason, handler } => {
-                self.extension = Some(Extension {
-                    days: *days,
-                    reason: reason.clone(),
-                    handler: handler.clone(),
-                    approver: page.officer.clone(),
-                    on: page.at.day(),
-                    page: page.no,
-                });
-            }
-            PageBody::Reprojected { release, moved } => self.reprojections.push(Reprojection {
-                release: *release,
-                on: page.at.day(),
-                page: page.no,
-                moved: moved.clone(),
-            }),
-            PageBody::Resubmitted(submission) => {
-                self.returned = None;
-                self.take_submission(submission, page, author);
-            }
-            PageBody::Decided { stage, outcome, text } => {
-                self.close_stage(stage, page, author, *outcome == Outcome::Granted);
-                self.decision = Some(Decision {
-                    outcome: *outcome,
-                    text: text.clone(),
-                    officer: page.officer.clone(),
-                    at: page.at,
-                    by: author.clone(),
-                });
-            }
-            PageBody::Issued { licence } => self.licence = Some(licence.clone()),
-            PageBody::Delivered { stage, receiver, proof } => {
-                self.close_stage(stage, page, author, true);
-                let (receiver, proof) = (receiver.clone(), proof.clone());
-                self.delivered = Some(Delivery { receiver, proof, at: page.at });
-            }
-            PageBody::Withdrawn { .. } => self.withdrawn = true,
-        }
-    }
-
-    fn take_submission(&mut self, submission: &Submission, page: &Page, author: &NodeId) {
-        self.applicant = crate::form::applicant(&submission.form).0.to_owned();
-        self.attachments = submission.attachments.clone();
-        self.skipped = submission.skipped.clone();
-        self.submitted_page = page.no;
-        for stage in &submission.closes {
-            self.close_stage(stage, page, author, true);
-        }
-    }
-
-    fn accept(&mut self, on: Day, by: &NodeId, deemed: bool) {
-        self.accepted = Some(Accepted { on, by: by.clone(), deemed });
-    }
-
-    fn stage(&mut self, id: &StageId) -> &mut StageState {
-        self.stages.entry(id.clone()).or_default()
-    }
-    fn close_stage(&mut self, id: &StageId, page: &Page, author: &NodeId, agrees: bool) {
-        let (officer, by) = (page.officer.clone(), Some(author.clone()));
-        self.stage(id).done = Some(StageDone { officer, by, at: page.at, agrees });
-    }
-
     pub fn status(&self) -> Status {
         match (&self.decision, &self.delivered) {
             _ if self.withdrawn => Status::Withdrawn,
+            _ if self.lapsed.is_some() => Status::Lapsed,
             _ if self.returned.is_some() => Status::Returned,
             (_, Some(_)) => Status::Delivered,
             (Some(decision), None) if decision.outcome == Outcome::Granted => Status::Granted,
@@ -409,6 +298,14 @@ impl Dossier {
     pub fn suspended(&self) -> Option<&Suspension> {
         self.suspensions.iter().find(|one| one.to.is_none())
     }
+    /// Every paper of the case, those that slips brought and nobody has judged yet included.
+    pub fn all_attachments(&self) -> impl Iterator<Item = &Attachment> {
+        self.attachments.iter().chain(self.slips.iter().flat_map(|slip| &slip.attachments))
+    }
+    /// Ended without an answer of the city: taken back by the applicant, or by a promise not kept.
+    pub fn is_void(&self) -> bool {
+        self.withdrawn || self.lapsed.is_some()
+    }
     /// True when a reviewer disagreed: the decision can then only be a refusal.
     pub fn has_objection(&self) -> bool {
         self.stages.values().filter_map(|stage| stage.done.as_ref()).any(|done| !done.agrees)
@@ -420,9 +317,12 @@ impl Dossier {
 pub struct Slip {
     pub id: EntryId,
     pub case: CaseNo,
-    /// `withdraw`, `note`, `rating`, `applicant_notice`.
+    /// `withdraw`, `note`, `rating`, `applicant_notice`, `make_up`.
     pub kind: String,
     pub text: String,
+    /// Papers that came with it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attachments: Vec<Attachment>,
     pub by: NodeId,
     pub at: Timestamp,
 }
@@ -440,3 +340,5 @@ pub struct Licence {
 
 #[cfg(test)]
 pub(crate) mod tests;
+#[cfg(test)]
+mod tolerance_tests;

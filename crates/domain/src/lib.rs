@@ -7,19 +7,23 @@
 pub mod calendar;
 pub mod catalogue;
 pub mod clock;
+pub mod delegation;
 pub mod division;
 pub mod dossier;
 pub mod duty;
 pub mod expr;
 pub mod form;
+pub mod green;
 pub mod ids;
 pub mod network;
 pub mod numbers;
 pub mod pack;
+pub mod paper;
 pub mod plan;
 pub mod seams;
 pub mod supervision;
 pub mod time;
+pub mod tolerance;
 
 pub use ids::{CaseNo, EntryId, ItemId, LicenceNo, MaterialId, NodeId, OrgId, StageId};
 pub use time::{Day, Timestamp};

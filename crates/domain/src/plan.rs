@@ -7,6 +7,7 @@ use crate::dossier::{Dossier, Outcome, PageBody, Submission};
 use crate::expr::Scope;
 use crate::form::Form;
 use crate::network::Tier;
+use crate::paper::PaperKind;
 use crate::{Day, MaterialId, StageId};
 
 /// Stages whose condition does not hold for this form. Fixed by the capture page, so that every node agrees.
@@ -29,14 +30,15 @@ pub fn asked_materials<'a>(item: &'a Item, form: &Form, today: Day) -> Vec<&'a M
     item.materials.iter().filter(asked).collect()
 }
 
-/// Required materials that are not among `handed_in`.
+/// Materials that must be handed in and are not among `handed_in`. A deferrable one is asked for too: who cannot bring it
+/// promises it (容缺).
 pub fn missing_materials<'a>(
     item: &'a Item,
     form: &Form,
     today: Day,
     handed_in: &[MaterialId],
 ) -> Vec<&'a Material> {
-    let missing = |m: &&Material| m.necessity == Necessity::Required && !handed_in.contains(&m.id);
+    let missing = |m: &&Material| m.necessity != Necessity::Optional && !handed_in.contains(&m.id);
     asked_materials(item, form, today).into_iter().filter(missing).collect()
 }
 
@@ -58,7 +60,7 @@ fn is_answered(dossier: &Dossier) -> bool {
 ///
 /// A check after the fact waits until the result has been handed over: the citizen does not wait for it.
 pub fn ready_stages<'a>(item: &'a Item, dossier: &Dossier) -> Vec<&'a Stage> {
-    if dossier.withdrawn || dossier.returned.is_some() {
+    if dossier.is_void() || dossier.returned.is_some() {
         return Vec::new();
     }
     let settled = |id: &StageId| item.stage(id).is_none_or(|stage| is_settled(stage, dossier));
@@ -121,10 +123,21 @@ pub fn overreach(item: &Item, body: &PageBody, writer: Tier) -> Option<&'static 
         PageBody::Suspended { .. }
         | PageBody::Resumed { .. }
         | PageBody::Extended { .. }
-        | PageBody::Reprojected { .. } => {
+        | PageBody::Reprojected { .. }
+        | PageBody::MadeUp { .. }
+        | PageBody::MakeUpRefused { .. }
+        | PageBody::Lapsed { .. }
+        | PageBody::CommitmentFalse { .. }
+        | PageBody::GreenDeclined { .. } => {
             (writer == Tier::Village).then_some("a village neither stops nor moves a limit")
         }
-        PageBody::Issued { .. } => decides().then_some("its writer's tier has no power to issue"),
+        // A sealed paper proves itself by its seal; here it only may not come from below the deciding tier.
+        PageBody::Sealed { paper } if paper.kind == PaperKind::NotAccepted => {
+            (writer == Tier::Village).then_some("a village does not refuse an application")
+        }
+        PageBody::Sealed { .. } | PageBody::Issued { .. } => {
+            decides().then_some("its writer's tier has no power to issue")
+        }
         PageBody::HandedOver { .. }
         | PageBody::SlipNoted { .. }
         | PageBody::Withdrawn { .. }
@@ -139,7 +152,7 @@ pub fn is_done_here(stage: &Stage, dossier: &Dossier, here: Tier) -> bool {
 
 /// True when every stage has come to its end.
 pub fn is_finished(item: &Item, dossier: &Dossier) -> bool {
-    dossier.withdrawn || item.stages.iter().all(|stage| is_settled(stage, dossier))
+    dossier.is_void() || item.stages.iter().all(|stage| is_settled(stage, dossier))
 }
 
 /// The stage whose completion means acceptance (受理): the one of kind `accept`, else the first beyond the village.

@@ -106,6 +106,8 @@ pub(crate) fn append(work: &mut Work<'_>, me: &Identity, append: Append) -> Resu
         consumes_draft,
         consumes_enrolment,
         attachments_here,
+        takes_serials,
+        relies_on,
     } = append;
     if let Some(appended) = repeated(work.sql, me, &entries, consumes_draft.is_some())? {
         return Ok(appended);
@@ -119,6 +121,14 @@ pub(crate) fn append(work: &mut Work<'_>, me: &Identity, append: Append) -> Resu
         if now.unwrap_or(0) != *pages {
             return Err(StoreError::Stale { case: case.clone() });
         }
+    }
+    if let Some((number, delegate)) = relies_on
+        && work.known.delegations.is_revoked(&number, &delegate, at.day())
+    {
+        return Err(StoreError::DelegationRevoked { number });
+    }
+    for (scope, number) in &takes_serials {
+        crate::people::take_serial(work.sql, scope, *number)?;
     }
     let subject = entries.first().map(|entry| entry.subject.clone()).unwrap_or_default();
     audit::record(work.sql, at, &officer, action, &subject)?;

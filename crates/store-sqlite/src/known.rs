@@ -1,29 +1,27 @@
 //! Reference data kept in memory: the nodes and the releases of the city pack.
 
 use crate::error::{Broken, unreadable};
+use domain::delegation::Delegations;
 use domain::network::Network;
 use domain::pack::{CityPack, Pieces};
+use domain::paper::{SealRecord, SealRecords};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use store::StoreError;
 
-#[derive(Default)]
+#[derive(Default, Clone)]
 pub(crate) struct Known {
     pub network: Arc<Network>,
+    pub delegations: Arc<Delegations>,
+    pub seals: Arc<SealRecords>,
     packs: BTreeMap<u32, Arc<CityPack>>,
 }
 
 impl Known {
     /// Reads what the tables say. Packs of `before` are taken over: a release never changes once published.
     pub fn load(sql: &Connection, before: Option<&Known>) -> Result<Known, StoreError> {
-        let mut network = Network::default();
-        let mut statement = sql.prepare_cached("SELECT record FROM node ORDER BY id").broken("read nodes")?;
-        let records = statement.query_map([], |row| row.get::<_, String>("record")).broken("read nodes")?;
-        for record in records {
-            let record = record.broken("read nodes")?;
-            network.insert(serde_json::from_str(&record).map_err(|e| unreadable("read nodes", e))?);
-        }
+        let network = read_network(sql)?;
         let mut packs = BTreeMap::new();
         let mut statement = sql
             .prepare_cached("SELECT release, pieces FROM pack_release ORDER BY release")
@@ -40,7 +38,18 @@ impl Known {
             };
             packs.insert(release, pack);
         }
-        Ok(Known { network: Arc::new(network), packs })
+        let (delegations, seals) = (Arc::new(read_delegations(sql)?), Arc::new(read_seals(sql)?));
+        Ok(Known { network: Arc::new(network), delegations, seals, packs })
+    }
+
+    /// A node has come or changed; everything else is as it was.
+    pub fn with_new_network(&self, sql: &Connection) -> Result<Known, StoreError> {
+        Ok(Known { network: Arc::new(read_network(sql)?), ..self.clone() })
+    }
+    /// Letters or seals have come; everything else is as it was.
+    pub fn with_new_authority(&self, sql: &Connection) -> Result<Known, StoreError> {
+        let (delegations, seals) = (Arc::new(read_delegations(sql)?), Arc::new(read_seals(sql)?));
+        Ok(Known { delegations, seals, ..self.clone() })
     }
 
     pub fn pack(&self, release: Option<u32>) -> Option<(u32, Arc<CityPack>)> {
@@ -50,6 +59,40 @@ impl Known {
         };
         found.map(|(release, pack)| (*release, pack.clone()))
     }
+}
+
+/// One text column of all rows, each read as JSON.
+fn read_all<T: serde::de::DeserializeOwned>(
+    sql: &Connection,
+    query: &'static str,
+) -> Result<Vec<T>, StoreError> {
+    let mut statement = sql.prepare_cached(query).broken(query)?;
+    let rows = statement.query_map([], |row| row.get::<_, String>(0)).broken(query)?;
+    rows.map(|row| serde_json::from_str(&row.broken(query)?).map_err(|e| unreadable(query, e))).collect()
+}
+
+fn read_network(sql: &Connection) -> Result<Network, StoreError> {
+    let mut network = Network::default();
+    read_all(sql, "SELECT record FROM node ORDER BY id")?
+        .into_iter()
+        .for_each(|record| network.insert(record));
+    Ok(network)
+}
+
+fn read_delegations(sql: &Connection) -> Result<Delegations, StoreError> {
+    let mut all = Delegations::default();
+    for letter in read_all(sql, "SELECT letter FROM letter ORDER BY number")? {
+        all.insert(letter);
+    }
+    for revocation in read_all(sql, "SELECT revocation FROM revocation ORDER BY number, revocation")? {
+        all.revoke(revocation);
+    }
+    Ok(all)
+}
+
+fn read_seals(sql: &Connection) -> Result<SealRecords, StoreError> {
+    let records: Vec<SealRecord> = read_all(sql, "SELECT record FROM seal ORDER BY owner, no")?;
+    Ok(records.into_iter().map(|record| (record.seal.clone(), record)).collect())
 }
 
 /// A piece not written anew under `release` is the newest earlier one of that name.

@@ -18,8 +18,10 @@ mod schema;
 mod supervision;
 
 use async_trait::async_trait;
+use domain::delegation::Delegations;
 use domain::network::Network;
 use domain::pack::CityPack;
+use domain::paper::SealRecords;
 use domain::supervision::{Alert, CaseLog};
 use domain::{CaseNo, EntryId, NodeId, Timestamp};
 use error::Broken;
@@ -192,6 +194,12 @@ impl Store for SqliteStore {
     fn pack(&self, release: Option<u32>) -> Option<(u32, Arc<CityPack>)> {
         self.known().pack(release)
     }
+    fn delegations(&self) -> Arc<Delegations> {
+        self.known().delegations.clone()
+    }
+    fn seals(&self) -> Arc<SealRecords> {
+        self.known().seals.clone()
+    }
     fn changes(&self) -> tokio::sync::broadcast::Receiver<Change> {
         self.changes.subscribe()
     }
@@ -351,9 +359,11 @@ impl Store for SqliteStore {
         let peer = peer.clone();
         self.executor.read(move |sql| people::confirmed(sql, &peer)).await
     }
-    async fn next_serial(&self, scope: &str) -> Result<u64, StoreError> {
-        let scope = scope.to_owned();
-        self.executor.write("next serial", move |work| people::next_serial(work.sql, &scope)).await
+    async fn last_serial(&self, scope: &str) -> Result<u64, StoreError> {
+        self.executor.read_briefly(|sql| people::last_serial(sql, scope)).await
+    }
+    async fn breach_of(&self, person: &str) -> Result<Option<CaseNo>, StoreError> {
+        self.executor.read_briefly(|sql| project::breach_of(sql, person)).await
     }
     async fn note_contact(&self, contact: Contact) -> Result<(), StoreError> {
         self.executor.write("note contact", move |work| people::note_contact(work.sql, &contact)).await

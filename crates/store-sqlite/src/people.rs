@@ -161,11 +161,25 @@ pub(crate) fn consume_enrolment(
     if used == 1 { Ok(()) } else { Err(StoreError::Missing { what: "an unused enrolment for this token" }) }
 }
 
-pub(crate) fn next_serial(sql: &Connection, scope: &str) -> Result<u64, StoreError> {
-    sql.prepare_cached("INSERT INTO serial(scope, last) VALUES(?1, 1) ON CONFLICT(scope) DO UPDATE SET last = last + 1 RETURNING last")
-        .and_then(|mut s| s.query_row([scope], |row| row.get::<_, i64>(0)))
-        .map(|last| last as u64)
-        .broken("take a serial")
+pub(crate) fn last_serial(sql: &Connection, scope: &str) -> Result<u64, StoreError> {
+    let last: Option<i64> = sql
+        .prepare_cached("SELECT last FROM serial WHERE scope = ?1")
+        .and_then(|mut s| s.query_row([scope], |row| row.get(0)).optional())
+        .broken("read a serial")?;
+    Ok(last.unwrap_or(0) as u64)
+}
+
+/// Takes `number`, which must be the next of its scope: numbers have no gaps and none is given twice (I20).
+pub(crate) fn take_serial(sql: &Connection, scope: &str, number: u64) -> Result<(), StoreError> {
+    if last_serial(sql, scope)? + 1 != number {
+        return Err(StoreError::SerialTaken { scope: scope.to_owned(), number });
+    }
+    sql.prepare_cached(
+        "INSERT INTO serial(scope, last) VALUES(?1, ?2) ON CONFLICT(scope) DO UPDATE SET last = ?2",
+    )
+    .and_then(|mut s| s.execute((scope, number as i64)))
+    .broken("take a serial")?;
+    Ok(())
 }
 
 pub(crate) fn note_contact(sql: &Connection, contact: &Contact) -> Result<(), StoreError> {

@@ -3,9 +3,11 @@
 //! A page that cannot stand stops only its own dossier: it is marked, an incident is noted, everything else goes on (I14).
 
 mod alerts;
+mod persons;
 mod reference;
 mod tasks;
 
+pub(crate) use persons::breach_of;
 pub(crate) use reference::seed_nodes;
 pub(crate) use tasks::{receipt_day, received};
 
@@ -42,6 +44,8 @@ pub(crate) struct Projector<'p, 'w> {
     open: BTreeMap<CaseNo, Open>,
     touched: BTreeSet<CaseNo>,
     fresh_receipts: BTreeMap<domain::NodeId, tasks::FreshReceipt>,
+    /// Letters or seals have come: read again once, at the end.
+    authority_changed: bool,
 }
 
 impl<'p, 'w> Projector<'p, 'w> {
@@ -53,6 +57,7 @@ impl<'p, 'w> Projector<'p, 'w> {
             open: BTreeMap::new(),
             touched: BTreeSet::new(),
             fresh_receipts: BTreeMap::new(),
+            authority_changed: false,
         }
     }
 
@@ -77,6 +82,9 @@ impl<'p, 'w> Projector<'p, 'w> {
             kind::RECEIPT => self.receipt(entry),
             kind::ALERT => self.alert(entry),
             kind::NODE => self.node(entry),
+            kind::LETTER => self.letter(entry),
+            kind::REVOCATION => self.revocation(entry),
+            kind::SEAL => self.seal(entry),
             kind::CONTACTS => self.contacts(entry),
             kind::PACK_PIECE => self.pack_piece(entry),
             kind::PACK_RELEASE => self.pack_release(entry),
@@ -87,6 +95,10 @@ impl<'p, 'w> Projector<'p, 'w> {
 
     /// Writes back what was folded. Must be called, or nothing of the dossiers is kept.
     pub fn finish(mut self) -> Result<(), StoreError> {
+        if self.authority_changed {
+            *self.work.known = Arc::new(self.work.known.with_new_authority(self.work.sql)?);
+            self.work.change.reference_data = true;
+        }
         for case in std::mem::take(&mut self.touched) {
             if let Some(mut open) = self.open.remove(&case)
                 && let Some(dossier) = open.dossier.take()
@@ -180,6 +192,9 @@ impl<'p, 'w> Projector<'p, 'w> {
             self.incident(entry, reason)?;
         }
         open.waiting |= verdict == Verdict::Held;
+        if verdict == Verdict::Applied && matches!(page.body, PageBody::CommitmentFalse { .. }) {
+            self.note_breach(&page.case, open.submitted_pos)?;
+        }
         if verdict == Verdict::Applied && open.waiting {
             self.apply_held(&mut open, &page.case)?;
         }
@@ -212,7 +227,9 @@ impl<'p, 'w> Projector<'p, 'w> {
         page: &Page,
         entry: &Entry,
     ) -> Result<Verdict, StoreError> {
-        open.attachments_changed |= matches!(page.body, PageBody::Captured(_) | PageBody::Resubmitted(_));
+        let brings_papers =
+            matches!(page.body, PageBody::Captured(_) | PageBody::Resubmitted(_) | PageBody::MadeUp { .. });
+        open.attachments_changed |= brings_papers;
         let Some(dossier) = &mut open.dossier else {
             if !matches!(page.body, PageBody::Captured(_)) {
                 return Ok(Verdict::Held);
@@ -319,6 +336,7 @@ impl<'p, 'w> Projector<'p, 'w> {
         let mut open = self.take(&case)?;
         open.waiting = true;
         if let Some(dossier) = &mut open.dossier {
+            open.attachments_changed |= !slip.attachments.is_empty();
             dossier.add_slip(slip);
         }
         self.put(&case, open);
@@ -381,7 +399,7 @@ impl<'p, 'w> Projector<'p, 'w> {
 
     fn write_attachments(&self, dossier: &Dossier) -> Result<(), StoreError> {
         let sql = self.work.sql;
-        for attachment in &dossier.attachments {
+        for attachment in dossier.all_attachments() {
             sql.prepare_cached(
                 "INSERT OR IGNORE INTO attachment(hash, bytes, origin, present) VALUES(?1, ?2, ?3, 0)",
             )

@@ -99,12 +99,30 @@ const STEPS: &[M<'static>] = &[
         PRIMARY KEY(job, author, channel)) STRICT, WITHOUT ROWID;
     ",
     ),
+    M::up(
+        "
+    -- Letters of delegation and seals, as the hub publishes them.
+    CREATE TABLE letter(number TEXT PRIMARY KEY, letter TEXT NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE revocation(
+        number TEXT NOT NULL, revocation TEXT NOT NULL, PRIMARY KEY(number, revocation)) STRICT, WITHOUT ROWID;
+    CREATE TABLE seal(
+        owner TEXT NOT NULL, no INTEGER NOT NULL, record TEXT NOT NULL, PRIMARY KEY(owner, no)) STRICT, WITHOUT ROWID;
+    -- Persons are looked up by a hash under a key that never leaves this file.
+    CREATE TABLE secret(name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;
+    INSERT INTO secret VALUES('lookup', randomblob(32));
+    CREATE TABLE breach(person BLOB NOT NULL, case_no TEXT NOT NULL, PRIMARY KEY(person, case_no)) STRICT, WITHOUT ROWID;
+    ",
+    ),
 ];
 
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 
 /// Projections that a rebuild empties. `node` stays: it also holds what enrolment told before the first journal came.
-pub(crate) const PROJECTIONS: [&str; 10] = [
+pub(crate) const PROJECTIONS: [&str; 14] = [
+    "breach",
+    "letter",
+    "revocation",
+    "seal",
     "alert",
     "task",
     "case_attachment",

@@ -43,10 +43,10 @@ fn case(n: u64) -> CaseNo {
 
 fn capture_page(case: &CaseNo) -> Page {
     let form = json!({ "name": "杨兰梅" }).as_object().cloned().unwrap_or_default();
-    let submission = Submission { form, attachments: vec![], skipped: vec![], closes: vec![] };
+    let submission = Submission { form, ..Submission::default() };
     let body =
         PageBody::Captured(Captured { item: "dibao".parse().expect("an item"), release: 1, submission });
-    Page { case: case.clone(), no: 1, term: 1, at: NOW, officer: "wang".into(), body }
+    Page { case: case.clone(), no: 1, term: 1, at: NOW, officer: "wang".into(), delegation: None, body }
 }
 
 fn append(request: EntryId, page: &Page, expected: u32) -> Append {
@@ -58,16 +58,7 @@ fn append(request: EntryId, page: &Page, expected: u32) -> Append {
         subject: page.case.to_string(),
         body,
     };
-    Append {
-        at: NOW,
-        officer: "wang".into(),
-        action: "test",
-        entries: vec![entry],
-        expected: Some((page.case.clone(), expected)),
-        consumes_draft: None,
-        consumes_enrolment: None,
-        attachments_here: vec![],
-    }
+    Append { expected: Some((page.case.clone(), expected)), ..Append::new(NOW, "wang", "test", vec![entry]) }
 }
 
 fn own_journal(store: &dyn Store) -> JournalId {
@@ -150,6 +141,8 @@ pub async fn drafts_are_saved_over_the_version_that_was_read(store: &dyn Store) 
         release: 1,
         form: Default::default(),
         attachments: vec![],
+        commitment: None,
+        green: None,
         version: 0,
         updated: NOW,
     };

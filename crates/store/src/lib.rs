@@ -14,9 +14,11 @@ mod model;
 pub use model::*;
 
 use async_trait::async_trait;
+use domain::delegation::Delegations;
 use domain::dossier::{Dossier, Page};
 use domain::network::Network;
 use domain::pack::CityPack;
+use domain::paper::SealRecords;
 use domain::supervision::{Alert, CaseLog};
 use domain::{CaseNo, EntryId, NodeId, Timestamp};
 use replication::session::Load;
@@ -31,6 +33,12 @@ pub enum StoreError {
     Stale { case: CaseNo },
     #[error("draft {draft} was changed in another window; both texts are kept: reload and compare")]
     StaleDraft { draft: EntryId },
+    /// Remedy: read the serial again, number again.
+    #[error("another act took number {number} of {scope} first")]
+    SerialTaken { scope: String, number: u64 },
+    /// Remedy: a new letter of delegation.
+    #[error("授权委托书 {number} 刚刚被撤销,本次办理没有记入")]
+    DelegationRevoked { number: String },
     #[error("{what} does not exist")]
     Missing { what: &'static str },
     #[error("{what} already exists")]
@@ -63,6 +71,10 @@ pub trait Store: Send + Sync + 'static {
     fn network(&self) -> Arc<Network>;
     /// A release of the city pack; `None` stands for the newest.
     fn pack(&self, release: Option<u32>) -> Option<(u32, Arc<CityPack>)>;
+    /// Letters of delegation known now.
+    fn delegations(&self) -> Arc<Delegations>;
+    /// Seals published so far.
+    fn seals(&self) -> Arc<SealRecords>;
     /// Changes from now on. A listener that falls behind is told so and reads the heads again.
     fn changes(&self) -> tokio::sync::broadcast::Receiver<Change>;
 
@@ -142,7 +154,10 @@ pub trait Store: Send + Sync + 'static {
     async fn note_confirmed(&self, peer: &NodeId, confirmed: Vec<(JournalId, u64)>)
     -> Result<(), StoreError>;
     async fn confirmed(&self, peer: &NodeId) -> Result<Vec<(JournalId, u64)>, StoreError>;
-    async fn next_serial(&self, scope: &str) -> Result<u64, StoreError>;
+    /// The last number taken in a scope; 0 before the first. [`Append::takes_serials`] takes the next.
+    async fn last_serial(&self, scope: &str) -> Result<u64, StoreError>;
+    /// The case in which this person's commitment turned out untrue, if there is one. Persons are kept as keyed hashes.
+    async fn breach_of(&self, person: &str) -> Result<Option<CaseNo>, StoreError>;
     async fn note_contact(&self, contact: Contact) -> Result<(), StoreError>;
     async fn contacts(&self) -> Result<Vec<Contact>, StoreError>;
 }

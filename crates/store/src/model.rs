@@ -1,5 +1,6 @@
 //! The plain data that goes in and out of a store.
 
+use domain::delegation::Delegate;
 use domain::dossier::{Slip, Status};
 use domain::form::Form;
 use domain::network::Tier;
@@ -24,6 +25,11 @@ pub mod kind {
     pub const RECEIPT: &str = "receipt";
     pub const ALERT: &str = "alert";
     pub const NODE: &str = "node";
+    /// A letter of delegation.
+    pub const LETTER: &str = "delegation";
+    pub const REVOCATION: &str = "delegation.revoked";
+    /// The record of a seal.
+    pub const SEAL: &str = "seal";
     pub const CONTACTS: &str = "contacts";
     pub const PACK_PIECE: &str = "pack.piece";
     pub const PACK_RELEASE: &str = "pack.release";
@@ -45,6 +51,33 @@ pub struct Append {
     pub consumes_enrolment: Option<String>,
     /// Attachments whose bytes lie on this disk already.
     pub attachments_here: Vec<String>,
+    /// Serials this act takes: (scope, number). Each must be the next of its scope, so that numbers have no gaps.
+    pub takes_serials: Vec<(String, u64)>,
+    /// The letter of delegation the act rests on; it must still stand when the act is stored (I18).
+    pub relies_on: Option<(String, Delegate)>,
+}
+
+impl Append {
+    /// An act that writes these entries and depends on nothing.
+    pub fn new(
+        at: Timestamp,
+        officer: impl Into<String>,
+        action: &'static str,
+        entries: Vec<NewEntry>,
+    ) -> Append {
+        Append {
+            at,
+            officer: officer.into(),
+            action,
+            entries,
+            expected: None,
+            consumes_draft: None,
+            consumes_enrolment: None,
+            attachments_here: Vec::new(),
+            takes_serials: Vec::new(),
+            relies_on: None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -211,6 +244,12 @@ pub struct Draft {
     pub release: u32,
     pub form: Form,
     pub attachments: Vec<domain::dossier::Attachment>,
+    /// 容缺: papers promised for later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commitment: Option<domain::tolerance::Commitment>,
+    /// 绿色通道 asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub green: Option<domain::green::Claim>,
     pub version: u32,
     pub updated: Timestamp,
 }

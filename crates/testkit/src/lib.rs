@@ -3,6 +3,7 @@
 pub mod api;
 pub mod dice;
 pub mod forms;
+pub mod letters;
 pub mod people;
 pub mod scans;
 

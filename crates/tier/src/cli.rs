@@ -48,6 +48,11 @@ pub enum Verb {
     Warnings,
     /// How every limit of a case was computed, article by article
     Explain { case: domain::CaseNo },
+    /// Check a paper under seal, from its file or the text of its QR code, with no network
+    VerifyDocument {
+        /// File of the paper (HTML), or the text of the QR code
+        paper: String,
+    },
     /// The calendar of working days
     Calendar {
         #[command(subcommand)]

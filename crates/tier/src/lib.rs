@@ -5,6 +5,7 @@
 pub mod cli;
 pub mod doctor;
 pub mod join;
+mod paper;
 pub mod serve;
 pub mod verbs;
 

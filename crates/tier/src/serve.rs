@@ -3,7 +3,9 @@
 use anyhow::{Context, Result};
 use casework::Hall;
 use console::Console;
+use domain::OrgId;
 use domain::network::{NodeRecord, Tier};
+use domain::paper::SealName;
 use domain::seams::{Clock, Random};
 use link::enrol::EnrolmentDoor;
 use link::meter::Meter;
@@ -11,7 +13,7 @@ use link::tls::{DoorSwitch, TlsIdentity};
 use link::{LinkState, Node, Uplink, door};
 use runtime::{NodeConfig, OsRandom, Shutdown, SystemClock};
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use store::Store;
@@ -19,7 +21,8 @@ use store_sqlite::blobs::FileBlobs;
 use store_sqlite::{Identity, SqliteStore};
 use tokio::net::TcpListener;
 use trust::files::{CA_CERT, CA_KEY, IdentityFolder};
-use trust::{CityCa, KeyRing};
+use trust::seal::OwnSeal;
+use trust::{CityCa, KeyRing, SealFolder, Seals};
 
 /// Time and randomness of the process.
 #[derive(Clone)]
@@ -36,6 +39,7 @@ impl Default for Parts {
 
 /// A node's data, opened but not serving: what the verbs of the command line work on.
 pub struct Opened {
+    pub data: PathBuf,
     pub config: NodeConfig,
     pub hall: Hall,
     pub store: Arc<SqliteStore>,
@@ -57,9 +61,14 @@ impl Opened {
         let author = Identity { node: config.id.clone(), area: config.place.clone(), signer, page_cache_kib };
         let store = Arc::new(SqliteStore::open(data, author)?);
         let blobs = Arc::new(FileBlobs::open(data)?);
+        let seals: Arc<dyn Seals> = match config.tier {
+            Tier::City => Arc::new(SealFolder(IdentityFolder::of(data))),
+            Tier::Town | Tier::Village => Arc::new(OwnSeal(config.id.clone(), identity.sign_key()?.secret())),
+        };
         let hall = Hall {
             store: store.clone(),
             blobs,
+            seals,
             clock: parts.clock.clone(),
             random: parts.random.clone(),
             tier: config.tier,
@@ -67,7 +76,7 @@ impl Opened {
         };
         let keys = Arc::new(KeyRing::default());
         keys.refresh(&store.network());
-        Ok(Opened { config, hall, store, keys, identity })
+        Ok(Opened { data: data.to_owned(), config, hall, store, keys, identity })
     }
 
     pub fn node(&self) -> Node {
@@ -92,6 +101,45 @@ impl Opened {
         self.hall.introduce(record).await?;
         self.keys.refresh(&self.store.network());
         Ok(())
+    }
+
+    /// Makes and publishes the seal of every body of the catalogue that has none. Safe to repeat.
+    ///
+    /// # Errors
+    /// When a key cannot be written or a record not be stored.
+    pub async fn ensure_seals(&self) -> Result<()> {
+        let Ok((_, pack)) = self.hall.pack(None) else { return Ok(()) };
+        let folder = SealFolder(IdentityFolder::of(&self.data));
+        let today = self.hall.now().day();
+        let mut records = Vec::new();
+        for body in pack.orgs.keys() {
+            // A key that was written and not yet published when the power went is published now.
+            let key = match folder.read(body)? {
+                Some(key) => key,
+                None => folder.make(body, self.fresh_secret())?,
+            };
+            if !self.store.seals().contains_key(&key.name) {
+                records.push(key.record(today));
+            }
+        }
+        Ok(self.hall.publish_seals("init", &records).await?)
+    }
+
+    /// A new seal for a body in place of the present one, which is withdrawn from today on.
+    ///
+    /// # Errors
+    /// When the key cannot be written or the record not be stored.
+    pub async fn renew_seal(&self, body: &OrgId) -> Result<SealName> {
+        let folder = SealFolder(IdentityFolder::of(&self.data));
+        let key = folder.make(body, self.fresh_secret())?;
+        self.hall.publish_seals("cli", &[key.record(self.hall.now().day())]).await?;
+        Ok(key.name)
+    }
+
+    fn fresh_secret(&self) -> [u8; 32] {
+        let mut secret = [0; 32];
+        self.hall.random.fill(&mut secret);
+        secret
     }
 
     /// The hub's CA; only the hub has its key.
@@ -143,6 +191,7 @@ pub async fn start(start: Start<'_>) -> Result<Running> {
     let uplink = config.parent.as_ref().map(|_| Arc::new(LinkState::default()));
     if config.tier == Tier::City {
         opened.introduce().await?;
+        opened.ensure_seals().await?;
     }
     let enrolment = enrolment_door(&opened, uplink.as_ref())?;
     let link = match &config.listen.link {
@@ -205,6 +254,9 @@ async fn watch_limits(hall: Hall) {
         due.tick().await;
         if let Err(error) = hall.deem_accepted().await {
             tracing::warn!(%error, "the limits of unanswered cases were not checked");
+        }
+        if let Err(error) = hall.lapse_commitments().await {
+            tracing::warn!(%error, "the deadlines of promised papers were not checked");
         }
         let newest = hall.pack(None).ok().map(|(release, _)| release);
         if newest == counted_on {

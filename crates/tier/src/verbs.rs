@@ -52,6 +52,7 @@ async fn on_data(common: &Common, verb: Verb) -> Result<ExitCode> {
         Verb::User { verb } => user(&opened, verb).await,
         Verb::Warnings => warnings(common, &opened).await,
         Verb::Explain { case } => explain(common, &opened, &case).await,
+        Verb::VerifyDocument { paper } => crate::paper::verify(common, &opened, &paper),
         Verb::Calendar { verb: CalendarVerb::Due { anchor, working_days } } => {
             due(common, &opened, anchor, working_days)
         }

@@ -6,10 +6,12 @@
 pub mod account;
 pub mod ca;
 pub mod files;
+pub mod seal;
 pub mod sign;
 pub mod token;
 
 pub use ca::{CityCa, NodeCertificate, spiffe_id};
+pub use seal::{SealClaim, SealFault, SealFolder, SealKey, SealRing, Seals};
 pub use sign::{KeyRing, NodeKey};
 pub use token::JoinToken;
 

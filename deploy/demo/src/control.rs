@@ -45,6 +45,7 @@ pub async fn supervise(options: Options) -> Result<ExitCode> {
     let city = Arc::new(City::plan(options)?);
     city.build(&|text| println!("{text}")).await?;
     let staff = Arc::new(Staff::new(city.clone())?);
+    println!("{} letters of delegation published", staff.delegate().await?);
     println!("{}", addresses(&city));
     loop {
         let (mut stream, _) = listener.accept().await?;

@@ -1,10 +1,15 @@
 //! The people of the demo: proxy officers who record, windows and departments who work their queues, all through the API.
 
-use crate::city::{City, Kind, OFFICER, Site, colleague};
+use crate::city::{City, DUTIES, Kind, OFFICER, Site, colleague};
 use anyhow::{Context, Result};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
-use domain::catalogue::StageKind;
+use domain::MaterialId;
+use domain::catalogue::{Item, Material, Necessity, StageKind};
+use domain::delegation::Delegate;
 use domain::duty::Duty;
+use domain::network::Tier;
 use domain::pack::CityPack;
 use http::Method;
 use rand::rngs::StdRng;
@@ -17,6 +22,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use testkit::api::{Api, refusal};
+use testkit::letters::Person;
 
 /// One confirmed capture.
 #[derive(Clone, Debug)]
@@ -35,6 +41,8 @@ pub struct Staff {
     oracle: Mutex<std::fs::File>,
     pub acts: AtomicUsize,
     returned: Mutex<std::collections::BTreeSet<String>>,
+    /// 容缺: who has promised which papers.
+    promised: Mutex<Vec<(Told, Vec<MaterialId>)>>,
     pub stop: AtomicBool,
 }
 
@@ -70,8 +78,42 @@ impl Staff {
             oracle: Mutex::new(oracle),
             acts: AtomicUsize::new(0),
             returned: Mutex::default(),
+            promised: Mutex::default(),
             stop: AtomicBool::new(false),
         })
+    }
+
+    /// The bodies sign letters of delegation for everybody who works in this city; the hub publishes them.
+    ///
+    /// # Errors
+    /// When the hub refuses one.
+    pub async fn delegate(&self) -> Result<usize> {
+        let mut people = Vec::new();
+        for (body, account, _) in &self.city.bodies {
+            for (number, _) in DUTIES {
+                let at = Delegate { node: "hub".parse()?, officer: colleague(account, number) };
+                people.push(Person { at, tier: Tier::City, body: Some(body.parse()?) });
+            }
+        }
+        for site in self.city.sites.iter().filter(|site| site.kind != Kind::Hub) {
+            let tier = if site.kind == Kind::Town { Tier::Town } else { Tier::Village };
+            let persons = if tier == Tier::Town { &DUTIES[..] } else { &DUTIES[..1] };
+            for (number, _) in persons {
+                let node = site.id.get().context("a node that joined")?.parse()?;
+                let at = Delegate { node, officer: colleague(OFFICER, number) };
+                people.push(Person { at, tier, body: None });
+            }
+        }
+        let today = domain::seams::Clock::now(&runtime::SystemClock).day();
+        let letters = testkit::letters::for_everybody(
+            &self.pack,
+            &people,
+            &format!("凯委〔{}〕", today.year()),
+            today,
+            today.plus_days(365),
+        );
+        self.post(self.city.hub(), OFFICER, "/letters", json!({ "letters": letters })).await?;
+        Ok(letters.len())
     }
 
     pub fn items(&self) -> Vec<String> {
@@ -162,7 +204,9 @@ impl Staff {
             .await
             .or_else(|error| self.saved_already(error))?;
         let asked = domain::plan::asked_materials(known, &form, today);
-        for material in asked.iter().filter(|m| m.necessity == domain::catalogue::Necessity::Required) {
+        let promised = self.promise(site, &id, known, &asked, &form, &mut dice).await?;
+        let handed_in = |m: &&&Material| m.necessity != Necessity::Optional && !promised.contains(&m.id);
+        for material in asked.iter().filter(handed_in) {
             let scan = testkit::scans::jpeg(&mut dice);
             self.call(
                 site,
@@ -176,7 +220,76 @@ impl Staff {
         let captured = self.capture(site, &id).await?;
         let told = Told { case: captured, site: index };
         self.confirm(&id, &told)?;
+        if !promised.is_empty() {
+            self.promised.lock().map_err(|_| anyhow::anyhow!("poisoned"))?.push((told.clone(), promised));
+        }
         Ok(told)
+    }
+
+    /// One applicant in three cannot bring a paper that may follow, and signs a commitment (容缺承诺书) for it.
+    async fn promise(
+        &self,
+        site: &Site,
+        draft: &str,
+        item: &Item,
+        asked: &[&Material],
+        form: &domain::form::Form,
+        dice: &mut StdRng,
+    ) -> Result<Vec<MaterialId>> {
+        let may_follow = |m: &&&Material| m.necessity == Necessity::Deferrable;
+        let materials: Vec<MaterialId> = asked.iter().filter(may_follow).map(|m| m.id.clone()).collect();
+        let allowed = domain::tolerance::make_up_days(item).is_some();
+        if materials.is_empty() || !allowed || !dice.random_bool(1.0 / 3.0) {
+            return Ok(Vec::new());
+        }
+        let version = self.get(site, OFFICER, &format!("/drafts/{draft}")).await?["version"].clone();
+        let commitment = json!({ "materials": materials, "signed_by": domain::form::applicant(form).0 });
+        let body = json!({ "version": version, "commitment": commitment }).to_string();
+        self.call(site, OFFICER, Method::PUT, &format!("/drafts/{draft}/requests"), body.into())
+            .await
+            .or_else(|error| self.saved_already(error))?;
+        Ok(materials)
+    }
+
+    /// Brings what was promised, once the case has been accepted. Returns how many kept their word now.
+    async fn keep_promises(&self, index: usize) -> Result<usize> {
+        let due: Vec<(Told, Vec<MaterialId>)> = {
+            let mut all = self.promised.lock().map_err(|_| anyhow::anyhow!("poisoned"))?;
+            let (here, others) = all.drain(..).partition(|(told, _)| told.site == index);
+            *all = others;
+            here
+        };
+        let mut kept = 0;
+        for (told, materials) in due {
+            let brought = self.keep_promise(&told, &materials).await;
+            if !matches!(brought, Ok(true)) {
+                self.promised.lock().map_err(|_| anyhow::anyhow!("poisoned"))?.push((told, materials));
+            } else {
+                kept += 1;
+            }
+        }
+        Ok(kept)
+    }
+
+    async fn keep_promise(&self, told: &Told, materials: &[MaterialId]) -> Result<bool> {
+        let site = &self.city.sites[told.site];
+        let dossier = self.get(site, OFFICER, &format!("/cases/{}", told.case)).await?["dossier"].take();
+        let has_slip =
+            dossier["slips"].as_array().is_some_and(|all| all.iter().any(|s| s["kind"] == "make_up"));
+        if has_slip || dossier["lacking"].is_null() {
+            return Ok(true);
+        }
+        if dossier["accepted"].is_null() {
+            return Ok(false);
+        }
+        let mut dice = StdRng::seed_from_u64(told.case.len() as u64);
+        let scans: serde_json::Map<String, Value> = materials
+            .iter()
+            .map(|id| (id.to_string(), STANDARD.encode(testkit::scans::jpeg(&mut dice)).into()))
+            .collect();
+        self.post(site, OFFICER, &format!("/cases/{}/make-up", told.case), json!({ "materials": scans }))
+            .await?;
+        Ok(true)
     }
 
     /// After a kill the same save may come twice; the second finds a newer version, which is its own.
@@ -243,6 +356,7 @@ impl Staff {
             return self.resubmit(site, account, case).await;
         }
         let act = |verb: &str| format!("/cases/{case}/stages/{stage}/{verb}");
+        let judges = matches!(kind, "decision" | "issue");
         if site.kind == Kind::Hub {
             let claimed = self.post(site, account, &act("claim"), json!({})).await;
             // After a kill the claim may be ours already.
@@ -256,7 +370,7 @@ impl Staff {
         let (verb, body) = match kind {
             "decision" if chance == 0 => (
                 "decide",
-                json!({ "outcome": "refused", "text": "不符合受理条件第一项;可在六十日内申请行政复议" }),
+                json!({ "outcome": "refused", "text": "不符合受理条件第一项", "article": "《行政许可法》第三十八条第二款" }),
             ),
             "decision" => ("decide", json!({ "outcome": "granted", "text": "经审查符合条件,准予" })),
             "issue" => ("issue", json!({ "opinion": "已制证" })),
@@ -268,6 +382,13 @@ impl Staff {
             }
             _ => ("complete", json!({ "agrees": true, "opinion": "同意" })),
         };
+        let lacking = match judges {
+            true => self.get(site, account, &format!("/cases/{case}")).await?["dossier"].take(),
+            false => Value::Null,
+        };
+        for slip in unanswered(&lacking) {
+            self.post(site, account, &act("take-make-up"), json!({ "slip": slip })).await?;
+        }
         self.post(site, account, &act(verb), body).await?;
         Ok(())
     }
@@ -297,6 +418,10 @@ impl Staff {
                 }
                 // A node in the middle of a restart is simply visited again in the next round.
                 done += self.work_queue(site, OFFICER, None).await.unwrap_or(0);
+                if site.kind == Kind::Village {
+                    let index = self.city.sites.iter().position(|other| std::ptr::eq(other, site));
+                    done += self.keep_promises(index.unwrap_or_default()).await.unwrap_or(0);
+                }
             }
             for (body, account, _) in self.city.bodies.iter().skip(lane).step_by(lanes) {
                 done += self.work_queue(self.city.hub(), account, Some(body)).await.unwrap_or(0);
@@ -315,6 +440,14 @@ impl Staff {
     pub async fn status(&self, site: &Site) -> Result<Value> {
         self.get(site, OFFICER, "/status").await
     }
+}
+
+/// Slips with papers promised for later that nobody has judged.
+fn unanswered(dossier: &Value) -> Vec<Value> {
+    let noted = dossier["noted"].as_array().cloned().unwrap_or_default();
+    let slips = dossier["slips"].as_array().cloned().unwrap_or_default();
+    let open = |slip: &Value| slip["kind"] == "make_up" && !noted.contains(&slip["id"]);
+    slips.into_iter().filter(open).map(|slip| slip["id"].clone()).collect()
 }
 
 /// Who of the house does a stage of this kind: handling, reviewing and approving are three persons'. A village has one.

@@ -29,6 +29,7 @@ pub async fn once(options: Options) -> Result<ExitCode> {
     say(format!("1 hub, {} towns, {} villages", city.towns().count(), city.villages().count()));
     city.build(&say).await?;
     let staff = Arc::new(Staff::new(city.clone())?);
+    say(format!("{} letters of delegation published", staff.delegate().await?));
     let told = tell(&city, &staff, &say).await;
     staff.stop.store(true, Ordering::Relaxed);
     city.stop().await;
@@ -70,9 +71,11 @@ fn in_order(verdict: &Value, seconds: u64) -> Value {
 }
 
 async fn tell(city: &Arc<City>, staff: &Arc<Staff>, say: &(dyn Fn(String) + Sync)) -> Result<()> {
-    until("every village has the catalogue", 120, async || {
+    let letters = staff.status(city.hub()).await?["letters"].clone();
+    until("every village has the catalogue and the letters", 120, async || {
         for site in city.villages() {
-            if staff.status(site).await?["catalogue_release"].is_null() {
+            let status = staff.status(site).await?;
+            if status["catalogue_release"].is_null() || status["letters"] != letters {
                 return Ok(false);
             }
         }

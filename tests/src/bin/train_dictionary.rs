@@ -43,18 +43,13 @@ fn captures() -> Vec<Vec<u8>> {
     for item in pack.items.values() {
         for _ in 0..6 {
             let form = testkit::fill(item, &people, now.day(), &mut dice);
-            let submission = Submission {
-                form,
-                attachments: vec![],
-                skipped: vec![],
-                closes: vec!["intake".parse().unwrap()],
-            };
+            let closes = vec!["intake".parse().unwrap()];
+            let submission = Submission { form, closes, ..Submission::default() };
             let case = CaseNo::make(&"v-7k3qzpam".parse().unwrap(), now.day(), dice.next_u64());
             let body = PageBody::Captured(Captured { item: item.id.clone(), release: 1, submission });
-            samples.push(
-                serde_json::to_vec(&Page { case, no: 1, term: 1, at: now, officer: "officer".into(), body })
-                    .unwrap(),
-            );
+            let (officer, delegation) = ("officer".into(), None);
+            let page = Page { case, no: 1, term: 1, at: now, officer, delegation, body };
+            samples.push(serde_json::to_vec(&page).unwrap());
         }
     }
     samples

@@ -160,6 +160,7 @@ impl Rig {
                         stage: "decide".parse().unwrap(),
                         outcome: Outcome::Granted,
                         text: "准予".into(),
+                        article: None,
                     };
                     let page = Page {
                         case: case.clone(),
@@ -167,6 +168,7 @@ impl Rig {
                         term: 1,
                         at: hall.now(),
                         officer: "clerk".into(),
+                        delegation: None,
                         body,
                     };
                     let append = append_of(
@@ -199,7 +201,8 @@ fn record(village: &Site, to: NodeId, seed: u64, attachments: Vec<Attachment>) -
         release: 1,
         submission: submission(&mut dice, attachments),
     });
-    let first = Page { case, no: 1, term: 1, at: hall.now(), officer: "officer".into(), body };
+    let first =
+        Page { case, no: 1, term: 1, at: hall.now(), officer: "officer".into(), delegation: None, body };
     let second = Page { no: 2, body: PageBody::HandedOver { to }, ..first.clone() };
     Record { pages: vec![first, second], blob: None }
 }
@@ -224,7 +227,7 @@ fn submission(dice: &mut StdRng, attachments: Vec<Attachment>) -> Submission {
     ));
     form["mobile"] = json!(format!("154{:08}", dice.next_u32() % 100_000_000));
     let form = form.as_object().cloned().unwrap();
-    Submission { form, attachments, skipped: vec![], closes: vec!["intake".parse().unwrap()] }
+    Submission { form, attachments, closes: vec!["intake".parse().unwrap()], ..Submission::default() }
 }
 
 fn append_of(
@@ -247,14 +250,9 @@ fn append_of(
         }
     };
     Append {
-        at,
-        officer: officer.into(),
-        action: "bench",
-        entries: pages.iter().enumerate().map(entry).collect(),
         expected: Some((pages[0].case.clone(), pages[0].no - 1)),
-        consumes_draft: None,
-        consumes_enrolment: None,
         attachments_here: here,
+        ..Append::new(at, officer, "bench", pages.iter().enumerate().map(entry).collect())
     }
 }
 

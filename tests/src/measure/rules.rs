@@ -3,8 +3,9 @@
 use super::round;
 use domain::CaseNo;
 use domain::clock;
+use domain::delegation::{Delegate, Delegations};
 use domain::dossier::Dossier;
-use domain::dossier::decide::{self, Actor, Command, Desk};
+use domain::dossier::decide::{self, Actor, Command, Desk, NoSeal};
 use domain::network::{Network, NodeRecord, Tier};
 use domain::pack::{CityPack, kaili_pieces};
 use domain::supervision;
@@ -51,7 +52,7 @@ fn captured(pack: &CityPack, network: &Network, number: u64) -> Dossier {
             mime: "image/jpeg".into(),
         })
         .collect();
-    let submission = domain::dossier::Submission { form, attachments, skipped: vec![], closes: vec![] };
+    let submission = domain::dossier::Submission { form, attachments, ..Default::default() };
     let village = actor("v-1", Tier::Village);
     let case = CaseNo::make(&village.node, MONDAY.day(), number);
     decide::capture(case, item, 1, submission, &village, network, MONDAY).unwrap().after
@@ -73,7 +74,26 @@ pub fn rules() -> Vec<Value> {
     let item = pack.items[&"food".parse().unwrap()].clone();
     let dossier = captured(&pack, &network, 1);
     let (town, day) = (actor("t-1", Tier::Town), MONDAY.day());
-    let desk = Desk { item: &item, network: &network, calendar: &pack.calendar, received: Some(day) };
+    let person = testkit::letters::Person {
+        at: Delegate { node: town.node.clone(), officer: town.officer.clone() },
+        tier: Tier::Town,
+        body: None,
+    };
+    let mut delegations = Delegations::default();
+    let (from, to) = (day.plus_days(-1), day.plus_days(1));
+    testkit::letters::for_everybody(&pack, &[person], "委", from, to)
+        .into_iter()
+        .for_each(|letter| delegations.insert(letter));
+    let desk = Desk {
+        item: &item,
+        network: &network,
+        calendar: &pack.calendar,
+        delegations: &delegations,
+        received: Some(day),
+        breached: None,
+        doubt: None,
+        press: &NoSeal,
+    };
     let rounds = 50_000;
     let started = Instant::now();
     for _ in 0..rounds {

@@ -17,7 +17,7 @@ use store::Store;
 use store::blobs::MemoryBlobs;
 use store_sqlite::{Identity, SqliteStore};
 use testkit::{FakeClock, SeededRandom};
-use trust::NodeKey;
+use trust::{NodeKey, Seals};
 
 /// What stays when the power goes.
 pub struct Disk {
@@ -109,11 +109,26 @@ impl SimNode {
             blobs: disk.blobs,
             clock: Arc::new(OwnClock { world: world.clone(), offset_ms: self.clock_offset_ms }),
             random: self.random.clone(),
+            seals: self.seals(),
             tier: self.record.tier,
             city: "sim".into(),
         };
         let changes = store.changes();
         self.alive = Some(Alive { store, node: Node::new(hall, 1), sessions: BTreeMap::new(), changes });
+    }
+
+    /// The hub keeps the seals of all bodies, everybody else its own.
+    fn seals(&self) -> Arc<dyn Seals> {
+        match self.record.tier {
+            Tier::City => {
+                let orgs = domain::pack::kaili_pieces()["orgs"].clone();
+                let orgs: Vec<serde_json::Value> = serde_json::from_str(&orgs).unwrap();
+                let bodies = orgs.iter().map(|org| org["id"].as_str().unwrap().parse().unwrap());
+                let keys = bodies.enumerate().map(|(index, body)| (body, (1, [index as u8 + 1; 32])));
+                Arc::new(trust::seal::SealBox(keys.collect()))
+            }
+            Tier::Town | Tier::Village => Arc::new(trust::seal::OwnSeal(self.record.id.clone(), self.secret)),
+        }
     }
 
     /// The power goes: what was committed stays, what was not is gone.

@@ -5,6 +5,7 @@ use super::line::{Line, LineId, Weather};
 use super::node::SimNode;
 use casework::Order;
 use domain::catalogue::StageKind;
+use domain::delegation::Delegate;
 use domain::dossier::{NotAcceptedGround, Outcome as Decision};
 use domain::duty::Duty;
 use domain::network::Tier;
@@ -20,6 +21,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use store::blobs::{Blobs, MemoryBlobs};
 use store::{Store, TaskQuery};
+use testkit::letters::Person;
 use testkit::{Applicant, FakeClock};
 
 const HOUR_MS: i64 = 3_600_000;
@@ -221,6 +223,7 @@ impl World {
         }
         block_on(alive.node.hall.publish_pack("init", &self.pieces, &Pieces::new())).unwrap();
         alive.node.keys.refresh(&alive.store.network());
+        block_on(self.delegate(&alive.node.hall));
         for (index, node) in self.nodes.iter().enumerate().skip(1) {
             let mut above = vec![records[index].clone()];
             while let Some(parent) = above.last().unwrap().parent.clone() {
@@ -230,6 +233,34 @@ impl World {
             block_on(alive.store.seed_nodes(above)).unwrap();
             alive.node.keys.refresh(&alive.store.network());
         }
+    }
+
+    /// Letters of delegation for everybody who may act in this week, and the seals of all bodies.
+    async fn delegate(&self, hub: &casework::Hall) {
+        let (_, pack) = hub.pack(None).unwrap();
+        let duties = [None, Some(Duty::Handle), Some(Duty::Review), Some(Duty::Approve)];
+        let mut people = Vec::new();
+        for node in &self.nodes {
+            let bodies: Vec<Option<domain::OrgId>> = match node.record.tier {
+                Tier::City => pack.orgs.keys().cloned().map(Some).collect(),
+                Tier::Town | Tier::Village => pack.orgs.keys().cloned().map(Some).chain([None]).collect(),
+            };
+            for (body, duty) in bodies.iter().flat_map(|body| duties.map(|duty| (body, duty))) {
+                let officer = node.officer(body.as_ref().map(domain::OrgId::as_str), duty).name;
+                let at = Delegate { node: node.record.id.clone(), officer };
+                people.push(Person { at, tier: node.record.tier, body: body.clone() });
+            }
+        }
+        let day = |text: &str| text.parse().unwrap();
+        let letters =
+            testkit::letters::for_everybody(&pack, &people, "委", day("2026-01-01"), day("2036-12-31"));
+        hub.publish_letters("init", &letters).await.unwrap();
+        let records: Vec<_> = pack
+            .orgs
+            .keys()
+            .map(|body| hub.seals.seal_for(body).unwrap().record(day("2026-01-01")))
+            .collect();
+        hub.publish_seals("init", &records).await.unwrap();
     }
 
     fn plan_week(&mut self) {
@@ -594,11 +625,7 @@ async fn do_task(hall: &casework::Hall, officer: &casework::Officer, task: &stor
     }
     if task.kind == "returned" {
         let page = hall.store.current_submission(&task.case).await.unwrap().unwrap();
-        let form = match page.body {
-            domain::dossier::PageBody::Captured(captured) => captured.submission.form,
-            domain::dossier::PageBody::Resubmitted(submission) => submission.form,
-            _ => return,
-        };
+        let Some(form) = page.body.submission().map(|submission| submission.form.clone()) else { return };
         let _ = hall.resubmit(officer, &task.case, form, vec![]).await;
         return;
     }
@@ -608,9 +635,12 @@ async fn do_task(hall: &casework::Hall, officer: &casework::Officer, task: &stor
     let kind = StageKind::ALL.into_iter().find(|kind| kind.as_str() == task.kind).unwrap();
     let order = match kind {
         StageKind::Decision if choice.is_multiple_of(5) => {
-            Order::Decide { stage, outcome: Decision::Refused, text: "不符合条件".into() }
+            let (text, article) = ("不符合条件".into(), Some("第三十八条".into()));
+            Order::Decide { stage, outcome: Decision::Refused, text, article }
         }
-        StageKind::Decision => Order::Decide { stage, outcome: Decision::Granted, text: "准予".into() },
+        StageKind::Decision => {
+            Order::Decide { stage, outcome: Decision::Granted, text: "准予".into(), article: None }
+        }
         StageKind::Issue => Order::Issue { stage, opinion: String::new() },
         StageKind::Deliver => Order::Deliver { stage, receiver: "本人".into(), proof: "签名".into() },
         StageKind::CompletenessCheck | StageKind::Accept if choice.is_multiple_of(11) => {

@@ -25,18 +25,18 @@ async fn city_on(start: Timestamp) -> (City, Arc<FakeClock>) {
     (City::start_by(1, parts.clone(), parts).await, clock)
 }
 
-async fn view(site: &Site, token: &str, case: &str) -> Value {
+pub async fn view(site: &Site, token: &str, case: &str) -> Value {
     site.get(token, &format!("/cases/{case}")).await
 }
 
 /// The due day of one timer; `null` while the clock stands still.
-async fn due(site: &Site, token: &str, case: &str, timer: &str) -> Value {
+pub async fn due(site: &Site, token: &str, case: &str, timer: &str) -> Value {
     let timers = site.get(token, &format!("/cases/{case}/explain")).await;
     let found = timers.as_array().unwrap().iter().find(|line| line["timer"] == timer).cloned();
     found.unwrap_or_else(|| panic!("no timer {timer} in {timers}"))["due"]["day"].clone()
 }
 
-async fn village_sees(city: &City, token: &str, case: &str, what: &str, seen: impl Fn(&Value) -> bool) {
+pub async fn village_sees(city: &City, token: &str, case: &str, what: &str, seen: impl Fn(&Value) -> bool) {
     eventually(what, async || seen(&view(&city.villages[0], token, case).await)).await;
 }
 

@@ -4,7 +4,7 @@ use super::*;
 use crate::catalogue::Item;
 use crate::dossier::by_law;
 use crate::dossier::decide::{self, Act, Actor, Command, Desk, Refusal};
-use crate::dossier::tests::{NOON, PACK, actor, network, opened};
+use crate::dossier::tests::{NOON, PACK, actor, desk, network, opened};
 use crate::dossier::{NotAcceptedGround, Outcome, Status};
 use crate::form::FormFault;
 use crate::network::Tier;
@@ -35,12 +35,7 @@ impl Counter {
     }
     fn desk_does(&self, actor: &Actor, command: Command, at: Timestamp) -> Result<Act, Refusal> {
         let network = network();
-        let desk = Desk {
-            item: &self.item,
-            network: &network,
-            calendar: &PACK.calendar,
-            received: Some(NOON.day()),
-        };
+        let desk = Desk { received: Some(NOON.day()), ..desk(&self.item, &network) };
         decide::decide(&self.dossier, &desk, actor, command, at)
     }
     fn does(&mut self, actor: &Actor, command: Command, at: Timestamp) {
@@ -99,8 +94,8 @@ fn on_day_six_the_law_has_accepted_as_of_the_receipt_and_no_notice_is_possible_a
     let sixth = on(31);
     assert_eq!(counter.desk_does(&town(), back(None), sixth).unwrap_err(), Refusal::DeemFirst);
     let network = network();
-    let desk =
-        Desk { item: &food(), network: &network, calendar: &PACK.calendar, received: Some(NOON.day()) };
+    let item = food();
+    let desk = Desk { received: Some(NOON.day()), ..desk(&item, &network) };
     let act = by_law::deem_accepted(&counter.dossier, &desk, &town(), sixth).unwrap();
     assert_eq!(act.pages.len(), 1, "one system page, and the dossier stays where it is");
     counter.dossier = act.after;
@@ -246,6 +241,9 @@ fn delivery_has_ten_days_from_the_decision() {
     counter.dossier.decision = Some(crate::dossier::Decision {
         outcome: Outcome::Granted,
         text: String::new(),
+        article: None,
+        stage: None,
+        delegation: None,
         officer: "x".into(),
         at: on(24),
         by: "hub".parse().unwrap(),
@@ -283,7 +281,7 @@ fn a_village_cannot_refuse_or_stop_anything_even_where_a_stage_is_its_own() {
     assert_eq!(dossier.holder.as_str(), "v-1", "a catalogue that lets the village check the papers");
     let village = actor(Tier::Village, None);
     let network = network();
-    let desk = Desk { item: &item, network: &network, calendar: &PACK.calendar, received: None };
+    let desk = Desk { received: None, ..desk(&item, &network) };
     let ground = NotAcceptedGround::Unmet { article: "x".into() };
     let command = Command::NotAccept { stage: id("town"), ground, text: "x".into() };
     assert_eq!(decide::decide(&dossier, &desk, &village, command, NOON).unwrap_err(), Refusal::Overreach);
@@ -307,7 +305,7 @@ fn over_new_year() -> Counter {
 
 fn reproject(counter: &Counter, calendar: &Calendar, at: Timestamp) -> Option<Act> {
     let network = network();
-    let desk = Desk { item: &counter.item, network: &network, calendar, received: None };
+    let desk = Desk { received: None, calendar, ..desk(&counter.item, &network) };
     by_law::reproject(&counter.dossier, &desk, (&PACK.calendar, 2), &handler(), at)
 }
 
@@ -352,7 +350,7 @@ fn a_village_moves_no_limit() {
     counter.dossier.holder = actor(Tier::Village, None).node;
     let published = with_2027("");
     let network = network();
-    let desk = Desk { item: &counter.item, network: &network, calendar: &published, received: None };
+    let desk = Desk { received: None, calendar: &published, ..desk(&counter.item, &network) };
     let village = actor(Tier::Village, None);
     assert!(by_law::reproject(&counter.dossier, &desk, (&PACK.calendar, 2), &village, on(40)).is_none());
     let page = crate::dossier::PageBody::Reprojected { release: 2, moved: vec![] };

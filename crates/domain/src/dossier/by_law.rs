@@ -4,8 +4,9 @@ use super::decide::{Act, Actor, Desk};
 use super::{Dossier, PageBody};
 use crate::Timestamp;
 use crate::calendar::{Calendar, DueDay};
-use crate::clock::{self, Moved, Timer};
+use crate::clock::{self, Moved, Timer, TimerKind};
 use crate::network::Tier;
+use crate::tolerance;
 
 fn system(actor: &Actor) -> Actor {
     Actor { officer: String::new(), ..actor.clone() }
@@ -23,8 +24,25 @@ pub fn deem_accepted(dossier: &Dossier, desk: &Desk<'_>, actor: &Actor, now: Tim
     }
     let timers = clock::timers(desk.item, dossier, desk.received);
     let received = clock::deemed_accepted(&timers, desk.calendar, now.day())?;
-    let mut act = Act { pages: Vec::new(), after: dossier.clone() };
+    let mut act = Act::on(dossier);
     act.turn(&system(actor), now, [PageBody::DeemedAccepted { received }]);
+    Some(act)
+}
+
+/// The end of a case whose promised papers did not come in time (容缺, 逾期视为撤回); `None` while there is time, or while a
+/// slip with papers lies unanswered: that is then the officer's delay, not the applicant's.
+pub fn lapse(dossier: &Dossier, desk: &Desk<'_>, actor: &Actor, now: Timestamp) -> Option<Act> {
+    let open = !dossier.is_void() && dossier.decision.is_none() && !dossier.lacking.is_empty();
+    if !keeps_limits(dossier, actor) || !open || tolerance::pending_make_up(dossier).is_some() {
+        return None;
+    }
+    let timers = clock::timers(desk.item, dossier, desk.received);
+    let due = timers.iter().find(|timer| timer.kind == TimerKind::MakeUp)?.due(desk.calendar)?;
+    if due.provisional || due.day >= now.day() {
+        return None;
+    }
+    let mut act = Act::on(dossier);
+    act.turn(&system(actor), now, [PageBody::Lapsed { due: due.day }]);
     Some(act)
 }
 
@@ -53,7 +71,7 @@ pub fn reproject(
     if moved.is_empty() {
         return None;
     }
-    let mut act = Act { pages: Vec::new(), after: dossier.clone() };
+    let mut act = Act::on(dossier);
     act.turn(&system(actor), now, [PageBody::Reprojected { release, moved }]);
     Some(act)
 }

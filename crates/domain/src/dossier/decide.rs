@@ -1,16 +1,15 @@
 //! What an officer may do to a case now. Each refusal says what is wrong and how to mend it.
 
+pub use super::command::Command;
 pub use super::refusal::Refusal;
-use super::{
-    Captured, Dossier, Licence, NotAcceptedGround, Outcome, Page, PageBody, Submission, Verdict, by_law,
-};
+use super::{Captured, Dossier, Page, PageBody, Submission, Verdict, acts, by_law, limits, tolerate};
 use crate::calendar::Calendar;
-use crate::catalogue::{Item, Stage, StageKind};
-use crate::clock::{self, Procedure};
+use crate::catalogue::{Item, Stage};
+use crate::delegation::{Delegate, Delegations, Exercise, Power};
 use crate::form::{self, FormFault};
 use crate::network::{Network, Tier};
-use crate::plan;
-use crate::{CaseNo, Day, EntryId, NodeId, OrgId, StageId, Timestamp, duty};
+use crate::paper::{PaperKind, SealedPaper};
+use crate::{CaseNo, Day, EntryId, NodeId, OrgId, StageId, Timestamp, duty, green, plan, tolerance};
 
 /// Who acts, and where.
 #[derive(Debug, Clone)]
@@ -28,93 +27,28 @@ pub struct Desk<'a> {
     pub item: &'a Item,
     pub network: &'a Network,
     pub calendar: &'a Calendar,
+    pub delegations: &'a Delegations,
     /// The day of the legal receipt of the current submission, where it is known.
     pub received: Option<Day>,
+    /// An earlier case in which this applicant's commitment turned out untrue.
+    pub breached: Option<&'a CaseNo>,
+    /// Why the decision of the case cannot be believed here; `None` when it verifies, or while there is none.
+    pub doubt: Option<&'a str>,
+    pub press: &'a dyn Press,
 }
 
-#[derive(Debug, Clone)]
-pub enum Command {
-    Claim {
-        stage: StageId,
-    },
-    Release {
-        stage: StageId,
-    },
-    /// Completes a stage that is neither a decision, an issue nor a delivery.
-    Complete {
-        stage: StageId,
-        agrees: bool,
-        opinion: String,
-    },
-    /// 一次性补正告知; `again` says why a second one is needed.
-    Return {
-        stage: StageId,
-        faults: Vec<FormFault>,
-        again: Option<String>,
-    },
-    /// 不予受理.
-    NotAccept {
-        stage: StageId,
-        ground: NotAcceptedGround,
-        text: String,
-    },
-    /// Given by the approver; the handler is whoever has claimed the stage.
-    Suspend {
-        stage: StageId,
-        procedure: Procedure,
-        basis: String,
-        days: u32,
-    },
-    Resume {
-        stage: StageId,
-        finding: String,
-    },
-    /// Given by the approver; the handler is whoever has claimed the stage.
-    Extend {
-        stage: StageId,
-        days: u32,
-        reason: String,
-    },
-    Resubmit(Submission),
-    Decide {
-        stage: StageId,
-        outcome: Outcome,
-        text: String,
-        licence: Option<Licence>,
-    },
-    Issue {
-        stage: StageId,
-        licence: Option<Licence>,
-        opinion: String,
-    },
-    Deliver {
-        stage: StageId,
-        receiver: String,
-        proof: String,
-    },
-    Withdraw {
-        slip: EntryId,
-    },
-    /// Takes the dossier away from a holder that is lost.
-    Recall,
+/// The seal on the desk (审批专用章). It is pressed under what has just been decided, before the case is handed on.
+pub trait Press: std::fmt::Debug + Sync {
+    /// `after` is the dossier with the decision in it. `None` where nobody keeps a seal for it.
+    fn press(&self, kind: PaperKind, after: &Dossier) -> Option<SealedPaper>;
 }
 
-impl Command {
-    pub fn stage(&self) -> Option<&StageId> {
-        match self {
-            Command::Claim { stage }
-            | Command::Release { stage }
-            | Command::Complete { stage, .. }
-            | Command::Return { stage, .. }
-            | Command::NotAccept { stage, .. }
-            | Command::Suspend { stage, .. }
-            | Command::Resume { stage, .. }
-            | Command::Extend { stage, .. }
-            | Command::Decide { stage, .. }
-            | Command::Issue { stage, .. }
-            | Command::Deliver { stage, .. } => Some(stage),
-            Command::Resubmit(_) | Command::Withdraw { .. } | Command::Recall => None,
-        }
+/// For those who only ask what would happen, and for acts that seal nothing.
+#[derive(Debug)]
+pub struct NoSeal;
+impl Press for NoSeal {
+    fn press(&self, _: PaperKind, _: &Dossier) -> Option<SealedPaper> {
+        None
     }
 }
 
@@ -123,9 +57,30 @@ impl Command {
 pub struct Act {
     pub pages: Vec<Page>,
     pub after: Dossier,
+    /// The letter of delegation it rests on.
+    pub delegation: Option<String>,
+}
+
+/// Pages by which somebody uses a delegated power.
+fn uses_power(body: &PageBody) -> bool {
+    matches!(
+        body,
+        PageBody::StageDone { .. }
+            | PageBody::Accepted { .. }
+            | PageBody::Returned { .. }
+            | PageBody::NotAccepted { .. }
+            | PageBody::Decided { .. }
+            | PageBody::Issued { .. }
+            | PageBody::Suspended { .. }
+            | PageBody::Extended { .. }
+    )
 }
 
 impl Act {
+    pub(super) fn on(dossier: &Dossier) -> Act {
+        Act { pages: Vec::new(), after: dossier.clone(), delegation: None }
+    }
+
     /// Numbers and dates the bodies and folds them, so that what follows can be decided from the state they lead to.
     pub(super) fn turn(&mut self, actor: &Actor, now: Timestamp, bodies: impl IntoIterator<Item = PageBody>) {
         for body in bodies {
@@ -136,6 +91,7 @@ impl Act {
                 term: self.after.term + u32::from(recalls),
                 at: now,
                 officer: actor.officer.clone(),
+                delegation: self.delegation.clone().filter(|_| uses_power(&body)),
                 body,
             };
             let verdict = self.after.apply(&page, &actor.node, recalls);
@@ -181,29 +137,56 @@ pub fn capture(
     submission.closes =
         item.stages.iter().filter(|stage| stage.kind.is_capture()).map(|stage| stage.id.clone()).collect();
     let body = PageBody::Captured(Captured { item: item.id.clone(), release, submission });
-    let page = Page { case, no: 1, term: 1, at: now, officer: actor.officer.clone(), body };
+    let page = Page { case, no: 1, term: 1, at: now, officer: actor.officer.clone(), delegation: None, body };
     let after = Dossier::open(&page, &actor.node).expect("a capture page opens a dossier");
-    let mut act = Act { pages: vec![page], after };
+    let mut act = Act { pages: vec![page], ..Act::on(&after) };
     act.hand_over(item, actor, network, now)?;
     Ok(act)
 }
 
-/// Checks form and papers and notes which stages the form conditions away.
-fn complete_submission(item: &Item, submission: &mut Submission, today: Day) -> Result<(), Refusal> {
-    let mut faults = form::check(item, &submission.form, today);
-    let handed_in: Vec<_> =
-        submission.attachments.iter().map(|attachment| attachment.material.clone()).collect();
-    for material in plan::missing_materials(item, &submission.form, today, &handed_in) {
-        let reason = "缺少该材料,请扫描或拍照后上传".to_owned();
-        faults.push(FormFault { field: material.id.to_string(), label: material.name.clone(), reason });
+/// All that is wrong with form and papers: what the officer is told before the case is taken.
+pub fn submission_faults(item: &Item, submission: &Submission, today: Day) -> Vec<FormFault> {
+    let form = &submission.form;
+    let mut faults = form::check(item, form, today);
+    let handed_in: Vec<_> = submission.attachments.iter().map(|one| one.material.clone()).collect();
+    let promised = submission.commitment.iter().flat_map(|promise| promise.materials.clone());
+    let accounted: Vec<_> = handed_in.iter().cloned().chain(promised).collect();
+    for material in plan::missing_materials(item, form, today, &accounted) {
+        let may_follow = tolerance::make_up_days(item).is_some()
+            && material.necessity == crate::catalogue::Necessity::Deferrable;
+        let reason = match may_follow {
+            true => "缺少该材料,请扫描或拍照后上传;一时拿不出的,可签容缺承诺书后补交",
+            false => "缺少该材料,请扫描或拍照后上传",
+        };
+        let (field, label) = (material.id.to_string(), material.name.clone());
+        faults.push(FormFault { field, label, reason: reason.to_owned() });
     }
     for material in handed_in.iter().filter(|id| item.material(id).is_none()) {
         let reason = "该事项没有这项材料".to_owned();
         faults.push(FormFault { field: material.to_string(), label: material.to_string(), reason });
     }
+    faults.extend(submission.commitment.iter().flat_map(|one| tolerance::faults(item, form, one, today)));
+    faults.extend(submission.green.iter().flat_map(|claim| green::faults(item, form, claim, today)));
+    faults
+}
+
+/// Checks form and papers and notes which stages the form conditions away.
+pub(super) fn complete_submission(
+    item: &Item,
+    submission: &mut Submission,
+    today: Day,
+) -> Result<(), Refusal> {
+    let faults = submission_faults(item, submission, today);
     if !faults.is_empty() {
         return Err(Refusal::Faulty(faults));
     }
+    // What has come meanwhile need not be promised any more.
+    let handed_in = &submission.attachments;
+    let promise = submission.commitment.as_mut();
+    if let Some(promise) = promise {
+        promise.materials.retain(|id| !handed_in.iter().any(|one| one.material == *id));
+    }
+    submission.commitment = submission.commitment.take().filter(|promise| !promise.materials.is_empty());
     submission.skipped = plan::skipped_stages(item, &submission.form, today);
     if plan::can_be_decided(item, &submission.skipped) { Ok(()) } else { Err(Refusal::Undecidable) }
 }
@@ -219,7 +202,7 @@ pub fn decide(
     command: Command,
     now: Timestamp,
 ) -> Result<Act, Refusal> {
-    let mut act = Act { pages: Vec::new(), after: dossier.clone() };
+    let mut act = Act::on(dossier);
     if let Command::Recall = command {
         if !desk.network.is_above(&actor.node, &dossier.holder) {
             return Err(Refusal::NotSuperior);
@@ -234,39 +217,70 @@ pub fn decide(
     if by_law::deem_accepted(dossier, desk, actor, now).is_some() {
         return Err(Refusal::DeemFirst);
     }
-    let bodies = bodies_of(dossier, desk.item, actor, command, now.day())?;
-    let closes = |page: &PageBody| match page {
-        PageBody::StageDone { stage, .. } | PageBody::Decided { stage, .. } => Some(stage.clone()),
-        _ => None,
-    };
-    let accepting = plan::accepting_stage(desk.item).map(|stage| stage.id.clone());
-    if act.after.accepted.is_none()
-        && accepting.is_some()
-        && bodies.iter().any(|page| closes(page) == accepting)
-    {
-        // Acceptance stands before the decision that may follow in the same append (即办件).
-        act.turn(actor, now, [PageBody::Accepted { on: now.day() }]);
-    }
+    let bodies = bodies_of(dossier, desk, actor, command, now.day(), &mut act.delegation)?;
+    accept_if_due(&mut act, desk, actor, now, &bodies)?;
+    let seals = bodies.iter().find_map(sealed_as);
     act.turn(actor, now, bodies);
     // What every receiver would refuse must not be told as done here.
     if act.pages.iter().any(|page| plan::overreach(desk.item, &page.body, actor.tier).is_some()) {
         return Err(Refusal::Overreach);
     }
+    if let Some(paper) = seals.and_then(|kind| desk.press.press(kind, &act.after)) {
+        act.turn(actor, now, [PageBody::Sealed { paper }]);
+    }
     act.hand_over(desk.item, actor, desk.network, now)?;
     Ok(act)
 }
 
+/// Which paper goes out under seal with this page.
+fn sealed_as(body: &PageBody) -> Option<PaperKind> {
+    match body {
+        PageBody::Decided { .. } => Some(PaperKind::Decision),
+        PageBody::NotAccepted { .. } => Some(PaperKind::NotAccepted),
+        _ => None,
+    }
+}
+
+/// Acceptance stands before the decision that may follow in the same append (即办件).
+fn accept_if_due(
+    act: &mut Act,
+    desk: &Desk<'_>,
+    actor: &Actor,
+    now: Timestamp,
+    bodies: &[PageBody],
+) -> Result<(), Refusal> {
+    let Some(accepting) = plan::accepting_stage(desk.item).map(|stage| &stage.id) else { return Ok(()) };
+    let closes = |page: &PageBody| match page {
+        PageBody::StageDone { stage, .. } | PageBody::Decided { stage, .. } => stage == accepting,
+        _ => false,
+    };
+    if act.after.accepted.is_some() || !bodies.iter().any(closes) {
+        return Ok(());
+    }
+    let lacking = act.after.lacking.clone();
+    if let Some(case) = desk.breached.filter(|_| !lacking.is_empty()) {
+        return Err(Refusal::BrokenWord { case: case.clone() });
+    }
+    act.turn(actor, now, [PageBody::Accepted { on: now.day(), lacking }]);
+    Ok(())
+}
+
 fn bodies_of(
     dossier: &Dossier,
-    item: &Item,
+    desk: &Desk<'_>,
     actor: &Actor,
     command: Command,
     today: Day,
+    delegation: &mut Option<String>,
 ) -> Result<Vec<PageBody>, Refusal> {
+    let item = desk.item;
     let stage = match command.stage() {
         Some(id) => Some(ready_stage(dossier, item, actor, id)?),
         None => None,
     };
+    if let Some(stage) = stage.filter(|_| !matches!(command, Command::Release { .. })) {
+        *delegation = delegated(dossier, desk, actor, stage, &command, today)?;
+    }
     match command {
         Command::Claim { stage } => {
             bears_no_other_duty(dossier, item, actor, &stage)?;
@@ -280,23 +294,49 @@ fn bodies_of(
             Some(officer) => Err(Refusal::ClaimedBy { officer: officer.to_owned() }),
             None => Err(Refusal::NotClaimed { stage }),
         },
-        Command::Resubmit(submission) => resubmit(dossier, item, submission, today),
+        Command::Resubmit(submission) => tolerate::resubmit(dossier, item, submission, today),
         Command::Withdraw { slip } => withdraw(dossier, slip),
         Command::Suspend { stage, procedure, basis, days } => {
-            suspend(dossier, actor, &stage, procedure, basis, days)
+            limits::suspend(dossier, actor, &stage, procedure, basis, days)
         }
-        Command::Resume { finding, .. } => match dossier.suspended() {
-            None => Err(Refusal::NotSuspended),
-            Some(_) if finding.trim().is_empty() => Err(Refusal::NoReason),
-            Some(_) => Ok(vec![PageBody::Resumed { finding }]),
-        },
-        Command::Extend { stage, days, reason } => extend(dossier, item, actor, &stage, days, reason),
+        Command::Resume { finding, .. } => limits::resume(dossier, finding),
+        Command::Extend { stage, days, reason } => limits::extend(dossier, item, actor, &stage, days, reason),
         at_stage => {
             let stage = stage.ok_or(Refusal::NotSuperior)?;
             must_be_claimed(dossier, stage, actor)?;
-            bears_no_other_duty(dossier, item, actor, &stage.id)?;
-            act(dossier, item, stage, at_stage)
+            match at_stage {
+                Command::TakeMakeUp { slip, .. } => tolerate::take_make_up(dossier, slip),
+                Command::RefuseMakeUp { slip, reason, .. } => tolerate::refuse_make_up(dossier, slip, reason),
+                Command::BreakCommitment { finding, .. } => tolerate::break_commitment(dossier, finding),
+                Command::DeclineGreen { reason, .. } => tolerate::decline_green(dossier, reason),
+                judging => {
+                    bears_no_other_duty(dossier, item, actor, &stage.id)?;
+                    acts::act(dossier, desk, stage, judging)
+                }
+            }
         }
+    }
+}
+
+/// The number of the letter under which the actor may do this here and today; `None` where no letter is needed.
+fn delegated(
+    dossier: &Dossier,
+    desk: &Desk<'_>,
+    actor: &Actor,
+    stage: &Stage,
+    command: &Command,
+    today: Day,
+) -> Result<Option<String>, Refusal> {
+    // Whoever stops or extends a limit answers for the decision.
+    let approves = matches!(command, Command::Suspend { .. } | Command::Extend { .. });
+    let needed = if approves { Some(Power::Decide) } else { Power::needed(stage.kind, actor.tier) };
+    let Some(power) = needed else { return Ok(None) };
+    let delegate = Delegate { node: actor.node.clone(), officer: actor.officer.clone() };
+    let area = desk.network.get(&dossier.origin).map_or("", |node| &node.place);
+    let exercise = Exercise { delegate: &delegate, item: desk.item, stage, power, area, day: today };
+    match desk.delegations.covering(&exercise) {
+        Ok(letter) => Ok(Some(letter.number.clone())),
+        Err(lacks) => Err(Refusal::NoDelegation { stage: stage.name.clone(), power, lacks }),
     }
 }
 
@@ -323,7 +363,7 @@ fn ready_stage<'a>(
     Ok(stage)
 }
 
-fn claimed_by<'a>(dossier: &'a Dossier, stage: &StageId) -> Option<&'a str> {
+pub(super) fn claimed_by<'a>(dossier: &'a Dossier, stage: &StageId) -> Option<&'a str> {
     dossier.stages.get(stage)?.claimed_by.as_deref()
 }
 
@@ -350,189 +390,11 @@ fn must_be_claimed(dossier: &Dossier, stage: &Stage, actor: &Actor) -> Result<()
     }
 }
 
-fn act(dossier: &Dossier, item: &Item, stage: &Stage, command: Command) -> Result<Vec<PageBody>, Refusal> {
-    let wrong = || Refusal::WrongAct { stage: stage.id.clone(), kind: stage.kind };
-    let noted = dossier.slips.iter().filter(|slip| Some(&slip.kind) == stage.trigger.as_ref()).take(1);
-    let mut pages: Vec<PageBody> = noted.map(|slip| PageBody::SlipNoted { slip: slip.id }).collect();
-    match command {
-        Command::Complete { stage: id, agrees, opinion } => {
-            if matches!(stage.kind, StageKind::Decision | StageKind::Issue | StageKind::Deliver) {
-                return Err(wrong());
-            }
-            if !agrees && opinion.trim().is_empty() {
-                return Err(Refusal::NoReason);
-            }
-            pages.push(PageBody::StageDone { stage: id, agrees, opinion });
-        }
-        Command::Return { stage: id, faults, again } => {
-            may_answer(dossier, stage)?;
-            let again = again.filter(|reason| !reason.trim().is_empty());
-            if dossier.notices > 0 && again.is_none() {
-                return Err(Refusal::SecondNotice);
-            }
-            if faults.is_empty() || faults.iter().any(|fault| fault.reason.trim().is_empty()) {
-                return Err(Refusal::NoReason);
-            }
-            pages.push(PageBody::Returned { stage: id, faults, again });
-            pages.push(PageBody::HandedOver { to: dossier.origin.clone() });
-        }
-        Command::NotAccept { stage: id, ground, text } => {
-            may_answer(dossier, stage)?;
-            let named = match &ground {
-                NotAcceptedGround::NotNeeded => true,
-                NotAcceptedGround::NotOurs { competent: word }
-                | NotAcceptedGround::Unmet { article: word } => !word.trim().is_empty(),
-            };
-            if !named || text.trim().is_empty() {
-                return Err(Refusal::NoReason);
-            }
-            pages.push(PageBody::NotAccepted { stage: id, ground, text });
-        }
-        Command::Decide { stage: id, outcome, text, licence } => {
-            if let Some(open) = dossier.suspended() {
-                return Err(Refusal::Suspended { since: open.from });
-            }
-            if stage.kind != StageKind::Decision {
-                return Err(wrong());
-            }
-            if outcome == Outcome::Granted && dossier.has_objection() {
-                return Err(Refusal::MustRefuse);
-            }
-            if outcome == Outcome::Refused && text.trim().is_empty() {
-                return Err(Refusal::NoReason);
-            }
-            pages.push(PageBody::Decided { stage: id, outcome, text });
-            let issues_now = !item.stages.iter().any(|stage| stage.kind == StageKind::Issue);
-            if outcome == Outcome::Granted && issues_now {
-                pages.extend(issued(item, licence)?);
-            }
-        }
-        Command::Issue { stage: id, licence, opinion } => {
-            if stage.kind != StageKind::Issue {
-                return Err(wrong());
-            }
-            pages.extend(issued(item, licence)?);
-            pages.push(PageBody::StageDone { stage: id, agrees: true, opinion });
-        }
-        Command::Deliver { stage: id, receiver, proof } => {
-            if stage.kind != StageKind::Deliver {
-                return Err(wrong());
-            }
-            if receiver.trim().is_empty() || proof.trim().is_empty() {
-                return Err(Refusal::NoReason);
-            }
-            pages.push(PageBody::Delivered { stage: id, receiver, proof });
-        }
-        Command::Claim { .. }
-        | Command::Release { .. }
-        | Command::Resubmit(_)
-        | Command::Withdraw { .. }
-        | Command::Suspend { .. }
-        | Command::Resume { .. }
-        | Command::Extend { .. }
-        | Command::Recall => {
-            return Err(wrong());
-        }
-    }
-    Ok(pages)
-}
-
-/// The answers of art. 32 belong to the check of the papers and come before acceptance.
-fn may_answer(dossier: &Dossier, stage: &Stage) -> Result<(), Refusal> {
-    let checks = matches!(
-        stage.kind,
-        StageKind::CompletenessCheck | StageKind::Accept | StageKind::Review | StageKind::HomeVisit
-    );
-    if dossier.accepted.is_some() {
-        return Err(Refusal::AlreadyAccepted);
-    }
-    if checks { Ok(()) } else { Err(Refusal::WrongAct { stage: stage.id.clone(), kind: stage.kind }) }
-}
-
-/// Who asked for what `actor` is about to approve: whoever has claimed the stage, and never the approver.
-fn handler_beside(dossier: &Dossier, actor: &Actor, stage: &StageId) -> Result<String, Refusal> {
-    if dossier.accepted.is_none() || dossier.decision.is_some() {
-        return Err(Refusal::NotAccepted);
-    }
-    match claimed_by(dossier, stage) {
-        None => Err(Refusal::NotClaimed { stage: stage.clone() }),
-        Some(handler) if handler == actor.officer => Err(Refusal::SamePerson),
-        Some(handler) => Ok(handler.to_owned()),
-    }
-}
-
-/// A suspension asks for at most so many working days; what takes longer is asked for again, with a new notice.
-const SUSPENSION_DAYS_MAX: u32 = 180;
-
-fn suspend(
-    dossier: &Dossier,
-    actor: &Actor,
-    stage: &StageId,
-    procedure: Procedure,
-    basis: String,
-    days: u32,
-) -> Result<Vec<PageBody>, Refusal> {
-    let handler = handler_beside(dossier, actor, stage)?;
-    if let Some(open) = dossier.suspended() {
-        return Err(Refusal::Suspended { since: open.from });
-    }
-    if basis.trim().is_empty() {
-        return Err(Refusal::NoReason);
-    }
-    if !(1..=SUSPENSION_DAYS_MAX).contains(&days) {
-        return Err(Refusal::TooLong { days_max: SUSPENSION_DAYS_MAX });
-    }
-    Ok(vec![PageBody::Suspended { procedure, basis, days, handler }])
-}
-
-fn extend(
-    dossier: &Dossier,
-    item: &Item,
-    actor: &Actor,
-    stage: &StageId,
-    days: u32,
-    reason: String,
-) -> Result<Vec<PageBody>, Refusal> {
-    let handler = handler_beside(dossier, actor, stage)?;
-    if dossier.extension.is_some() {
-        return Err(Refusal::AlreadyExtended);
-    }
-    if reason.trim().is_empty() {
-        return Err(Refusal::NoReason);
-    }
-    let days_max = clock::extension_max(item);
-    if !(1..=days_max).contains(&days) {
-        return Err(Refusal::TooLong { days_max });
-    }
-    Ok(vec![PageBody::Extended { days, reason, handler }])
-}
-
-fn issued(item: &Item, licence: Option<Licence>) -> Result<Option<PageBody>, Refusal> {
-    match (&item.result.licence, licence) {
-        (None, _) => Ok(None),
-        (Some(_), Some(licence)) => Ok(Some(PageBody::Issued { licence })),
-        (Some(_), None) => Err(Refusal::NeedsLicence),
-    }
-}
-
-fn resubmit(
-    dossier: &Dossier,
-    item: &Item,
-    mut submission: Submission,
-    today: Day,
-) -> Result<Vec<PageBody>, Refusal> {
-    if dossier.returned.is_none() {
-        return Err(Refusal::NotReturned);
-    }
-    complete_submission(item, &mut submission, today)?;
-    Ok(vec![PageBody::Resubmitted(submission)])
-}
-
 fn withdraw(dossier: &Dossier, slip: EntryId) -> Result<Vec<PageBody>, Refusal> {
     if !dossier.slips.iter().any(|known| known.id == slip && known.kind == "withdraw") {
         return Err(Refusal::NoSuchSlip);
     }
-    if dossier.decision.is_some() || dossier.withdrawn {
+    if dossier.decision.is_some() || dossier.is_void() {
         return Err(Refusal::Over);
     }
     Ok(vec![PageBody::Withdrawn { slip }])

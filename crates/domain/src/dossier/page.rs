@@ -3,6 +3,9 @@
 use super::Licence;
 use crate::clock::{Moved, Procedure};
 use crate::form::{Form, FormFault};
+use crate::green;
+use crate::paper::SealedPaper;
+use crate::tolerance::Commitment;
 use crate::{CaseNo, Day, EntryId, ItemId, MaterialId, NodeId, StageId, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +19,9 @@ pub struct Page {
     /// By the writer's clock. A village's is evidence only; a town's or the hub's is trusted.
     pub at: Timestamp,
     pub officer: String,
+    /// Number of the letter of delegation that the act rests on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delegation: Option<String>,
     pub body: PageBody,
 }
 
@@ -38,9 +44,33 @@ pub enum PageBody {
         agrees: bool,
         opinion: String,
     },
-    /// 受理: starts both timers; `on` is day 0.
+    /// 受理: starts both timers; `on` is day 0. 容缺受理 where papers promised for later are lacking.
     Accepted {
         on: Day,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        lacking: Vec<MaterialId>,
+    },
+    /// 补交: papers promised for later were handed in by a slip and taken.
+    MadeUp {
+        slip: EntryId,
+        papers: Vec<Attachment>,
+    },
+    /// What a slip handed in is not what was promised; the deadline goes on.
+    MakeUpRefused {
+        slip: EntryId,
+        reason: String,
+    },
+    /// 逾期未补交,视为撤回: a system page without an officer.
+    Lapsed {
+        due: Day,
+    },
+    /// 承诺不实: its giver is not accepted tolerantly again.
+    CommitmentFalse {
+        finding: String,
+    },
+    /// The request for the green channel is declined; the normal limit runs.
+    GreenDeclined {
+        reason: String,
     },
     /// 视为受理: no notice was given within five working days of the receipt, so the law accepts as of that day (art. 32).
     DeemedAccepted {
@@ -87,6 +117,13 @@ pub enum PageBody {
         stage: StageId,
         outcome: Outcome,
         text: String,
+        /// The article a refusal rests on (art. 38: a refusal gives its reasons).
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        article: Option<String>,
+    },
+    /// 盖章: the paper that the citizen gets, under the seal of the body or of the node that decided.
+    Sealed {
+        paper: SealedPaper,
     },
     Issued {
         licence: Licence,
@@ -107,6 +144,17 @@ pub enum PageBody {
     Recalled {
         to: NodeId,
     },
+}
+
+impl PageBody {
+    /// What was handed in by this page.
+    pub fn submission(&self) -> Option<&Submission> {
+        match self {
+            PageBody::Captured(captured) => Some(&captured.submission),
+            PageBody::Resubmitted(submission) => Some(submission),
+            _ => None,
+        }
+    }
 }
 
 /// Why an application is not taken up.
@@ -132,7 +180,7 @@ pub struct Captured {
 }
 
 /// What the citizen hands in.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Submission {
     pub form: Form,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -143,6 +191,12 @@ pub struct Submission {
     /// Capture stages that this page itself completes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub closes: Vec<StageId>,
+    /// 容缺: papers promised for later.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub commitment: Option<Commitment>,
+    /// 绿色通道 asked for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub green: Option<green::Claim>,
 }
 
 /// A scan or photo, named by the BLAKE3 hash of its bytes.

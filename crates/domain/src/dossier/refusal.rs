@@ -1,9 +1,10 @@
 //! Why an act was refused, in the words of the counter: what is wrong and how to mend it.
 
 use crate::catalogue::StageKind;
+use crate::delegation::{NoDelegation, Power};
 use crate::form::FormFault;
 use crate::network::Tier;
-use crate::{Day, NodeId, OrgId, StageId};
+use crate::{CaseNo, Day, NodeId, OrgId, StageId};
 use std::fmt;
 
 /// Why an act was refused. Nothing was changed.
@@ -48,6 +49,24 @@ pub enum Refusal {
     NotSuperior,
     NoNode {
         tier: Tier,
+    },
+    NoDelegation {
+        stage: String,
+        power: Power,
+        lacks: NoDelegation,
+    },
+    NoArticle,
+    Lacking {
+        materials: Vec<String>,
+    },
+    BrokenWord {
+        case: CaseNo,
+    },
+    NotWhatLacks,
+    NoCommitment,
+    NotGreen,
+    Doubtful {
+        why: String,
     },
     Overreach,
     DeemFirst,
@@ -134,6 +153,25 @@ impl fmt::Display for Refusal {
             Refusal::TooLong { days_max } => {
                 write!(f, "工作日数应为 1 至 {days_max};请改正")
             }
+            Refusal::NoDelegation { stage, power, lacks } => write!(
+                f,
+                "办理“{stage}”须有{}的授权委托书:{lacks};请向委托部门申请,或由受委托的人办理",
+                power.chinese()
+            ),
+            Refusal::NoArticle => f.write_str("不予决定须在 article 中写明所依据的条款(《行政许可法》第三十八条)"),
+            Refusal::Lacking { materials } => write!(
+                f,
+                "容缺的材料尚未补交:{};补齐后才能准予或制证",
+                materials.join("、")
+            ),
+            Refusal::BrokenWord { case } => write!(
+                f,
+                "申请人在 {case} 一件中承诺不实,不再适用容缺受理;请一次性告知补正"
+            ),
+            Refusal::NotWhatLacks => f.write_str("这次补交的不是所缺的材料;请写明理由退回"),
+            Refusal::NoCommitment => f.write_str("该件没有容缺承诺,或已登记为承诺不实"),
+            Refusal::NotGreen => f.write_str("该件没有申请绿色通道"),
+            Refusal::Doubtful { why } => write!(f, "决定未能核验,不得交付:{why}"),
             Refusal::NotSuperior => f.write_str("只有上级节点可以调回案卷"),
             Refusal::NoNode { tier } => {
                 write!(f, "没有负责该村的{}节点;请管理员检查节点登记", tier_name(*tier))

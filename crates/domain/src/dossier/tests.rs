@@ -3,6 +3,7 @@
 use super::decide::{Act, Actor, Command, Desk, Refusal};
 use super::*;
 use crate::catalogue::{Item, StageKind};
+use crate::delegation::{Delegate, Delegations, Letter, Power};
 use crate::duty::Duty;
 use crate::network::{Network, NodeRecord, Tier};
 use crate::pack::{CityPack, kaili_pieces};
@@ -50,7 +51,7 @@ pub(crate) const NOON: Timestamp = Timestamp::from_ms(1_795_400_000_000);
 /// Opens a case of `item` without checking the form: these tests are about the way, not the papers.
 pub(crate) fn opened(item: &Item, skipped: Vec<StageId>) -> Act {
     let closes = item.stages.iter().filter(|s| s.kind.is_capture()).map(|s| s.id.clone()).collect();
-    let submission = Submission { form: Default::default(), attachments: vec![], skipped, closes };
+    let submission = Submission { skipped, closes, ..Submission::default() };
     let case = CaseNo::make(&"v-1".parse().unwrap(), NOON.day(), 7);
     let page = Page {
         case,
@@ -58,9 +59,11 @@ pub(crate) fn opened(item: &Item, skipped: Vec<StageId>) -> Act {
         term: 1,
         at: NOON,
         officer: "v".into(),
+        delegation: None,
         body: PageBody::Captured(Captured { item: item.id.clone(), release: 1, submission }),
     };
-    let mut act = Act { after: Dossier::open(&page, &"v-1".parse().unwrap()).unwrap(), pages: vec![page] };
+    let after = Dossier::open(&page, &"v-1".parse().unwrap()).unwrap();
+    let mut act = Act { pages: vec![page], ..Act::on(&after) };
     let tier = plan::next_tier(item, &act.after, Tier::Village).unwrap();
     if tier != Tier::Village {
         let to = network().responsible(&act.after.origin, tier).unwrap().clone();
@@ -79,9 +82,51 @@ fn decide(
     command: Command,
     now: Timestamp,
 ) -> Result<Act, Refusal> {
-    let desk = Desk { item, network, calendar: &PACK.calendar, received: None };
-    super::decide::decide(dossier, &desk, actor, command, now)
+    super::decide::decide(dossier, &desk(item, network), actor, command, now)
 }
+
+/// A desk on which nothing is in the way.
+pub(crate) fn desk<'a>(item: &'a Item, network: &'a Network) -> Desk<'a> {
+    Desk {
+        item,
+        network,
+        calendar: &PACK.calendar,
+        delegations: &LETTERS,
+        received: None,
+        breached: None,
+        doubt: None,
+        press: &super::decide::NoSeal,
+    }
+}
+
+/// Every body lets its people, and those of town and village, do everything this year.
+static LETTERS: LazyLock<Delegations> = LazyLock::new(|| {
+    let mut all = Delegations::default();
+    for body in PACK.orgs.keys() {
+        let house = body.as_str();
+        let houses =
+            [("hub", house), ("hub", "hub"), ("t-1", house), ("t-1", "t-1"), ("v-1", house), ("v-1", "v-1")];
+        let people = houses.iter().flat_map(|(node, house)| {
+            let names = ["-officer", "-officer-Review", "-officer-Approve", "-1", "-2", "-3", "-head"];
+            let names = names.map(|duty| format!("{house}{duty}"));
+            names.map(|officer| Delegate { node: node.parse().unwrap(), officer })
+        });
+        all.insert(Letter {
+            number: format!("{body}-1"),
+            body: body.clone(),
+            delegates: people
+                .chain([Delegate { node: "hub".parse().unwrap(), officer: "other".into() }])
+                .collect(),
+            items: Default::default(),
+            powers: Power::ALL.into(),
+            area: "522601".into(),
+            from: "2026-01-01".parse().unwrap(),
+            to: "2027-12-31".parse().unwrap(),
+            signed_by: "负责人".into(),
+        });
+    }
+    all
+});
 
 fn licence(dossier: &Dossier) -> Licence {
     Licence {
@@ -110,6 +155,7 @@ fn step(item: &Item, dossier: &Dossier, choice: usize, outcome: Outcome) -> Opti
                 case: dossier.case.clone(),
                 kind,
                 text: String::new(),
+                attachments: vec![],
                 by: dossier.origin.clone(),
                 at: NOON,
             });
@@ -119,13 +165,16 @@ fn step(item: &Item, dossier: &Dossier, choice: usize, outcome: Outcome) -> Opti
     };
     let actor = on_duty(actor(tier, stage.bodies.first()), stage.kind);
     let id = stage.id.clone();
-    let mut act = Act { pages: vec![], after: dossier };
+    let mut act = Act::on(&dossier);
     if tier == Tier::City {
         act = decide(&act.after, item, &network, &actor, Command::Claim { stage: id.clone() }, NOON).unwrap();
     }
     let licence = Some(licence(&act.after));
     let command = match stage.kind {
-        StageKind::Decision => Command::Decide { stage: id, outcome, text: "依据".into(), licence },
+        StageKind::Decision => {
+            let article = Some("条款".to_owned());
+            Command::Decide { stage: id, outcome, text: "依据".into(), article, licence }
+        }
         StageKind::Issue => Command::Issue { stage: id, licence, opinion: String::new() },
         StageKind::Deliver => {
             Command::Deliver { stage: id, receiver: "本人".into(), proof: "签名".into() }
@@ -264,11 +313,13 @@ fn an_objection_leaves_only_a_refusal() {
         stage: stage.clone(),
         outcome,
         text: text.into(),
+        article: (text != "现场").then(|| "食品安全法第三十三条".into()),
         licence: None,
     };
+    assert_eq!(act(&dossier, decision(Outcome::Refused, "现场")).unwrap_err(), Refusal::NoArticle);
     assert_eq!(act(&dossier, decision(Outcome::Granted, "x")).unwrap_err(), Refusal::MustRefuse);
     assert_eq!(act(&dossier, decision(Outcome::Refused, " ")).unwrap_err(), Refusal::NoReason);
-    let refused = act(&dossier, decision(Outcome::Refused, "食品安全法第三十三条")).unwrap().after;
+    let refused = act(&dossier, decision(Outcome::Refused, "现场不符合要求")).unwrap().after;
     assert_eq!((refused.status(), refused.holder.as_str()), (Status::Refused, "v-1"));
 }
 
@@ -286,7 +337,7 @@ fn a_returned_case_goes_back_with_all_its_faults_and_comes_again_mended() {
     let returned = decide(&dossier, &item, &network(), &town, back, NOON).unwrap().after;
     assert_eq!((returned.status(), returned.holder.as_str()), (Status::Returned, "v-1"));
     assert!(plan::ready_stages(&item, &returned).is_empty());
-    let empty = Submission { form: Default::default(), attachments: vec![], skipped: vec![], closes: vec![] };
+    let empty = Submission::default();
     let village = actor(Tier::Village, None);
     let again = decide(&returned, &item, &network(), &village, Command::Resubmit(empty), NOON);
     assert!(matches!(again, Err(Refusal::Faulty(faults)) if faults.len() > 5));
@@ -330,6 +381,7 @@ fn after_a_recall_the_superior_does_what_the_lost_node_would_have_done() {
                 stage: id.clone(),
                 outcome: Outcome::Granted,
                 text: "准予".into(),
+                article: None,
                 licence: None,
             },
             StageKind::Deliver => {
@@ -372,7 +424,11 @@ fn a_village_cannot_write_what_only_the_city_may_decide() {
     let (dossier, pages) = walk(&item, &[0], Outcome::Granted, vec![]);
     let licence = licence(&dossier);
     let decided = pages.iter().find(|(page, _)| matches!(page.body, PageBody::Decided { .. })).unwrap();
-    for body in [&decided.0.body, &PageBody::Accepted { on: NOON.day() }, &PageBody::Issued { licence }] {
+    for body in [
+        &decided.0.body,
+        &PageBody::Accepted { on: NOON.day(), lacking: vec![] },
+        &PageBody::Issued { licence },
+    ] {
         assert!(plan::overreach(&item, body, Tier::Village).is_some(), "I18: {body:?}");
     }
     for (page, writer) in &pages {
@@ -380,7 +436,7 @@ fn a_village_cannot_write_what_only_the_city_may_decide() {
         assert_eq!(plan::overreach(&item, &page.body, tier), None, "{page:?}");
     }
     let all = item.stages.iter().map(|stage| stage.id.clone()).collect();
-    let greedy = Submission { form: Default::default(), attachments: vec![], skipped: vec![], closes: all };
+    let greedy = Submission { closes: all, ..Submission::default() };
     assert!(plan::overreach(&item, &PageBody::Resubmitted(greedy), Tier::Village).is_some());
 }
 

@@ -94,6 +94,7 @@ pub(super) fn read(name: &str, value: &Value, groups: &Value, faults: &mut Fault
         faults.add(FILE, name, "promised_limit", "days is missing");
     }
     let materials = list(name, value, "materials", faults, material);
+    let (deferral_days, green_days) = channels(name, value, promised, faults);
     let mut stages = list(name, value, "stages", faults, stage);
     stages.extend(implied_delivery(&stages));
     let fields = fields(name, value, groups, faults);
@@ -111,6 +112,8 @@ pub(super) fn read(name: &str, value: &Value, groups: &Value, faults: &mut Fault
         statutory,
         statutory_basis,
         promised: promised?,
+        deferral_days,
+        green_days,
         village_service,
         accept_conditions,
         legal_basis,
@@ -125,6 +128,25 @@ pub(super) fn read(name: &str, value: &Value, groups: &Value, faults: &mut Fault
 fn statutory_basis(value: &Value, named: bool) -> String {
     let basis = value.pointer("/statutory_limit/basis").and_then(Value::as_str).filter(|_| named);
     basis.unwrap_or("《行政许可法》第四十二条").to_owned()
+}
+
+/// Days of tolerant acceptance and of the green channel, each `None` where the item has no such thing.
+fn channels(
+    name: &str,
+    value: &Value,
+    promised: Option<Limit>,
+    faults: &mut Faults,
+) -> (Option<u32>, Option<u32>) {
+    let deferral = value.get("deferral").filter(|deferral| deferral["allowed"] == true);
+    let deferral_days = deferral.map(|deferral| {
+        Reader { value: deferral, item: name, field: "deferral".into(), faults }.number("max_days")
+    });
+    let green = value.get("green_channel").is_some_and(|green| green == true);
+    let own = value
+        .get("green_days")
+        .map(|_| Reader { value, item: name, field: "green_days".into(), faults }.number("green_days"));
+    let by_rule = promised.filter(|limit| limit.days > 0).map(|limit| crate::green::default_days(limit.days));
+    (deferral_days, own.or(by_rule).filter(|_| green))
 }
 
 /// `Ok(None)` when the item names no number of days.

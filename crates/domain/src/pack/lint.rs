@@ -38,6 +38,14 @@ pub(super) fn check(
     if item.handling == Handling::Instant && item.promised.days > 1 {
         fault("promised_limit", "an instant item (即办件) may not take more than one day".into());
     }
+    if item.green_days.is_some_and(|days| days > item.promised.days) {
+        fault("green_days", "the green channel may not be slower than the promised limit".into());
+    }
+    if item.materials.iter().any(|material| material.necessity == Necessity::Deferrable)
+        && item.deferral_days.is_none()
+    {
+        fault("deferral", "a material is deferrable, but the item allows no deferral".into());
+    }
     for problem in stage_faults(item) {
         fault("stages", problem);
     }

@@ -5,7 +5,7 @@ use crate::catalogue::Item;
 use crate::clock::Procedure;
 use crate::dossier::by_law;
 use crate::dossier::decide::{self, Actor, Command, Desk};
-use crate::dossier::tests::{NOON, PACK, actor, network, opened};
+use crate::dossier::tests::{NOON, PACK, actor, desk, network, opened};
 use crate::dossier::{Dossier, Page};
 use crate::network::Tier;
 use crate::{StageId, Timestamp};
@@ -46,7 +46,7 @@ impl Case {
     fn does(&mut self, by: &Actor, command: Command, at: Timestamp) {
         let network = network();
         let received = Some(NOON.day());
-        let desk = Desk { item: &self.item, network: &network, calendar: &PACK.calendar, received };
+        let desk = Desk { received, ..desk(&self.item, &network) };
         let act = decide::decide(&self.dossier, &desk, by, command, at).unwrap();
         self.dossier = act.after;
         self.keep(act.pages, by);
@@ -132,7 +132,7 @@ fn what_was_accepted_by_law_is_a_yellow_card() {
     let mut case = Case::captured();
     let network = network();
     let received = Some(NOON.day());
-    let desk = Desk { item: &case.item, network: &network, calendar: &PACK.calendar, received };
+    let desk = Desk { received, ..desk(&case.item, &network) };
     let act = by_law::deem_accepted(&case.dossier, &desk, &town(), on(31)).unwrap();
     case.keep(act.pages, &town());
     assert!(case.findings("2026-12-02").contains(&"deemed_accepted yellow 2026-12-01".to_owned()));

@@ -4,7 +4,9 @@ use super::Projector;
 use crate::error::{Broken, unreadable};
 use crate::executor::Work;
 use crate::known::Known;
+use domain::delegation::{Letter, Revocation};
 use domain::network::NodeRecord;
+use domain::paper::SealRecord;
 use replication::Entry;
 use std::sync::Arc;
 use store::*;
@@ -35,12 +37,70 @@ impl Projector<'_, '_> {
             )
             .and_then(|mut s| s.execute((record.id.as_str(), &text)))
             .broken("write a node record")?;
-        self.reload_known()
+        *self.work.known = Arc::new(self.work.known.with_new_network(self.work.sql)?);
+        self.work.change.reference_data = true;
+        Ok(())
     }
 
     fn reload_known(&mut self) -> Result<(), StoreError> {
         *self.work.known = Arc::new(Known::load(self.work.sql, Some(self.work.known))?);
         self.work.change.reference_data = true;
+        Ok(())
+    }
+
+    /// A letter of delegation. Its number stands for one text for ever, so a second one under it is an incident.
+    pub(super) fn letter(&mut self, entry: &Entry) -> Result<(), StoreError> {
+        let Ok(letter) = serde_json::from_slice::<Letter>(&entry.raw.body) else {
+            return self.incident(entry, "letter of delegation cannot be read");
+        };
+        if !self.may_publish(entry) {
+            return self.incident(entry, "letter of delegation: only the hub publishes");
+        }
+        let text = serde_json::to_string(&letter).map_err(|e| unreadable("write a letter", e))?;
+        let new = self
+            .work
+            .sql
+            .prepare_cached("INSERT OR IGNORE INTO letter(number, letter) VALUES(?1, ?2)")
+            .and_then(|mut s| s.execute((&letter.number, text)))
+            .broken("write a letter")?;
+        if new == 0 {
+            return self.incident(entry, "letter of delegation: its number is taken by another");
+        }
+        self.authority_changed = true;
+        Ok(())
+    }
+
+    pub(super) fn revocation(&mut self, entry: &Entry) -> Result<(), StoreError> {
+        let Ok(revocation) = serde_json::from_slice::<Revocation>(&entry.raw.body) else {
+            return self.incident(entry, "revocation cannot be read");
+        };
+        if !self.may_publish(entry) {
+            return self.incident(entry, "revocation: only the hub publishes");
+        }
+        let text = serde_json::to_string(&revocation).map_err(|e| unreadable("write a revocation", e))?;
+        self.work
+            .sql
+            .prepare_cached("INSERT OR IGNORE INTO revocation(number, revocation) VALUES(?1, ?2)")
+            .and_then(|mut s| s.execute((&revocation.number, text)))
+            .broken("write a revocation")?;
+        self.authority_changed = true;
+        Ok(())
+    }
+
+    pub(super) fn seal(&mut self, entry: &Entry) -> Result<(), StoreError> {
+        let Ok(record) = serde_json::from_slice::<SealRecord>(&entry.raw.body) else {
+            return self.incident(entry, "seal record cannot be read");
+        };
+        if !self.may_publish(entry) || record.seal.no == 0 {
+            return self.incident(entry, "seal record: only the hub publishes, and not the keys of nodes");
+        }
+        let text = serde_json::to_string(&record).map_err(|e| unreadable("write a seal record", e))?;
+        self.work
+            .sql
+            .prepare_cached("INSERT OR REPLACE INTO seal(owner, no, record) VALUES(?1, ?2, ?3)")
+            .and_then(|mut s| s.execute((&record.seal.owner, record.seal.no, text)))
+            .broken("write a seal record")?;
+        self.authority_changed = true;
         Ok(())
     }
 

@@ -1,0 +1,110 @@
+//! From an empty draft to a captured case.
+
+use super::{Answer, Body, UPLOAD_BYTES_MAX, id};
+use crate::Console;
+use crate::auth::ByToken;
+use axum::body::Bytes;
+use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::routing::{get, post, put};
+use axum::{Json, Router};
+use casework::CaseView;
+use domain::form::{Form, FormFault};
+use domain::tolerance::Commitment;
+use domain::{ItemId, MaterialId, green};
+use serde::Deserialize;
+
+pub(super) fn routes() -> Router<Console> {
+    Router::new()
+        .route("/drafts", get(drafts).post(start_draft))
+        .route("/drafts/{draft}", get(draft).put(save_draft))
+        .route("/drafts/{draft}/check", get(check_draft))
+        .route(
+            "/drafts/{draft}/materials/{material}",
+            put(attach).layer(DefaultBodyLimit::max(UPLOAD_BYTES_MAX)),
+        )
+        .route("/drafts/{draft}/capture", post(capture))
+        .route("/drafts/{draft}/requests", put(save_requests))
+}
+
+#[derive(Deserialize)]
+struct NewDraft {
+    item: ItemId,
+}
+
+async fn start_draft(
+    State(console): State<Console>,
+    ByToken(officer): ByToken,
+    Body(new): Body<NewDraft>,
+) -> Answer<store::Draft> {
+    Ok(Json(console.hall.start_draft(&officer, &new.item).await?))
+}
+
+async fn drafts(State(console): State<Console>, ByToken(officer): ByToken) -> Answer<Vec<store::Draft>> {
+    Ok(Json(console.hall.store.drafts(&officer.name).await?))
+}
+
+async fn draft(
+    State(console): State<Console>,
+    _: ByToken,
+    Path(draft): Path<String>,
+) -> Answer<store::Draft> {
+    Ok(Json(console.hall.draft(id(&draft, "草稿编号")?).await?))
+}
+
+#[derive(Deserialize)]
+struct SavedForm {
+    version: u32,
+    form: Form,
+}
+
+async fn save_draft(
+    State(console): State<Console>,
+    _: ByToken,
+    Path(draft): Path<String>,
+    Body(saved): Body<SavedForm>,
+) -> Answer<store::Draft> {
+    Ok(Json(console.hall.save_form(id(&draft, "草稿编号")?, saved.version, saved.form).await?))
+}
+
+async fn check_draft(
+    State(console): State<Console>,
+    _: ByToken,
+    Path(draft): Path<String>,
+) -> Answer<Vec<FormFault>> {
+    Ok(Json(console.hall.check_draft(id(&draft, "草稿编号")?).await?))
+}
+
+async fn attach(
+    State(console): State<Console>,
+    _: ByToken,
+    Path((draft, material)): Path<(String, String)>,
+    bytes: Bytes,
+) -> Answer<store::Draft> {
+    let (draft, material) = (id(&draft, "草稿编号")?, id::<MaterialId>(&material, "材料编号")?);
+    Ok(Json(console.hall.attach(draft, material, bytes.to_vec()).await?))
+}
+
+async fn capture(
+    State(console): State<Console>,
+    ByToken(officer): ByToken,
+    Path(draft): Path<String>,
+) -> Answer<CaseView> {
+    Ok(Json(console.hall.capture(&officer, id(&draft, "草稿编号")?).await?))
+}
+
+#[derive(Deserialize)]
+struct Requests {
+    version: u32,
+    commitment: Option<Commitment>,
+    green: Option<green::Claim>,
+}
+
+async fn save_requests(
+    State(console): State<Console>,
+    _: ByToken,
+    Path(draft): Path<String>,
+    Body(asked): Body<Requests>,
+) -> Answer<store::Draft> {
+    let Requests { version, commitment, green } = asked;
+    Ok(Json(console.hall.save_requests(id(&draft, "草稿编号")?, version, commitment, green).await?))
+}

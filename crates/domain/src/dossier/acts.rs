@@ -1,0 +1,145 @@
+//! The acts that judge at a stage: complete, return, refuse to accept, decide, issue, deliver.
+
+use super::decide::{Command, Desk, Refusal};
+use super::{Dossier, Licence, NotAcceptedGround, Outcome, PageBody};
+use crate::catalogue::{Item, Stage, StageKind};
+
+/// The pages of an act at a stage that is ready and claimed.
+pub(super) fn act(
+    dossier: &Dossier,
+    desk: &Desk<'_>,
+    stage: &Stage,
+    command: Command,
+) -> Result<Vec<PageBody>, Refusal> {
+    let item = desk.item;
+    let wrong = || Refusal::WrongAct { stage: stage.id.clone(), kind: stage.kind };
+    let noted = dossier.slips.iter().filter(|slip| Some(&slip.kind) == stage.trigger.as_ref()).take(1);
+    let mut pages: Vec<PageBody> = noted.map(|slip| PageBody::SlipNoted { slip: slip.id }).collect();
+    match command {
+        Command::Complete { stage: id, agrees, opinion } => {
+            if matches!(stage.kind, StageKind::Decision | StageKind::Issue | StageKind::Deliver) {
+                return Err(wrong());
+            }
+            if !agrees && opinion.trim().is_empty() {
+                return Err(Refusal::NoReason);
+            }
+            pages.push(PageBody::StageDone { stage: id, agrees, opinion });
+        }
+        Command::Return { stage: id, faults, again } => {
+            may_answer(dossier, stage)?;
+            let again = again.filter(|reason| !reason.trim().is_empty());
+            if dossier.notices > 0 && again.is_none() {
+                return Err(Refusal::SecondNotice);
+            }
+            if faults.is_empty() || faults.iter().any(|fault| fault.reason.trim().is_empty()) {
+                return Err(Refusal::NoReason);
+            }
+            pages.push(PageBody::Returned { stage: id, faults, again });
+            pages.push(PageBody::HandedOver { to: dossier.origin.clone() });
+        }
+        Command::NotAccept { stage: id, ground, text } => {
+            may_answer(dossier, stage)?;
+            let named = match &ground {
+                NotAcceptedGround::NotNeeded => true,
+                NotAcceptedGround::NotOurs { competent: word }
+                | NotAcceptedGround::Unmet { article: word } => !word.trim().is_empty(),
+            };
+            if !named || text.trim().is_empty() {
+                return Err(Refusal::NoReason);
+            }
+            pages.push(PageBody::NotAccepted { stage: id, ground, text });
+        }
+        Command::Decide { stage: id, outcome, text, article, licence } => {
+            if let Some(open) = dossier.suspended() {
+                return Err(Refusal::Suspended { since: open.from });
+            }
+            if stage.kind != StageKind::Decision {
+                return Err(wrong());
+            }
+            if outcome == Outcome::Granted && dossier.has_objection() {
+                return Err(Refusal::MustRefuse);
+            }
+            let article = article.filter(|article| !article.trim().is_empty());
+            if outcome == Outcome::Refused {
+                if text.trim().is_empty() {
+                    return Err(Refusal::NoReason);
+                }
+                if article.is_none() {
+                    return Err(Refusal::NoArticle);
+                }
+            }
+            if outcome == Outcome::Granted {
+                nothing_lacks(dossier, item)?;
+            }
+            pages.push(PageBody::Decided { stage: id, outcome, text, article });
+            let issues_now = !item.stages.iter().any(|stage| stage.kind == StageKind::Issue);
+            if outcome == Outcome::Granted && issues_now {
+                pages.extend(issued(item, licence)?);
+            }
+        }
+        Command::Issue { stage: id, licence, opinion } => {
+            if stage.kind != StageKind::Issue {
+                return Err(wrong());
+            }
+            nothing_lacks(dossier, item)?;
+            pages.extend(issued(item, licence)?);
+            pages.push(PageBody::StageDone { stage: id, agrees: true, opinion });
+        }
+        Command::Deliver { stage: id, receiver, proof } => {
+            if stage.kind != StageKind::Deliver {
+                return Err(wrong());
+            }
+            if let Some(doubt) = desk.doubt {
+                return Err(Refusal::Doubtful { why: doubt.to_owned() });
+            }
+            if receiver.trim().is_empty() || proof.trim().is_empty() {
+                return Err(Refusal::NoReason);
+            }
+            pages.push(PageBody::Delivered { stage: id, receiver, proof });
+        }
+        Command::Claim { .. }
+        | Command::Release { .. }
+        | Command::Resubmit(_)
+        | Command::Withdraw { .. }
+        | Command::Suspend { .. }
+        | Command::Resume { .. }
+        | Command::Extend { .. }
+        | Command::TakeMakeUp { .. }
+        | Command::RefuseMakeUp { .. }
+        | Command::BreakCommitment { .. }
+        | Command::DeclineGreen { .. }
+        | Command::Recall => {
+            return Err(wrong());
+        }
+    }
+    Ok(pages)
+}
+
+/// The answers of art. 32 belong to the check of the papers and come before acceptance.
+fn may_answer(dossier: &Dossier, stage: &Stage) -> Result<(), Refusal> {
+    let checks = matches!(
+        stage.kind,
+        StageKind::CompletenessCheck | StageKind::Accept | StageKind::Review | StageKind::HomeVisit
+    );
+    if dossier.accepted.is_some() {
+        return Err(Refusal::AlreadyAccepted);
+    }
+    if checks { Ok(()) } else { Err(Refusal::WrongAct { stage: stage.id.clone(), kind: stage.kind }) }
+}
+
+fn issued(item: &Item, licence: Option<Licence>) -> Result<Option<PageBody>, Refusal> {
+    match (&item.result.licence, licence) {
+        (None, _) => Ok(None),
+        (Some(_), Some(licence)) => Ok(Some(PageBody::Issued { licence })),
+        (Some(_), None) => Err(Refusal::NeedsLicence),
+    }
+}
+
+/// No licence before the promised papers are here (容缺).
+fn nothing_lacks(dossier: &Dossier, item: &Item) -> Result<(), Refusal> {
+    if dossier.lacking.is_empty() {
+        return Ok(());
+    }
+    let name = |id| item.material(id).map_or_else(|| id.to_string(), |material| material.name.clone());
+    Err(Refusal::Lacking { materials: dossier.lacking.iter().map(name).collect() })
+}

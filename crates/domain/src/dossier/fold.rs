@@ -1,0 +1,194 @@
+//! The fold: what each page makes of the dossier, in whatever order pages arrive.
+
+use super::*;
+
+impl Dossier {
+    /// Offers the next page. `is_superior`: the author stands above the present holder, so it may recall.
+    pub fn apply(&mut self, page: &Page, author: &NodeId, is_superior: bool) -> Verdict {
+        if let PageBody::Recalled { to } = &page.body {
+            return self.recall(page, to, is_superior);
+        }
+        if page.term < self.term {
+            return Verdict::Late;
+        }
+        if page.term > self.term || page.no > self.pages + 1 {
+            return Verdict::Held;
+        }
+        if page.no <= self.pages {
+            return Verdict::Refused("another page stands at this number");
+        }
+        if *author != self.holder {
+            return Verdict::Refused("its writer does not hold the dossier");
+        }
+        self.pages = page.no;
+        self.take(&page.body, page, author);
+        Verdict::Applied
+    }
+
+    fn recall(&mut self, page: &Page, to: &NodeId, is_superior: bool) -> Verdict {
+        if page.no < 2 {
+            return Verdict::Refused("there is nothing to recall before the capture");
+        }
+        if page.term == self.term && is_superior && self.recalled && page.no <= self.pages {
+            // Two superiors recalled at once: the higher one's recall stands, whichever arrives first.
+            return Verdict::Rewind { keep: page.no - 1 };
+        }
+        if page.term <= self.term {
+            return Verdict::Late;
+        }
+        if page.term > self.term + 1 || page.no > self.pages + 1 {
+            return Verdict::Held;
+        }
+        if !is_superior {
+            return Verdict::Refused("only a superior of the holder may recall");
+        }
+        if page.no <= self.pages {
+            return Verdict::Rewind { keep: page.no - 1 };
+        }
+        self.pages = page.no;
+        self.term = page.term;
+        self.holder = to.clone();
+        self.recalled = true;
+        Verdict::Applied
+    }
+
+    /// Adds a slip. It changes nothing by itself; slips are kept in id order so that arrival order does not show (I10).
+    pub fn add_slip(&mut self, slip: Slip) {
+        if let Err(at) = self.slips.binary_search_by_key(&slip.id, |known| known.id) {
+            self.slips.insert(at, slip);
+        }
+    }
+
+    fn take(&mut self, body: &PageBody, page: &Page, author: &NodeId) {
+        match body {
+            // A second capture cannot change what the citizen confirmed; resubmission is the page for that.
+            PageBody::Captured(_) | PageBody::Recalled { .. } => {}
+            PageBody::SlipNoted { slip } => self.noted.push(*slip),
+            PageBody::HandedOver { to } => {
+                self.holder = to.clone();
+                self.recalled = false;
+            }
+            PageBody::Claimed { stage } => self.stage(stage).claimed_by = Some(page.officer.clone()),
+            PageBody::Released { stage } => self.stage(stage).claimed_by = None,
+            PageBody::StageDone { stage, agrees, .. } => self.close_stage(stage, page, author, *agrees),
+            PageBody::Accepted { on, .. } => self.accept(*on, author, false),
+            PageBody::MadeUp { slip, papers } => self.take_make_up(*slip, papers, page.at.day()),
+            PageBody::MakeUpRefused { slip, .. } => self.noted.push(*slip),
+            PageBody::Lapsed { due } => self.lapsed = Some(*due),
+            PageBody::CommitmentFalse { finding } => {
+                let (finding, officer) = (finding.clone(), page.officer.clone());
+                self.breach = Some(Breach { finding, officer, on: page.at.day() });
+            }
+            PageBody::GreenDeclined { reason } => {
+                let (reason, officer) = (reason.clone(), page.officer.clone());
+                self.green = None;
+                self.green_declined = Some(green::Declined { reason, officer });
+            }
+            PageBody::DeemedAccepted { received } => self.accept(*received, author, true),
+            PageBody::Returned { faults, .. } => {
+                self.notices += 1;
+                self.returned = Some(Returned { faults: faults.clone(), by: author.clone() });
+            }
+            PageBody::NotAccepted { stage, ground, text } => {
+                self.close_stage(stage, page, author, false);
+                self.not_accepted = Some(NotAccepted {
+                    ground: ground.clone(),
+                    text: text.clone(),
+                    officer: page.officer.clone(),
+                    at: page.at,
+                    by: author.clone(),
+                });
+            }
+            PageBody::Suspended { procedure, basis, days, handler } => self.suspensions.push(Suspension {
+                procedure: *procedure,
+                basis: basis.clone(),
+                days: *days,
+                handler: handler.clone(),
+                approver: page.officer.clone(),
+                from: page.at.day(),
+                to: None,
+                page: page.no,
+            }),
+            PageBody::Resumed { .. } => {
+                if let Some(open) = self.suspensions.iter_mut().find(|one| one.to.is_none()) {
+                    open.to = Some(page.at.day());
+                }
+            }
+            PageBody::Extended { days, reason, handler } => {
+                self.extension = Some(Extension {
+                    days: *days,
+                    reason: reason.clone(),
+                    handler: handler.clone(),
+                    approver: page.officer.clone(),
+                    on: page.at.day(),
+                    page: page.no,
+                });
+            }
+            PageBody::Reprojected { release, moved } => self.reprojections.push(Reprojection {
+                release: *release,
+                on: page.at.day(),
+                page: page.no,
+                moved: moved.clone(),
+            }),
+            PageBody::Resubmitted(submission) => {
+                self.returned = None;
+                self.take_submission(submission, page, author);
+            }
+            PageBody::Decided { stage, outcome, text, article } => {
+                self.close_stage(stage, page, author, *outcome == Outcome::Granted);
+                self.decision = Some(Decision {
+                    outcome: *outcome,
+                    text: text.clone(),
+                    article: article.clone(),
+                    stage: Some(stage.clone()),
+                    delegation: page.delegation.clone(),
+                    officer: page.officer.clone(),
+                    at: page.at,
+                    by: author.clone(),
+                });
+            }
+            PageBody::Sealed { paper } => self.papers.push(paper.clone()),
+            PageBody::Issued { licence } => self.licence = Some(licence.clone()),
+            PageBody::Delivered { stage, receiver, proof } => {
+                self.close_stage(stage, page, author, true);
+                let (receiver, proof) = (receiver.clone(), proof.clone());
+                self.delivered = Some(Delivery { receiver, proof, at: page.at });
+            }
+            PageBody::Withdrawn { .. } => self.withdrawn = true,
+        }
+    }
+
+    pub(super) fn take_submission(&mut self, submission: &Submission, page: &Page, author: &NodeId) {
+        self.applicant = crate::form::applicant(&submission.form).0.to_owned();
+        self.attachments = submission.attachments.clone();
+        self.skipped = submission.skipped.clone();
+        self.submitted_page = page.no;
+        self.lacking =
+            submission.commitment.as_ref().map(|promise| promise.materials.clone()).unwrap_or_default();
+        self.green = submission.green.clone().filter(|_| self.green_declined.is_none());
+        for stage in &submission.closes {
+            self.close_stage(stage, page, author, true);
+        }
+    }
+
+    fn take_make_up(&mut self, slip: EntryId, papers: &[Attachment], on: Day) {
+        self.noted.push(slip);
+        self.attachments.extend(papers.iter().cloned());
+        self.lacking.retain(|id| !papers.iter().any(|paper| paper.material == *id));
+        if self.lacking.is_empty() {
+            self.made_up = Some(on);
+        }
+    }
+
+    fn accept(&mut self, on: Day, by: &NodeId, deemed: bool) {
+        self.accepted = Some(Accepted { on, by: by.clone(), deemed });
+    }
+
+    fn stage(&mut self, id: &StageId) -> &mut StageState {
+        self.stages.entry(id.clone()).or_default()
+    }
+    fn close_stage(&mut self, id: &StageId, page: &Page, author: &NodeId, agrees: bool) {
+        let (officer, by) = (page.officer.clone(), Some(author.clone()));
+        self.stage(id).done = Some(StageDone { officer, by, at: page.at, agrees });
+    }
+}

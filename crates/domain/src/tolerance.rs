@@ -1,0 +1,117 @@
+//! Tolerant acceptance (容缺受理): a secondary paper may follow later, under a signed commitment and a deadline.
+//!
+//! Pure. Promise: no licence is granted before every promised paper has been taken, and a commitment that was not kept ends
+//! the case by a page of its own. Not here: the page of acceptance (`dossier`), the timer's place among the others (`clock`).
+
+use crate::calendar::DayUnit;
+use crate::catalogue::{Item, Material, Necessity};
+use crate::dossier::Dossier;
+use crate::form::{Form, FormFault};
+use crate::{Day, EntryId, MaterialId, plan};
+use serde::{Deserialize, Serialize};
+
+/// What the applicant signs (容缺承诺书): these papers follow, or the application counts as withdrawn.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Commitment {
+    pub materials: Vec<MaterialId>,
+    /// The name signed with, as typed.
+    pub signed_by: String,
+}
+
+/// A commitment that turned out to be untrue: its giver gets no tolerance again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Breach {
+    pub finding: String,
+    pub officer: String,
+    pub on: Day,
+}
+
+/// Working days within which promised papers must follow, at the most.
+///
+/// # Source
+/// Practice, a setting of the city: at most 20 working days.
+pub const MAKE_UP_DAYS_MAX: u32 = 20;
+/// The handler needs the last working days of the promised limit for the papers that came late.
+const DAYS_LEFT_FOR_HANDLING: u32 = 2;
+
+/// Working days from acceptance within which a deferred paper must be handed in; `None` when the item cannot be accepted
+/// tolerantly: its catalogue entry does not allow it, or its promised limit leaves no room.
+pub fn make_up_days(item: &Item) -> Option<u32> {
+    let allowed = item.deferral_days?;
+    let promised = match item.promised.unit {
+        DayUnit::Workday => item.promised.days,
+        // Of seven days five are working days at the most.
+        DayUnit::Natural => item.promised.days * 5 / 7,
+    };
+    let room = promised.checked_sub(DAYS_LEFT_FOR_HANDLING)?;
+    Some(allowed.min(room).min(MAKE_UP_DAYS_MAX)).filter(|days| *days > 0)
+}
+
+/// What is wrong with a commitment, in the words of the counter.
+pub(crate) fn faults(item: &Item, form: &Form, commitment: &Commitment, today: Day) -> Vec<FormFault> {
+    let asked = plan::asked_materials(item, form, today);
+    let fault = |id: &MaterialId, reason: String| FormFault {
+        field: id.to_string(),
+        label: item.material(id).map_or_else(|| id.to_string(), |material| material.name.clone()),
+        reason,
+    };
+    let mut faults = Vec::new();
+    for id in &commitment.materials {
+        if !asked.iter().any(|material| material.id == *id && may_follow(material)) {
+            faults.push(fault(id, "目录没有把它列为可容缺的材料,请现在提交".to_owned()));
+        } else if make_up_days(item).is_none() {
+            faults.push(fault(id, "该事项的承诺时限内来不及补交,不能容缺受理;请现在提交".to_owned()));
+        }
+    }
+    if commitment.signed_by.trim().is_empty() && !commitment.materials.is_empty() {
+        let reason = "请由申请人在容缺承诺书上签名".to_owned();
+        faults.push(FormFault { field: "commitment".into(), label: "容缺承诺书".into(), reason });
+    }
+    faults
+}
+
+fn may_follow(material: &Material) -> bool {
+    material.necessity == Necessity::Deferrable
+}
+
+/// A make-up slip that nobody has answered: while one lies on the desk, the applicant has done what he promised.
+pub fn pending_make_up(dossier: &Dossier) -> Option<EntryId> {
+    let open = |slip: &&crate::dossier::Slip| slip.kind == MAKE_UP && !dossier.noted.contains(&slip.id);
+    dossier.slips.iter().find(open).map(|slip| slip.id)
+}
+
+/// The kind of slip that carries papers handed in later.
+pub const MAKE_UP: &str = "make_up";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::dossier::tests::PACK;
+
+    fn item(id: &str) -> Item {
+        (**PACK.item(&id.parse().unwrap()).unwrap()).clone()
+    }
+
+    #[test]
+    fn the_deadline_leaves_two_days_of_the_promise_and_is_never_over_twenty() {
+        assert_eq!(make_up_days(&item("food")), Some(4), "promised 6, allowed 5");
+        assert_eq!(make_up_days(&item("dibao")), Some(10), "promised 20, allowed 10");
+        assert_eq!(make_up_days(&item("school")), Some(20), "promised 30, allowed 30");
+        assert_eq!(make_up_days(&item("geti")), None, "decided on the spot: nothing can follow");
+        assert_eq!(make_up_days(&item("gaoling")), None, "not allowed by the catalogue");
+    }
+
+    #[test]
+    fn only_papers_the_catalogue_lets_follow_may_be_promised_and_only_with_a_signature() {
+        let promise = |item: &Item, materials: &[&str], signed_by: &str| {
+            let materials = materials.iter().map(|id| id.parse().unwrap()).collect();
+            let commitment = Commitment { materials, signed_by: signed_by.into() };
+            let found = faults(item, &Form::new(), &commitment, Day::new(2026, 11, 24).unwrap());
+            found.into_iter().map(|fault| fault.field).collect::<Vec<_>>()
+        };
+        assert!(promise(&item("food"), &["m4"], "杨兰梅").is_empty());
+        assert_eq!(promise(&item("food"), &["m4"], " "), ["commitment"]);
+        assert_eq!(promise(&item("food"), &["m1", "m9"], "杨兰梅"), ["m1", "m9"]);
+        assert_eq!(promise(&item("geti"), &["m3"], "杨兰梅"), ["m3"]);
+    }
+}

@@ -1,0 +1,131 @@
+//! Nobody acts without a letter of delegation, and what goes out under a seal can be checked in a village with no network.
+
+use super::law::village_sees;
+use super::{record, waits_in_queue, work};
+use serde_json::json;
+use testkit::api::refusal;
+use tests::city::{City, eventually};
+
+/// A food licence, worked through to its decision; the last act is `head`'s.
+async fn up_to_decision(city: &City, seed: u64) -> (String, String) {
+    let village = city.villages[0].token("officer").await;
+    let case = record(&city.villages[0], &village, "food", seed).await;
+    let town = city.town.token("officer").await;
+    waits_in_queue(&city.town, &town, &case, "town").await;
+    work(&city.town, &town, &case, "town", "complete", json!({ "agrees": true })).await;
+    let (zw, sj) = (city.body_officer("zw").await, city.body_officer("sj").await);
+    for (who, stage) in [(&zw, "accept"), (&sj, "review"), (&sj, "inspect")] {
+        waits_in_queue(&city.hub, who, &case, stage).await;
+        work(&city.hub, who, &case, stage, "claim", json!({})).await;
+        work(&city.hub, who, &case, stage, "complete", json!({ "agrees": true, "opinion": "符合" })).await;
+    }
+    let head = city.body_colleague("sj", "2").await;
+    waits_in_queue(&city.hub, &head, &case, "decide").await;
+    work(&city.hub, &head, &case, "decide", "claim", json!({})).await;
+    (case, head)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_revoked_letter_stops_the_decision_and_a_new_one_lets_it_happen() {
+    let city = City::start(1).await;
+    let (case, head) = up_to_decision(&city, 81).await;
+    let admin = city.hub.token("officer").await;
+    let today = city.hub.node().hall().now().day().to_string();
+    let revocation = json!({ "number": "委-sj", "delegate": { "node": "hub", "officer": "sj-2" }, "from": today, "reason": "调离" });
+    let by_body = city.hub.post(&head, "/letters/revoke", revocation.clone()).await.unwrap_err();
+    assert_eq!(refusal(&by_body).unwrap().status, 403, "a body does not keep the register of letters");
+    city.hub.post(&admin, "/letters/revoke", revocation).await.unwrap();
+    let path = format!("/cases/{case}/stages/decide/decide");
+    let refused_act = json!({ "outcome": "refused", "text": "不符合", "article": "第三十八条" });
+    let told = city.hub.post(&head, &path, refused_act.clone()).await.unwrap_err();
+    assert!(refusal(&told).unwrap().message.contains("已自"), "I18: {told:#}");
+
+    let letter = |number: &str, to: &str| {
+        json!({ "letters": [{ "number": number, "body": "sj", "delegates": [{ "node": "hub", "officer": "sj-2" }], "items": ["food"],
+            "powers": ["decide", "issue"], "area": "522601", "from": "2026-01-01", "to": to, "signed_by": "局长" }] })
+    };
+    let taken = city.hub.post(&admin, "/letters", letter("委-sj", "2036-12-31")).await.unwrap_err();
+    assert!(refusal(&taken).unwrap().message.contains("文号已被使用"), "{taken:#}");
+    let backwards = city.hub.post(&admin, "/letters", letter("委-sj-2", "2025-12-31")).await.unwrap_err();
+    assert!(refusal(&backwards).unwrap().message.contains("终止日期"), "{backwards:#}");
+    city.hub.post(&admin, "/letters", letter("委-sj-2", "2036-12-31")).await.unwrap();
+    let decided = city.hub.post(&head, &path, refused_act).await.unwrap();
+    assert_eq!(decided["dossier"]["decision"]["delegation"], "委-sj-2");
+    // Revoking it afterwards does not make void what was decided while it stood.
+    let village = city.villages[0].token("officer").await;
+    village_sees(&city, &village, &case, "the village believes it", |view| {
+        view["status"] == "refused" && view["doubt"].is_null()
+    })
+    .await;
+    city.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sealed_decision_is_checked_in_the_village_without_a_network() {
+    let mut city = City::start(1).await;
+    let (case, head) = up_to_decision(&city, 82).await;
+    let text =
+        json!({ "outcome": "refused", "text": "经营场所不符合规定", "article": "《食品安全法》第三十三条" });
+    work(&city.hub, &head, &case, "decide", "decide", text).await;
+    let village = city.villages[0].token("officer").await;
+    village_sees(&city, &village, &case, "the paper is here", |view| view["status"] == "refused").await;
+    city.town.stop().await;
+
+    let site = &city.villages[0];
+    let view = site.get(&village, &format!("/cases/{case}")).await;
+    let paper: domain::paper::SealedPaper =
+        serde_json::from_value(view["dossier"]["papers"][0].clone()).unwrap();
+    assert!(paper.number.contains("市场监督管理局行决字") && paper.ledger_no == 1, "{paper:?}");
+    let content = paper.read().unwrap();
+    assert!(content.remedies.unwrap().contains("六十日内") && content.article.unwrap().contains("三十三条"));
+    let code = trust::SealClaim::of(&paper).encode();
+    let checked = site.post(&village, "/papers/verify", json!({ "code": code })).await.unwrap();
+    assert_eq!(checked["number"], paper.number.as_str());
+    let forged = code.replace("|1|1|", "|1|2|");
+    assert_ne!(forged, code);
+    let told = site.post(&village, "/papers/verify", json!({ "code": forged })).await.unwrap_err();
+    assert!(refusal(&told).unwrap().message.contains("改动"), "{told:#}");
+    // The refusal is handed over in the village, by whoever works there.
+    waits_in_queue(site, &village, &case, "deliver").await;
+    work(site, &village, &case, "deliver", "deliver", json!({ "receiver": "本人", "proof": "签名" })).await;
+
+    // A worn seal is withdrawn: what was pressed before stays good, the next paper carries the next seal.
+    let made = city.hub.opened().renew_seal(&"sj".parse().unwrap()).await.unwrap();
+    assert_eq!(made.no, 2);
+    let seals = city.hub.get(&city.hub.token("officer").await, "/seals").await;
+    let of_sj: Vec<_> = seals.as_array().unwrap().iter().filter(|one| one["seal"]["owner"] == "sj").collect();
+    assert_eq!(of_sj.len(), 2);
+    assert!(!of_sj[0]["withdrawn"].is_null() && of_sj[1]["withdrawn"].is_null(), "{of_sj:?}");
+    city.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn numbers_of_papers_have_no_gaps_however_many_windows_decide_at_once() {
+    let city = City::start(1).await;
+    let mut waiting = Vec::new();
+    for seed in 0..4 {
+        waiting.push(up_to_decision(&city, 90 + seed).await);
+    }
+    // Four windows with one account: the last log-in is the one that stands.
+    let (hub, head) = (&city.hub, &waiting[3].1);
+    let acts = waiting.iter().map(|(case, _)| async move {
+        let text = json!({ "outcome": "refused", "text": "不符合", "article": "第三十八条" });
+        hub.post(head, &format!("/cases/{case}/stages/decide/decide"), text).await.unwrap()
+    });
+    let decided = futures::future::join_all(acts).await;
+    let mut ledger: Vec<u64> =
+        decided.iter().map(|view| view["dossier"]["papers"][0]["ledger_no"].as_u64().unwrap()).collect();
+    ledger.sort_unstable();
+    assert_eq!(ledger, [1, 2, 3, 4], "I20");
+    eventually("all of them are at the town", async || {
+        let mut there = 0;
+        for (case, _) in &waiting {
+            let town = city.town.token("officer").await;
+            there +=
+                usize::from(city.town.get(&town, &format!("/cases/{case}")).await["status"] == "refused");
+        }
+        there == waiting.len()
+    })
+    .await;
+    city.stop().await;
+}
