@@ -13,6 +13,7 @@ mod error;
 mod hall;
 mod hub;
 mod logins;
+mod sheets;
 mod supervise;
 mod view;
 

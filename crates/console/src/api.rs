@@ -53,6 +53,7 @@ pub(crate) fn routes() -> Router<Console> {
         .merge(acts::routes())
         .merge(authority::routes())
         .merge(alerts::routes())
+        .merge(crate::print::api_routes())
         .fallback(async || {
             Fault::new(StatusCode::NOT_FOUND, "not_found", "没有这个接口;接口清单见 /api/v1/openapi.json")
         })

@@ -9,6 +9,7 @@ mod fault;
 mod guard;
 mod openapi;
 mod page;
+mod print;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -45,6 +46,7 @@ const BODY_BYTES_MAX: usize = 1024 * 1024;
 pub fn router(console: Console) -> Router {
     Router::new()
         .merge(page::routes())
+        .merge(print::page_routes())
         .nest("/api/v1", api::routes())
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(console.clone(), guard::check_host))

@@ -158,6 +158,8 @@ pub const ROUTES: &[Route] = &[
     ),
     route("post", "/cases/{case}/withdraw", "持卷节点按申请人的便条准予撤回", &[("slip", "string")]),
     route("post", "/cases/{case}/recall", "上级调回案卷", &[]),
+    route("get", "/cases/{case}/sheets", "现在可以打印的文书", &[]),
+    route("get", "/cases/{case}/sheets/{sheet}", "一份文书(HTML,A4,含二维码);督办单另需参数 alert", &[]),
     route("get", "/cases/{case}/attachments/{hash}", "一份附件的原文", &[]),
     route("get", "/calendar/due", "从某日起若干工作日的截止日;参数 anchor、working_days", &[]),
     route("get", "/warnings", "本节点临期或超期的件,最急的在前;参数 limit", &[]),

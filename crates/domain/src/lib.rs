@@ -21,6 +21,7 @@ pub mod pack;
 pub mod paper;
 pub mod plan;
 pub mod seams;
+pub mod sheet;
 pub mod supervision;
 pub mod time;
 pub mod tolerance;

@@ -70,7 +70,9 @@ impl Api {
             .await
             .context("no answer")??
             .to_bytes();
-        let value: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+        // A page is no JSON: it comes back as text.
+        let text = || Value::String(String::from_utf8_lossy(&bytes).into_owned());
+        let value: Value = serde_json::from_slice(&bytes).unwrap_or_else(|_| text());
         if status.is_success() {
             return Ok(value);
         }

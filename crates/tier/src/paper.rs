@@ -8,7 +8,7 @@ use domain::paper::PaperContent;
 use serde_json::json;
 use sha2::{Digest, Sha256};
 use std::process::ExitCode;
-use trust::SealClaim;
+use trust::{ReceiptClaim, SealClaim};
 
 /// Where a printed paper carries its sealed content and its code, so that a file proves itself.
 const CONTENT_MARK: (&str, &str) = ("<script type=\"application/json\" id=\"tongban-paper\">", "</script>");
@@ -17,6 +17,9 @@ const CODE_MARK: (&str, &str) = ("data-tongban-code=\"", "\"");
 /// # Errors
 /// Saying why the paper cannot be believed.
 pub(crate) fn verify(common: &Common, opened: &Opened, paper: &str) -> Result<ExitCode> {
+    if let Some(claim) = ReceiptClaim::decode(paper) {
+        return receipt(common, opened, &claim);
+    }
     let (code, content) = if paper.starts_with("TBP1|") {
         (paper.to_owned(), None)
     } else {
@@ -41,6 +44,19 @@ pub(crate) fn verify(common: &Common, opened: &Opened, paper: &str) -> Result<Ex
     };
     opened.hall.verify_claim(&claim, day)?;
     report(common, &claim, content.as_ref(), day)
+}
+
+/// A citizen's slip: did this node take in this case?
+fn receipt(common: &Common, opened: &Opened, claim: &ReceiptClaim) -> Result<ExitCode> {
+    if !claim.verifies(&opened.hall.store.network()) {
+        bail!("回执不是 {} 签发的,或内容被改动", claim.node);
+    }
+    if common.json {
+        println!("{}", json!({ "valid": true, "case": claim.case, "node": claim.node, "entry": claim.entry_hash }));
+    } else {
+        println!("真实:{} 已由 {} 收件,日志条目 {}", claim.case, claim.node, claim.entry_hash);
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 fn report(common: &Common, claim: &SealClaim, content: Option<&PaperContent>, day: Day) -> Result<ExitCode> {

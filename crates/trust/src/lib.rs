@@ -11,7 +11,7 @@ pub mod sign;
 pub mod token;
 
 pub use ca::{CityCa, NodeCertificate, spiffe_id};
-pub use seal::{SealClaim, SealFault, SealFolder, SealKey, SealRing, Seals};
+pub use seal::{ReceiptClaim, SealClaim, SealFault, SealFolder, SealKey, SealRing, Seals};
 pub use sign::{KeyRing, NodeKey};
 pub use token::JoinToken;
 

@@ -9,7 +9,7 @@ use crate::files::IdentityFolder;
 use crate::sign::NodeKey;
 use domain::network::Network;
 use domain::paper::{PaperKind, SealName, SealRecord, SealRecords, SealedPaper, signed_bytes};
-use domain::{Day, NodeId, OrgId};
+use domain::{CaseNo, Day, NodeId, OrgId};
 use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -58,16 +58,76 @@ impl SealKey {
     }
 }
 
+const RECEIPT_PREFIX: &str = "TBR1";
+
+/// What a citizen's slip proves: this node took in this case, as the entry with this hash. A case that was withheld on the
+/// way can be proven with it anywhere.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ReceiptClaim {
+    pub case: CaseNo,
+    pub node: NodeId,
+    /// Hexadecimal hash of the entry that holds the capture.
+    pub entry_hash: String,
+    pub signature: Vec<u8>,
+}
+
+impl ReceiptClaim {
+    fn signed_bytes(case: &CaseNo, node: &NodeId, entry_hash: &str) -> Vec<u8> {
+        format!("tongban receipt 1\0{case}\0{node}\0{entry_hash}").into_bytes()
+    }
+    pub fn make(key: &SealKey, case: &CaseNo, node: &NodeId, entry_hash: &str) -> ReceiptClaim {
+        let bytes = ReceiptClaim::signed_bytes(case, node, entry_hash);
+        let signature = key.key.sign(&bytes).to_bytes().to_vec();
+        ReceiptClaim { case: case.clone(), node: node.clone(), entry_hash: entry_hash.to_owned(), signature }
+    }
+    /// The text of the QR code.
+    pub fn encode(&self) -> String {
+        let signature = crate::hex(&self.signature);
+        [RECEIPT_PREFIX, self.case.as_str(), self.node.as_str(), &self.entry_hash, &signature].join("|")
+    }
+    /// `None` when it is not the text of such a code.
+    pub fn decode(text: &str) -> Option<ReceiptClaim> {
+        let parts: Vec<&str> = text.trim().split('|').collect();
+        let [RECEIPT_PREFIX, case, node, entry_hash, signature] = parts[..] else { return None };
+        Some(ReceiptClaim {
+            case: case.parse().ok()?,
+            node: node.parse().ok()?,
+            entry_hash: entry_hash.to_owned(),
+            signature: crate::unhex(signature)?,
+        })
+    }
+    /// True when the node that it names has signed it.
+    pub fn verifies(&self, network: &Network) -> bool {
+        let key = network.get(&self.node).and_then(|node| verifying_key(&node.sign_key));
+        let signature = <[u8; 64]>::try_from(&*self.signature).ok();
+        let bytes = ReceiptClaim::signed_bytes(&self.case, &self.node, &self.entry_hash);
+        key.zip(signature).is_some_and(|(key, signature)| {
+            key.verify_strict(&bytes, &ed25519_dalek::Signature::from_bytes(&signature)).is_ok()
+        })
+    }
+}
+
+fn verifying_key(hexadecimal: &str) -> Option<VerifyingKey> {
+    VerifyingKey::from_bytes(&crate::unhex(hexadecimal)?.try_into().ok()?).ok()
+}
+
 /// Where the seals of a node are kept.
 pub trait Seals: Send + Sync {
     /// The seal under which a decision for `body` goes out here; `None` when nobody here keeps one.
     fn seal_for(&self, body: &OrgId) -> Option<SealKey>;
+    /// The key with which this node signs slips for citizens; `None` at the hub, which takes in no papers.
+    fn own(&self) -> Option<SealKey> {
+        None
+    }
 }
 
 /// A node that decides for itself.
 pub struct OwnSeal(pub NodeId, pub [u8; 32]);
 impl Seals for OwnSeal {
     fn seal_for(&self, _: &OrgId) -> Option<SealKey> {
+        self.own()
+    }
+    fn own(&self) -> Option<SealKey> {
         Some(SealKey::new(self.0.as_str(), 0, self.1))
     }
 }
@@ -188,9 +248,7 @@ impl SealRing {
         if claim.suite != SUITE_ED25519 || record.suite != claim.suite {
             return Err(SealFault::Suite(claim.suite));
         }
-        let key = crate::unhex(&record.public_key)
-            .and_then(|bytes| VerifyingKey::from_bytes(&bytes.try_into().ok()?).ok())
-            .ok_or(SealFault::Forged)?;
+        let key = verifying_key(&record.public_key).ok_or(SealFault::Forged)?;
         let signature = <[u8; 64]>::try_from(&*claim.signature).map_err(|_| SealFault::Forged)?;
         let bytes = signed_bytes(
             claim.kind,

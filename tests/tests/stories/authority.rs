@@ -89,6 +89,31 @@ async fn a_sealed_decision_is_checked_in_the_village_without_a_network() {
     waits_in_queue(site, &village, &case, "deliver").await;
     work(site, &village, &case, "deliver", "deliver", json!({ "receiver": "本人", "proof": "签名" })).await;
 
+    // What is printed proves itself, from the file alone; one changed letter gives it away.
+    let printed = site.get(&village, &format!("/cases/{case}/sheets/decision")).await;
+    let file = city.folder.0.join("decision.html");
+    let verify = async |html: &str| {
+        std::fs::write(&file, html).unwrap();
+        let common = tier::Common { data_dir: site.data.clone(), json: true };
+        let paper = file.display().to_string();
+        tier::verbs::run(&common, tier::Verb::VerifyDocument { paper }).await
+    };
+    let html = printed.as_str().unwrap();
+    for part in ["不予许可", "第三十三条", "六十日内", "审批专用章", paper.number.as_str()] {
+        assert!(html.contains(part), "{part} is missing on the sheet");
+    }
+    verify(html).await.unwrap();
+    let told = verify(&html.replace("不符合规定", "符合规定")).await.unwrap_err();
+    assert!(told.to_string().contains("改动"), "{told:#}");
+    let receipt = site.get(&village, &format!("/cases/{case}/sheets/receipt")).await;
+    let code = receipt.as_str().unwrap().split("data-tongban-code=\"").nth(1).unwrap();
+    let claim = trust::ReceiptClaim::decode(code.split('"').next().unwrap()).unwrap();
+    assert!(claim.verifies(&city.hub.node().hall().store.network()), "the slip proves itself anywhere");
+    let told = site.call(&village, http::Method::GET, &format!("/cases/{case}/sheets/licence"), "".into()).await;
+    assert!(refusal(&told.unwrap_err()).unwrap().message.contains("没有制发证照"));
+    let sheets = site.get(&village, &format!("/cases/{case}/sheets")).await.to_string();
+    assert!(sheets.contains("service") && !sheets.contains("commitment"), "{sheets}");
+
     // A worn seal is withdrawn: what was pressed before stays good, the next paper carries the next seal.
     let made = city.hub.opened().renew_seal(&"sj".parse().unwrap()).await.unwrap();
     assert_eq!(made.no, 2);

@@ -1,0 +1,98 @@
+//! Print sheets as HTML pages: A4, readable without the network, with everything that proves them inside.
+
+use crate::Console;
+use crate::auth::{ByCookie, ByToken};
+use crate::fault::Fault;
+use askama::Template;
+use axum::extract::{Path, Query, State};
+use axum::http::{StatusCode, header};
+use axum::response::{Html, IntoResponse, Response};
+use axum::routing::get;
+use axum::{Json, Router};
+use domain::CaseNo;
+use domain::sheet::{Section, Sheet, SheetKind};
+use fast_qr::convert::{Builder, Shape, svg::SvgBuilder};
+use fast_qr::{ECL, QRBuilder};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+pub(crate) fn api_routes() -> Router<Console> {
+    Router::new()
+        .route("/cases/{case}/sheets", get(list))
+        .route("/cases/{case}/sheets/{sheet}", get(by_token))
+}
+
+pub(crate) fn page_routes() -> Router<Console> {
+    Router::new().route("/cases/{case}/sheets/{sheet}", get(by_cookie)).route(
+        "/print.css",
+        get(async || ([(header::CONTENT_TYPE, "text/css")], include_str!("../templates/print.css"))),
+    )
+}
+
+#[derive(Template)]
+#[template(path = "sheet.html")]
+struct SheetPage<'a> {
+    sheet: &'a Sheet,
+    qr: String,
+    /// The sealed content, safe inside a script element.
+    content: String,
+}
+
+/// A code that a phone reads from paper: a quarter of it may be spoilt.
+fn qr(text: &str) -> Option<String> {
+    let code = QRBuilder::new(text).ecl(ECL::M).build().ok()?;
+    Some(SvgBuilder::default().shape(Shape::Square).margin(1).to_str(&code))
+}
+
+fn render(sheet: &Sheet) -> Result<Response, Fault> {
+    let failed = |what: String| Fault::new(StatusCode::INTERNAL_SERVER_ERROR, "page", what);
+    let qr = qr(&sheet.code).ok_or_else(|| failed("the code does not fit".to_owned()))?;
+    // `<` alone could end the element; JSON allows it to be written otherwise, and nothing else is touched.
+    let content = sheet.sealed.as_ref().map(|paper| paper.content.replace('<', "\\u003c"));
+    let page = SheetPage { sheet, qr, content: content.unwrap_or_default() };
+    Ok(Html(page.render().map_err(|error| failed(error.to_string()))?).into_response())
+}
+
+#[derive(Deserialize)]
+struct Which {
+    /// The alert of a 督办单.
+    alert: Option<String>,
+}
+
+async fn sheet(console: &Console, case: &str, name: &str, which: &Which) -> Result<Response, Fault> {
+    let not_found = |what: &str| Fault::new(StatusCode::NOT_FOUND, "not_found", what.to_owned());
+    let case: CaseNo = case.parse().map_err(|_| not_found("办件编号的格式不对:请检查是否抄错"))?;
+    let kind = SheetKind::from_name(name).ok_or_else(|| not_found("没有这种文书;可打印的见 sheets"))?;
+    render(&console.hall.sheet(&case, kind, which.alert.as_deref()).await?)
+}
+
+async fn by_token(
+    State(console): State<Console>,
+    _: ByToken,
+    Path((case, name)): Path<(String, String)>,
+    Query(which): Query<Which>,
+) -> Result<Response, Fault> {
+    sheet(&console, &case, &name, &which).await
+}
+
+async fn by_cookie(
+    State(console): State<Console>,
+    ByCookie(officer): ByCookie,
+    Path((case, name)): Path<(String, String)>,
+    Query(which): Query<Which>,
+) -> Result<Response, Fault> {
+    officer.ok_or_else(Fault::logged_out)?;
+    sheet(&console, &case, &name, &which).await
+}
+
+async fn list(
+    State(console): State<Console>,
+    _: ByToken,
+    Path(case): Path<String>,
+) -> Result<Json<Vec<Value>>, Fault> {
+    let case: CaseNo = case
+        .parse()
+        .map_err(|_| Fault::new(StatusCode::NOT_FOUND, "not_found", "办件编号的格式不对:请检查是否抄错"))?;
+    let kinds = console.hall.printable(&case).await?;
+    Ok(Json(kinds.iter().map(|kind| json!({ "sheet": kind.as_str(), "title": kind.title() })).collect()))
+}
