@@ -112,7 +112,7 @@ async fn an_application_recorded_without_network_is_decided_and_its_licence_come
     work(hub, &zw, &case, "accept", "complete", json!({ "agrees": true })).await;
     for (stage, verb, body) in [
         ("review", "complete", json!({ "agrees": true, "opinion": "材料齐全" })),
-        ("inspect", "complete", json!({ "agrees": true, "opinion": "现场符合" })),
+        ("inspect", "complete", json!({ "agrees": true, "opinion": "现场符合", "officers": ["吴", "李"] })),
         ("decide", "decide", json!({ "outcome": "granted", "text": "准予" })),
         ("issue", "issue", json!({})),
     ] {

@@ -4,20 +4,36 @@ use crate::{ActError, CaseView, Hall, Officer};
 use domain::catalogue::{Item, StageKind};
 use domain::clock::Procedure;
 use domain::delegation::Delegate;
+use domain::delivery::{Channel, Proof};
 use domain::dossier::decide::{self, Command};
-use domain::dossier::{Attachment, Dossier, Licence, NotAcceptedGround, Outcome, Slip};
+use domain::dossier::{Dossier, Licence, NotAcceptedGround, Outcome};
+use domain::fee::Charge;
 use domain::form::FormFault;
+use domain::inspection::Slot;
 use domain::network::Tier;
 use domain::pack::CityPack;
-use domain::{CaseNo, EntryId, MaterialId, StageId, Timestamp, numbers, tolerance};
-use store::{Append, NewEntry, StoreError, StoredDossier, kind};
+use domain::{CaseNo, Day, EntryId, MaterialId, OrgId, StageId, Timestamp, numbers};
+use store::{Append, StoreError, StoredDossier};
 
 /// An officer's order, before numbers and licences are filled in.
 #[derive(Debug, Clone)]
 pub enum Order {
     Claim { stage: StageId },
     Release { stage: StageId },
-    Complete { stage: StageId, agrees: bool, opinion: String },
+    Complete { stage: StageId, agrees: bool, opinion: String, officers: Vec<String> },
+    CheckOriginals { stage: StageId, materials: Vec<MaterialId> },
+    Reassign { stage: StageId, to: String, reason: String },
+    Post { stage: StageId, place: String },
+    ProposeInspection { stage: StageId, slots: Vec<Slot> },
+    ConfirmInspection { stage: StageId, body: Option<OrgId>, slots: Vec<u32> },
+    FixInspection { stage: StageId, slot: u32 },
+    HoldInspection { stage: StageId, officers: Vec<String>, absent: Vec<OrgId> },
+    FindInspection { stage: StageId, body: Option<OrgId>, passed: bool, text: String },
+    NoticeHearing { stage: StageId, on: Day, place: String },
+    HoldHearing { stage: StageId, record: String },
+    Charge { stage: StageId, charge: Charge },
+    Dispatch { stage: StageId, carrier: String, waybill: String },
+    FailDelivery { stage: StageId, channel: Channel, reason: String },
     Return { stage: StageId, faults: Vec<FormFault>, again: Option<String> },
     NotAccept { stage: StageId, ground: NotAcceptedGround, text: String },
     Suspend { stage: StageId, procedure: Procedure, basis: String, days: u32 },
@@ -29,7 +45,7 @@ pub enum Order {
     DeclineGreen { stage: StageId, reason: String },
     Decide { stage: StageId, outcome: Outcome, text: String, article: Option<String> },
     Issue { stage: StageId, opinion: String },
-    Deliver { stage: StageId, receiver: String, proof: String },
+    Deliver { stage: StageId, receiver: String, channel: Channel, proof: Proof },
     Withdraw { slip: EntryId },
     Recall,
 }
@@ -48,6 +64,19 @@ impl Order {
             Order::Suspend { .. } => "suspend",
             Order::Resume { .. } => "resume",
             Order::Extend { .. } => "extend",
+            Order::CheckOriginals { .. } => "check-originals",
+            Order::Reassign { .. } => "reassign",
+            Order::Post { .. } => "post",
+            Order::ProposeInspection { .. } => "propose-inspection",
+            Order::ConfirmInspection { .. } => "confirm-inspection",
+            Order::FixInspection { .. } => "fix-inspection",
+            Order::HoldInspection { .. } => "hold-inspection",
+            Order::FindInspection { .. } => "find-inspection",
+            Order::NoticeHearing { .. } => "notice-hearing",
+            Order::HoldHearing { .. } => "hold-hearing",
+            Order::Charge { .. } => "charge",
+            Order::Dispatch { .. } => "dispatch",
+            Order::FailDelivery { .. } => "fail-delivery",
             Order::TakeMakeUp { .. } => "take-make-up",
             Order::RefuseMakeUp { .. } => "refuse-make-up",
             Order::BreakCommitment { .. } => "commitment-false",
@@ -127,7 +156,10 @@ impl Hall {
             stored = self.stored(case).await?;
         }
         let dossier = &stored.dossier;
-        let laid = self.lay_out(&stored).await?;
+        let mut laid = self.lay_out(&stored).await?;
+        if matches!(order, Order::Charge { .. }) {
+            laid.form = self.form_of(&dossier.case).await?;
+        }
         if order.needs_papers() && stored.missing_attachments > 0 {
             return Err(ActError::Incomplete { missing: stored.missing_attachments });
         }
@@ -199,7 +231,30 @@ impl Hall {
         Ok(match order {
             Order::Claim { stage } => Command::Claim { stage },
             Order::Release { stage } => Command::Release { stage },
-            Order::Complete { stage, agrees, opinion } => Command::Complete { stage, agrees, opinion },
+            Order::Complete { stage, agrees, opinion, officers } => {
+                Command::Complete { stage, agrees, opinion, officers }
+            }
+            Order::CheckOriginals { stage, materials } => Command::CheckOriginals { stage, materials },
+            Order::Reassign { stage, to, reason } => Command::Reassign { stage, to, reason },
+            Order::Post { stage, place } => Command::Post { stage, place },
+            Order::ProposeInspection { stage, slots } => Command::ProposeInspection { stage, slots },
+            Order::ConfirmInspection { stage, body, slots } => {
+                Command::ConfirmInspection { stage, body, slots }
+            }
+            Order::FixInspection { stage, slot } => Command::FixInspection { stage, slot },
+            Order::HoldInspection { stage, officers, absent } => {
+                Command::HoldInspection { stage, officers, absent }
+            }
+            Order::FindInspection { stage, body, passed, text } => {
+                Command::FindInspection { stage, body, passed, text }
+            }
+            Order::NoticeHearing { stage, on, place } => Command::NoticeHearing { stage, on, place },
+            Order::HoldHearing { stage, record } => Command::HoldHearing { stage, record },
+            Order::Charge { stage, charge } => Command::Charge { stage, charge },
+            Order::Dispatch { stage, carrier, waybill } => Command::Dispatch { stage, carrier, waybill },
+            Order::FailDelivery { stage, channel, reason } => {
+                Command::FailDelivery { stage, channel, reason }
+            }
             Order::Return { stage, faults, again } => Command::Return { stage, faults, again },
             Order::NotAccept { stage, ground, text } => Command::NotAccept { stage, ground, text },
             Order::Suspend { stage, procedure, basis, days } => {
@@ -221,7 +276,9 @@ impl Hall {
             Order::Issue { stage, opinion } => {
                 Command::Issue { stage, opinion, licence: self.licence(pack, item, dossier, serial, now)? }
             }
-            Order::Deliver { stage, receiver, proof } => Command::Deliver { stage, receiver, proof },
+            Order::Deliver { stage, receiver, channel, proof } => {
+                Command::Deliver { stage, receiver, channel, proof }
+            }
             Order::Withdraw { slip } => Command::Withdraw { slip },
             Order::Recall => Command::Recall,
         })
@@ -256,73 +313,5 @@ impl Hall {
             issuer: issuer.name.clone(),
             issued_on: now.day(),
         }))
-    }
-
-    /// Adds a slip: it changes nothing until the holder writes a page about it.
-    ///
-    /// # Errors
-    /// [`ActError::Unfit`] for an unknown kind.
-    pub async fn add_slip(
-        &self,
-        officer: &Officer,
-        case: &CaseNo,
-        kind_name: &str,
-        text: String,
-    ) -> Result<EntryId, ActError> {
-        if !matches!(kind_name, "withdraw" | "note" | "rating" | "applicant_notice") {
-            let reason = "便条种类应为 withdraw、note、rating 或 applicant_notice".to_owned();
-            return Err(ActError::Unfit { what: "slip", reason });
-        }
-        let stored = self.stored(case).await?;
-        self.write_slip(officer, &stored.dossier, kind_name, text, Vec::new()).await
-    }
-
-    /// Hands in papers that were promised for later (容缺补交), by a slip that whoever holds the case then judges.
-    ///
-    /// # Errors
-    /// [`ActError::Unfit`] when nothing is lacking, or when a file is no JPEG, PNG or PDF.
-    pub async fn make_up(
-        &self,
-        officer: &Officer,
-        case: &CaseNo,
-        scans: Vec<(MaterialId, Vec<u8>)>,
-    ) -> Result<EntryId, ActError> {
-        let stored = self.stored(case).await?;
-        let lacking = &stored.dossier.lacking;
-        if let Some((material, _)) = scans.iter().find(|(material, _)| !lacking.contains(material)) {
-            let reason = format!("该件并不缺 {material};所缺的是:{lacking:?}");
-            return Err(ActError::Unfit { what: "make_up", reason });
-        }
-        if scans.is_empty() {
-            return Err(ActError::Unfit { what: "make_up", reason: "请附上补交的材料".to_owned() });
-        }
-        let mut papers = Vec::new();
-        for (material, bytes) in scans {
-            papers.push(self.keep_blob(material, bytes).await?);
-        }
-        self.write_slip(officer, &stored.dossier, tolerance::MAKE_UP, String::new(), papers).await
-    }
-
-    async fn write_slip(
-        &self,
-        officer: &Officer,
-        dossier: &Dossier,
-        kind_name: &str,
-        text: String,
-        attachments: Vec<Attachment>,
-    ) -> Result<EntryId, ActError> {
-        let now = self.now();
-        let id = self.random.entry_id(now);
-        let here = attachments.iter().map(|one| one.hash.clone()).collect();
-        let (case, kind_name) = (dossier.case.clone(), kind_name.to_owned());
-        let slip = Slip { id, case, kind: kind_name, text, attachments, by: self.me().clone(), at: now };
-        let body =
-            serde_json::to_vec(&slip).map_err(|e| ActError::Unfit { what: "slip", reason: e.to_string() })?;
-        let channel = self.channel_for(&dossier.origin);
-        let entry = NewEntry { id, channel, kind: kind::SLIP, subject: dossier.case.to_string(), body };
-        let append =
-            Append { attachments_here: here, ..Append::new(now, officer.name.clone(), "slip", vec![entry]) };
-        self.store.append(append).await?;
-        Ok(id)
     }
 }

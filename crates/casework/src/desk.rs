@@ -5,10 +5,11 @@ use domain::catalogue::Item;
 use domain::delegation::{Delegate, Delegations, Exercise, Power};
 use domain::dossier::Dossier;
 use domain::dossier::decide::{Desk, NoSeal, Press};
+use domain::form::{self, Form};
 use domain::network::{Network, Tier};
 use domain::pack::CityPack;
 use domain::paper::{Drawn, PaperKind, SealedPaper};
-use domain::{CaseNo, Day, NodeId, Timestamp, form};
+use domain::{CaseNo, Day, NodeId, Timestamp};
 use std::fmt;
 use std::sync::Arc;
 use store::StoredDossier;
@@ -25,6 +26,8 @@ pub(crate) struct LaidOut {
     received: Option<Day>,
     breached: Option<CaseNo>,
     doubt: Option<String>,
+    /// Read only for acts that compute from it.
+    pub form: Form,
 }
 
 impl LaidOut {
@@ -38,6 +41,7 @@ impl LaidOut {
             received: self.received,
             breached: self.breached.as_ref(),
             doubt: self.doubt.as_deref(),
+            form: &self.form,
             press,
         }
     }
@@ -102,17 +106,23 @@ impl Hall {
             received: stored.received,
             breached,
             doubt,
+            form: Form::new(),
         })
     }
 
     /// The earlier case in which the applicant of this one broke a commitment.
     async fn breach_of(&self, case: &CaseNo) -> Result<Option<CaseNo>, ActError> {
-        let Some(page) = self.store.current_submission(case).await? else { return Ok(None) };
-        let Some(form) = page.body.submission().map(|submission| &submission.form) else { return Ok(None) };
-        match form::applicant(form).1 {
+        match form::applicant(&self.form_of(case).await?).1 {
             "" => Ok(None),
             number => Ok(self.store.breach_of(number).await?),
         }
+    }
+
+    /// The form that counts now.
+    pub(crate) async fn form_of(&self, case: &CaseNo) -> Result<Form, ActError> {
+        let page = self.store.current_submission(case).await?;
+        let submission = page.as_ref().and_then(|page| page.body.submission());
+        Ok(submission.map(|submission| submission.form.clone()).unwrap_or_default())
     }
 
     /// The seal for a decision on `item` made here now.

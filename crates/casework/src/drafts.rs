@@ -5,6 +5,7 @@ use domain::dossier::decide::{self, Refusal};
 use domain::dossier::{Attachment, Submission};
 use domain::form::{Form, FormFault};
 use domain::green;
+use domain::library::Borrowed;
 use domain::network::Tier;
 use domain::tolerance::Commitment;
 use domain::{CaseNo, EntryId, ItemId, MaterialId, NodeId};
@@ -20,6 +21,15 @@ pub fn sniff(bytes: &[u8]) -> Option<&'static str> {
         [b'%', b'P', b'D', b'F', b'-', ..] => Some("application/pdf"),
         _ => None,
     }
+}
+
+/// What an applicant asks for beside the matter itself.
+#[derive(Debug, Clone, Default, serde::Deserialize)]
+#[serde(default)]
+pub struct Requests {
+    pub commitment: Option<Commitment>,
+    pub green: Option<green::Claim>,
+    pub borrowed: Vec<Borrowed>,
 }
 
 impl Hall {
@@ -40,6 +50,7 @@ impl Hall {
             attachments: Vec::new(),
             commitment: None,
             green: None,
+            borrowed: Vec::new(),
             version: 0,
             updated: now,
         };
@@ -78,7 +89,7 @@ impl Hall {
         Ok(decide::submission_faults(&item, &submission_of(&draft), self.now().day()))
     }
 
-    /// Notes which papers are promised for later, and whether the green channel is asked for.
+    /// Notes which papers are promised for later or come from the library, and whether the green channel is asked for.
     ///
     /// # Errors
     /// A stale version is refused, both are kept (I23).
@@ -86,12 +97,12 @@ impl Hall {
         &self,
         id: EntryId,
         version: u32,
-        commitment: Option<Commitment>,
-        green: Option<green::Claim>,
+        requests: Requests,
     ) -> Result<Draft, ActError> {
         let mut draft = self.draft(id).await?;
-        (draft.version, draft.commitment, draft.green, draft.updated) =
-            (version, commitment, green, self.now());
+        let Requests { commitment, green, borrowed } = requests;
+        (draft.commitment, draft.green, draft.borrowed) = (commitment, green, borrowed);
+        (draft.version, draft.updated) = (version, self.now());
         draft.version = self.store.save_draft(draft.clone()).await?;
         Ok(draft)
     }
@@ -201,7 +212,11 @@ impl Hall {
         let green = before.green.clone();
         // What was promised and has been brought now is no longer promised; the rest still is.
         let commitment = before.commitment.clone();
-        let submission = Submission { form, attachments, commitment, green, ..Submission::default() };
+        // A paper that is handed in need not come from the library any more.
+        let kept = |one: &&Borrowed| attachments.iter().all(|known| known.material != one.material);
+        let borrowed = before.borrowed.iter().filter(kept).cloned().collect();
+        let submission =
+            Submission { form, attachments, commitment, green, borrowed, ..Submission::default() };
         let laid = self.lay_out(&stored).await?;
         let (actor, now) = (self.actor(officer), self.now());
         let command = decide::Command::Resubmit(submission);
@@ -254,6 +269,7 @@ fn submission_of(draft: &Draft) -> Submission {
         attachments: draft.attachments.clone(),
         commitment: draft.commitment.clone(),
         green: draft.green.clone(),
+        borrowed: draft.borrowed.clone(),
         ..Submission::default()
     }
 }

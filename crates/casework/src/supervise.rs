@@ -303,7 +303,7 @@ impl Scan {
 
 /// The id of what may be said once about an alert: whoever says it again, after a crash or beside another process, says the
 /// same entry. A UUIDv8 (RFC 9562 §5.8) from the alert's own name.
-fn named_id(what: &str, case: &CaseNo, key: &str) -> EntryId {
+pub(crate) fn named_id(what: &str, case: &CaseNo, key: &str) -> EntryId {
     let hash = blake3::hash(format!("{what}|{case}|{key}").as_bytes());
     let mut id = [0; 16];
     id.copy_from_slice(&hash.as_bytes()[..16]);

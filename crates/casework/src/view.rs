@@ -5,12 +5,12 @@ use domain::calendar::{DayUnit, Limit};
 use domain::clock::{self, Explained};
 use domain::dossier::{Dossier, Status};
 use domain::network::Tier;
-use domain::plan;
 use domain::{CaseNo, Day, NodeId, Timestamp};
+use domain::{library, plan};
 use replication::flow::{Direction, direction};
 use replication::{Channel, JournalId, Ticks};
 use serde::Serialize;
-use store::Counts;
+use store::{Counts, HistoryLine};
 
 #[derive(Debug, Clone, Serialize)]
 pub struct CaseView {
@@ -23,6 +23,10 @@ pub struct CaseView {
     pub finished: bool,
     /// Stages somebody can work on now, wherever they are.
     pub ready: Vec<ReadyStage>,
+    /// Papers that shall come from the licence library: `complete`, or which are not answered for, or not there.
+    pub library: Library,
+    /// Where each paper original is: (paper, holder, since).
+    pub originals: Vec<(String, String, Timestamp)>,
     /// Every limit that runs or ran, with its derivation.
     pub timers: Vec<Explained>,
     /// Why the answer of the city cannot be believed here; `None` when letter and seal verify, or while there is none.
@@ -39,6 +43,39 @@ pub struct ReadyStage {
     pub kind: &'static str,
     pub tier: Tier,
     pub bodies: Vec<domain::OrgId>,
+}
+
+/// What the library still owes a case.
+#[derive(Debug, Clone, Default, Serialize)]
+pub struct Library {
+    pub pending: Vec<domain::MaterialId>,
+    pub absent: Vec<domain::MaterialId>,
+}
+
+impl Library {
+    fn of(dossier: &Dossier) -> Library {
+        match library::standing(dossier) {
+            library::Standing::Complete => Library::default(),
+            library::Standing::Pending(pending) => Library { pending, absent: Vec::new() },
+            library::Standing::Absent(absent) => Library { pending: Vec::new(), absent },
+        }
+    }
+}
+
+/// One fee of a case.
+#[derive(Debug, Clone, Serialize)]
+pub struct FeeLine {
+    pub fee: String,
+    pub amount_fen: i64,
+    pub unit: String,
+    pub basis: String,
+    pub waive: Vec<String>,
+}
+
+#[derive(Debug, Clone, Serialize)]
+pub struct Fees {
+    pub due: Vec<FeeLine>,
+    pub charged: Vec<domain::fee::Charge>,
 }
 
 /// How much of our own journals the parent has not confirmed.
@@ -131,12 +168,55 @@ impl Hall {
             ticks_text: ticks.chinese(),
             finished: plan::is_finished(&item, &dossier),
             ready: ready.collect(),
+            library: Library::of(&dossier),
+            originals: crate::slips::originals(&dossier),
             timers,
             doubt: self.doubt(&dossier, &item),
             missing_attachments: stored.missing_attachments,
             held_pages: stored.held,
-            dossier,
+            dossier: self.unrated(dossier),
         })
+    }
+
+    /// Who was rated never sees who rated: below the hub, and in a body of the city, only that it was is shown.
+    fn unrated(&self, mut dossier: Dossier) -> Dossier {
+        if self.tier != Tier::City {
+            dossier.slips.iter_mut().for_each(|slip| slip.rating = None);
+        }
+        dossier
+    }
+
+    /// Pages and slips of a case as they stand in the journals, oldest first.
+    ///
+    /// # Errors
+    /// [`ActError::Store`].
+    pub async fn history(&self, case: &CaseNo) -> Result<Vec<HistoryLine>, ActError> {
+        let mut lines = self.store.history(case).await?;
+        if self.tier != Tier::City {
+            lines.iter_mut().filter_map(|line| line.slip.as_mut()).for_each(|slip| slip.rating = None);
+        }
+        Ok(lines)
+    }
+
+    /// The fees of a case by the catalogue, and what was charged.
+    ///
+    /// # Errors
+    /// [`ActError::NotFound`].
+    pub async fn fees(&self, case: &CaseNo) -> Result<Fees, ActError> {
+        let stored = self.stored(case).await?;
+        let dossier = stored.dossier;
+        let (_, _, item) = self.item(Some(dossier.release), &dossier.item)?;
+        let form = self.form_of(case).await?;
+        let day = dossier.accepted.as_ref().map_or_else(|| self.now().day(), |accepted| accepted.on);
+        let line = |(fee, amount_fen): (&domain::fee::Fee, i64)| FeeLine {
+            fee: fee.name.clone(),
+            amount_fen,
+            unit: fee.unit.clone(),
+            basis: fee.basis.clone(),
+            waive: fee.waive.clone(),
+        };
+        let due = domain::fee::due(&item, &form, day).into_iter().map(line).collect();
+        Ok(Fees { due, charged: dossier.charges })
     }
 
     async fn ticks(&self, dossier: &Dossier, captured_seq: u64) -> Result<Ticks, ActError> {

@@ -4,6 +4,7 @@ mod acts;
 mod alerts;
 mod authority;
 mod drafts;
+mod library;
 
 use crate::Console;
 use crate::auth::{ByToken, bearer};
@@ -52,6 +53,7 @@ pub(crate) fn routes() -> Router<Console> {
         .merge(drafts::routes())
         .merge(acts::routes())
         .merge(authority::routes())
+        .merge(library::routes())
         .merge(alerts::routes())
         .merge(crate::print::api_routes())
         .fallback(async || {
@@ -205,7 +207,7 @@ async fn history(
     _: ByToken,
     Path(case): Path<String>,
 ) -> Answer<Vec<store::HistoryLine>> {
-    Ok(Json(console.hall.store.history(&id(&case, "办件编号")?).await?))
+    Ok(Json(console.hall.history(&id(&case, "办件编号")?).await?))
 }
 
 async fn submission(

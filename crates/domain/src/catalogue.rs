@@ -34,6 +34,7 @@ pub struct Item {
     pub materials: Vec<Material>,
     pub fields: Vec<Field>,
     pub stages: Vec<Stage>,
+    pub fees: Vec<crate::fee::Fee>,
     pub result: ItemResult,
 }
 
@@ -279,6 +280,8 @@ pub struct LicenceType {
     pub id: String,
     pub name: String,
     pub type_code: String,
+    /// As the catalogue words it: `5年`, `长期`, `按证载`.
+    pub validity: String,
 }
 
 /// A one-thing bundle (一件事) of items.

@@ -8,17 +8,24 @@ pub mod by_law;
 mod command;
 pub mod decide;
 mod fold;
+mod handing_over;
 mod limits;
 pub mod page;
+mod procedures;
 mod refusal;
 mod tolerate;
 
 pub use page::*;
 
 use crate::clock::{Extension, Reprojection, Suspension};
+use crate::delivery::{Attempt, Channel, Dispatch, OriginalStep, ProofKind};
+use crate::fee::Charge;
 use crate::green;
 use crate::ids::EntryId;
+use crate::inspection::Inspection;
+use crate::library::{self, Borrowed};
 use crate::paper::SealedPaper;
+use crate::rating::Rating;
 use crate::tolerance::Breach;
 use crate::{CaseNo, Day, ItemId, LicenceNo, MaterialId, NodeId, StageId, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -59,6 +66,24 @@ pub struct Dossier {
     pub green: Option<green::Claim>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub green_declined: Option<green::Declined>,
+    /// 免提交: papers the applicant lets the city take from its library.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub borrowed: Vec<Borrowed>,
+    /// Scans compared with their originals by a window.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub checked: Vec<MaterialId>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub posted: BTreeMap<StageId, Posting>,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub inspections: BTreeMap<StageId, Inspection>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub hearing: Option<Hearing>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub charges: Vec<Charge>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dispatched: Option<Dispatch>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub attempts: Vec<Attempt>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub returned: Option<Returned>,
     /// Supplement notices given so far; the law allows one (art. 32).
@@ -160,7 +185,30 @@ pub struct Decision {
 pub struct Delivery {
     pub receiver: String,
     pub proof: String,
+    #[serde(default)]
+    pub channel: Channel,
+    #[serde(default)]
+    pub kind: ProofKind,
     pub at: Timestamp,
+}
+
+/// 公示.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Posting {
+    pub place: String,
+    pub from: Day,
+    /// Its last day.
+    pub until: Day,
+}
+
+/// 听证.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hearing {
+    pub on: Day,
+    pub place: String,
+    pub noticed: Day,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub record: Option<String>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -256,6 +304,14 @@ impl Dossier {
             breach: None,
             green: None,
             green_declined: None,
+            borrowed: Vec::new(),
+            checked: Vec::new(),
+            posted: BTreeMap::new(),
+            inspections: BTreeMap::new(),
+            hearing: None,
+            charges: Vec::new(),
+            dispatched: None,
+            attempts: Vec::new(),
             returned: None,
             notices: 0,
             submitted_page: 1,
@@ -306,6 +362,10 @@ impl Dossier {
     pub fn is_void(&self) -> bool {
         self.withdrawn || self.lapsed.is_some()
     }
+    /// The rating of this matter: the first that was given, whatever order they arrive in.
+    pub fn rating(&self) -> Option<(&Slip, &Rating)> {
+        self.slips.iter().find_map(|slip| Some((slip, slip.rating.as_ref()?)))
+    }
     /// True when a reviewer disagreed: the decision can then only be a refusal.
     pub fn has_objection(&self) -> bool {
         self.stages.values().filter_map(|stage| stage.done.as_ref()).any(|done| !done.agrees)
@@ -317,14 +377,49 @@ impl Dossier {
 pub struct Slip {
     pub id: EntryId,
     pub case: CaseNo,
-    /// `withdraw`, `note`, `rating`, `applicant_notice`, `make_up`.
+    /// `withdraw`, `note`, `applicant_notice`, `hearing_request`, `inspection_slot`, and those with contents of their own:
+    /// `make_up`, `library`, `rating`, `original`.
     pub kind: String,
     pub text: String,
     /// Papers that came with it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attachments: Vec<Attachment>,
+    /// The submission it speaks of, where it speaks of one.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub about_page: u32,
+    /// The hub's answers from the licence library.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub answers: Vec<library::Answer>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rating: Option<Rating>,
+    /// 原件流转.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub original: Option<OriginalStep>,
     pub by: NodeId,
     pub at: Timestamp,
+}
+
+fn is_zero(number: &u32) -> bool {
+    *number == 0
+}
+
+impl Slip {
+    /// A slip that says no more than its kind and text.
+    pub fn plain(id: EntryId, case: CaseNo, kind: &str, text: String, by: NodeId, at: Timestamp) -> Slip {
+        Slip {
+            id,
+            case,
+            kind: kind.to_owned(),
+            text,
+            attachments: Vec::new(),
+            about_page: 0,
+            answers: Vec::new(),
+            rating: None,
+            original: None,
+            by,
+            at,
+        }
+    }
 }
 
 /// A licence (证照) as it was issued.

@@ -219,6 +219,7 @@ fn read_licence_types(text: &str, faults: &mut Faults) -> BTreeMap<String, Licen
             id: get("id").into(),
             name: get("name").into(),
             type_code: get("type_code").into(),
+            validity: get("validity").into(),
         };
         if kind.type_code.len() != 21 {
             faults.add(

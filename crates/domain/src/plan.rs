@@ -111,6 +111,19 @@ pub fn overreach(item: &Item, body: &PageBody, writer: Tier) -> Option<&'static 
         PageBody::Captured(captured) => submission(&captured.submission),
         PageBody::Resubmitted(again) => submission(again),
         PageBody::Claimed { stage }
+        | PageBody::OriginalsChecked { stage, .. }
+        | PageBody::Reassigned { stage, .. }
+        | PageBody::Posted { stage, .. }
+        | PageBody::InspectionProposed { stage, .. }
+        | PageBody::InspectionConfirmed { stage, .. }
+        | PageBody::InspectionFixed { stage, .. }
+        | PageBody::InspectionHeld { stage, .. }
+        | PageBody::InspectionFound { stage, .. }
+        | PageBody::HearingNoticed { stage, .. }
+        | PageBody::HearingHeld { stage, .. }
+        | PageBody::Charged { stage, .. }
+        | PageBody::Dispatched { stage, .. }
+        | PageBody::DeliveryFailed { stage, .. }
         | PageBody::Released { stage }
         | PageBody::StageDone { stage, .. }
         | PageBody::Decided { stage, .. }

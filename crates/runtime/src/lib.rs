@@ -10,5 +10,5 @@ pub mod shutdown;
 
 pub use config::NodeConfig;
 pub use lock::DataLock;
-pub use seams::{OsRandom, SystemClock};
+pub use seams::{DRILL_CLOCK, OsRandom, SystemClock, clock};
 pub use shutdown::Shutdown;

@@ -10,6 +10,7 @@ mod error;
 mod executor;
 mod journals;
 mod known;
+mod library;
 mod marks;
 mod people;
 mod project;
@@ -22,8 +23,9 @@ use domain::delegation::Delegations;
 use domain::network::Network;
 use domain::pack::CityPack;
 use domain::paper::SealRecords;
+use domain::rating::Rectification;
 use domain::supervision::{Alert, CaseLog};
-use domain::{CaseNo, EntryId, NodeId, Timestamp};
+use domain::{CaseNo, EntryId, LicenceNo, NodeId, Timestamp};
 use error::Broken;
 use executor::Executor;
 use known::Known;
@@ -361,6 +363,19 @@ impl Store for SqliteStore {
     }
     async fn last_serial(&self, scope: &str) -> Result<u64, StoreError> {
         self.executor.read_briefly(|sql| people::last_serial(sql, scope)).await
+    }
+    async fn library_of(&self, person: &str, licence: &str) -> Result<Vec<FiledLicence>, StoreError> {
+        self.executor.read_briefly(|sql| library::library_of(sql, person, licence)).await
+    }
+    async fn licence(&self, number: &LicenceNo) -> Result<Option<FiledLicence>, StoreError> {
+        self.executor.read_briefly(|sql| library::licence(sql, number)).await
+    }
+    async fn library_asked(&self, limit: u32) -> Result<Vec<CaseNo>, StoreError> {
+        self.executor.read_briefly(|sql| library::asked(sql, limit)).await
+    }
+    async fn rectifications(&self, case: Option<CaseNo>) -> Result<Vec<Rectification>, StoreError> {
+        let network = self.network();
+        self.executor.read(move |sql| library::rectifications(sql, &network, case.as_ref())).await
     }
     async fn breach_of(&self, person: &str) -> Result<Option<CaseNo>, StoreError> {
         self.executor.read_briefly(|sql| project::breach_of(sql, person)).await

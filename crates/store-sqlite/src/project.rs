@@ -7,7 +7,7 @@ mod persons;
 mod reference;
 mod tasks;
 
-pub(crate) use persons::breach_of;
+pub(crate) use persons::{breach_of, person_hash};
 pub(crate) use reference::seed_nodes;
 pub(crate) use tasks::{receipt_day, received};
 
@@ -82,6 +82,8 @@ impl<'p, 'w> Projector<'p, 'w> {
             kind::RECEIPT => self.receipt(entry),
             kind::ALERT => self.alert(entry),
             kind::NODE => self.node(entry),
+            kind::LICENCE_STATE => self.licence_state(entry),
+            kind::RECTIFICATION => self.rectification(entry),
             kind::LETTER => self.letter(entry),
             kind::REVOCATION => self.revocation(entry),
             kind::SEAL => self.seal(entry),
@@ -192,8 +194,8 @@ impl<'p, 'w> Projector<'p, 'w> {
             self.incident(entry, reason)?;
         }
         open.waiting |= verdict == Verdict::Held;
-        if verdict == Verdict::Applied && matches!(page.body, PageBody::CommitmentFalse { .. }) {
-            self.note_breach(&page.case, open.submitted_pos)?;
+        if verdict == Verdict::Applied {
+            self.note_person(&open, &page)?;
         }
         if verdict == Verdict::Applied && open.waiting {
             self.apply_held(&mut open, &page.case)?;
@@ -292,6 +294,9 @@ impl<'p, 'w> Projector<'p, 'w> {
                 }
                 moved |= verdict == Verdict::Applied;
                 self.note_page(pos, &page, &verdict)?;
+                if verdict == Verdict::Applied {
+                    self.note_person(open, &page)?;
+                }
                 if let Verdict::Refused(reason) = verdict {
                     self.incident(&entry, reason)?;
                 }
@@ -332,6 +337,7 @@ impl<'p, 'w> Projector<'p, 'w> {
 
     fn slip(&mut self, pos: i64, slip: Slip) -> Result<(), StoreError> {
         note_case_entry(self.work.sql, &slip.case, pos, (0, 0), "slip")?;
+        self.note_slip(pos, &slip)?;
         let case = slip.case.clone();
         let mut open = self.take(&case)?;
         open.waiting = true;

@@ -113,12 +113,34 @@ const STEPS: &[M<'static>] = &[
     CREATE TABLE breach(person BLOB NOT NULL, case_no TEXT NOT NULL, PRIMARY KEY(person, case_no)) STRICT, WITHOUT ROWID;
     ",
     ),
+    M::up(
+        "
+    -- The licence library: what this node has seen issued or checked, by person and licence type.
+    CREATE TABLE filed(
+        person BLOB NOT NULL, kind TEXT NOT NULL, case_no TEXT NOT NULL, number TEXT NOT NULL, filed TEXT NOT NULL,
+        PRIMARY KEY(person, kind, case_no, number)) STRICT, WITHOUT ROWID;
+    CREATE INDEX filed_number ON filed(number) WHERE number <> '';
+    CREATE TABLE licence_state(
+        number TEXT NOT NULL, change TEXT NOT NULL, PRIMARY KEY(number, change)) STRICT, WITHOUT ROWID;
+    -- Cases that wait for the library's answer (hub).
+    CREATE TABLE library_ask(case_no TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
+    -- Bad ratings, and what was said about each since.
+    CREATE TABLE bad_rating(case_no TEXT PRIMARY KEY, pos INTEGER NOT NULL, grade TEXT NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE rectify_step(
+        case_no TEXT NOT NULL, entry BLOB NOT NULL, said TEXT NOT NULL, PRIMARY KEY(case_no, entry)) STRICT, WITHOUT ROWID;
+    ",
+    ),
 ];
 
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 
 /// Projections that a rebuild empties. `node` stays: it also holds what enrolment told before the first journal came.
-pub(crate) const PROJECTIONS: [&str; 14] = [
+pub(crate) const PROJECTIONS: [&str; 19] = [
+    "bad_rating",
+    "filed",
+    "library_ask",
+    "licence_state",
+    "rectify_step",
     "breach",
     "letter",
     "revocation",

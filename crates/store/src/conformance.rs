@@ -143,6 +143,7 @@ pub async fn drafts_are_saved_over_the_version_that_was_read(store: &dyn Store) 
         attachments: vec![],
         commitment: None,
         green: None,
+        borrowed: vec![],
         version: 0,
         updated: NOW,
     };

@@ -16,11 +16,13 @@ pub use model::*;
 use async_trait::async_trait;
 use domain::delegation::Delegations;
 use domain::dossier::{Dossier, Page};
+use domain::library::{Filed, StateChange};
 use domain::network::Network;
 use domain::pack::CityPack;
 use domain::paper::SealRecords;
+use domain::rating::Rectification;
 use domain::supervision::{Alert, CaseLog};
-use domain::{CaseNo, EntryId, NodeId, Timestamp};
+use domain::{CaseNo, EntryId, LicenceNo, NodeId, Timestamp};
 use replication::session::Load;
 use replication::{CheckedRun, JournalId, Position, Run};
 use std::collections::BTreeSet;
@@ -156,11 +158,21 @@ pub trait Store: Send + Sync + 'static {
     async fn confirmed(&self, peer: &NodeId) -> Result<Vec<(JournalId, u64)>, StoreError>;
     /// The last number taken in a scope; 0 before the first. [`Append::takes_serials`] takes the next.
     async fn last_serial(&self, scope: &str) -> Result<u64, StoreError>;
+    /// What the library holds of a person under a licence type, oldest case first, each with all that was published about it.
+    async fn library_of(&self, person: &str, licence: &str) -> Result<Vec<FiledLicence>, StoreError>;
+    async fn licence(&self, number: &LicenceNo) -> Result<Option<FiledLicence>, StoreError>;
+    /// Cases that wait for the library's answer here.
+    async fn library_asked(&self, limit: u32) -> Result<Vec<CaseNo>, StoreError>;
+    /// Badly rated matters with what was said about each, oldest first; of one case, or of all.
+    async fn rectifications(&self, case: Option<CaseNo>) -> Result<Vec<Rectification>, StoreError>;
     /// The case in which this person's commitment turned out untrue, if there is one. Persons are kept as keyed hashes.
     async fn breach_of(&self, person: &str) -> Result<Option<CaseNo>, StoreError>;
     async fn note_contact(&self, contact: Contact) -> Result<(), StoreError>;
     async fn contacts(&self) -> Result<Vec<Contact>, StoreError>;
 }
+
+/// Something in the licence library, and every change of its state that was published.
+pub type FiledLicence = (Filed, Vec<StateChange>);
 
 /// A dossier with what this node knows around it.
 #[derive(Debug, Clone)]

@@ -28,6 +28,10 @@ pub mod kind {
     /// A letter of delegation.
     pub const LETTER: &str = "delegation";
     pub const REVOCATION: &str = "delegation.revoked";
+    /// A licence suspended, revoked or valid again.
+    pub const LICENCE_STATE: &str = "licence.state";
+    /// What was said about a badly rated matter.
+    pub const RECTIFICATION: &str = "rectification";
     /// The record of a seal.
     pub const SEAL: &str = "seal";
     pub const CONTACTS: &str = "contacts";
@@ -250,6 +254,9 @@ pub struct Draft {
     /// 绿色通道 asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub green: Option<domain::green::Claim>,
+    /// 免提交: papers to be taken from the library.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub borrowed: Vec<domain::library::Borrowed>,
     pub version: u32,
     pub updated: Timestamp,
 }

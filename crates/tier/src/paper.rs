@@ -52,7 +52,10 @@ fn receipt(common: &Common, opened: &Opened, claim: &ReceiptClaim) -> Result<Exi
         bail!("回执不是 {} 签发的,或内容被改动", claim.node);
     }
     if common.json {
-        println!("{}", json!({ "valid": true, "case": claim.case, "node": claim.node, "entry": claim.entry_hash }));
+        println!(
+            "{}",
+            json!({ "valid": true, "case": claim.case, "node": claim.node, "entry": claim.entry_hash })
+        );
     } else {
         println!("真实:{} 已由 {} 收件,日志条目 {}", claim.case, claim.node, claim.entry_hash);
     }

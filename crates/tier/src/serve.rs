@@ -11,7 +11,7 @@ use link::enrol::EnrolmentDoor;
 use link::meter::Meter;
 use link::tls::{DoorSwitch, TlsIdentity};
 use link::{LinkState, Node, Uplink, door};
-use runtime::{NodeConfig, OsRandom, Shutdown, SystemClock};
+use runtime::{NodeConfig, OsRandom, Shutdown};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub struct Parts {
 
 impl Default for Parts {
     fn default() -> Parts {
-        Parts { clock: Arc::new(SystemClock), random: Arc::new(OsRandom) }
+        Parts { clock: runtime::clock(), random: Arc::new(OsRandom) }
     }
 }
 
@@ -236,6 +236,7 @@ pub async fn start(start: Start<'_>) -> Result<Running> {
     }
     if config.tier == Tier::City {
         shutdown.spawn(supervise(opened.hall.clone()));
+        shutdown.spawn(lend(opened.hall.clone()));
     }
     if config.tier == Tier::Town {
         shutdown.spawn(report_contacts(opened.hall.clone()));
@@ -268,6 +269,26 @@ async fn watch_limits(hall: Hall) {
                 tracing::info!(moved, release = newest, "limits counted on the newest calendar");
             }
             Err(error) => tracing::warn!(%error, "the limits were not counted on the newest calendar"),
+        }
+    }
+}
+
+/// Answers what cases ask of the licence library, as soon as they ask.
+async fn lend(hall: Hall) {
+    const EVERY: std::time::Duration = std::time::Duration::from_secs(60);
+    let (mut changes, mut due) = (hall.store.changes(), tokio::time::interval(EVERY));
+    loop {
+        if let Err(error) = hall.answer_library().await {
+            tracing::warn!(%error, "the licence library did not answer");
+        }
+        tokio::select! {
+            // A listener that fell behind asks all the same; a store that has closed ends with the process.
+            change = changes.recv() => {
+                if matches!(change, Err(tokio::sync::broadcast::error::RecvError::Closed)) {
+                    return;
+                }
+            }
+            _ = due.tick() => {}
         }
     }
 }

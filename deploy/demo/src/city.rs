@@ -157,6 +157,11 @@ impl City {
         &self.sites[0]
     }
 
+    /// The file of the clock that all nodes of the demo live by.
+    pub fn drill_clock(&self) -> PathBuf {
+        self.options.dir.join("drill-clock")
+    }
+
     fn command(&self, site: &Site, arguments: &[&str]) -> Command {
         let mut command = Command::new(self.programs.join(site.kind.program()));
         command
@@ -164,6 +169,7 @@ impl City {
             .arg(&site.folder)
             .args(arguments)
             .env("TONGBAN_LOG", "warn")
+            .env(runtime::DRILL_CLOCK, self.drill_clock())
             .kill_on_drop(true);
         command
     }

@@ -212,10 +212,14 @@ async fn work_on_offline(staff: &Arc<Staff>, late: &[usize], say: &(dyn Fn(Strin
     Ok(())
 }
 
+/// A publicity of seven days is over after so many.
+const DAYS_AT_ONCE: i64 = 8;
+const NIGHTS_MAX: u32 = 8;
+
 async fn until_delivered(staff: &Staff, cases: &[Told], say: &(dyn Fn(String) + Sync)) -> Result<()> {
     let mut open: Vec<Told> = cases.to_vec();
     let (mut last, mut quiet_since) = (usize::MAX, Instant::now());
-    let mut said = Instant::now();
+    let (mut said, mut nights) = (Instant::now(), 0);
     while !open.is_empty() {
         let mut still = Vec::new();
         for told in open {
@@ -237,6 +241,13 @@ async fn until_delivered(staff: &Staff, cases: &[Told], say: &(dyn Fn(String) + 
                 staff.acts.load(Ordering::Relaxed)
             ));
             said = Instant::now();
+        }
+        // Nothing can be done but wait: nights pass until a publicity or the notice of a hearing has run its time.
+        if quiet_since.elapsed() > Duration::from_secs(4) && staff.no_promise_open() && nights < NIGHTS_MAX {
+            nights += 1;
+            staff.pass_days(DAYS_AT_ONCE)?;
+            say(format!("{} cases wait for a day to come: it is now {}", open.len(), staff.today()));
+            quiet_since = Instant::now();
         }
         if quiet_since.elapsed() > Duration::from_secs(120) {
             let stuck = staff.at_village(&open[0]).await.unwrap_or_default();

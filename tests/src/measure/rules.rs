@@ -84,6 +84,7 @@ pub fn rules() -> Vec<Value> {
     testkit::letters::for_everybody(&pack, &[person], "委", from, to)
         .into_iter()
         .for_each(|letter| delegations.insert(letter));
+    let form = domain::form::Form::new();
     let desk = Desk {
         item: &item,
         network: &network,
@@ -92,13 +93,14 @@ pub fn rules() -> Vec<Value> {
         received: Some(day),
         breached: None,
         doubt: None,
+        form: &form,
         press: &NoSeal,
     };
     let rounds = 50_000;
     let started = Instant::now();
     for _ in 0..rounds {
         let stage = "town".parse().unwrap();
-        let command = Command::Complete { stage, agrees: true, opinion: "齐".into() };
+        let command = Command::Complete { stage, agrees: true, opinion: "齐".into(), officers: vec![] };
         black_box(decide::decide(&dossier, &desk, &town, command, MONDAY).unwrap());
     }
     let decided = f64::from(rounds) / started.elapsed().as_secs_f64();

@@ -6,8 +6,11 @@ use super::node::SimNode;
 use casework::Order;
 use domain::catalogue::StageKind;
 use domain::delegation::Delegate;
+use domain::delivery::{Channel, Proof, ProofKind};
 use domain::dossier::{NotAcceptedGround, Outcome as Decision};
 use domain::duty::Duty;
+use domain::inspection::Slot;
+use domain::library::{self, Borrowed};
 use domain::network::Tier;
 use domain::pack::{Pieces, kaili_pieces};
 use domain::{CaseNo, EntryId, Timestamp};
@@ -606,9 +609,18 @@ async fn capture(
     let form = testkit::fill(&known, people, today, &mut dice);
     let draft = hall.start_draft(officer, &known.id).await.unwrap();
     hall.save_form(draft.id, draft.version, form.clone()).await.unwrap();
+    let mut requests = casework::Requests::default();
     for material in domain::plan::asked_materials(&known, &form, today) {
+        // One in four lets the city look in its library first, and brings the paper when it is told to.
+        if material.reuse_licence.is_some() && dice.random_bool(0.25) {
+            let consent = domain::form::applicant(&form).0.to_owned();
+            requests.borrowed.push(Borrowed { material: material.id.clone(), consent });
+            continue;
+        }
         hall.attach(draft.id, material.id.clone(), testkit::scans::jpeg_of(200, &mut dice)).await.unwrap();
     }
+    let version = hall.draft(draft.id).await.unwrap().version;
+    hall.save_requests(draft.id, version, requests).await.unwrap();
     let view = hall.capture(officer, draft.id).await.unwrap();
     (view.case, draft.id, release)
 }
@@ -620,13 +632,18 @@ async fn do_task(hall: &casework::Hall, officer: &casework::Officer, task: &stor
         hall.deem_accepted().await.unwrap();
         hall.reproject().await.unwrap();
     }
+    hall.answer_library().await.unwrap();
     if hall.tier == Tier::City && choice.is_multiple_of(4) {
         hall.supervise().await.unwrap();
     }
     if task.kind == "returned" {
         let page = hall.store.current_submission(&task.case).await.unwrap().unwrap();
         let Some(form) = page.body.submission().map(|submission| submission.form.clone()) else { return };
-        let _ = hall.resubmit(officer, &task.case, form, vec![]).await;
+        let dossier = hall.store.dossier(&task.case).await.unwrap().unwrap().dossier;
+        let mut dice = StdRng::seed_from_u64(choice);
+        let brings = dossier.borrowed.iter().map(|one| one.material.clone());
+        let scans = brings.map(|id| (id, testkit::scans::jpeg_of(200, &mut dice))).collect();
+        let _ = hall.resubmit(officer, &task.case, form, scans).await;
         return;
     }
     if hall.tier == Tier::City {
@@ -642,22 +659,79 @@ async fn do_task(hall: &casework::Hall, officer: &casework::Officer, task: &stor
             Order::Decide { stage, outcome: Decision::Granted, text: "准予".into(), article: None }
         }
         StageKind::Issue => Order::Issue { stage, opinion: String::new() },
-        StageKind::Deliver => Order::Deliver { stage, receiver: "本人".into(), proof: "签名".into() },
+        StageKind::Deliver => {
+            let proof = Proof { kind: ProofKind::Signature, text: "签名".into() };
+            Order::Deliver { stage, receiver: "本人".into(), channel: Channel::Proxy, proof }
+        }
+        StageKind::Publicity if choice.is_multiple_of(2) => Order::Post { stage, place: "公开栏".into() },
+        StageKind::JointInspection => match visit(hall, officer, task, choice).await {
+            Some(order) => order,
+            None => return,
+        },
+        StageKind::Hearing if choice.is_multiple_of(2) => {
+            let on = hall.now().day().plus_days(7);
+            Order::NoticeHearing { stage, on, place: "听证室".into() }
+        }
+        StageKind::Hearing if choice.is_multiple_of(3) => {
+            Order::HoldHearing { stage, record: "笔录".into() }
+        }
         StageKind::CompletenessCheck | StageKind::Accept if choice.is_multiple_of(11) => {
             let ground = NotAcceptedGround::Unmet { article: "第三十二条".into() };
             Order::NotAccept { stage, ground, text: "材料不符合法定形式".into() }
         }
-        StageKind::CompletenessCheck if choice.is_multiple_of(7) => {
+        StageKind::CompletenessCheck | StageKind::Accept
+            if choice.is_multiple_of(7) || lacks_in_library(hall, &task.case).await =>
+        {
             let fault = domain::form::FormFault {
                 field: "m1".into(),
                 label: "申请书".into(),
                 reason: "不清楚".into(),
             };
-            Order::Return { stage, faults: vec![fault], again: None }
+            Order::Return { stage, faults: vec![fault], again: Some("调用证照未果".into()) }
         }
-        _ => Order::Complete { stage, agrees: true, opinion: String::new() },
+        _ => {
+            let officers = vec!["甲".into(), "乙".into()];
+            Order::Complete { stage, agrees: true, opinion: String::new(), officers }
+        }
     };
     let _ = hall.perform(officer, &task.case, order, None).await;
+}
+
+/// The library does not hold what it was asked for: the applicant must be told to bring it.
+async fn lacks_in_library(hall: &casework::Hall, case: &CaseNo) -> bool {
+    let stored = hall.store.dossier(case).await.unwrap();
+    stored.is_some_and(|stored| matches!(library::standing(&stored.dossier), library::Standing::Absent(_)))
+}
+
+/// The next step of a joint inspection as it stands; refusals are part of the day here too.
+async fn visit(
+    hall: &casework::Hall,
+    officer: &casework::Officer,
+    task: &store::TaskLine,
+    choice: u64,
+) -> Option<Order> {
+    let stage = task.stage.clone();
+    let dossier = hall.store.dossier(&task.case).await.unwrap()?.dossier;
+    let body = task.body.clone();
+    let Some(known) = dossier.inspections.get(&stage) else {
+        let _ = hall.add_slip(officer, &task.case, "inspection_slot", "0".into()).await;
+        let slots = vec![Slot { day: hall.now().day(), time: "09:30".into() }];
+        return Some(Order::ProposeInspection { stage, slots });
+    };
+    Some(match (&known.fixed, &known.held) {
+        (None, _) if choice.is_multiple_of(2) => Order::ConfirmInspection { stage, body, slots: vec![0] },
+        (None, _) => Order::FixInspection { stage, slot: 0 },
+        (Some(_), None) => {
+            let officers = vec!["甲".into(), "乙".into()];
+            Order::HoldInspection { stage, officers, absent: vec![] }
+        }
+        (Some(_), Some(_)) if choice.is_multiple_of(2) => {
+            Order::FindInspection { stage, body, passed: true, text: "符合".into() }
+        }
+        (Some(_), Some(_)) => {
+            Order::Complete { stage, agrees: true, opinion: "符合".into(), officers: vec![] }
+        }
+    })
 }
 
 /// The position of a journal at a node, for the checks.

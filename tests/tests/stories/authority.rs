@@ -17,7 +17,15 @@ async fn up_to_decision(city: &City, seed: u64) -> (String, String) {
     for (who, stage) in [(&zw, "accept"), (&sj, "review"), (&sj, "inspect")] {
         waits_in_queue(&city.hub, who, &case, stage).await;
         work(&city.hub, who, &case, stage, "claim", json!({})).await;
-        work(&city.hub, who, &case, stage, "complete", json!({ "agrees": true, "opinion": "符合" })).await;
+        work(
+            &city.hub,
+            who,
+            &case,
+            stage,
+            "complete",
+            json!({ "agrees": true, "opinion": "符合", "officers": ["吴", "李"] }),
+        )
+        .await;
     }
     let head = city.body_colleague("sj", "2").await;
     waits_in_queue(&city.hub, &head, &case, "decide").await;
@@ -99,7 +107,8 @@ async fn a_sealed_decision_is_checked_in_the_village_without_a_network() {
         tier::verbs::run(&common, tier::Verb::VerifyDocument { paper }).await
     };
     let html = printed.as_str().unwrap();
-    for part in ["不予许可", "第三十三条", "六十日内", "审批专用章", paper.number.as_str()] {
+    for part in ["不予许可", "第三十三条", "六十日内", "审批专用章", paper.number.as_str()]
+    {
         assert!(html.contains(part), "{part} is missing on the sheet");
     }
     verify(html).await.unwrap();
@@ -109,7 +118,8 @@ async fn a_sealed_decision_is_checked_in_the_village_without_a_network() {
     let code = receipt.as_str().unwrap().split("data-tongban-code=\"").nth(1).unwrap();
     let claim = trust::ReceiptClaim::decode(code.split('"').next().unwrap()).unwrap();
     assert!(claim.verifies(&city.hub.node().hall().store.network()), "the slip proves itself anywhere");
-    let told = site.call(&village, http::Method::GET, &format!("/cases/{case}/sheets/licence"), "".into()).await;
+    let told =
+        site.call(&village, http::Method::GET, &format!("/cases/{case}/sheets/licence"), "".into()).await;
     assert!(refusal(&told.unwrap_err()).unwrap().message.contains("没有制发证照"));
     let sheets = site.get(&village, &format!("/cases/{case}/sheets")).await.to_string();
     assert!(sheets.contains("service") && !sheets.contains("commitment"), "{sheets}");

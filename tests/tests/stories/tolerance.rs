@@ -57,7 +57,15 @@ async fn decide(city: &City, case: &str) -> anyhow::Result<Value> {
     let (sj, head) = (city.body_officer("sj").await, city.body_colleague("sj", "2").await);
     for stage in ["review", "inspect"] {
         work(&city.hub, &sj, case, stage, "claim", json!({})).await;
-        work(&city.hub, &sj, case, stage, "complete", json!({ "agrees": true, "opinion": "符合" })).await;
+        work(
+            &city.hub,
+            &sj,
+            case,
+            stage,
+            "complete",
+            json!({ "agrees": true, "opinion": "符合", "officers": ["吴", "李"] }),
+        )
+        .await;
     }
     work(&city.hub, &head, case, "decide", "claim", json!({})).await;
     let grant = json!({ "outcome": "granted", "text": "准予" });

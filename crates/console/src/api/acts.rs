@@ -13,9 +13,13 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use casework::{CaseView, Order};
 use domain::clock::Procedure;
+use domain::delivery::{Channel, OriginalStep, Proof, ProofKind};
 use domain::dossier::{NotAcceptedGround, Outcome};
+use domain::fee::Charge;
 use domain::form::{Form, FormFault};
-use domain::{EntryId, MaterialId, StageId};
+use domain::inspection::Slot;
+use domain::rating::Rating;
+use domain::{Day, EntryId, MaterialId, OrgId, StageId};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -27,99 +31,188 @@ pub(super) fn routes() -> Router<Console> {
         .route("/cases/{case}/slips", post(slip))
         .route("/cases/{case}/withdraw", post(withdraw))
         .route("/cases/{case}/recall", post(recall))
+        .route("/cases/{case}/rate", post(rate))
+        .route("/cases/{case}/originals", post(move_original))
         .route("/cases/{case}/make-up", post(make_up).layer(DefaultBodyLimit::max(8 * UPLOAD_BYTES_MAX)))
 }
 
-/// The fields of all stage verbs; each verb reads its own.
-#[derive(Deserialize, Default)]
-#[serde(default, deny_unknown_fields)]
-struct ActFields {
-    agrees: Option<bool>,
-    opinion: String,
-    outcome: Option<Outcome>,
-    text: String,
-    faults: Vec<FormFault>,
-    again: Option<String>,
-    ground: Option<NotAcceptedGround>,
-    procedure: Option<Procedure>,
-    basis: String,
-    days: u32,
-    finding: String,
-    reason: String,
-    receiver: String,
-    proof: String,
-    slip: Option<EntryId>,
-    article: Option<String>,
+/// The body of an act with the verb it came under, so that each verb reads its own fields and no others.
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+enum Act {
+    Claim {},
+    Release {},
+    Complete {
+        agrees: bool,
+        #[serde(default)]
+        opinion: String,
+        #[serde(default)]
+        officers: Vec<String>,
+    },
+    CheckOriginals {
+        materials: Vec<MaterialId>,
+    },
+    Reassign {
+        to: String,
+        reason: String,
+    },
+    Return {
+        faults: Vec<FormFault>,
+        again: Option<String>,
+    },
+    NotAccept {
+        ground: NotAcceptedGround,
+        text: String,
+    },
+    Suspend {
+        procedure: Procedure,
+        basis: String,
+        days: u32,
+    },
+    Resume {
+        finding: String,
+    },
+    Extend {
+        days: u32,
+        reason: String,
+    },
+    Post {
+        place: String,
+    },
+    ProposeInspection {
+        slots: Vec<Slot>,
+    },
+    ConfirmInspection {
+        body: Option<OrgId>,
+        slots: Vec<u32>,
+    },
+    FixInspection {
+        slot: u32,
+    },
+    HoldInspection {
+        officers: Vec<String>,
+        #[serde(default)]
+        absent: Vec<OrgId>,
+    },
+    FindInspection {
+        body: Option<OrgId>,
+        passed: bool,
+        #[serde(default)]
+        text: String,
+    },
+    NoticeHearing {
+        on: Day,
+        place: String,
+    },
+    HoldHearing {
+        record: String,
+    },
+    Charge {
+        fee: String,
+        amount_fen: i64,
+        #[serde(default)]
+        receipt: String,
+        waived: Option<String>,
+    },
+    TakeMakeUp {
+        slip: EntryId,
+    },
+    RefuseMakeUp {
+        slip: EntryId,
+        reason: String,
+    },
+    CommitmentFalse {
+        finding: String,
+    },
+    DeclineGreen {
+        reason: String,
+    },
+    Decide {
+        outcome: Outcome,
+        #[serde(default)]
+        text: String,
+        article: Option<String>,
+    },
+    Issue {
+        #[serde(default)]
+        opinion: String,
+    },
+    Dispatch {
+        carrier: String,
+        waybill: String,
+    },
+    FailDelivery {
+        channel: Channel,
+        reason: String,
+    },
+    Deliver {
+        receiver: String,
+        proof: String,
+        #[serde(default)]
+        channel: Channel,
+        #[serde(default)]
+        proof_kind: ProofKind,
+    },
 }
 
-fn order(verb: &str, stage: StageId, fields: ActFields) -> Result<Order, Fault> {
-    let ActFields {
-        agrees,
-        opinion,
-        outcome,
-        text,
-        faults,
-        again,
-        ground,
-        procedure,
-        basis,
-        days,
-        finding,
-        reason,
-        receiver,
-        proof,
-        slip,
-        article,
-    } = fields;
-    let slip = || slip.ok_or_else(|| Fault::unfit("缺少 slip(补交便条的编号)"));
-    Ok(match verb {
-        "claim" => Order::Claim { stage },
-        "release" => Order::Release { stage },
-        "complete" => Order::Complete {
-            stage,
-            agrees: agrees.ok_or_else(|| Fault::unfit("缺少 agrees(true 同意,false 不同意)"))?,
-            opinion,
-        },
-        "return" => Order::Return { stage, faults, again },
-        "not-accept" => Order::NotAccept {
-            stage,
-            ground: ground.ok_or_else(|| {
-                Fault::unfit("缺少 ground(not_needed、not_ours:competent 或 unmet:article)")
-            })?,
-            text,
-        },
-        "suspend" => Order::Suspend {
-            stage,
-            procedure: procedure.ok_or_else(|| {
-                Fault::unfit(
-                    "缺少 procedure(hearing、tender、auction、inspection、appraisal 或 expert_review)",
-                )
-            })?,
-            basis,
-            days,
-        },
-        "resume" => Order::Resume { stage, finding },
-        "extend" => Order::Extend { stage, days, reason },
-        "decide" => Order::Decide {
-            stage,
-            outcome: outcome.ok_or_else(|| Fault::unfit("缺少 outcome(granted 或 refused)"))?,
-            text,
-            article,
-        },
-        "take-make-up" => Order::TakeMakeUp { stage, slip: slip()? },
-        "refuse-make-up" => Order::RefuseMakeUp { stage, slip: slip()?, reason },
-        "commitment-false" => Order::BreakCommitment { stage, finding },
-        "decline-green" => Order::DeclineGreen { stage, reason },
-        "issue" => Order::Issue { stage, opinion },
-        "deliver" => Order::Deliver { stage, receiver, proof },
-        _ => {
-            return Err(Fault::new(
-                StatusCode::NOT_FOUND,
-                "not_found",
-                "没有这个操作;操作清单见 /api/v1/openapi.json",
-            ));
+impl Act {
+    /// # Errors
+    /// 404 for a verb that does not exist, 422 naming the field that is missing, unknown or of the wrong kind.
+    fn read(verb: &str, body: &[u8]) -> Result<Act, Fault> {
+        let unfit = |error: serde_json::Error| {
+            let text = error.to_string();
+            if text.starts_with("unknown variant") {
+                let told = "没有这个操作;操作清单见 /api/v1/openapi.json";
+                return Fault::new(StatusCode::NOT_FOUND, "not_found", told);
+            }
+            // The names of fields may be told, what stood in them may be a citizen's (I33).
+            let field = text.split('`').nth(1).filter(|_| text.contains("field")).unwrap_or("");
+            Fault::unfit(format!("请求内容与操作不符({field}):请对照 /api/v1/openapi.json"))
+        };
+        let body = if body.is_empty() { &b"{}"[..] } else { body };
+        let fields: Value = serde_json::from_slice(body).map_err(unfit)?;
+        serde_json::from_value(json!({ verb: fields })).map_err(unfit)
+    }
+
+    fn at(self, stage: StageId) -> Order {
+        match self {
+            Act::Claim {} => Order::Claim { stage },
+            Act::Release {} => Order::Release { stage },
+            Act::Complete { agrees, opinion, officers } => {
+                Order::Complete { stage, agrees, opinion, officers }
+            }
+            Act::CheckOriginals { materials } => Order::CheckOriginals { stage, materials },
+            Act::Reassign { to, reason } => Order::Reassign { stage, to, reason },
+            Act::Return { faults, again } => Order::Return { stage, faults, again },
+            Act::NotAccept { ground, text } => Order::NotAccept { stage, ground, text },
+            Act::Suspend { procedure, basis, days } => Order::Suspend { stage, procedure, basis, days },
+            Act::Resume { finding } => Order::Resume { stage, finding },
+            Act::Extend { days, reason } => Order::Extend { stage, days, reason },
+            Act::Post { place } => Order::Post { stage, place },
+            Act::ProposeInspection { slots } => Order::ProposeInspection { stage, slots },
+            Act::ConfirmInspection { body, slots } => Order::ConfirmInspection { stage, body, slots },
+            Act::FixInspection { slot } => Order::FixInspection { stage, slot },
+            Act::HoldInspection { officers, absent } => Order::HoldInspection { stage, officers, absent },
+            Act::FindInspection { body, passed, text } => Order::FindInspection { stage, body, passed, text },
+            Act::NoticeHearing { on, place } => Order::NoticeHearing { stage, on, place },
+            Act::HoldHearing { record } => Order::HoldHearing { stage, record },
+            Act::Charge { fee, amount_fen, receipt, waived } => {
+                Order::Charge { stage, charge: Charge { fee, amount_fen, receipt, waived, page: 0 } }
+            }
+            Act::TakeMakeUp { slip } => Order::TakeMakeUp { stage, slip },
+            Act::RefuseMakeUp { slip, reason } => Order::RefuseMakeUp { stage, slip, reason },
+            Act::CommitmentFalse { finding } => Order::BreakCommitment { stage, finding },
+            Act::DeclineGreen { reason } => Order::DeclineGreen { stage, reason },
+            Act::Decide { outcome, text, article } => Order::Decide { stage, outcome, text, article },
+            Act::Issue { opinion } => Order::Issue { stage, opinion },
+            Act::Dispatch { carrier, waybill } => Order::Dispatch { stage, carrier, waybill },
+            Act::FailDelivery { channel, reason } => Order::FailDelivery { stage, channel, reason },
+            Act::Deliver { receiver, proof, channel, proof_kind } => {
+                let proof = Proof { kind: proof_kind, text: proof };
+                Order::Deliver { stage, receiver, channel, proof }
+            }
         }
-    })
+    }
 }
 
 /// `Idempotency-Key: <uuid>` makes a retry harmless.
@@ -136,13 +229,7 @@ async fn act(
     headers: HeaderMap,
     body: Bytes,
 ) -> Answer<CaseView> {
-    let fields = if body.is_empty() {
-        ActFields::default()
-    } else {
-        serde_json::from_slice(&body)
-            .map_err(|_| Fault::unfit("请求内容与操作不符:请对照 /api/v1/openapi.json"))?
-    };
-    let order = order(&verb, id(&stage, "环节编号")?, fields)?;
+    let order = Act::read(&verb, &body)?.at(id(&stage, "环节编号")?);
     Ok(Json(console.hall.perform(&officer, &id(&case, "办件编号")?, order, request_id(&headers)?).await?))
 }
 
@@ -231,4 +318,24 @@ async fn recall(
     Ok(Json(
         console.hall.perform(&officer, &id(&case, "办件编号")?, Order::Recall, request_id(&headers)?).await?,
     ))
+}
+
+async fn rate(
+    State(console): State<Console>,
+    _: ByToken,
+    Path(case): Path<String>,
+    Body(rating): Body<Rating>,
+) -> Answer<Value> {
+    let slip = console.hall.rate(&id(&case, "办件编号")?, rating).await?;
+    Ok(Json(json!({ "slip": slip })))
+}
+
+async fn move_original(
+    State(console): State<Console>,
+    ByToken(officer): ByToken,
+    Path(case): Path<String>,
+    Body(step): Body<OriginalStep>,
+) -> Answer<Value> {
+    let slip = console.hall.move_original(&officer, &id(&case, "办件编号")?, step).await?;
+    Ok(Json(json!({ "slip": slip })))
 }

@@ -52,14 +52,14 @@ async fn revoke(
     Ok(Json(json!({})))
 }
 
-/// Who works for one body must not write letters, least of all its own.
-fn administers(officer: &casework::Officer) -> Result<(), Fault> {
+/// Who works for one body keeps no register of the whole city: letters, least of all its own, and states of licences.
+pub(super) fn administers(officer: &casework::Officer) -> Result<(), Fault> {
     match &officer.body {
         None => Ok(()),
         Some(_) => Err(Fault::new(
             axum::http::StatusCode::FORBIDDEN,
             "forbidden",
-            "授权委托书由市政务服务中心登记;请用中心的账号登录",
+            "该登记由市政务服务中心办理;请用中心的账号登录",
         )),
     }
 }

@@ -7,10 +7,9 @@ use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
-use casework::CaseView;
+use casework::{CaseView, Requests};
 use domain::form::{Form, FormFault};
-use domain::tolerance::Commitment;
-use domain::{ItemId, MaterialId, green};
+use domain::{ItemId, MaterialId};
 use serde::Deserialize;
 
 pub(super) fn routes() -> Router<Console> {
@@ -93,18 +92,18 @@ async fn capture(
 }
 
 #[derive(Deserialize)]
-struct Requests {
+struct SavedRequests {
     version: u32,
-    commitment: Option<Commitment>,
-    green: Option<green::Claim>,
+    #[serde(flatten)]
+    requests: Requests,
 }
 
 async fn save_requests(
     State(console): State<Console>,
     _: ByToken,
     Path(draft): Path<String>,
-    Body(asked): Body<Requests>,
+    Body(asked): Body<SavedRequests>,
 ) -> Answer<store::Draft> {
-    let Requests { version, commitment, green } = asked;
-    Ok(Json(console.hall.save_requests(id(&draft, "草稿编号")?, version, commitment, green).await?))
+    let SavedRequests { version, requests } = asked;
+    Ok(Json(console.hall.save_requests(id(&draft, "草稿编号")?, version, requests).await?))
 }

@@ -51,8 +51,12 @@ impl Counter {
     /// Passed on by the town on Tuesday, accepted and under review at the hub.
     fn under_review() -> Counter {
         let mut counter = Counter::open();
-        let agrees =
-            |stage: &str| Command::Complete { stage: id(stage), agrees: true, opinion: "齐".into() };
+        let agrees = |stage: &str| Command::Complete {
+            stage: id(stage),
+            agrees: true,
+            opinion: "齐".into(),
+            officers: vec!["甲".into(), "乙".into()],
+        };
         counter.does(&town(), agrees("town"), on(24));
         let window = actor(Tier::City, Some(&"zw".parse().unwrap()));
         counter.does(&window, Command::Claim { stage: id("accept") }, on(24));
@@ -141,7 +145,7 @@ fn what_is_not_ours_is_refused_in_writing_and_the_paper_goes_to_the_village() {
         "only the notice is left to hand over"
     );
     let stage = ready.iter().find(|stage| stage.tier == Tier::Village).unwrap().id.clone();
-    let deliver = Command::Deliver { stage, receiver: "杨兰梅".into(), proof: "签字".into() };
+    let deliver = crate::dossier::tests::handed_over(stage);
     counter.does(&actor(Tier::Village, None), deliver, on(26));
     assert!(timers(&counter.item, &counter.dossier, Some(NOON.day())).is_empty(), "no clock runs any more");
 }
@@ -149,7 +153,12 @@ fn what_is_not_ours_is_refused_in_writing_and_the_paper_goes_to_the_village() {
 #[test]
 fn a_hearing_stops_the_clock_until_it_is_over_and_no_decision_falls_meanwhile() {
     let mut counter = Counter::under_review();
-    let finish = Command::Complete { stage: id("review"), agrees: true, opinion: "合格".into() };
+    let finish = Command::Complete {
+        stage: id("review"),
+        agrees: true,
+        opinion: "合格".into(),
+        officers: vec!["甲".into(), "乙".into()],
+    };
     counter.dossier.accepted =
         Some(crate::dossier::Accepted { on: day("2026-11-24"), by: "hub".parse().unwrap(), deemed: false });
     let before = counter.due(TimerKind::Promised).unwrap();

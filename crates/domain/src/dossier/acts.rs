@@ -1,7 +1,8 @@
 //! The acts that judge at a stage: complete, return, refuse to accept, decide, issue, deliver.
 
 use super::decide::{Command, Desk, Refusal};
-use super::{Dossier, Licence, NotAcceptedGround, Outcome, PageBody};
+use super::{Dossier, Licence, NotAcceptedGround, Outcome, PageBody, procedures};
+use crate::Day;
 use crate::catalogue::{Item, Stage, StageKind};
 
 /// The pages of an act at a stage that is ready and claimed.
@@ -10,20 +11,22 @@ pub(super) fn act(
     desk: &Desk<'_>,
     stage: &Stage,
     command: Command,
+    today: Day,
 ) -> Result<Vec<PageBody>, Refusal> {
     let item = desk.item;
     let wrong = || Refusal::WrongAct { stage: stage.id.clone(), kind: stage.kind };
     let noted = dossier.slips.iter().filter(|slip| Some(&slip.kind) == stage.trigger.as_ref()).take(1);
     let mut pages: Vec<PageBody> = noted.map(|slip| PageBody::SlipNoted { slip: slip.id }).collect();
     match command {
-        Command::Complete { stage: id, agrees, opinion } => {
+        Command::Complete { stage: id, agrees, opinion, officers } => {
             if matches!(stage.kind, StageKind::Decision | StageKind::Issue | StageKind::Deliver) {
                 return Err(wrong());
             }
             if !agrees && opinion.trim().is_empty() {
                 return Err(Refusal::NoReason);
             }
-            pages.push(PageBody::StageDone { stage: id, agrees, opinion });
+            procedures::may_complete(dossier, stage, agrees, &officers, today)?;
+            pages.push(PageBody::StageDone { stage: id, agrees, opinion, officers });
         }
         Command::Return { stage: id, faults, again } => {
             may_answer(dossier, stage)?;
@@ -68,6 +71,9 @@ pub(super) fn act(
                     return Err(Refusal::NoArticle);
                 }
             }
+            if dossier.hearing.as_ref().is_some_and(|hearing| hearing.record.is_none()) {
+                return Err(Refusal::HearingOpen);
+            }
             if outcome == Outcome::Granted {
                 nothing_lacks(dossier, item)?;
             }
@@ -83,32 +89,10 @@ pub(super) fn act(
             }
             nothing_lacks(dossier, item)?;
             pages.extend(issued(item, licence)?);
-            pages.push(PageBody::StageDone { stage: id, agrees: true, opinion });
+            pages.push(PageBody::StageDone { stage: id, agrees: true, opinion, officers: Vec::new() });
         }
-        Command::Deliver { stage: id, receiver, proof } => {
-            if stage.kind != StageKind::Deliver {
-                return Err(wrong());
-            }
-            if let Some(doubt) = desk.doubt {
-                return Err(Refusal::Doubtful { why: doubt.to_owned() });
-            }
-            if receiver.trim().is_empty() || proof.trim().is_empty() {
-                return Err(Refusal::NoReason);
-            }
-            pages.push(PageBody::Delivered { stage: id, receiver, proof });
-        }
-        Command::Claim { .. }
-        | Command::Release { .. }
-        | Command::Resubmit(_)
-        | Command::Withdraw { .. }
-        | Command::Suspend { .. }
-        | Command::Resume { .. }
-        | Command::Extend { .. }
-        | Command::TakeMakeUp { .. }
-        | Command::RefuseMakeUp { .. }
-        | Command::BreakCommitment { .. }
-        | Command::DeclineGreen { .. }
-        | Command::Recall => {
+        // Everything else is carried out before an act gets here.
+        _ => {
             return Err(wrong());
         }
     }

@@ -2,8 +2,11 @@
 
 use super::{Licence, NotAcceptedGround, Outcome, Submission};
 use crate::clock::Procedure;
+use crate::delivery::{Channel, Proof};
+use crate::fee::Charge;
 use crate::form::FormFault;
-use crate::{EntryId, StageId};
+use crate::inspection::Slot;
+use crate::{Day, EntryId, MaterialId, OrgId, StageId};
 
 #[derive(Debug, Clone)]
 pub enum Command {
@@ -18,6 +21,75 @@ pub enum Command {
         stage: StageId,
         agrees: bool,
         opinion: String,
+        /// Who went to look; a site check needs two.
+        officers: Vec<String>,
+    },
+    /// 核对原件.
+    CheckOriginals {
+        stage: StageId,
+        materials: Vec<MaterialId>,
+    },
+    /// 改派, by whoever may decide.
+    Reassign {
+        stage: StageId,
+        to: String,
+        reason: String,
+    },
+    /// Starts a publicity (公示); its last day follows from the stage's limit.
+    Post {
+        stage: StageId,
+        place: String,
+    },
+    ProposeInspection {
+        stage: StageId,
+        slots: Vec<Slot>,
+    },
+    /// By each department for itself.
+    ConfirmInspection {
+        stage: StageId,
+        /// At a town, where one house acts for all departments: the department spoken for.
+        body: Option<OrgId>,
+        slots: Vec<u32>,
+    },
+    FixInspection {
+        stage: StageId,
+        slot: u32,
+    },
+    HoldInspection {
+        stage: StageId,
+        officers: Vec<String>,
+        absent: Vec<OrgId>,
+    },
+    /// By each department that came, for itself.
+    FindInspection {
+        stage: StageId,
+        body: Option<OrgId>,
+        passed: bool,
+        text: String,
+    },
+    NoticeHearing {
+        stage: StageId,
+        on: Day,
+        place: String,
+    },
+    HoldHearing {
+        stage: StageId,
+        record: String,
+    },
+    /// `fen` is the catalogue's amount, computed from the form.
+    Charge {
+        stage: StageId,
+        charge: Charge,
+    },
+    Dispatch {
+        stage: StageId,
+        carrier: String,
+        waybill: String,
+    },
+    FailDelivery {
+        stage: StageId,
+        channel: Channel,
+        reason: String,
     },
     /// 一次性补正告知; `again` says why a second one is needed.
     Return {
@@ -84,7 +156,8 @@ pub enum Command {
     Deliver {
         stage: StageId,
         receiver: String,
-        proof: String,
+        channel: Channel,
+        proof: Proof,
     },
     Withdraw {
         slip: EntryId,
@@ -110,6 +183,19 @@ impl Command {
             | Command::DeclineGreen { stage, .. }
             | Command::Decide { stage, .. }
             | Command::Issue { stage, .. }
+            | Command::CheckOriginals { stage, .. }
+            | Command::Reassign { stage, .. }
+            | Command::Post { stage, .. }
+            | Command::ProposeInspection { stage, .. }
+            | Command::ConfirmInspection { stage, .. }
+            | Command::FixInspection { stage, .. }
+            | Command::HoldInspection { stage, .. }
+            | Command::FindInspection { stage, .. }
+            | Command::NoticeHearing { stage, .. }
+            | Command::HoldHearing { stage, .. }
+            | Command::Charge { stage, .. }
+            | Command::Dispatch { stage, .. }
+            | Command::FailDelivery { stage, .. }
             | Command::Deliver { stage, .. } => Some(stage),
             Command::Resubmit(_) | Command::Withdraw { .. } | Command::Recall => None,
         }

@@ -2,14 +2,20 @@
 
 pub use super::command::Command;
 pub use super::refusal::Refusal;
-use super::{Captured, Dossier, Page, PageBody, Submission, Verdict, acts, by_law, limits, tolerate};
+use super::{
+    Captured, Dossier, Page, PageBody, Submission, Verdict, acts, by_law, handing_over, limits, procedures,
+    tolerate,
+};
 use crate::calendar::Calendar;
 use crate::catalogue::{Item, Stage};
 use crate::delegation::{Delegate, Delegations, Exercise, Power};
-use crate::form::{self, FormFault};
+use crate::form::{self, Form, FormFault};
 use crate::network::{Network, Tier};
 use crate::paper::{PaperKind, SealedPaper};
-use crate::{CaseNo, Day, EntryId, NodeId, OrgId, StageId, Timestamp, duty, green, plan, tolerance};
+use crate::{
+    CaseNo, Day, EntryId, MaterialId, NodeId, OrgId, StageId, Timestamp, duty, green, library, plan,
+    tolerance,
+};
 
 /// Who acts, and where.
 #[derive(Debug, Clone)]
@@ -34,6 +40,8 @@ pub struct Desk<'a> {
     pub breached: Option<&'a CaseNo>,
     /// Why the decision of the case cannot be believed here; `None` when it verifies, or while there is none.
     pub doubt: Option<&'a str>,
+    /// The form of the current submission: what fees are computed from.
+    pub form: &'a Form,
     pub press: &'a dyn Press,
 }
 
@@ -150,7 +158,8 @@ pub fn submission_faults(item: &Item, submission: &Submission, today: Day) -> Ve
     let mut faults = form::check(item, form, today);
     let handed_in: Vec<_> = submission.attachments.iter().map(|one| one.material.clone()).collect();
     let promised = submission.commitment.iter().flat_map(|promise| promise.materials.clone());
-    let accounted: Vec<_> = handed_in.iter().cloned().chain(promised).collect();
+    let borrowed = submission.borrowed.iter().map(|one| one.material.clone());
+    let accounted: Vec<_> = handed_in.iter().cloned().chain(promised).chain(borrowed).collect();
     for material in plan::missing_materials(item, form, today, &accounted) {
         let may_follow = tolerance::make_up_days(item).is_some()
             && material.necessity == crate::catalogue::Necessity::Deferrable;
@@ -166,6 +175,7 @@ pub fn submission_faults(item: &Item, submission: &Submission, today: Day) -> Ve
         faults.push(FormFault { field: material.to_string(), label: material.to_string(), reason });
     }
     faults.extend(submission.commitment.iter().flat_map(|one| tolerance::faults(item, form, one, today)));
+    faults.extend(library::faults(item, &submission.borrowed));
     faults.extend(submission.green.iter().flat_map(|claim| green::faults(item, form, claim, today)));
     faults
 }
@@ -257,12 +267,26 @@ fn accept_if_due(
     if act.after.accepted.is_some() || !bodies.iter().any(closes) {
         return Ok(());
     }
+    match library::standing(&act.after) {
+        library::Standing::Complete => {}
+        library::Standing::Pending(materials) => {
+            return Err(Refusal::LibraryPending { materials: names(desk.item, &materials) });
+        }
+        library::Standing::Absent(materials) => {
+            return Err(Refusal::NotInLibrary { materials: names(desk.item, &materials) });
+        }
+    }
     let lacking = act.after.lacking.clone();
     if let Some(case) = desk.breached.filter(|_| !lacking.is_empty()) {
         return Err(Refusal::BrokenWord { case: case.clone() });
     }
     act.turn(actor, now, [PageBody::Accepted { on: now.day(), lacking }]);
     Ok(())
+}
+
+fn names(item: &Item, materials: &[MaterialId]) -> Vec<String> {
+    let name = |id: &MaterialId| item.material(id).map_or_else(|| id.to_string(), |known| known.name.clone());
+    materials.iter().map(name).collect()
 }
 
 fn bodies_of(
@@ -301,17 +325,56 @@ fn bodies_of(
         }
         Command::Resume { finding, .. } => limits::resume(dossier, finding),
         Command::Extend { stage, days, reason } => limits::extend(dossier, item, actor, &stage, days, reason),
+        Command::Reassign { stage, to, reason } => limits::reassign(dossier, actor, &stage, to, reason),
+        // Each department speaks for itself, whoever of them has claimed the visit.
+        Command::ConfirmInspection { body, slots, .. } => {
+            let stage = stage.ok_or(Refusal::NotSuperior)?;
+            let body = procedures::speaks_for(actor, stage, body)?;
+            procedures::confirm_inspection(dossier, stage, body, slots)
+        }
+        Command::FindInspection { body, passed, text, .. } => {
+            let stage = stage.ok_or(Refusal::NotSuperior)?;
+            let body = procedures::speaks_for(actor, stage, body)?;
+            procedures::find_inspection(dossier, stage, body, passed, text)
+        }
         at_stage => {
             let stage = stage.ok_or(Refusal::NotSuperior)?;
             must_be_claimed(dossier, stage, actor)?;
             match at_stage {
+                Command::CheckOriginals { materials, .. } => {
+                    tolerate::check_originals(dossier, stage, materials)
+                }
+                Command::Post { place, .. } => procedures::post(dossier, desk, stage, place, today),
+                Command::ProposeInspection { slots, .. } => {
+                    procedures::propose_inspection(dossier, stage, slots, today)
+                }
+                Command::FixInspection { slot, .. } => procedures::fix_inspection(dossier, stage, slot),
+                Command::HoldInspection { officers, absent, .. } => {
+                    procedures::hold_inspection(dossier, stage, officers, absent, today)
+                }
+                Command::NoticeHearing { on, place, .. } => {
+                    procedures::notice_hearing(dossier, desk, stage, on, place, today)
+                }
+                Command::HoldHearing { record, .. } => {
+                    procedures::hold_hearing(dossier, desk, stage, actor, record, today)
+                }
+                Command::Charge { charge, .. } => handing_over::charge(dossier, desk, stage, charge),
+                Command::Dispatch { carrier, waybill, .. } => {
+                    handing_over::dispatch(dossier, desk, stage, carrier, waybill)
+                }
+                Command::FailDelivery { channel, reason, .. } => {
+                    handing_over::fail_delivery(stage, channel, reason)
+                }
+                Command::Deliver { receiver, channel, proof, .. } => {
+                    handing_over::deliver(dossier, desk, stage, receiver, channel, proof)
+                }
                 Command::TakeMakeUp { slip, .. } => tolerate::take_make_up(dossier, slip),
                 Command::RefuseMakeUp { slip, reason, .. } => tolerate::refuse_make_up(dossier, slip, reason),
                 Command::BreakCommitment { finding, .. } => tolerate::break_commitment(dossier, finding),
                 Command::DeclineGreen { reason, .. } => tolerate::decline_green(dossier, reason),
                 judging => {
                     bears_no_other_duty(dossier, item, actor, &stage.id)?;
-                    acts::act(dossier, desk, stage, judging)
+                    acts::act(dossier, desk, stage, judging, today)
                 }
             }
         }
@@ -327,8 +390,9 @@ fn delegated(
     command: &Command,
     today: Day,
 ) -> Result<Option<String>, Refusal> {
-    // Whoever stops or extends a limit answers for the decision.
-    let approves = matches!(command, Command::Suspend { .. } | Command::Extend { .. });
+    // Whoever stops or extends a limit, or says who goes on, answers for the decision.
+    let approves =
+        matches!(command, Command::Suspend { .. } | Command::Extend { .. } | Command::Reassign { .. });
     let needed = if approves { Some(Power::Decide) } else { Power::needed(stage.kind, actor.tier) };
     let Some(power) = needed else { return Ok(None) };
     let delegate = Delegate { node: actor.node.clone(), officer: actor.officer.clone() };

@@ -1,6 +1,7 @@
 //! The fold: what each page makes of the dossier, in whatever order pages arrive.
 
 use super::*;
+use crate::inspection::{Finding, Held};
 
 impl Dossier {
     /// Offers the next page. `is_superior`: the author stands above the present holder, so it may recall.
@@ -148,11 +149,50 @@ impl Dossier {
                 });
             }
             PageBody::Sealed { paper } => self.papers.push(paper.clone()),
+            PageBody::OriginalsChecked { materials, .. } => self.checked.extend(materials.iter().cloned()),
+            PageBody::Reassigned { stage, to, .. } => self.stage(stage).claimed_by = Some(to.clone()),
+            PageBody::Posted { stage, place, until } => {
+                let posting = Posting { place: place.clone(), from: page.at.day(), until: *until };
+                self.posted.insert(stage.clone(), posting);
+            }
+            PageBody::InspectionProposed { stage, .. }
+            | PageBody::InspectionConfirmed { stage, .. }
+            | PageBody::InspectionFixed { stage, .. }
+            | PageBody::InspectionHeld { stage, .. }
+            | PageBody::InspectionFound { stage, .. } => {
+                let visit = self.inspections.entry(stage.clone()).or_default();
+                inspect(visit, body, page);
+            }
+            PageBody::HearingNoticed { on, place, .. } => {
+                let noticed = page.at.day();
+                self.hearing = Some(Hearing { on: *on, place: place.clone(), noticed, record: None });
+            }
+            PageBody::HearingHeld { record, .. } => {
+                if let Some(hearing) = &mut self.hearing {
+                    hearing.record = Some(record.clone());
+                }
+            }
+            PageBody::Charged { fee, amount_fen, receipt, waived, .. } => self.charges.push(Charge {
+                fee: fee.clone(),
+                amount_fen: *amount_fen,
+                receipt: receipt.clone(),
+                waived: waived.clone(),
+                page: page.no,
+            }),
+            PageBody::Dispatched { carrier, waybill, .. } => {
+                let (carrier, waybill) = (carrier.clone(), waybill.clone());
+                self.dispatched = Some(Dispatch { carrier, waybill, on: page.at.day() });
+            }
+            PageBody::DeliveryFailed { channel, reason, .. } => {
+                let (reason, officer) = (reason.clone(), page.officer.clone());
+                self.attempts.push(Attempt { channel: *channel, reason, officer, at: page.at });
+            }
             PageBody::Issued { licence } => self.licence = Some(licence.clone()),
-            PageBody::Delivered { stage, receiver, proof } => {
+            PageBody::Delivered { stage, receiver, proof, channel, kind } => {
                 self.close_stage(stage, page, author, true);
                 let (receiver, proof) = (receiver.clone(), proof.clone());
-                self.delivered = Some(Delivery { receiver, proof, at: page.at });
+                let (channel, kind) = (*channel, *kind);
+                self.delivered = Some(Delivery { receiver, proof, channel, kind, at: page.at });
             }
             PageBody::Withdrawn { .. } => self.withdrawn = true,
         }
@@ -165,6 +205,9 @@ impl Dossier {
         self.submitted_page = page.no;
         self.lacking =
             submission.commitment.as_ref().map(|promise| promise.materials.clone()).unwrap_or_default();
+        // What was compared was the scan of then.
+        self.checked.clear();
+        self.borrowed = submission.borrowed.clone();
         self.green = submission.green.clone().filter(|_| self.green_declined.is_none());
         for stage in &submission.closes {
             self.close_stage(stage, page, author, true);
@@ -190,5 +233,28 @@ impl Dossier {
     fn close_stage(&mut self, id: &StageId, page: &Page, author: &NodeId, agrees: bool) {
         let (officer, by) = (page.officer.clone(), Some(author.clone()));
         self.stage(id).done = Some(StageDone { officer, by, at: page.at, agrees });
+    }
+}
+
+/// What one page makes of a joint inspection.
+fn inspect(visit: &mut Inspection, body: &PageBody, page: &Page) {
+    match body {
+        PageBody::InspectionProposed { slots, .. } => {
+            *visit = Inspection { slots: slots.clone(), ..Inspection::default() };
+        }
+        PageBody::InspectionConfirmed { body, slots, .. } => {
+            visit.confirmed.insert(body.clone(), slots.iter().copied().collect());
+        }
+        PageBody::InspectionFixed { slot, citizen, .. } => visit.fixed = Some((*slot, *citizen)),
+        PageBody::InspectionHeld { officers, absent, .. } => {
+            let (officers, absent) = (officers.iter().cloned().collect(), absent.iter().cloned().collect());
+            visit.held = Some(Held { on: page.at.day(), officers, absent });
+        }
+        PageBody::InspectionFound { body, passed, text, .. } => {
+            let (text, officer) = (text.clone(), page.officer.clone());
+            visit.findings.insert(body.clone(), Finding { passed: *passed, text, officer });
+        }
+        // The caller hands in pages of an inspection only.
+        _ => {}
     }
 }

@@ -71,3 +71,21 @@ pub(super) fn resume(dossier: &Dossier, finding: String) -> Result<Vec<PageBody>
         Some(_) => Ok(vec![PageBody::Resumed { finding }]),
     }
 }
+
+/// 改派: somebody else goes on with what an officer has claimed, who is ill, say, or has left.
+pub(super) fn reassign(
+    dossier: &Dossier,
+    actor: &Actor,
+    stage: &StageId,
+    to: String,
+    reason: String,
+) -> Result<Vec<PageBody>, Refusal> {
+    let claimed = claimed_by(dossier, stage).ok_or_else(|| Refusal::NotClaimed { stage: stage.clone() })?;
+    if claimed == actor.officer || claimed == to {
+        return Err(Refusal::SamePerson);
+    }
+    if to.trim().is_empty() || reason.trim().is_empty() {
+        return Err(Refusal::NoReason);
+    }
+    Ok(vec![PageBody::Reassigned { stage: stage.clone(), to, reason }])
+}

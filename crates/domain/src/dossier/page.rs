@@ -2,11 +2,14 @@
 
 use super::Licence;
 use crate::clock::{Moved, Procedure};
+use crate::delivery::{Channel, ProofKind};
 use crate::form::{Form, FormFault};
 use crate::green;
+use crate::inspection::Slot;
+use crate::library::Borrowed;
 use crate::paper::SealedPaper;
 use crate::tolerance::Commitment;
-use crate::{CaseNo, Day, EntryId, ItemId, MaterialId, NodeId, StageId, Timestamp};
+use crate::{CaseNo, Day, EntryId, ItemId, MaterialId, NodeId, OrgId, StageId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// One page of a dossier, as its holder wrote it.
@@ -43,6 +46,83 @@ pub enum PageBody {
         stage: StageId,
         agrees: bool,
         opinion: String,
+        /// Who went to look (a site check, art. 34).
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        officers: Vec<String>,
+    },
+    /// 核对原件: scans that were compared with the papers themselves.
+    OriginalsChecked {
+        stage: StageId,
+        materials: Vec<MaterialId>,
+    },
+    /// 改派: another officer takes over what somebody had claimed.
+    Reassigned {
+        stage: StageId,
+        to: String,
+        reason: String,
+    },
+    /// 公示: posted until the end of this day.
+    Posted {
+        stage: StageId,
+        place: String,
+        until: Day,
+    },
+    /// 联合查验: times are proposed to the departments and the citizen.
+    InspectionProposed {
+        stage: StageId,
+        slots: Vec<Slot>,
+    },
+    /// A department says which of them it can come to.
+    InspectionConfirmed {
+        stage: StageId,
+        body: OrgId,
+        slots: Vec<u32>,
+    },
+    InspectionFixed {
+        stage: StageId,
+        slot: u32,
+        citizen: EntryId,
+    },
+    /// The visit took place; who did not come has waived.
+    InspectionHeld {
+        stage: StageId,
+        officers: Vec<String>,
+        absent: Vec<OrgId>,
+    },
+    InspectionFound {
+        stage: StageId,
+        body: OrgId,
+        passed: bool,
+        text: String,
+    },
+    /// 听证通知, at least seven days before (art. 48).
+    HearingNoticed {
+        stage: StageId,
+        on: Day,
+        place: String,
+    },
+    HearingHeld {
+        stage: StageId,
+        record: String,
+    },
+    Charged {
+        stage: StageId,
+        fee: String,
+        amount_fen: i64,
+        receipt: String,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        waived: Option<String>,
+    },
+    /// 寄出.
+    Dispatched {
+        stage: StageId,
+        carrier: String,
+        waybill: String,
+    },
+    DeliveryFailed {
+        stage: StageId,
+        channel: Channel,
+        reason: String,
     },
     /// 受理: starts both timers; `on` is day 0. 容缺受理 where papers promised for later are lacking.
     Accepted {
@@ -132,6 +212,10 @@ pub enum PageBody {
         stage: StageId,
         receiver: String,
         proof: String,
+        #[serde(default)]
+        channel: Channel,
+        #[serde(default)]
+        kind: ProofKind,
     },
     /// The holder takes notice of a slip that lets something happen.
     SlipNoted {
@@ -197,6 +281,9 @@ pub struct Submission {
     /// 绿色通道 asked for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub green: Option<green::Claim>,
+    /// 免提交: papers the city shall take from its own library.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub borrowed: Vec<Borrowed>,
 }
 
 /// A scan or photo, named by the BLAKE3 hash of its bytes.

@@ -2,6 +2,7 @@
 
 use crate::catalogue::StageKind;
 use crate::delegation::{NoDelegation, Power};
+use crate::fee::FeeFault;
 use crate::form::FormFault;
 use crate::network::Tier;
 use crate::{CaseNo, Day, NodeId, OrgId, StageId};
@@ -65,6 +66,40 @@ pub enum Refusal {
     NotWhatLacks,
     NoCommitment,
     NotGreen,
+    LibraryPending {
+        materials: Vec<String>,
+    },
+    NotInLibrary {
+        materials: Vec<String>,
+    },
+    NotPosted,
+    StillPosted {
+        until: Day,
+    },
+    TwoOfficers,
+    NotInspected,
+    NoFinding {
+        bodies: Vec<OrgId>,
+    },
+    VisitFixed,
+    BadSlots,
+    NotConfirmed {
+        bodies: Vec<OrgId>,
+    },
+    CitizenNotAsked,
+    Waived,
+    NoBody,
+    HearingOpen,
+    HearingTooSoon {
+        first: Day,
+    },
+    HearingTooLate {
+        last: Day,
+    },
+    FeeBeforeAcceptance,
+    FeeTwice,
+    Fee(FeeFault),
+    Proof(&'static str),
     Doubtful {
         why: String,
     },
@@ -168,9 +203,41 @@ impl fmt::Display for Refusal {
                 f,
                 "申请人在 {case} 一件中承诺不实,不再适用容缺受理;请一次性告知补正"
             ),
-            Refusal::NotWhatLacks => f.write_str("这次补交的不是所缺的材料;请写明理由退回"),
+            Refusal::NotWhatLacks => f.write_str("所指的不是该件所缺或已提交的材料;请核对材料编号"),
             Refusal::NoCommitment => f.write_str("该件没有容缺承诺,或已登记为承诺不实"),
             Refusal::NotGreen => f.write_str("该件没有申请绿色通道"),
+            Refusal::LibraryPending { materials } => write!(
+                f,
+                "市证照库尚未答复:{};请稍候,或请申请人直接提交",
+                materials.join("、")
+            ),
+            Refusal::NotInLibrary { materials } => {
+                write!(f, "市证照库没有可用的:{};请一次性告知申请人提交", materials.join("、"))
+            }
+            Refusal::NotPosted => f.write_str("请先登记公示的地点,公示期满后再办结"),
+            Refusal::StillPosted { until } => write!(f, "公示到 {until} 当日终了,次日起才能办结"),
+            Refusal::TwoOfficers => {
+                f.write_str("现场核查须有两名以上工作人员(《行政许可法》第三十四条),请在 officers 中写明")
+            }
+            Refusal::NotInspected => f.write_str("联合查验尚未约定时间或尚未进行;请先提出时间、各部门确认、申请人选定"),
+            Refusal::NoFinding { bodies } => write!(f, "这些部门还没有写明查验意见:{}", listed(bodies)),
+            Refusal::VisitFixed => f.write_str("查验时间或结果已定,只进行一次,不再更改"),
+            Refusal::BadSlots => f.write_str("时间不可用:应为今天或以后的日期,形如 09:30,且为已提出的时间之一"),
+            Refusal::NotConfirmed { bodies } => write!(f, "这些部门没有确认该时间:{}", listed(bodies)),
+            Refusal::CitizenNotAsked => f.write_str("申请人还没有选定该时间(便条 inspection_slot)"),
+            Refusal::Waived => f.write_str("该部门未到场,视为放弃查验,不得要求再次查验"),
+            Refusal::NoBody => f.write_str("查验意见须由参加查验的部门作出;请用该部门的账号登录,镇里请在 body 中写明部门"),
+            Refusal::HearingOpen => f.write_str("听证尚未举行或已有听证安排;作出决定须依据听证笔录"),
+            Refusal::HearingTooSoon { first } => {
+                write!(f, "听证应提前七日通知,不得早于 {first}(《行政许可法》第四十八条)")
+            }
+            Refusal::HearingTooLate { last } => {
+                write!(f, "听证应在申请后二十个工作日内举行,不得晚于 {last}(《行政许可法》第四十七条)")
+            }
+            Refusal::FeeBeforeAcceptance => f.write_str("受理前不得收费"),
+            Refusal::FeeTwice => f.write_str("这项费用已经收过"),
+            Refusal::Fee(fault) => write!(f, "收费与目录不符:{fault}"),
+            Refusal::Proof(fault) => f.write_str(fault),
             Refusal::Doubtful { why } => write!(f, "决定未能核验,不得交付:{why}"),
             Refusal::NotSuperior => f.write_str("只有上级节点可以调回案卷"),
             Refusal::NoNode { tier } => {
@@ -180,6 +247,10 @@ impl fmt::Display for Refusal {
     }
 }
 impl std::error::Error for Refusal {}
+
+fn listed(bodies: &[OrgId]) -> String {
+    bodies.iter().map(OrgId::as_str).collect::<Vec<_>>().join("、")
+}
 
 fn tier_name(tier: Tier) -> &'static str {
     match tier {

@@ -4,6 +4,7 @@ use super::decide::{Act, Actor, Command, Desk, Refusal};
 use super::*;
 use crate::catalogue::{Item, StageKind};
 use crate::delegation::{Delegate, Delegations, Letter, Power};
+use crate::delivery::{Channel, Proof, ProofKind};
 use crate::duty::Duty;
 use crate::network::{Network, NodeRecord, Tier};
 use crate::pack::{CityPack, kaili_pieces};
@@ -95,9 +96,12 @@ pub(crate) fn desk<'a>(item: &'a Item, network: &'a Network) -> Desk<'a> {
         received: None,
         breached: None,
         doubt: None,
+        form: &NO_FORM,
         press: &super::decide::NoSeal,
     }
 }
+
+static NO_FORM: LazyLock<crate::form::Form> = LazyLock::new(Default::default);
 
 /// Every body lets its people, and those of town and village, do everything this year.
 static LETTERS: LazyLock<Delegations> = LazyLock::new(|| {
@@ -148,43 +152,98 @@ fn step(item: &Item, dossier: &Dossier, choice: usize, outcome: Outcome) -> Opti
         plan::ready_stages(item, &dossier).into_iter().filter(|s| s.tier == tier).cloned().collect();
     let Some(stage) = ready.get(choice % ready.len().max(1)) else {
         let waiting = item.stages.iter().find(|stage| stage.trigger.is_some())?;
-        if dossier.slips.is_empty() && !plan::is_finished(item, &dossier) {
+        let known = dossier.slips.iter().any(|slip| Some(&slip.kind) == waiting.trigger.as_ref());
+        if !known && !plan::is_finished(item, &dossier) {
             let (id, kind) = (EntryId([1; 16]), waiting.trigger.clone().unwrap());
-            dossier.add_slip(Slip {
-                id,
-                case: dossier.case.clone(),
-                kind,
-                text: String::new(),
-                attachments: vec![],
-                by: dossier.origin.clone(),
-                at: NOON,
-            });
+            let (case, by) = (dossier.case.clone(), dossier.origin.clone());
+            dossier.add_slip(Slip::plain(id, case, &kind, String::new(), by, NOON));
             return step(item, &dossier, choice, outcome);
         }
         return None;
     };
     let actor = on_duty(actor(tier, stage.bodies.first()), stage.kind);
     let id = stage.id.clone();
+    if stage.kind == StageKind::JointInspection {
+        let (case, by) = (dossier.case.clone(), dossier.origin.clone());
+        dossier.add_slip(Slip::plain(
+            EntryId([2; 16]),
+            case,
+            crate::inspection::CHOICE,
+            "0".into(),
+            by,
+            NOON,
+        ));
+    }
+    let dossier_before = dossier.clone();
     let mut act = Act::on(&dossier);
     if tier == Tier::City {
         act = decide(&act.after, item, &network, &actor, Command::Claim { stage: id.clone() }, NOON).unwrap();
     }
-    let licence = Some(licence(&act.after));
-    let command = match stage.kind {
+    let mut done = |who: &Actor, command: Command, at: Timestamp| {
+        let next = decide(&act.after, item, &network, who, command, at).unwrap();
+        act.pages.extend(next.pages);
+        act.after = next.after;
+    };
+    let licence = Some(licence(&dossier_before));
+    let complete = |officers: &[&str]| Command::Complete {
+        stage: id.clone(),
+        agrees: true,
+        opinion: "同意".into(),
+        officers: officers.iter().map(|name| (*name).into()).collect(),
+    };
+    match stage.kind {
         StageKind::Decision => {
             let article = Some("条款".to_owned());
-            Command::Decide { stage: id, outcome, text: "依据".into(), article, licence }
+            done(&actor, Command::Decide { stage: id, outcome, text: "依据".into(), article, licence }, NOON);
         }
-        StageKind::Issue => Command::Issue { stage: id, licence, opinion: String::new() },
-        StageKind::Deliver => {
-            Command::Deliver { stage: id, receiver: "本人".into(), proof: "签名".into() }
+        StageKind::Issue => done(&actor, Command::Issue { stage: id, licence, opinion: String::new() }, NOON),
+        StageKind::Deliver => done(&actor, handed_over(id), NOON),
+        StageKind::Publicity => {
+            done(&actor, Command::Post { stage: id.clone(), place: "村务公开栏".into() }, NOON);
+            done(&actor, complete(&[]), NOON.plus_ms(60 * 86_400_000));
         }
-        _ => Command::Complete { stage: id, agrees: true, opinion: "同意".into() },
-    };
-    let next = decide(&act.after, item, &network, &actor, command, NOON).unwrap();
-    act.pages.extend(next.pages);
-    act.after = next.after;
+        StageKind::Hearing => {
+            let on = NOON.day().plus_days(7);
+            done(&actor, Command::NoticeHearing { stage: id.clone(), on, place: "一楼听证室".into() }, NOON);
+            let held = Command::HoldHearing { stage: id.clone(), record: "笔录一份".into() };
+            done(&actor, held, NOON.plus_ms(7 * 86_400_000));
+            done(&actor, complete(&[]), NOON.plus_ms(7 * 86_400_000));
+        }
+        StageKind::JointInspection => visit(&stage, &actor, &mut done),
+        _ => done(&actor, complete(&["甲", "乙"]), NOON),
+    }
     Some(act)
+}
+
+/// A joint inspection from the proposal to the report; the citizen has chosen the first time in `step`.
+fn visit(stage: &crate::catalogue::Stage, lead: &Actor, done: &mut impl FnMut(&Actor, Command, Timestamp)) {
+    let id = stage.id.clone();
+    let slots = vec![crate::inspection::Slot { day: NOON.day(), time: "09:30".into() }];
+    done(lead, Command::ProposeInspection { stage: id.clone(), slots }, NOON);
+    let of = |body| on_duty(actor(stage.tier, Some(body)), stage.kind);
+    for body in &stage.bodies {
+        done(
+            &of(body),
+            Command::ConfirmInspection { stage: id.clone(), body: Some(body.clone()), slots: vec![0] },
+            NOON,
+        );
+    }
+    done(lead, Command::FixInspection { stage: id.clone(), slot: 0 }, NOON);
+    let officers = vec!["甲".to_owned(), "乙".to_owned()];
+    let held = Command::HoldInspection { stage: id.clone(), officers, absent: vec![] };
+    done(lead, held, NOON);
+    for body in &stage.bodies {
+        let (text, body_named) = ("符合".into(), Some(body.clone()));
+        let found = Command::FindInspection { stage: id.clone(), body: body_named, passed: true, text };
+        done(&of(body), found, NOON);
+    }
+    let report = Command::Complete { stage: id, agrees: true, opinion: "符合".into(), officers: vec![] };
+    done(lead, report, NOON);
+}
+
+pub(crate) fn handed_over(stage: StageId) -> Command {
+    let proof = Proof { kind: ProofKind::Signature, text: "签名".into() };
+    Command::Deliver { stage, receiver: "本人".into(), channel: Channel::Proxy, proof }
 }
 
 fn walk(
@@ -270,8 +329,12 @@ fn wrong_acts_are_refused_and_say_what_would_be_right() {
     assert!(matches!(try_as(&actor(Tier::Town, None), claim("review")), Err(Refusal::HeldElsewhere { .. })));
     assert!(matches!(try_as(&actor(Tier::City, Some(&mz)), claim("review")), Err(Refusal::OtherBody { .. })));
     assert!(matches!(try_as(&actor(Tier::City, Some(&sj)), claim("decide")), Err(Refusal::NotReady { .. })));
-    let unclaimed =
-        Command::Complete { stage: "review".parse().unwrap(), agrees: true, opinion: String::new() };
+    let unclaimed = Command::Complete {
+        stage: "review".parse().unwrap(),
+        agrees: true,
+        opinion: String::new(),
+        officers: vec![],
+    };
     assert!(matches!(
         try_as(&actor(Tier::City, Some(&sj)), unclaimed.clone()),
         Err(Refusal::NotClaimed { .. })
@@ -296,9 +359,9 @@ fn an_objection_leaves_only_a_refusal() {
     for (stage, agrees) in [("review", true), ("inspect", false)] {
         dossier = act(&dossier, Command::Claim { stage: stage.parse().unwrap() }).unwrap().after;
         let opinion = "现场不符合要求".to_owned();
-        dossier = act(&dossier, Command::Complete { stage: stage.parse().unwrap(), agrees, opinion })
-            .unwrap()
-            .after;
+        let officers = vec!["甲".to_owned(), "乙".to_owned()];
+        let done = Command::Complete { stage: stage.parse().unwrap(), agrees, opinion, officers };
+        dossier = act(&dossier, done).unwrap().after;
     }
     let stage: StageId = "decide".parse().unwrap();
     let claim = Command::Claim { stage: stage.clone() };
@@ -372,7 +435,7 @@ fn after_a_recall_the_superior_does_what_the_lost_node_would_have_done() {
     let mut dossier = decide(&dossier, &item, &network(), &hub, Command::Recall, NOON).unwrap().after;
     for _ in 0..20 {
         let ready = plan::ready_stages(&item, &dossier);
-        let Some(stage) = ready.first() else { break };
+        let Some(stage) = ready.first().map(|stage| (*stage).clone()) else { break };
         assert_eq!(dossier.holder.as_str(), "hub", "nothing goes back to a node that is lost");
         let hub = on_duty(actor(Tier::City, stage.bodies.first()), stage.kind);
         let id = stage.id.clone();
@@ -384,14 +447,21 @@ fn after_a_recall_the_superior_does_what_the_lost_node_would_have_done() {
                 article: None,
                 licence: None,
             },
-            StageKind::Deliver => {
-                Command::Deliver { stage: id.clone(), receiver: "本人".into(), proof: "签名".into() }
+            StageKind::Deliver => handed_over(id.clone()),
+            _ => {
+                let (opinion, officers) = (String::new(), vec![]);
+                Command::Complete { stage: id.clone(), agrees: true, opinion, officers }
             }
-            _ => Command::Complete { stage: id.clone(), agrees: true, opinion: String::new() },
         };
-        dossier =
-            decide(&dossier, &item, &network(), &hub, Command::Claim { stage: id }, NOON).unwrap().after;
-        dossier = decide(&dossier, &item, &network(), &hub, command, NOON).unwrap().after;
+        let mut does = |command: Command, at: Timestamp| {
+            dossier = decide(&dossier, &item, &network(), &hub, command, at).unwrap().after;
+        };
+        does(Command::Claim { stage: id.clone() }, NOON);
+        let publicity = stage.kind == StageKind::Publicity;
+        if publicity {
+            does(Command::Post { stage: id, place: "村务公开栏".into() }, NOON);
+        }
+        does(command, if publicity { NOON.plus_ms(30 * 86_400_000) } else { NOON });
     }
     assert_eq!(dossier.status(), Status::Delivered);
 }

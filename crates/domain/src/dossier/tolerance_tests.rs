@@ -43,7 +43,8 @@ impl Counter {
         if by.tier == Tier::City {
             self.does(by, Command::Claim { stage: stage.clone() }, at);
         }
-        self.does(by, Command::Complete { stage, agrees: true, opinion: "齐".into() }, at);
+        let officers = vec!["甲".to_owned(), "乙".to_owned()];
+        self.does(by, Command::Complete { stage, agrees: true, opinion: "齐".into(), officers }, at);
     }
     fn due(&self, kind: TimerKind) -> Option<String> {
         let timers = timers(&self.item, &self.dossier, Some(NOON.day()));
@@ -61,15 +62,9 @@ impl Counter {
             bytes: 1,
             mime: "x".into(),
         };
-        self.dossier.add_slip(Slip {
-            id: slip,
-            case: self.dossier.case.clone(),
-            kind: tolerance::MAKE_UP.into(),
-            text: String::new(),
-            attachments: vec![paper],
-            by: self.dossier.origin.clone(),
-            at: NOON,
-        });
+        let (case, by) = (self.dossier.case.clone(), self.dossier.origin.clone());
+        let plain = Slip::plain(slip, case, tolerance::MAKE_UP, String::new(), by, NOON);
+        self.dossier.add_slip(Slip { attachments: vec![paper], ..plain });
         slip
     }
 }
@@ -160,7 +155,8 @@ fn who_broke_a_commitment_is_not_accepted_tolerantly_again() {
     let network = network();
     let earlier = counter.dossier.case.clone();
     let desk = Desk { breached: Some(&earlier), ..desk(&again.item, &network) };
-    let accept = Command::Complete { stage: stage("accept"), agrees: true, opinion: "齐".into() };
+    let accept =
+        Command::Complete { stage: stage("accept"), agrees: true, opinion: "齐".into(), officers: vec![] };
     let refused = decide::decide(&again.dossier, &desk, &zw, accept, on(24)).unwrap_err();
     assert!(matches!(&refused, Refusal::BrokenWord { case } if *case == earlier), "{refused}");
 }
@@ -177,7 +173,12 @@ fn the_green_channel_has_its_own_limit_and_may_be_declined_before_acceptance_onl
     let mut declined = Counter { item: counter.item.clone(), dossier: counter.dossier.clone() };
     declined.does(&town, decline("并非急诊"), NOON);
     for counter in [&mut counter, &mut declined] {
-        let done = Command::Complete { stage: accepting.clone(), agrees: true, opinion: "齐".into() };
+        let done = Command::Complete {
+            stage: accepting.clone(),
+            agrees: true,
+            opinion: "齐".into(),
+            officers: vec![],
+        };
         counter.does(&town, done, NOON);
     }
     assert_eq!(counter.due(TimerKind::Promised).as_deref(), Some("2026-11-24"));
@@ -190,12 +191,13 @@ fn nobody_acts_without_a_letter_of_delegation_and_the_refusal_says_where_to_get_
     let counter = Counter::open("food", Submission::default());
     let (network, nobody) = (network(), Delegations::default());
     let desk = Desk { delegations: &nobody, press: &NoSeal, ..desk(&counter.item, &network) };
-    let act = Command::Complete { stage: stage("town"), agrees: true, opinion: "齐".into() };
+    let act =
+        Command::Complete { stage: stage("town"), agrees: true, opinion: "齐".into(), officers: vec![] };
     let refused = decide::decide(&counter.dossier, &desk, &actor(Tier::Town, None), act, NOON).unwrap_err();
     assert!(refused.to_string().contains("没有授权委托书"), "I18: {refused}");
     let lawful = counter.tries(
         &actor(Tier::Town, None),
-        Command::Complete { stage: stage("town"), agrees: true, opinion: "齐".into() },
+        Command::Complete { stage: stage("town"), agrees: true, opinion: "齐".into(), officers: vec![] },
         NOON,
     );
     assert_eq!(lawful.unwrap().pages[0].delegation.as_deref(), Some("sj-1"), "the page names the letter");

@@ -2,8 +2,9 @@
 
 use super::decide::{Refusal, complete_submission};
 use super::{Dossier, PageBody, Slip, Submission};
-use crate::catalogue::Item;
-use crate::{Day, EntryId, tolerance};
+use crate::catalogue::{Item, Stage};
+use crate::network::Tier;
+use crate::{Day, EntryId, MaterialId, tolerance};
 
 pub(super) fn resubmit(
     dossier: &Dossier,
@@ -55,6 +56,19 @@ pub(super) fn break_commitment(dossier: &Dossier, finding: String) -> Result<Vec
         return Err(Refusal::NoReason);
     }
     Ok(vec![PageBody::CommitmentFalse { finding }])
+}
+
+/// Only what was handed in can have been compared; a village's own look proves nothing to the city.
+pub(super) fn check_originals(
+    dossier: &Dossier,
+    stage: &Stage,
+    materials: Vec<MaterialId>,
+) -> Result<Vec<PageBody>, Refusal> {
+    let handed_in = |id: &MaterialId| dossier.attachments.iter().any(|one| one.material == *id);
+    if materials.is_empty() || !materials.iter().all(handed_in) || stage.tier == Tier::Village {
+        return Err(Refusal::NotWhatLacks);
+    }
+    Ok(vec![PageBody::OriginalsChecked { stage: stage.id.clone(), materials }])
 }
 
 pub(super) fn decline_green(dossier: &Dossier, reason: String) -> Result<Vec<PageBody>, Refusal> {

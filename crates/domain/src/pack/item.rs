@@ -4,6 +4,7 @@ use super::Faults;
 use crate::calendar::{DayUnit, Limit};
 use crate::catalogue::*;
 use crate::expr::Expr;
+use crate::fee::Fee;
 use crate::network::Tier;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -98,6 +99,7 @@ pub(super) fn read(name: &str, value: &Value, groups: &Value, faults: &mut Fault
     let mut stages = list(name, value, "stages", faults, stage);
     stages.extend(implied_delivery(&stages));
     let fields = fields(name, value, groups, faults);
+    let fees = list(name, value, "fees", faults, fee);
     let result = result(name, value, faults);
     if faults.0.len() > before {
         return None;
@@ -120,6 +122,7 @@ pub(super) fn read(name: &str, value: &Value, groups: &Value, faults: &mut Fault
         materials,
         fields,
         stages,
+        fees,
         result,
     })
 }
@@ -218,6 +221,23 @@ fn stage(reader: &mut Reader<'_>) -> Option<Stage> {
             .collect(),
         when: reader.expr("when"),
         trigger: reader.optional_text("trigger").map(str::to_owned),
+    })
+}
+
+fn fee(reader: &mut Reader<'_>) -> Option<Fee> {
+    let yuan = reader.value.get("amount").and_then(Value::as_f64);
+    if yuan.is_none_or(|yuan| !(0.0..=1e7).contains(&yuan)) {
+        reader.fault("amount is missing or not a sum of money");
+    }
+    Some(Fee {
+        name: reader.text("name"),
+        amount_fen: (yuan? * 100.0).round() as i64,
+        unit: reader.text("unit"),
+        basis: reader.text("basis"),
+        when: reader.expr("when"),
+        quantity: reader.expr("quantity"),
+        waive: reader.texts("waive"),
+        collector: reader.optional_text("collector").map(str::to_owned),
     })
 }
 

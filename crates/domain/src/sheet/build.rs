@@ -70,7 +70,9 @@ impl Source<'_> {
             fact("事项", self.item.name.clone(), format!("事项目录第 {} 版", self.dossier.release)),
             fact("申请人", self.dossier.applicant.clone(), "申请表"),
         ];
-        facts.extend(number.filter(|number| !number.is_empty()).map(|number| fact("证件号码", number, "申请表")));
+        facts.extend(
+            number.filter(|number| !number.is_empty()).map(|number| fact("证件号码", number, "申请表")),
+        );
         facts.push(fact("主管部门", self.body_name, "事项目录"));
         facts
     }
@@ -85,7 +87,11 @@ impl Source<'_> {
         let mark = if due.provisional { "(暂定:年度放假安排未公布)" } else { "" };
         let unit = unit_name(timer.budget.unit);
         let value = format!("{}{mark}", due.day);
-        Some(fact(label, value, format!("自 {} 起 {} 个{unit},{}", timer.anchor, timer.budget.days, timer.basis)))
+        Some(fact(
+            label,
+            value,
+            format!("自 {} 起 {} 个{unit},{}", timer.anchor, timer.budget.days, timer.basis),
+        ))
     }
 
     fn material_name(&self, id: &MaterialId) -> String {
@@ -120,7 +126,8 @@ fn materials(source: &Source<'_>) -> Result<Sheet, NoSheet> {
     let dossier = source.dossier;
     let mut rows: Vec<Vec<String>> = Vec::new();
     for attachment in &dossier.attachments {
-        let (kib, print) = (attachment.bytes.div_ceil(1024), &attachment.hash[..attachment.hash.len().min(12)]);
+        let (kib, print) =
+            (attachment.bytes.div_ceil(1024), &attachment.hash[..attachment.hash.len().min(12)]);
         let name = source.material_name(&attachment.material);
         rows.push(vec![(rows.len() + 1).to_string(), name, format!("{kib} KB"), print.to_owned()]);
     }
@@ -139,14 +146,20 @@ fn supplement_notice(source: &Source<'_>) -> Result<Sheet, NoSheet> {
     let Some(page) = source.find(|body| matches!(body, PageBody::Returned { .. })) else {
         return nothing("该件没有补正告知");
     };
-    let PageBody::Returned { faults, again, .. } = &page.body else { return nothing("该件没有补正告知") };
-    let rows = faults.iter().enumerate().map(|(index, fault)| {
-        vec![(index + 1).to_string(), fault.label.clone(), fault.reason.clone()]
-    });
+    let PageBody::Returned { faults, again, .. } = &page.body else {
+        return nothing("该件没有补正告知");
+    };
+    let rows = faults
+        .iter()
+        .enumerate()
+        .map(|(index, fault)| vec![(index + 1).to_string(), fault.label.clone(), fault.reason.clone()]);
     let mut sheet = source.blank(SheetKind::SupplementNotice, source.body_name, page.at);
     let head = vec!["序号", "项目", "需要补正的内容"];
     let basis = match again {
-        None => "以上为需要补正的全部内容(《行政许可法》第三十二条第一款第(四)项)。补正后重新计算受理审查期限。".to_owned(),
+        None => {
+            "以上为需要补正的全部内容(《行政许可法》第三十二条第一款第(四)项)。补正后重新计算受理审查期限。"
+                .to_owned()
+        }
         Some(reason) => format!("此前已作一次性告知,本次仅针对新提交的材料,理由:{reason}。"),
     };
     let mut facts = source.head();
@@ -159,7 +172,8 @@ fn supplement_notice(source: &Source<'_>) -> Result<Sheet, NoSheet> {
 }
 
 fn acceptance(source: &Source<'_>) -> Result<Sheet, NoSheet> {
-    let accepts = |body: &PageBody| matches!(body, PageBody::Accepted { .. } | PageBody::DeemedAccepted { .. });
+    let accepts =
+        |body: &PageBody| matches!(body, PageBody::Accepted { .. } | PageBody::DeemedAccepted { .. });
     let (Some(page), Some(accepted)) = (source.find(accepts), &source.dossier.accepted) else {
         return nothing("该件尚未受理");
     };
@@ -193,12 +207,15 @@ fn acceptance(source: &Source<'_>) -> Result<Sheet, NoSheet> {
 
 fn commitment(source: &Source<'_>) -> Result<Sheet, NoSheet> {
     let page = source.submission();
-    let promise = page.and_then(|page| page.body.submission()?.commitment.as_ref().map(|promise| (page, promise)));
+    let promise =
+        page.and_then(|page| page.body.submission()?.commitment.as_ref().map(|promise| (page, promise)));
     let Some((page, promise)) = promise else { return nothing("该件没有容缺承诺") };
     let mut sheet = source.blank(SheetKind::Commitment, source.place_name, page.at);
-    let rows = promise.materials.iter().enumerate().map(|(index, id)| {
-        vec![(index + 1).to_string(), source.material_name(id)]
-    });
+    let rows = promise
+        .materials
+        .iter()
+        .enumerate()
+        .map(|(index, id)| vec![(index + 1).to_string(), source.material_name(id)]);
     let days = tolerance::make_up_days(source.item).unwrap_or_default();
     let mut facts = source.head();
     facts.extend(source.limit("补交期限", TimerKind::MakeUp));
@@ -260,7 +277,9 @@ fn service(source: &Source<'_>) -> Result<Sheet, NoSheet> {
     let Some(page) = source.find(|body| matches!(body, PageBody::Delivered { .. })) else {
         return nothing("该件尚未送达");
     };
-    let PageBody::Delivered { receiver, proof, .. } = &page.body else { return nothing("该件尚未送达") };
+    let PageBody::Delivered { receiver, proof, .. } = &page.body else {
+        return nothing("该件尚未送达");
+    };
     let mut sheet = source.blank(SheetKind::Service, source.place_name, page.at);
     let mut facts = source.head();
     let papers: Vec<&str> = source.dossier.papers.iter().map(|paper| paper.number.as_str()).collect();

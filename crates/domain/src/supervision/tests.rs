@@ -55,7 +55,16 @@ impl Case {
         if by.tier == Tier::City {
             self.does(by, Command::Claim { stage: id(stage) }, at);
         }
-        self.does(by, Command::Complete { stage: id(stage), agrees: true, opinion: "齐".into() }, at);
+        self.does(
+            by,
+            Command::Complete {
+                stage: id(stage),
+                agrees: true,
+                opinion: "齐".into(),
+                officers: vec!["甲".into(), "乙".into()],
+            },
+            at,
+        );
     }
     /// `rule rung day` of every finding up to a day.
     fn findings(&self, today: &str) -> Vec<String> {

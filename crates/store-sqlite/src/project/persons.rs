@@ -1,9 +1,14 @@
-//! Persons, found by the keyed hash of their number: the number itself stands only in the journals.
+//! What concerns persons beyond one case: broken commitments, the licence library, bad ratings. A person is found by the
+//! keyed hash of their number; the number itself stands only in the journals.
 
 use super::Projector;
-use crate::error::Broken;
-use domain::CaseNo;
-use domain::dossier::Page;
+use crate::error::{Broken, unreadable};
+use domain::dossier::{Dossier, Licence, Outcome, Page, PageBody, Slip};
+use domain::library::{self, Filed, StateChange, Trust};
+use domain::network::Tier;
+use domain::rating::StepEntry;
+use domain::{CaseNo, LicenceNo};
+use replication::Entry;
 use rusqlite::{Connection, OptionalExtension};
 use sha2::{Digest, Sha256};
 use store::StoreError;
@@ -42,7 +47,31 @@ impl Projector<'_, '_> {
         Ok((!number.is_empty()).then(|| number.to_owned()))
     }
 
-    pub(super) fn note_breach(&self, case: &CaseNo, submitted_pos: i64) -> Result<(), StoreError> {
+    /// What a page that counts says about the person behind the case.
+    pub(super) fn note_person(&self, open: &super::Open, page: &Page) -> Result<(), StoreError> {
+        let Some(dossier) = &open.dossier else { return Ok(()) };
+        match &page.body {
+            PageBody::CommitmentFalse { .. } => self.note_breach(&page.case, open.submitted_pos),
+            PageBody::Issued { licence } => self.file_licence(open.submitted_pos, &page.case, licence),
+            PageBody::Decided { outcome: Outcome::Granted, .. } => {
+                self.file_copies(open.submitted_pos, dossier)
+            }
+            body if self.is_hub() && body.submission().is_some_and(|one| !one.borrowed.is_empty()) => self
+                .work
+                .sql
+                .prepare_cached("INSERT OR IGNORE INTO library_ask(case_no) VALUES(?1)")
+                .and_then(|mut s| s.execute([page.case.as_str()]))
+                .broken("ask the library")
+                .map(drop),
+            _ => Ok(()),
+        }
+    }
+
+    fn is_hub(&self) -> bool {
+        self.work.known.network.get(&self.me.node).is_some_and(|node| node.tier == Tier::City)
+    }
+
+    fn note_breach(&self, case: &CaseNo, submitted_pos: i64) -> Result<(), StoreError> {
         let Some(number) = self.applicant_number(submitted_pos)? else { return Ok(()) };
         let person = person_hash(self.work.sql, &number)?;
         self.work
@@ -50,6 +79,103 @@ impl Projector<'_, '_> {
             .prepare_cached("INSERT OR IGNORE INTO breach(person, case_no) VALUES(?1, ?2)")
             .and_then(|mut s| s.execute((person.as_slice(), case.as_str())))
             .broken("note a broken commitment")?;
+        Ok(())
+    }
+
+    /// A licence the city has issued: nobody hands it in again.
+    fn file_licence(&self, submitted_pos: i64, case: &CaseNo, licence: &Licence) -> Result<(), StoreError> {
+        let types = self.work.known.pack(None).map(|(_, pack)| pack);
+        let validity = types.as_ref().and_then(|pack| pack.licence_types.get(&licence.kind));
+        let until = validity.and_then(|kind| library::valid_until(&kind.validity, licence.issued_on));
+        let filed = Filed {
+            kind: licence.kind.clone(),
+            number: Some(licence.number.clone()),
+            trust: Trust::A,
+            case: case.clone(),
+            on: licence.issued_on,
+            until,
+            hash: None,
+        };
+        self.file(submitted_pos, &filed)
+    }
+
+    /// Papers of a granted case that stand for a licence type: B where a window saw the original, C where nobody did.
+    fn file_copies(&self, submitted_pos: i64, dossier: &Dossier) -> Result<(), StoreError> {
+        let Some((_, pack)) = self.work.known.pack(Some(dossier.release)) else { return Ok(()) };
+        let Some(item) = pack.item(&dossier.item) else { return Ok(()) };
+        let on = dossier.decision.as_ref().map_or(dossier.captured_at.day(), |decision| decision.at.day());
+        for attachment in &dossier.attachments {
+            let kind =
+                item.material(&attachment.material).and_then(|material| material.reuse_licence.clone());
+            let Some(kind) = kind else { continue };
+            let trust = if dossier.checked.contains(&attachment.material) { Trust::B } else { Trust::C };
+            let hash = Some(attachment.hash.clone());
+            let filed =
+                Filed { kind, number: None, trust, case: dossier.case.clone(), on, until: None, hash };
+            self.file(submitted_pos, &filed)?;
+        }
+        Ok(())
+    }
+
+    fn file(&self, submitted_pos: i64, filed: &Filed) -> Result<(), StoreError> {
+        let Some(number) = self.applicant_number(submitted_pos)? else { return Ok(()) };
+        let person = person_hash(self.work.sql, &number)?;
+        let text = serde_json::to_string(filed).map_err(|e| unreadable("file a licence", e))?;
+        let number = filed.number.as_ref().map_or("", LicenceNo::as_str);
+        self.work
+            .sql
+            .prepare_cached(
+                "INSERT OR REPLACE INTO filed(person, kind, case_no, number, filed) VALUES(?1, ?2, ?3, ?4, ?5)",
+            )
+            .and_then(|mut s| s.execute((person.as_slice(), &filed.kind, filed.case.as_str(), number, text)))
+            .broken("file a licence")?;
+        Ok(())
+    }
+
+    /// What a slip means beside the case: a bad rating, or the library's answer.
+    pub(super) fn note_slip(&self, pos: i64, slip: &Slip) -> Result<(), StoreError> {
+        let sql = self.work.sql;
+        if slip.kind == library::ANSWER {
+            sql.prepare_cached("DELETE FROM library_ask WHERE case_no = ?1")
+                .and_then(|mut s| s.execute([slip.case.as_str()]))
+                .broken("note the library's answer")?;
+        }
+        let Some(rating) = slip.rating.as_ref().filter(|rating| rating.grade.is_bad()) else { return Ok(()) };
+        let grade = serde_json::to_string(&rating.grade).map_err(|e| unreadable("note a rating", e))?;
+        sql.prepare_cached("INSERT OR IGNORE INTO bad_rating(case_no, pos, grade) VALUES(?1, ?2, ?3)")
+            .and_then(|mut s| s.execute((slip.case.as_str(), pos, grade)))
+            .broken("note a bad rating")?;
+        Ok(())
+    }
+
+    pub(super) fn rectification(&mut self, entry: &Entry) -> Result<(), StoreError> {
+        let said = serde_json::from_slice::<StepEntry>(&entry.raw.body).ok();
+        let said = said.filter(|said| said.case.as_str() == entry.subject && said.officer == entry.officer);
+        let Some(said) = said else {
+            return self.incident(entry, "rectification cannot be read, or differs from its entry");
+        };
+        let text = serde_json::to_string(&said).map_err(|e| unreadable("note a rectification", e))?;
+        self.work
+            .sql
+            .prepare_cached("INSERT OR IGNORE INTO rectify_step(case_no, entry, said) VALUES(?1, ?2, ?3)")
+            .and_then(|mut s| s.execute((said.case.as_str(), entry.id.0.as_slice(), text)))
+            .broken("note a rectification")?;
+        Ok(())
+    }
+
+    pub(super) fn licence_state(&mut self, entry: &Entry) -> Result<(), StoreError> {
+        let Ok(change) = serde_json::from_slice::<StateChange>(&entry.raw.body) else {
+            return self.incident(entry, "licence state cannot be read");
+        };
+        if !self.may_publish(entry) {
+            return self.incident(entry, "licence state: only the hub publishes");
+        }
+        let text = serde_json::to_string(&change).map_err(|e| unreadable("write a licence state", e))?;
+        self.work
+            .sql
+            .prepare_cached("INSERT OR IGNORE INTO licence_state(number, change) VALUES(?1, ?2)")
+            .and_then(|mut s| s.execute((change.number.as_str(), text)))
+            .broken("write a licence state")?;
         Ok(())
     }
 }

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use store::*;
 
 impl Projector<'_, '_> {
-    fn may_publish(&self, entry: &Entry) -> bool {
+    pub(super) fn may_publish(&self, entry: &Entry) -> bool {
         let network = &self.work.known.network;
         // Before the first record is known the hub is whoever has no parent: it introduces itself in its first entry.
         network.get(&entry.author).is_none_or(|node| node.parent.is_none())

@@ -1,0 +1,76 @@
+//! Badly rated matters: who has to do what by when, and what was done.
+
+use crate::{ActError, Hall, Officer};
+use domain::network::Tier;
+use domain::rating::{Rectification, Stage, StepBody, StepEntry};
+use domain::{CaseNo, Day};
+use serde::Serialize;
+use store::{Append, NewEntry, kind};
+
+#[derive(Debug, Clone, Serialize)]
+pub struct RectificationView {
+    pub stage: Stage,
+    /// The last day of what is to be done now.
+    pub due: Option<Day>,
+    pub overdue: bool,
+    #[serde(flatten)]
+    pub rectification: Rectification,
+}
+
+impl Hall {
+    /// Most urgent first; ended ones last.
+    ///
+    /// # Errors
+    /// [`ActError::Store`].
+    pub async fn rectifications(&self, case: Option<CaseNo>) -> Result<Vec<RectificationView>, ActError> {
+        let (_, pack) = self.pack(None)?;
+        let today = self.now().day();
+        let view = |rectification: Rectification| {
+            let due = rectification.due(&pack.calendar);
+            let overdue = due.is_some_and(|due| due < today);
+            RectificationView { stage: rectification.stage(), due, overdue, rectification }
+        };
+        let mut all: Vec<_> = self.store.rectifications(case).await?.into_iter().map(view).collect();
+        all.sort_by_key(|one| (one.stage == Stage::Closed, one.due.is_none(), one.due));
+        Ok(all)
+    }
+
+    /// Notes a step: contact, mending, revisit, appeal or its decision. Towns and the hub only; a village is what was rated.
+    ///
+    /// # Errors
+    /// [`ActError::Unfit`] naming what has to come first.
+    pub async fn rectify(
+        &self,
+        officer: &Officer,
+        case: &CaseNo,
+        body: StepBody,
+    ) -> Result<RectificationView, ActError> {
+        if self.tier == Tier::Village {
+            return Err(ActError::WrongTier {
+                what: "差评整改", place: "镇便民服务中心或市政务服务中心"
+            });
+        }
+        let known = self.store.rectifications(Some(case.clone())).await?;
+        let known = known
+            .into_iter()
+            .next()
+            .ok_or_else(|| ActError::NotFound { what: "差评整改", value: case.to_string() })?;
+        let refused = |error: domain::rating::RectifyRefusal| ActError::Unfit {
+            what: "rectification",
+            reason: error.to_string(),
+        };
+        known.check(&officer.name, &body).map_err(refused)?;
+        let (stored, now) = (self.stored(case).await?, self.now());
+        let said = StepEntry { case: case.clone(), at: now, officer: officer.name.clone(), body };
+        let body = serde_json::to_vec(&said)
+            .map_err(|e| ActError::Unfit { what: "rectification", reason: e.to_string() })?;
+        let (id, channel) = (self.random.entry_id(now), self.channel_for(&stored.dossier.origin));
+        let entry = NewEntry { id, channel, kind: kind::RECTIFICATION, subject: case.to_string(), body };
+        self.store.append(Append::new(now, officer.name.clone(), "rectify", vec![entry])).await?;
+        let views = self.rectifications(Some(case.clone())).await?;
+        views
+            .into_iter()
+            .next()
+            .ok_or_else(|| ActError::NotFound { what: "差评整改", value: case.to_string() })
+    }
+}

@@ -1,0 +1,135 @@
+//! Slips: what anybody may put beside a case without holding it. None changes anything until the holder writes a page.
+
+use crate::{ActError, Hall, Officer};
+use domain::delivery::{self, OriginalStep};
+use domain::dossier::{Dossier, Slip};
+use domain::rating::Rating;
+use domain::{CaseNo, EntryId, MaterialId, tolerance};
+use store::{Append, NewEntry, kind};
+
+/// Kinds that say no more than their text.
+const PLAIN: [&str; 5] = ["withdraw", "note", "applicant_notice", "hearing_request", "inspection_slot"];
+
+impl Hall {
+    /// Adds a slip that says no more than its text.
+    ///
+    /// # Errors
+    /// [`ActError::Unfit`] for an unknown kind.
+    pub async fn add_slip(
+        &self,
+        officer: &Officer,
+        case: &CaseNo,
+        kind_name: &str,
+        text: String,
+    ) -> Result<EntryId, ActError> {
+        if !PLAIN.contains(&kind_name) {
+            let reason = format!("便条种类应为 {};评价、补交和原件流转有各自的接口", PLAIN.join("、"));
+            return Err(ActError::Unfit { what: "slip", reason });
+        }
+        let stored = self.stored(case).await?;
+        let slip = self.new_slip(&stored.dossier, kind_name, text);
+        self.write_slip(&officer.name, &stored.dossier, slip).await
+    }
+
+    /// Hands in papers that were promised for later (容缺补交); whoever holds the case then judges them.
+    ///
+    /// # Errors
+    /// [`ActError::Unfit`] when nothing is lacking, or when a file is no JPEG, PNG or PDF.
+    pub async fn make_up(
+        &self,
+        officer: &Officer,
+        case: &CaseNo,
+        scans: Vec<(MaterialId, Vec<u8>)>,
+    ) -> Result<EntryId, ActError> {
+        let stored = self.stored(case).await?;
+        let lacking = &stored.dossier.lacking;
+        if let Some((material, _)) = scans.iter().find(|(material, _)| !lacking.contains(material)) {
+            let reason = format!("该件并不缺 {material};所缺的是:{lacking:?}");
+            return Err(ActError::Unfit { what: "make_up", reason });
+        }
+        if scans.is_empty() {
+            return Err(ActError::Unfit { what: "make_up", reason: "请附上补交的材料".to_owned() });
+        }
+        let mut slip = self.new_slip(&stored.dossier, tolerance::MAKE_UP, String::new());
+        for (material, bytes) in scans {
+            slip.attachments.push(self.keep_blob(material, bytes).await?);
+        }
+        self.write_slip(&officer.name, &stored.dossier, slip).await
+    }
+
+    /// The citizen's rating of a matter that has come to its end (好差评). It carries no officer: who was rated never sees who
+    /// rated.
+    ///
+    /// # Errors
+    /// [`ActError::Unfit`] before there is a result, or when the matter has been rated.
+    pub async fn rate(&self, case: &CaseNo, rating: Rating) -> Result<EntryId, ActError> {
+        let stored = self.stored(case).await?;
+        let dossier = &stored.dossier;
+        let unfit = |reason: &str| Err(ActError::Unfit { what: "rating", reason: reason.to_owned() });
+        if dossier.rating().is_some() {
+            return unfit("该件已经评价过,一事一评");
+        }
+        if dossier.decision.is_none() && dossier.not_accepted.is_none() && !dossier.is_void() {
+            return unfit("该件尚无结果,办结后再请申请人评价");
+        }
+        let slip = Slip { rating: Some(rating), ..self.new_slip(dossier, "rating", String::new()) };
+        self.write_slip("", dossier, slip).await
+    }
+
+    /// Notes that a paper original changed hands (原件流转).
+    ///
+    /// # Errors
+    /// [`ActError::Unfit`] when somebody else has it, as far as this node knows.
+    pub async fn move_original(
+        &self,
+        officer: &Officer,
+        case: &CaseNo,
+        step: OriginalStep,
+    ) -> Result<EntryId, ActError> {
+        let stored = self.stored(case).await?;
+        let dossier = &stored.dossier;
+        let unfit = |reason: String| Err(ActError::Unfit { what: "original", reason });
+        if [&step.paper, &step.from, &step.to].iter().any(|text| text.trim().is_empty())
+            || step.from == step.to
+        {
+            return unfit("请写明是哪份原件、由谁交给谁".to_owned());
+        }
+        let now = originals(dossier);
+        if let Some((_, holder, _)) = now.iter().find(|(paper, ..)| *paper == step.paper)
+            && *holder != step.from
+        {
+            return unfit(format!("{} 现在 {holder} 处,不能由 {} 交出", step.paper, step.from));
+        }
+        let slip = Slip { original: Some(step), ..self.new_slip(dossier, "original", String::new()) };
+        self.write_slip(&officer.name, dossier, slip).await
+    }
+
+    pub(crate) fn new_slip(&self, dossier: &Dossier, kind_name: &str, text: String) -> Slip {
+        let now = self.now();
+        let id = self.random.entry_id(now);
+        Slip::plain(id, dossier.case.clone(), kind_name, text, self.me().clone(), now)
+    }
+
+    pub(crate) async fn write_slip(
+        &self,
+        officer: &str,
+        dossier: &Dossier,
+        slip: Slip,
+    ) -> Result<EntryId, ActError> {
+        let (id, at) = (slip.id, slip.at);
+        let here = slip.attachments.iter().map(|one| one.hash.clone()).collect();
+        let body =
+            serde_json::to_vec(&slip).map_err(|e| ActError::Unfit { what: "slip", reason: e.to_string() })?;
+        let channel = self.channel_for(&dossier.origin);
+        let entry = NewEntry { id, channel, kind: kind::SLIP, subject: dossier.case.to_string(), body };
+        let append = Append { attachments_here: here, ..Append::new(at, officer, "slip", vec![entry]) };
+        self.store.append(append).await?;
+        Ok(id)
+    }
+}
+
+/// Where each paper original of a case is: (paper, holder, since).
+pub(crate) fn originals(dossier: &Dossier) -> Vec<(String, String, domain::Timestamp)> {
+    let steps = dossier.slips.iter().filter_map(|slip| Some((slip.original.as_ref()?, slip.at, &slip.by)));
+    delivery::originals(steps)
+}

@@ -1,0 +1,95 @@
+//! Questions about the licence library and about badly rated matters.
+
+use crate::error::{Broken, unreadable};
+use crate::journals::seq_of;
+use crate::project::person_hash;
+use domain::library::{Filed, StateChange};
+use domain::network::Network;
+use domain::rating::{Rectification, StepEntry};
+use domain::{CaseNo, EntryId, LicenceNo};
+use rusqlite::{Connection, OptionalExtension};
+use store::{FiledLicence, StoreError};
+
+fn with_state(sql: &Connection, filed: &str) -> Result<FiledLicence, StoreError> {
+    let filed: Filed = serde_json::from_str(filed).map_err(|e| unreadable("read the library", e))?;
+    let Some(number) = &filed.number else { return Ok((filed, Vec::new())) };
+    let changes: Vec<String> = sql
+        .prepare_cached("SELECT change FROM licence_state WHERE number = ?1 ORDER BY change LIMIT 1000")
+        .and_then(|mut s| s.query_map([number.as_str()], |row| row.get(0))?.collect())
+        .broken("read the state of a licence")?;
+    let read =
+        |text: &String| serde_json::from_str(text).map_err(|e| unreadable("read the state of a licence", e));
+    let changes: Vec<StateChange> = changes.iter().map(read).collect::<Result<_, _>>()?;
+    Ok((filed, changes))
+}
+
+pub(crate) fn library_of(
+    sql: &Connection,
+    person: &str,
+    licence: &str,
+) -> Result<Vec<FiledLicence>, StoreError> {
+    let person = person_hash(sql, person)?;
+    let filed: Vec<String> = sql
+        .prepare_cached(
+            "SELECT filed FROM filed WHERE person = ?1 AND kind = ?2 ORDER BY case_no, number LIMIT 1000",
+        )
+        .and_then(|mut s| s.query_map((person.as_slice(), licence), |row| row.get(0))?.collect())
+        .broken("read the library")?;
+    filed.iter().map(|filed| with_state(sql, filed)).collect()
+}
+
+pub(crate) fn licence(sql: &Connection, number: &LicenceNo) -> Result<Option<FiledLicence>, StoreError> {
+    let filed: Option<String> = sql
+        .prepare_cached("SELECT filed FROM filed WHERE number = ?1 AND number <> '' LIMIT 1")
+        .and_then(|mut s| s.query_row([number.as_str()], |row| row.get(0)).optional())
+        .broken("read the library")?;
+    filed.map(|filed| with_state(sql, &filed)).transpose()
+}
+
+pub(crate) fn asked(sql: &Connection, limit: u32) -> Result<Vec<CaseNo>, StoreError> {
+    let cases: Vec<String> = sql
+        .prepare_cached("SELECT case_no FROM library_ask ORDER BY case_no LIMIT ?1")
+        .and_then(|mut s| s.query_map([limit], |row| row.get(0))?.collect())
+        .broken("list what the library is asked")?;
+    Ok(cases.iter().filter_map(|case| case.parse().ok()).collect())
+}
+
+pub(crate) fn rectifications(
+    sql: &Connection,
+    network: &Network,
+    case: Option<&CaseNo>,
+) -> Result<Vec<Rectification>, StoreError> {
+    let rows: Vec<(String, i64, String)> = sql
+        .prepare_cached("SELECT case_no, pos, grade FROM bad_rating WHERE ?1 IS NULL OR case_no = ?1 ORDER BY pos LIMIT 1000")
+        .and_then(|mut s| {
+            s.query_map([case.map(CaseNo::as_str)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()
+        })
+        .broken("list bad ratings")?;
+    rows.into_iter().map(|(case, pos, grade)| rectification(sql, network, &case, pos, &grade)).collect()
+}
+
+fn rectification(
+    sql: &Connection,
+    network: &Network,
+    case: &str,
+    pos: i64,
+    grade: &str,
+) -> Result<Rectification, StoreError> {
+    let entry = crate::queries::entry_at(sql, pos)?;
+    // A village's clock starts no limit: the day is that of the signed receipt, where one is known.
+    let receipt = crate::project::receipt_day(sql, network, &entry.author, seq_of(pos))?;
+    let opened = receipt.unwrap_or_else(|| entry.claimed_at.day());
+    let case: CaseNo = case.parse().map_err(|e| unreadable("read a bad rating", e))?;
+    let grade = serde_json::from_str(grade).map_err(|e| unreadable("read a bad rating", e))?;
+    let mut found = Rectification::new(case, grade, opened);
+    let steps: Vec<(Vec<u8>, String)> = sql
+        .prepare_cached("SELECT entry, said FROM rectify_step WHERE case_no = ?1 ORDER BY entry LIMIT 1000")
+        .and_then(|mut s| s.query_map([found.case.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?.collect())
+        .broken("read a rectification")?;
+    for (entry, said) in steps {
+        let said: StepEntry =
+            serde_json::from_str(&said).map_err(|e| unreadable("read a rectification", e))?;
+        found.take(EntryId(entry.try_into().unwrap_or_default()), said);
+    }
+    Ok(found)
+}

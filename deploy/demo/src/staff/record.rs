@@ -1,0 +1,174 @@
+//! Proxy officers: a case from the form to the capture, and the papers that were promised for later.
+
+use super::{Staff, Told};
+use crate::city::{OFFICER, Site};
+use anyhow::{Context, Result};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use domain::MaterialId;
+use domain::catalogue::{Item, Material, Necessity};
+use domain::network::Tier;
+use http::Method;
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{Rng, SeedableRng};
+use serde_json::{Value, json};
+use std::io::Write;
+use testkit::api::refusal;
+
+impl Staff {
+    /// Records one case of `item` in a village, with its scans, and writes it into the oracle once it is confirmed.
+    pub async fn record(&self, index: usize, item: &str, seed: u64) -> Result<Told> {
+        let site = &self.city.sites[index];
+        let mut dice = StdRng::seed_from_u64(seed);
+        let known = self.pack.items.get(&item.parse()?).context("item")?;
+        let today = self.today();
+        let mut neighbours: Vec<_> =
+            self.people.iter().filter(|person| person.village.starts_with(&site.place)).cloned().collect();
+        neighbours.extend(self.people.choose_multiple(&mut dice, 300).cloned());
+        let form = testkit::fill(known, &neighbours, today, &mut dice);
+        let draft = self.post(site, OFFICER, "/drafts", json!({ "item": item })).await?;
+        let id = draft["id"].as_str().context("draft id")?.to_owned();
+        let body = json!({ "version": draft["version"], "form": form }).to_string();
+        self.call(site, OFFICER, Method::PUT, &format!("/drafts/{id}"), body.into())
+            .await
+            .or_else(|error| self.saved_already(error))?;
+        let asked = domain::plan::asked_materials(known, &form, today);
+        let (promised, borrowed) = self.ask_for(site, &id, known, &asked, &form, &mut dice).await?;
+        let handed_in = |m: &&&Material| {
+            m.necessity != Necessity::Optional && !promised.contains(&m.id) && !borrowed.contains(&m.id)
+        };
+        for material in asked.iter().filter(handed_in) {
+            let scan = testkit::scans::jpeg(&mut dice);
+            self.call(
+                site,
+                OFFICER,
+                Method::PUT,
+                &format!("/drafts/{id}/materials/{}", material.id),
+                scan.into(),
+            )
+            .await?;
+        }
+        let captured = self.capture(site, &id).await?;
+        let told = Told { case: captured, site: index };
+        self.confirm(&id, &told)?;
+        if !promised.is_empty() {
+            self.promised.lock().map_err(|_| anyhow::anyhow!("poisoned"))?.push((told.clone(), promised));
+        }
+        Ok(told)
+    }
+
+    /// One applicant in three cannot bring a paper that may follow, and signs a commitment (容缺承诺书) for it; one in five lets
+    /// the city look in its own library first (免提交). Returns what is promised and what shall be lent.
+    async fn ask_for(
+        &self,
+        site: &Site,
+        draft: &str,
+        item: &Item,
+        asked: &[&Material],
+        form: &domain::form::Form,
+        dice: &mut StdRng,
+    ) -> Result<(Vec<MaterialId>, Vec<MaterialId>)> {
+        let may_follow = |m: &&&Material| m.necessity == Necessity::Deferrable;
+        let mut promised: Vec<MaterialId> = asked.iter().filter(may_follow).map(|m| m.id.clone()).collect();
+        if domain::tolerance::make_up_days(item).is_none() || !dice.random_bool(1.0 / 3.0) {
+            promised.clear();
+        }
+        let lent = |m: &&&Material| m.reuse_licence.is_some() && !promised.contains(&m.id);
+        let mut borrowed: Vec<MaterialId> = asked.iter().filter(lent).map(|m| m.id.clone()).collect();
+        // Where one house both takes papers and decides at once, nobody waits for an answer from the city.
+        if item.decision_tier == Tier::Village || !dice.random_bool(0.2) {
+            borrowed.clear();
+        }
+        if promised.is_empty() && borrowed.is_empty() {
+            return Ok((promised, borrowed));
+        }
+        let name = domain::form::applicant(form).0;
+        let version = self.get(site, OFFICER, &format!("/drafts/{draft}")).await?["version"].clone();
+        let mut body = json!({ "version": version });
+        if !promised.is_empty() {
+            body["commitment"] = json!({ "materials": promised, "signed_by": name });
+        }
+        let consent = |id: &MaterialId| json!({ "material": id, "consent": name });
+        body["borrowed"] = borrowed.iter().map(consent).collect();
+        self.call(site, OFFICER, Method::PUT, &format!("/drafts/{draft}/requests"), body.to_string().into())
+            .await
+            .or_else(|error| self.saved_already(error))?;
+        Ok((promised, borrowed))
+    }
+
+    /// Brings what was promised, once the case has been accepted. Returns how many kept their word now.
+    pub(super) async fn keep_promises(&self, index: usize) -> Result<usize> {
+        let due: Vec<(Told, Vec<MaterialId>)> = {
+            let mut all = self.promised.lock().map_err(|_| anyhow::anyhow!("poisoned"))?;
+            let (here, others) = all.drain(..).partition(|(told, _)| told.site == index);
+            *all = others;
+            here
+        };
+        let mut kept = 0;
+        for (told, materials) in due {
+            let brought = self.keep_promise(&told, &materials).await;
+            if !matches!(brought, Ok(true)) {
+                self.promised.lock().map_err(|_| anyhow::anyhow!("poisoned"))?.push((told, materials));
+            } else {
+                kept += 1;
+            }
+        }
+        Ok(kept)
+    }
+
+    async fn keep_promise(&self, told: &Told, materials: &[MaterialId]) -> Result<bool> {
+        let site = &self.city.sites[told.site];
+        let dossier = self.get(site, OFFICER, &format!("/cases/{}", told.case)).await?["dossier"].take();
+        let has_slip =
+            dossier["slips"].as_array().is_some_and(|all| all.iter().any(|s| s["kind"] == "make_up"));
+        if has_slip || dossier["lacking"].is_null() {
+            return Ok(true);
+        }
+        if dossier["accepted"].is_null() {
+            return Ok(false);
+        }
+        let mut dice = StdRng::seed_from_u64(told.case.len() as u64);
+        let scans: serde_json::Map<String, Value> = materials
+            .iter()
+            .map(|id| (id.to_string(), STANDARD.encode(testkit::scans::jpeg(&mut dice)).into()))
+            .collect();
+        self.post(site, OFFICER, &format!("/cases/{}/make-up", told.case), json!({ "materials": scans }))
+            .await?;
+        Ok(true)
+    }
+
+    /// After a kill the same save may come twice; the second finds a newer version, which is its own.
+    fn saved_already(&self, error: anyhow::Error) -> Result<Value> {
+        match refusal(&error) {
+            Some(refused) if refused.code == "stale" => Ok(Value::Null),
+            _ => Err(error),
+        }
+    }
+
+    async fn capture(&self, site: &Site, draft: &str) -> Result<String> {
+        let captured = self.post(site, OFFICER, &format!("/drafts/{draft}/capture"), json!({})).await;
+        match captured {
+            Ok(view) => Ok(view["case"].as_str().context("case number")?.to_owned()),
+            // The answer of the first try was lost with the process; the draft is gone because the case exists.
+            Err(error) if refusal(&error).is_some_and(|refused| refused.status == 404) => {
+                let cases = self.get(site, OFFICER, "/cases?limit=1000").await?;
+                for case in cases.as_array().into_iter().flatten().filter_map(|line| line["case"].as_str()) {
+                    let history = self.get(site, OFFICER, &format!("/cases/{case}/history")).await?;
+                    if history.as_array().into_iter().flatten().any(|line| line["entry"] == draft) {
+                        return Ok(case.to_owned());
+                    }
+                }
+                Err(error)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn confirm(&self, entry: &str, told: &Told) -> Result<()> {
+        let mut oracle = self.oracle.lock().map_err(|_| anyhow::anyhow!("poisoned"))?;
+        writeln!(oracle, "{}", json!({ "entry": entry, "case": told.case }))?;
+        self.told.lock().map_err(|_| anyhow::anyhow!("poisoned"))?.push(told.clone());
+        Ok(())
+    }
+}
