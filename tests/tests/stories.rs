@@ -4,8 +4,12 @@
 
 #[path = "stories/authority.rs"]
 mod authority;
+#[path = "stories/bundle.rs"]
+mod bundle;
 #[path = "stories/law.rs"]
 mod law;
+#[path = "stories/service.rs"]
+mod service;
 #[path = "stories/supervision.rs"]
 mod supervision;
 #[path = "stories/tolerance.rs"]

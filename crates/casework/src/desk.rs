@@ -1,6 +1,7 @@
 //! What lies beside a dossier when somebody acts on it, and the seal that is pressed under what they decide.
 
 use crate::{ActError, Hall};
+use domain::bundle::Waiting;
 use domain::catalogue::Item;
 use domain::delegation::{Delegate, Delegations, Exercise, Power};
 use domain::dossier::Dossier;
@@ -26,6 +27,7 @@ pub(crate) struct LaidOut {
     received: Option<Day>,
     breached: Option<CaseNo>,
     doubt: Option<String>,
+    waiting: Waiting,
     /// Read only for acts that compute from it.
     pub form: Form,
 }
@@ -41,6 +43,7 @@ impl LaidOut {
             received: self.received,
             breached: self.breached.as_ref(),
             doubt: self.doubt.as_deref(),
+            waiting: &self.waiting,
             form: &self.form,
             press,
         }
@@ -97,6 +100,7 @@ impl Hall {
             true => None,
             false => self.breach_of(&dossier.case).await?,
         };
+        let waiting = self.waiting(dossier, &pack).await?;
         Ok(LaidOut {
             pack,
             item,
@@ -106,6 +110,7 @@ impl Hall {
             received: stored.received,
             breached,
             doubt,
+            waiting,
             form: Form::new(),
         })
     }

@@ -1,7 +1,7 @@
 //! From an empty draft to a captured case, with no network anywhere in sight.
 
 use crate::{ActError, CaseView, Hall, Officer};
-use domain::dossier::decide::{self, Refusal};
+use domain::dossier::decide::{self, Opening, Refusal};
 use domain::dossier::{Attachment, Submission};
 use domain::form::{Form, FormFault};
 use domain::green;
@@ -10,8 +10,9 @@ use domain::network::Tier;
 use domain::tolerance::Commitment;
 use domain::{CaseNo, EntryId, ItemId, MaterialId, NodeId};
 use replication::Channel;
+use std::collections::BTreeMap;
 use store::blobs::BLOB_BYTES_MAX;
-use store::{Append, Draft, NewEntry, kind};
+use store::{Append, BundleDraft, Draft, NewEntry, kind};
 
 /// The media type by content; `None` for anything but a JPEG, a PNG or a PDF, whatever its name says.
 pub fn sniff(bytes: &[u8]) -> Option<&'static str> {
@@ -36,6 +37,15 @@ impl Hall {
     /// # Errors
     /// When the item is not in the list in force.
     pub async fn start_draft(&self, officer: &Officer, item: &ItemId) -> Result<Draft, ActError> {
+        self.new_draft(officer, item, None).await
+    }
+
+    pub(crate) async fn new_draft(
+        &self,
+        officer: &Officer,
+        item: &ItemId,
+        bundle: Option<BundleDraft>,
+    ) -> Result<Draft, ActError> {
         self.only_at(Tier::Village, "代办收件")?;
         let (release, _, item) = self.item(None, item)?;
         let now = self.now();
@@ -51,6 +61,7 @@ impl Hall {
             commitment: None,
             green: None,
             borrowed: Vec::new(),
+            bundle,
             version: 0,
             updated: now,
         };
@@ -67,12 +78,21 @@ impl Hall {
             .ok_or_else(|| ActError::NotFound { what: "草稿", value: id.to_string() })
     }
 
-    /// Saves what is filled in so far; nothing is checked until capture.
+    /// Saves what is filled in so far; nothing is checked until capture. `own` holds what a bundle's items do not share.
     ///
     /// # Errors
     /// A stale version is refused, both texts are kept (I23).
-    pub async fn save_form(&self, id: EntryId, version: u32, mut form: Form) -> Result<Draft, ActError> {
+    pub async fn save_form(
+        &self,
+        id: EntryId,
+        version: u32,
+        mut form: Form,
+        own: Option<BTreeMap<ItemId, Form>>,
+    ) -> Result<Draft, ActError> {
         let mut draft = self.draft(id).await?;
+        if let (Some(bundle), Some(own)) = (&mut draft.bundle, own) {
+            bundle.own = own;
+        }
         form.entry("channel").or_insert_with(|| "village_proxy".into());
         (draft.version, draft.form, draft.updated) = (version, form, self.now());
         draft.version = self.store.save_draft(draft.clone()).await?;
@@ -86,6 +106,9 @@ impl Hall {
     pub async fn check_draft(&self, id: EntryId) -> Result<Vec<FormFault>, ActError> {
         let draft = self.draft(id).await?;
         let (_, _, item) = self.item(Some(draft.release), &draft.item)?;
+        if draft.bundle.is_some() {
+            return self.bundle_faults(&draft);
+        }
         Ok(decide::submission_faults(&item, &submission_of(&draft), self.now().day()))
     }
 
@@ -114,7 +137,11 @@ impl Hall {
     pub async fn attach(&self, id: EntryId, material: MaterialId, bytes: Vec<u8>) -> Result<Draft, ActError> {
         let mut draft = self.draft(id).await?;
         let (_, _, item) = self.item(Some(draft.release), &draft.item)?;
-        if item.material(&material).is_none() {
+        let known = match &draft.bundle {
+            Some(bundle) => self.asks_for(&draft, bundle, &material)?,
+            None => item.material(&material).is_some(),
+        };
+        if !known {
             return Err(ActError::NotFound { what: "材料", value: material.to_string() });
         }
         let attachment = self.keep_blob(material, bytes).await?;
@@ -163,13 +190,14 @@ impl Hall {
             let case = case.ok_or_else(|| ActError::NotFound { what: "草稿", value: id.to_string() })?;
             return self.view(&case).await;
         };
+        if draft.bundle.is_some() {
+            return self.capture_bundle(officer, &draft).await;
+        }
         let (release, _, item) = self.item(Some(draft.release), &draft.item)?;
         let now = self.now();
         let case = CaseNo::make(self.me(), now.day(), self.random.u64());
         let act = decide::capture(
-            case.clone(),
-            &item,
-            release,
+            Opening { case: case.clone(), item: &item, release, bundle: None },
             submission_of(&draft),
             &self.actor(officer),
             &self.store.network(),
@@ -237,11 +265,21 @@ impl Hall {
         decided_on: u32,
     ) -> Result<Append, ActError> {
         let now = self.now();
+        let entries = self.entries_of(request, &act)?;
+        Ok(Append {
+            expected: Some((act.after.case, decided_on)),
+            ..Append::new(now, officer.name.clone(), action, entries)
+        })
+    }
+
+    /// The pages of an act as entries; the first bears the id of the request.
+    pub(crate) fn entries_of(&self, request: EntryId, act: &decide::Act) -> Result<Vec<NewEntry>, ActError> {
+        let now = self.now();
         let mut entries = Vec::with_capacity(act.pages.len());
         let channel = self.channel_for(&act.after.origin);
-        for (index, page) in act.pages.into_iter().enumerate() {
+        for (index, page) in act.pages.iter().enumerate() {
             let id = if index == 0 { request } else { self.random.entry_id(now) };
-            let body = serde_json::to_vec(&page)
+            let body = serde_json::to_vec(page)
                 .map_err(|e| ActError::Unfit { what: "page", reason: e.to_string() })?;
             entries.push(NewEntry {
                 id,
@@ -251,10 +289,7 @@ impl Hall {
                 body,
             });
         }
-        Ok(Append {
-            expected: Some((act.after.case, decided_on)),
-            ..Append::new(now, officer.name.clone(), action, entries)
-        })
+        Ok(entries)
     }
 
     /// A node writes about its own cases to its ancestors, about a village's case to that village.

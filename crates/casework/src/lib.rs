@@ -6,6 +6,7 @@
 mod act;
 mod answering;
 mod authority;
+mod bundles;
 mod contacts;
 mod desk;
 mod drafts;
@@ -22,6 +23,7 @@ mod view;
 
 pub use act::Order;
 pub use authority::LetterView;
+pub use bundles::{BundleView, MemberView};
 pub use drafts::{Requests, sniff};
 pub use error::ActError;
 pub use hall::Hall;

@@ -44,6 +44,7 @@ pub(crate) fn routes() -> Router<Console> {
         .route("/cases", get(cases))
         .route("/cases/{case}", get(case))
         .route("/cases/{case}/explain", get(explain))
+        .route("/cases/{case}/bundle", get(bundle))
         .route("/cases/{case}/history", get(history))
         .route("/cases/{case}/submission", get(submission))
         .route("/cases/{case}/attachments/{hash}", get(attachment))
@@ -200,6 +201,14 @@ async fn cases(
 
 async fn case(State(console): State<Console>, _: ByToken, Path(case): Path<String>) -> Answer<CaseView> {
     Ok(Json(console.hall.view(&id(&case, "办件编号")?).await?))
+}
+
+async fn bundle(
+    State(console): State<Console>,
+    _: ByToken,
+    Path(case): Path<String>,
+) -> Answer<casework::BundleView> {
+    Ok(Json(console.hall.bundle(&id(&case, "办件编号")?).await?))
 }
 
 async fn history(

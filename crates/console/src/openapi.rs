@@ -35,13 +35,18 @@ pub const ROUTES: &[Route] = &[
     route("get", "/items", "事项清单", &[]),
     route("get", "/items/{item}", "一个事项的全部内容:条件、材料、表单、环节", &[]),
     route("get", "/drafts", "我的草稿", &[]),
-    route("post", "/drafts", "新建草稿(村)", &[("item", "string")]),
+    route(
+        "post",
+        "/drafts",
+        "新建草稿(村):一个事项 item,或一件事 bundle",
+        &[("item", "string"), ("bundle", "string")],
+    ),
     route("get", "/drafts/{draft}", "草稿内容", &[]),
     route(
         "put",
         "/drafts/{draft}",
         "保存表单;version 为读到的版本,已被他人改过则拒绝",
-        &[("version", "integer"), ("form", "object")],
+        &[("version", "integer"), ("form", "object"), ("own", "object")],
     ),
     route("get", "/drafts/{draft}/check", "还差什么", &[]),
     route(
@@ -61,6 +66,7 @@ pub const ROUTES: &[Route] = &[
     route("get", "/cases", "办件列表;参数 status、holder、origin、after、limit", &[]),
     route("get", "/cases/{case}", "一件:状态、四个对勾、时限、可办环节", &[]),
     route("get", "/cases/{case}/explain", "每个期限是怎样算出来的,逐条注明出处", &[]),
+    route("get", "/cases/{case}/bundle", "该件所在的一件事:各件状态、合并的补正清单、总的承诺日期", &[]),
     route("get", "/cases/{case}/history", "卷内全部页和便条", &[]),
     route("get", "/cases/{case}/submission", "现行的申请内容", &[]),
     route("post", "/cases/{case}/stages/{stage}/claim", "认领环节(市)", &[]),

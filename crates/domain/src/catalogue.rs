@@ -284,15 +284,6 @@ pub struct LicenceType {
     pub validity: String,
 }
 
-/// A one-thing bundle (一件事) of items.
-#[derive(Debug, Clone, Serialize)]
-pub struct Bundle {
-    pub id: String,
-    pub name: String,
-    pub items: Vec<ItemId>,
-    pub promised_days: u32,
-}
-
 impl Item {
     pub fn stage(&self, id: &StageId) -> Option<&Stage> {
         self.stages.iter().find(|stage| stage.id == *id)

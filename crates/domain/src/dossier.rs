@@ -17,6 +17,7 @@ mod tolerate;
 
 pub use page::*;
 
+use crate::bundle::InBundle;
 use crate::clock::{Extension, Reprojection, Suspension};
 use crate::delivery::{Attempt, Channel, Dispatch, OriginalStep, ProofKind};
 use crate::fee::Charge;
@@ -45,6 +46,9 @@ pub struct Dossier {
     pub term: u32,
     /// Number of the last page.
     pub pages: u32,
+    /// The bundle it was taken in with (一件事).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<InBundle>,
     /// By the village's clock: shown, never used to order or decide.
     pub captured_at: Timestamp,
     pub applicant: String,
@@ -293,6 +297,7 @@ impl Dossier {
             holder: author.clone(),
             term: 1,
             pages: 1,
+            bundle: captured.bundle.clone(),
             captured_at: page.at,
             applicant: String::new(),
             attachments: Vec::new(),
@@ -433,6 +438,8 @@ pub struct Licence {
     pub issued_on: Day,
 }
 
+#[cfg(test)]
+mod procedures_tests;
 #[cfg(test)]
 pub(crate) mod tests;
 #[cfg(test)]

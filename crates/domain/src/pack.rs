@@ -6,8 +6,9 @@
 mod item;
 mod lint;
 
+use crate::bundle::{self, Bundle, JoinPolicy};
 use crate::calendar::Calendar;
-use crate::catalogue::{Bundle, Item, Items, LicenceType, Org};
+use crate::catalogue::{Item, Items, LicenceType, Org};
 use crate::division::Divisions;
 use crate::supervision;
 use crate::{ItemId, OrgId};
@@ -167,6 +168,9 @@ impl CityPack {
     pub fn item(&self, id: &ItemId) -> Option<&Arc<Item>> {
         self.items.get(id)
     }
+    pub fn bundle(&self, id: &str) -> Option<&Bundle> {
+        self.bundles.iter().find(|bundle| bundle.id == id)
+    }
     pub fn org_name<'a>(&'a self, id: &'a OrgId) -> &'a str {
         self.orgs.get(id).map_or(id.as_str(), |org| &org.name)
     }
@@ -258,7 +262,18 @@ fn read_bundles(text: &str, items: &Items, faults: &mut Faults) -> Vec<Bundle> {
             );
         }
         let promised_days = value.get("promised_days").and_then(Value::as_u64).unwrap_or(0) as u32;
-        bundles.push(Bundle { id, name: get("name"), items: known, promised_days });
+        let after = bundle::parse_order(&get("order"), &known).unwrap_or_else(|reason| {
+            faults.add("items.json", &id, "order", reason);
+            BTreeMap::new()
+        });
+        let policy = match value.get("policy") {
+            None => JoinPolicy::default(),
+            Some(policy) => serde_json::from_value(policy.clone()).unwrap_or_else(|_| {
+                faults.add("items.json", &id, "policy", "must be each_issues, all_required or lead_decides");
+                JoinPolicy::default()
+            }),
+        };
+        bundles.push(Bundle { id, name: get("name"), items: known, after, policy, promised_days });
     }
     bundles
 }

@@ -44,8 +44,12 @@ fn case(n: u64) -> CaseNo {
 fn capture_page(case: &CaseNo) -> Page {
     let form = json!({ "name": "杨兰梅" }).as_object().cloned().unwrap_or_default();
     let submission = Submission { form, ..Submission::default() };
-    let body =
-        PageBody::Captured(Captured { item: "dibao".parse().expect("an item"), release: 1, submission });
+    let body = PageBody::Captured(Captured {
+        item: "dibao".parse().expect("an item"),
+        release: 1,
+        submission,
+        bundle: None,
+    });
     Page { case: case.clone(), no: 1, term: 1, at: NOW, officer: "wang".into(), delegation: None, body }
 }
 
@@ -144,6 +148,7 @@ pub async fn drafts_are_saved_over_the_version_that_was_read(store: &dyn Store) 
         commitment: None,
         green: None,
         borrowed: vec![],
+        bundle: None,
         version: 0,
         updated: NOW,
     };

@@ -257,8 +257,19 @@ pub struct Draft {
     /// 免提交: papers to be taken from the library.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub borrowed: Vec<domain::library::Borrowed>,
+    /// 一件事: the draft of a bundle; `item` is then its lead and `form` what the items share.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<BundleDraft>,
     pub version: u32,
     pub updated: Timestamp,
+}
+
+/// What a draft of a bundle holds beside the shared form.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct BundleDraft {
+    pub bundle: String,
+    /// Fields of one item only, or answered otherwise for it.
+    pub own: std::collections::BTreeMap<ItemId, Form>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]

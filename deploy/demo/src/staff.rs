@@ -100,9 +100,10 @@ impl Staff {
         Ok(std::fs::write(self.city.drill_clock(), ahead.to_string())?)
     }
 
-    /// Nobody has promised a paper that has not been brought yet.
-    pub fn no_promise_open(&self) -> bool {
-        self.promised.lock().is_ok_and(|promised| promised.is_empty())
+    /// In none of these cases is a paper promised that has not been brought yet.
+    pub fn no_promise_open(&self, cases: &[Told]) -> bool {
+        let among = |told: &Told| cases.iter().any(|one| one.case == told.case);
+        self.promised.lock().is_ok_and(|promised| !promised.iter().any(|(told, _)| among(told)))
     }
 
     /// The bodies sign letters of delegation for everybody who works in this city; the hub publishes them.

@@ -200,6 +200,7 @@ fn record(village: &Site, to: NodeId, seed: u64, attachments: Vec<Attachment>) -
         item: "food".parse().unwrap(),
         release: 1,
         submission: submission(&mut dice, attachments),
+        bundle: None,
     });
     let first =
         Page { case, no: 1, term: 1, at: hall.now(), officer: "officer".into(), delegation: None, body };

@@ -5,7 +5,7 @@ use domain::CaseNo;
 use domain::clock;
 use domain::delegation::{Delegate, Delegations};
 use domain::dossier::Dossier;
-use domain::dossier::decide::{self, Actor, Command, Desk, NoSeal};
+use domain::dossier::decide::{self, Actor, Command, Desk, NoSeal, Opening};
 use domain::network::{Network, NodeRecord, Tier};
 use domain::pack::{CityPack, kaili_pieces};
 use domain::supervision;
@@ -55,7 +55,9 @@ fn captured(pack: &CityPack, network: &Network, number: u64) -> Dossier {
     let submission = domain::dossier::Submission { form, attachments, ..Default::default() };
     let village = actor("v-1", Tier::Village);
     let case = CaseNo::make(&village.node, MONDAY.day(), number);
-    decide::capture(case, item, 1, submission, &village, network, MONDAY).unwrap().after
+    decide::capture(Opening { case, item, release: 1, bundle: None }, submission, &village, network, MONDAY)
+        .unwrap()
+        .after
 }
 
 /// Catalogue load; commands decided and folded a second; supervision over 100,000 running cases.
@@ -84,7 +86,7 @@ pub fn rules() -> Vec<Value> {
     testkit::letters::for_everybody(&pack, &[person], "委", from, to)
         .into_iter()
         .for_each(|letter| delegations.insert(letter));
-    let form = domain::form::Form::new();
+    let (form, waiting) = (domain::form::Form::new(), domain::bundle::Waiting::default());
     let desk = Desk {
         item: &item,
         network: &network,
@@ -93,6 +95,7 @@ pub fn rules() -> Vec<Value> {
         received: Some(day),
         breached: None,
         doubt: None,
+        waiting: &waiting,
         form: &form,
         press: &NoSeal,
     };

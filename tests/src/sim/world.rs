@@ -608,7 +608,7 @@ async fn capture(
     let today = hall.now().day();
     let form = testkit::fill(&known, people, today, &mut dice);
     let draft = hall.start_draft(officer, &known.id).await.unwrap();
-    hall.save_form(draft.id, draft.version, form.clone()).await.unwrap();
+    hall.save_form(draft.id, draft.version, form.clone(), None).await.unwrap();
     let mut requests = casework::Requests::default();
     for material in domain::plan::asked_materials(&known, &form, today) {
         // One in four lets the city look in its library first, and brings the paper when it is told to.

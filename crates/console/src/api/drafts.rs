@@ -3,6 +3,7 @@
 use super::{Answer, Body, UPLOAD_BYTES_MAX, id};
 use crate::Console;
 use crate::auth::ByToken;
+use crate::fault::Fault;
 use axum::body::Bytes;
 use axum::extract::{DefaultBodyLimit, Path, State};
 use axum::routing::{get, post, put};
@@ -11,6 +12,7 @@ use casework::{CaseView, Requests};
 use domain::form::{Form, FormFault};
 use domain::{ItemId, MaterialId};
 use serde::Deserialize;
+use std::collections::BTreeMap;
 
 pub(super) fn routes() -> Router<Console> {
     Router::new()
@@ -25,9 +27,11 @@ pub(super) fn routes() -> Router<Console> {
         .route("/drafts/{draft}/requests", put(save_requests))
 }
 
+/// A draft of one item, or of a bundle.
 #[derive(Deserialize)]
 struct NewDraft {
-    item: ItemId,
+    item: Option<ItemId>,
+    bundle: Option<String>,
 }
 
 async fn start_draft(
@@ -35,7 +39,11 @@ async fn start_draft(
     ByToken(officer): ByToken,
     Body(new): Body<NewDraft>,
 ) -> Answer<store::Draft> {
-    Ok(Json(console.hall.start_draft(&officer, &new.item).await?))
+    match (new.item, new.bundle) {
+        (Some(item), None) => Ok(Json(console.hall.start_draft(&officer, &item).await?)),
+        (None, Some(bundle)) => Ok(Json(console.hall.start_bundle(&officer, &bundle).await?)),
+        _ => Err(Fault::unfit("请写明 item(事项)或 bundle(一件事),二者之一")),
+    }
 }
 
 async fn drafts(State(console): State<Console>, ByToken(officer): ByToken) -> Answer<Vec<store::Draft>> {
@@ -54,6 +62,8 @@ async fn draft(
 struct SavedForm {
     version: u32,
     form: Form,
+    /// Of a bundle: what an item does not share with the others.
+    own: Option<BTreeMap<ItemId, Form>>,
 }
 
 async fn save_draft(
@@ -62,7 +72,7 @@ async fn save_draft(
     Path(draft): Path<String>,
     Body(saved): Body<SavedForm>,
 ) -> Answer<store::Draft> {
-    Ok(Json(console.hall.save_form(id(&draft, "草稿编号")?, saved.version, saved.form).await?))
+    Ok(Json(console.hall.save_form(id(&draft, "草稿编号")?, saved.version, saved.form, saved.own).await?))
 }
 
 async fn check_draft(

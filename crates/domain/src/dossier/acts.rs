@@ -74,6 +74,12 @@ pub(super) fn act(
             if dossier.hearing.as_ref().is_some_and(|hearing| hearing.record.is_none()) {
                 return Err(Refusal::HearingOpen);
             }
+            if !desk.waiting.undecided.is_empty() {
+                return Err(Refusal::RestsOn { cases: desk.waiting.undecided.clone() });
+            }
+            if outcome == Outcome::Granted && !desk.waiting.refused.is_empty() {
+                return Err(Refusal::RestsOnRefused { cases: desk.waiting.refused.clone() });
+            }
             if outcome == Outcome::Granted {
                 nothing_lacks(dossier, item)?;
             }
@@ -88,6 +94,9 @@ pub(super) fn act(
                 return Err(wrong());
             }
             nothing_lacks(dossier, item)?;
+            if !desk.waiting.holds_licence.is_empty() {
+                return Err(Refusal::LicenceHeld { cases: desk.waiting.holds_licence.clone() });
+            }
             pages.extend(issued(item, licence)?);
             pages.push(PageBody::StageDone { stage: id, agrees: true, opinion, officers: Vec::new() });
         }

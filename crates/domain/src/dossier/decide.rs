@@ -6,6 +6,7 @@ use super::{
     Captured, Dossier, Page, PageBody, Submission, Verdict, acts, by_law, handing_over, limits, procedures,
     tolerate,
 };
+use crate::bundle::{InBundle, Waiting};
 use crate::calendar::Calendar;
 use crate::catalogue::{Item, Stage};
 use crate::delegation::{Delegate, Delegations, Exercise, Power};
@@ -40,6 +41,8 @@ pub struct Desk<'a> {
     pub breached: Option<&'a CaseNo>,
     /// Why the decision of the case cannot be believed here; `None` when it verifies, or while there is none.
     pub doubt: Option<&'a str>,
+    /// What the bundle makes this case wait for.
+    pub waiting: &'a Waiting,
     /// The form of the current submission: what fees are computed from.
     pub form: &'a Form,
     pub press: &'a dyn Press,
@@ -128,14 +131,21 @@ impl Act {
     }
 }
 
+/// What a new case is opened as.
+#[derive(Debug, Clone)]
+pub struct Opening<'a> {
+    pub case: CaseNo,
+    pub item: &'a Item,
+    pub release: u32,
+    pub bundle: Option<InBundle>,
+}
+
 /// Opens a new case: the capture and, unless the village itself goes on, the hand-over.
 ///
 /// # Errors
 /// [`Refusal::Faulty`] with every fault of form and papers; [`Refusal::Undecidable`] when no stage could decide it.
 pub fn capture(
-    case: CaseNo,
-    item: &Item,
-    release: u32,
+    Opening { case, item, release, bundle }: Opening<'_>,
     mut submission: Submission,
     actor: &Actor,
     network: &Network,
@@ -144,7 +154,7 @@ pub fn capture(
     complete_submission(item, &mut submission, now.day())?;
     submission.closes =
         item.stages.iter().filter(|stage| stage.kind.is_capture()).map(|stage| stage.id.clone()).collect();
-    let body = PageBody::Captured(Captured { item: item.id.clone(), release, submission });
+    let body = PageBody::Captured(Captured { item: item.id.clone(), release, submission, bundle });
     let page = Page { case, no: 1, term: 1, at: now, officer: actor.officer.clone(), delegation: None, body };
     let after = Dossier::open(&page, &actor.node).expect("a capture page opens a dossier");
     let mut act = Act { pages: vec![page], ..Act::on(&after) };

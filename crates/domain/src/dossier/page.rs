@@ -1,6 +1,7 @@
 //! Pages (卷内页): the facts a holder writes. Each variant is a verb from the counter.
 
 use super::Licence;
+use crate::bundle::InBundle;
 use crate::clock::{Moved, Procedure};
 use crate::delivery::{Channel, ProofKind};
 use crate::form::{Form, FormFault};
@@ -261,6 +262,9 @@ pub struct Captured {
     pub item: ItemId,
     pub release: u32,
     pub submission: Submission,
+    /// The bundle it was taken in with (一件事).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bundle: Option<InBundle>,
 }
 
 /// What the citizen hands in.

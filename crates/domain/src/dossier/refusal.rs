@@ -66,6 +66,15 @@ pub enum Refusal {
     NotWhatLacks,
     NoCommitment,
     NotGreen,
+    RestsOn {
+        cases: Vec<CaseNo>,
+    },
+    RestsOnRefused {
+        cases: Vec<CaseNo>,
+    },
+    LicenceHeld {
+        cases: Vec<CaseNo>,
+    },
     LibraryPending {
         materials: Vec<String>,
     },
@@ -206,6 +215,15 @@ impl fmt::Display for Refusal {
             Refusal::NotWhatLacks => f.write_str("所指的不是该件所缺或已提交的材料;请核对材料编号"),
             Refusal::NoCommitment => f.write_str("该件没有容缺承诺,或已登记为承诺不实"),
             Refusal::NotGreen => f.write_str("该件没有申请绿色通道"),
+            Refusal::RestsOn { cases } => {
+                write!(f, "本事项须在同一“一件事”的这些办件决定之后作出决定:{}", numbers(cases))
+            }
+            Refusal::RestsOnRefused { cases } => {
+                write!(f, "所依据的办件未获准予:{};本事项只能不予或由申请人撤回", numbers(cases))
+            }
+            Refusal::LicenceHeld { cases } => {
+                write!(f, "按“一件事”的约定,这些办件准予之后才制发证照:{}", numbers(cases))
+            }
             Refusal::LibraryPending { materials } => write!(
                 f,
                 "市证照库尚未答复:{};请稍候,或请申请人直接提交",
@@ -247,6 +265,10 @@ impl fmt::Display for Refusal {
     }
 }
 impl std::error::Error for Refusal {}
+
+fn numbers(cases: &[CaseNo]) -> String {
+    cases.iter().map(CaseNo::as_str).collect::<Vec<_>>().join("、")
+}
 
 fn listed(bodies: &[OrgId]) -> String {
     bodies.iter().map(OrgId::as_str).collect::<Vec<_>>().join("、")

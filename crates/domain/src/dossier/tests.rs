@@ -61,7 +61,7 @@ pub(crate) fn opened(item: &Item, skipped: Vec<StageId>) -> Act {
         at: NOON,
         officer: "v".into(),
         delegation: None,
-        body: PageBody::Captured(Captured { item: item.id.clone(), release: 1, submission }),
+        body: PageBody::Captured(Captured { item: item.id.clone(), release: 1, submission, bundle: None }),
     };
     let after = Dossier::open(&page, &"v-1".parse().unwrap()).unwrap();
     let mut act = Act { pages: vec![page], ..Act::on(&after) };
@@ -96,11 +96,13 @@ pub(crate) fn desk<'a>(item: &'a Item, network: &'a Network) -> Desk<'a> {
         received: None,
         breached: None,
         doubt: None,
+        waiting: &NOTHING,
         form: &NO_FORM,
         press: &super::decide::NoSeal,
     }
 }
 
+static NOTHING: LazyLock<crate::bundle::Waiting> = LazyLock::new(Default::default);
 static NO_FORM: LazyLock<crate::form::Form> = LazyLock::new(Default::default);
 
 /// Every body lets its people, and those of town and village, do everything this year.
@@ -510,8 +512,68 @@ fn a_village_cannot_write_what_only_the_city_may_decide() {
     assert!(plan::overreach(&item, &PageBody::Resubmitted(greedy), Tier::Village).is_some());
 }
 
+/// The other cases of a bundle are walked in any order; a decision waits for those it rests on.
+fn walk_bundle(bundle: &crate::bundle::Bundle, choices: &[usize], refuse: &[bool]) -> Vec<Dossier> {
+    let items: Vec<_> = bundle.items.iter().map(|id| PACK.item(id).unwrap()).collect();
+    let mut cases: Vec<Dossier> = Vec::new();
+    let member = |(index, item): (usize, &Arc<Item>)| crate::bundle::Member {
+        item: item.id.clone(),
+        case: CaseNo::make(&"v-1".parse().unwrap(), NOON.day(), 100 + index as u64),
+    };
+    let members: Vec<_> = items.iter().copied().enumerate().map(member).collect();
+    let within = crate::bundle::InBundle { bundle: bundle.id.clone(), members };
+    for (item, member) in items.iter().zip(&within.members) {
+        let opened = opened(item, vec![]).after;
+        cases.push(Dossier { case: member.case.clone(), bundle: Some(within.clone()), ..opened });
+    }
+    for round in 0..2_000 {
+        let at = choices[round % choices.len()] % cases.len();
+        let Some(open) = (0..cases.len()).map(|step| (at + step) % cases.len()).find(|index| {
+            let (item, dossier) = (items[*index], &cases[*index]);
+            let of = |case: &CaseNo| cases.iter().find(|other| other.case == *case);
+            let waiting = crate::bundle::waiting(bundle, &within, &item.id, of);
+            let decides =
+                plan::ready_stages(item, dossier).iter().any(|stage| stage.kind == StageKind::Decision);
+            !plan::is_finished(item, dossier) && (waiting.undecided.is_empty() || !decides)
+        }) else {
+            return cases;
+        };
+        let of = |case: &CaseNo| cases.iter().find(|other| other.case == *case);
+        let waiting = crate::bundle::waiting(bundle, &within, &items[open].id, of);
+        let refused = refuse[open % refuse.len()] || !waiting.refused.is_empty();
+        let outcome = if refused { Outcome::Refused } else { Outcome::Granted };
+        if let Some(act) = step(items[open], &cases[open], choices[(round + 1) % choices.len()], outcome) {
+            cases[open] = act.after;
+        }
+    }
+    panic!("{} never ends", bundle.id);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
+
+    /// I16, I17 over bundles: whatever order the branches are worked in, every case ends, once, and nothing is granted that
+    /// rests on a refusal.
+    #[test]
+    fn random_legal_walks_of_bundles_end(
+        which in 0usize..6,
+        choices in prop::collection::vec(0usize..8, 1..20),
+        refuse in prop::collection::vec(any::<bool>(), 1..6),
+    ) {
+        let bundle = &PACK.bundles[which];
+        let cases = walk_bundle(bundle, &choices, &refuse);
+        for case in &cases {
+            let item = PACK.item(&case.item).unwrap();
+            prop_assert!(plan::is_finished(item, case), "{}: {:?}", case.item, plan::ready_stages(item, case));
+            let granted = |id: &crate::ItemId| cases.iter().any(|other| {
+                other.item == *id && other.decision.as_ref().is_some_and(|one| one.outcome == Outcome::Granted)
+            });
+            if granted(&case.item) {
+                let before = bundle.after.get(&case.item).into_iter().flatten();
+                prop_assert!(before.clone().all(&granted), "{} rests on a refusal", case.item);
+            }
+        }
+    }
 
     /// I10 and I17: whatever legal way the officers take, the walk ends, and any arrival order folds to the same state.
     #[test]

@@ -1,0 +1,129 @@
+//! 开办餐饮店“一件事”: one form, one set of papers, one receipt; five licences that rest on each other.
+
+use super::law::{city_on_monday, view, village_sees};
+use super::{waits_in_queue, work};
+use http::Method;
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use serde_json::{Map, Value, json};
+use testkit::api::refusal;
+use tests::city::City;
+
+/// Fills and captures the bundle for one person. Returns the cases by item, and how many papers were brought.
+async fn opens_a_restaurant(city: &City) -> (Map<String, Value>, usize) {
+    let (site, token) = (&city.villages[0], city.villages[0].token("officer").await);
+    let (_, pack) = site.node().hall().pack(None).unwrap();
+    let bundle = pack.bundle("b_catering").unwrap();
+    let nothing = site.post(&token, "/drafts", json!({ "bundle": "b_everything" })).await.unwrap_err();
+    assert!(refusal(&nothing).unwrap().message.contains("清单外"), "{nothing:#}");
+    let draft = site.post(&token, "/drafts", json!({ "bundle": "b_catering" })).await.unwrap();
+    let id = draft["id"].as_str().unwrap().to_owned();
+    let (mut dice, today) = (StdRng::seed_from_u64(121), site.node().hall().now().day());
+    let people = testkit::applicants();
+    let her = people.iter().find(|one| today.years_since(one.birth) == 40).unwrap();
+    let mut own = Map::new();
+    let (mut handed_in, mut brought): (Vec<domain::catalogue::Material>, usize) = (Vec::new(), 0);
+    let mut asked = Vec::new();
+    for item in &bundle.items {
+        let item = pack.item(item).unwrap();
+        let form = testkit::fill(item, std::slice::from_ref(her), today, &mut dice);
+        for material in domain::plan::asked_materials(item, &form, today) {
+            asked.push((item.id.clone(), material.clone()));
+        }
+        own.insert(item.id.to_string(), Value::Object(form));
+    }
+    let body = json!({ "version": draft["version"], "form": {}, "own": own }).to_string();
+    site.call(&token, Method::PUT, &format!("/drafts/{id}"), body.into()).await.unwrap();
+    let missing = site.get(&token, &format!("/drafts/{id}/check")).await;
+    let labels =
+        missing.as_array().unwrap().iter().map(|fault| fault["label"].as_str().unwrap()).collect::<Vec<_>>();
+    assert!(
+        labels.iter().any(|label| label.starts_with("食品经营许可")),
+        "each fault names its item: {labels:?}"
+    );
+    for (item, material) in &asked {
+        if handed_in.iter().any(|known| domain::bundle::is_same_paper(known, material)) {
+            continue;
+        }
+        let (scan, path) =
+            (testkit::scans::jpeg(&mut dice), format!("/drafts/{id}/materials/{item}--{}", material.id));
+        site.call(&token, Method::PUT, &path, scan.into()).await.unwrap();
+        handed_in.push(material.clone());
+        brought += 1;
+    }
+    assert!(brought < asked.len(), "{brought} papers serve {} places", asked.len());
+    let path = format!("/drafts/{id}/capture");
+    let told = site.post(&token, &path, json!({})).await.unwrap();
+    let again = site.post(&token, &path, json!({})).await.unwrap();
+    assert_eq!(told["case"], again["case"], "I23: one draft, one bundle");
+    let members = told["dossier"]["bundle"]["members"].as_array().unwrap().clone();
+    let by_item =
+        members.into_iter().map(|one| (one["item"].as_str().unwrap().to_owned(), one["case"].clone()));
+    (by_item.collect(), brought)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_intake_opens_five_cases_and_what_rests_on_the_first_licence_waits_for_it() {
+    let (city, _) = city_on_monday().await;
+    let (cases, _) = opens_a_restaurant(&city).await;
+    assert_eq!(cases.len(), 5);
+    let case = |item: &str| cases[item].as_str().unwrap().to_owned();
+    let village = city.villages[0].token("officer").await;
+    assert_eq!(city.villages[0].get(&village, "/cases").await.as_array().unwrap().len(), 5);
+    let town = city.town.token("officer").await;
+    for item in ["geti", "food"] {
+        waits_in_queue(&city.town, &town, &case(item), "town").await;
+    }
+    // Both are unclear; the citizen reads one list.
+    for item in ["geti", "food"] {
+        let fault = json!({ "field": "m1", "label": "申请书", "reason": "未签字" });
+        work(&city.town, &town, &case(item), "town", "return", json!({ "faults": [fault] })).await;
+    }
+    for item in ["geti", "food"] {
+        village_sees(&city, &village, &case(item), "it is back", |view| view["status"] == "returned").await;
+    }
+    let whole = city.villages[0].get(&village, &format!("/cases/{}/bundle", case("geti"))).await;
+    assert_eq!(whole["supplement"].as_array().unwrap().len(), 2, "one list for both: {whole}");
+    for item in ["geti", "food"] {
+        let page = city.villages[0].get(&village, &format!("/cases/{}/submission", case(item))).await;
+        let form = page["body"]["captured"]["submission"]["form"].clone();
+        let path = format!("/cases/{}/resubmit", case(item));
+        city.villages[0].post(&village, &path, json!({ "form": form })).await.unwrap();
+    }
+    let (zw, sj, head) =
+        (city.body_officer("zw").await, city.body_officer("sj").await, city.body_colleague("sj", "2").await);
+    for item in ["geti", "food"] {
+        waits_in_queue(&city.town, &town, &case(item), "town").await;
+        work(&city.town, &town, &case(item), "town", "complete", json!({ "agrees": true })).await;
+        waits_in_queue(&city.hub, &zw, &case(item), "accept").await;
+        work(&city.hub, &zw, &case(item), "accept", "claim", json!({})).await;
+        work(&city.hub, &zw, &case(item), "accept", "complete", json!({ "agrees": true })).await;
+    }
+    for stage in ["review", "inspect"] {
+        work(&city.hub, &sj, &case("food"), stage, "claim", json!({})).await;
+        let done = json!({ "agrees": true, "opinion": "符合", "officers": ["吴", "李"] });
+        work(&city.hub, &sj, &case("food"), stage, "complete", done).await;
+    }
+    work(&city.hub, &head, &case("food"), "decide", "claim", json!({})).await;
+    let grant = json!({ "outcome": "granted", "text": "准予" });
+    let path = format!("/cases/{}/stages/decide/decide", case("food"));
+    let early = city.hub.post(&head, &path, grant.clone()).await.unwrap_err();
+    assert!(refusal(&early).unwrap().message.contains(&case("geti")), "{early:#}");
+
+    // A refused branch stops only what depends on it.
+    work(&city.hub, &sj, &case("geti"), "decide", "claim", json!({})).await;
+    let refused = json!({ "outcome": "refused", "text": "名称不符合规定", "article": "《市场主体登记管理条例》第十条" });
+    work(&city.hub, &sj, &case("geti"), "decide", "decide", refused.clone()).await;
+    let told = city.hub.post(&head, &path, grant).await.unwrap_err();
+    assert!(refusal(&told).unwrap().message.contains("未获准予"), "{told:#}");
+    city.hub.post(&head, &path, refused).await.unwrap();
+    let whole = city.hub.get(&head, &format!("/cases/{}/bundle", case("food"))).await;
+    let status = |item: &str| {
+        let members = whole["members"].as_array().unwrap();
+        members.iter().find(|member| member["item"] == item).unwrap()["status"].clone()
+    };
+    assert_eq!((status("geti"), status("food")), (json!("refused"), json!("refused")));
+    assert_eq!(whole["finished"], false, "three more are under way");
+    assert!(view(&city.hub, &head, &case("firecheck")).await["dossier"]["decision"].is_null());
+    city.stop().await;
+}
