@@ -4,13 +4,13 @@ use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use domain::delegation::{Delegate, Letter, Revocation};
 use domain::network::Tier;
-use domain::pack::Pieces;
 use domain::paper::SealName;
 use runtime::config::Listen;
 use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use crate::catalogue::CatalogueVerb;
 use casework::Place;
 use tier::serve::{Opened, Parts};
 use tier::{Common, Verb};
@@ -75,8 +75,11 @@ enum HubVerb {
     NodeList,
     /// Check a city pack without taking it
     CheckPack { folder: PathBuf },
-    /// Publish a changed city pack as a new release
-    Publish { folder: PathBuf },
+    /// The catalogue: import a draft, compare, publish, export, see the roll-out
+    Catalogue {
+        #[command(subcommand)]
+        verb: CatalogueVerb,
+    },
 }
 
 #[derive(Subcommand)]
@@ -139,12 +142,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
             crate::init::read_pack(&folder)?;
             println!("the pack is whole");
         }
-        HubVerb::Publish { folder } => {
-            let pieces = crate::init::read_pack(&folder)?;
-            let opened = Opened::open(&common.data_dir, &Parts::default())?;
-            let release = opened.hall.publish_pack("cli", &pieces, &Pieces::new()).await?;
-            println!("release {release} is published; nodes get it at their next contact");
-        }
+        HubVerb::Catalogue { verb } => crate::catalogue::run(&common, verb).await?,
         HubVerb::EnrollToken { town, village, ttl } => enroll_token(&common, town, village, ttl).await?,
         HubVerb::Delegation { verb } => delegation(&common, verb).await?,
         HubVerb::Seal { verb } => seal(&common, verb).await?,
@@ -279,12 +277,13 @@ async fn node_list(common: &Common) -> Result<()> {
     for node in nodes {
         let last = node.last_contact.map_or("never".to_owned(), domain::Timestamp::to_minute);
         println!(
-            "{:<12} {:<7} {:<24} own {:>6} acknowledged {:>6} last {last}",
+            "{:<12} {:<7} {:<24} own {:>6} acknowledged {:>6} catalogue {:>3} last {last}",
             node.id,
             node.tier.as_str(),
             node.name,
             node.own_head,
-            node.acknowledged
+            node.acknowledged,
+            node.catalogue_release.map_or("—".to_owned(), |release| release.to_string())
         );
     }
 

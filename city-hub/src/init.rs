@@ -13,7 +13,7 @@ use trust::CityCa;
 use trust::files::{CA_CERT, CA_KEY, IdentityFolder, SIGN_KEY, TLS_CERT, TLS_KEY};
 
 /// Piece name and file name of everything but the items.
-const FILES: [(&str, &str); 8] = [
+pub(crate) const FILES: [(&str, &str); 9] = [
     ("divisions", "divisions_kaili.csv"),
     ("calendar", "calendar_cn.csv"),
     ("calendar_years", "calendar_cn_years.csv"),
@@ -21,6 +21,7 @@ const FILES: [(&str, &str); 8] = [
     ("calendar_region", "calendar_region.csv"),
     ("orgs", "orgs_kaili.json"),
     ("licence_types", "licence_types.json"),
+    ("standards", "standards.csv"),
     ("supervision", "supervision.json"),
 ];
 
@@ -71,7 +72,7 @@ pub async fn init(data: &Path, pack: &Path, city: &str, listen: Listen) -> Resul
     // Serving introduces the hub before anything else; here nothing serves yet, so it is done by hand.
     let opened = Opened::open(data, &Parts::default())?;
     opened.introduce().await?;
-    opened.hall.publish_pack("init", &pieces, &Pieces::new()).await?;
+    opened.hall.publish_pack("init", &pieces).await?;
     opened.ensure_seals().await?;
     Ok(())
 }

@@ -2,5 +2,6 @@
 //!
 //! What it has in common with the other tiers is in `tier`; here is what only the hub can do.
 
+pub mod catalogue;
 pub mod cli;
 pub mod init;

@@ -6,6 +6,8 @@
 mod authority;
 #[path = "stories/bundle.rs"]
 mod bundle;
+#[path = "stories/catalogue.rs"]
+mod catalogue;
 #[path = "stories/law.rs"]
 mod law;
 #[path = "stories/service.rs"]

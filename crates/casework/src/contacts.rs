@@ -1,7 +1,8 @@
 //! What a town tells the hub about its villages beside their cases: when each was last heard, and how far its clock is off.
 
 use crate::{ActError, Hall};
-use replication::Channel;
+use domain::NodeId;
+use replication::{Channel, JournalId};
 use store::{Append, Contact, NewEntry, kind};
 
 /// A village that is in touch is reported again after this.
@@ -16,11 +17,15 @@ impl Hall {
         let network = self.store.network();
         let mut contacts = self.store.contacts().await?;
         contacts.retain(|contact| network.is_above(self.me(), &contact.node));
-        let known = |contact: &Contact| {
-            reported.iter().find(|known| known.node == contact.node).map(|known| known.at)
+        for contact in &mut contacts {
+            contact.all_through = self.all_through(&contact.node).await?;
+        }
+        let known = |contact: &Contact| reported.iter().find(|known| known.node == contact.node);
+        let fresh = |contact: &&Contact| {
+            known(contact).is_none_or(|known| {
+                contact.at.since(known.at) >= REPORT_AGAIN_MS || contact.all_through > known.all_through
+            })
         };
-        let fresh =
-            |contact: &&Contact| known(contact).is_none_or(|at| contact.at.since(at) >= REPORT_AGAIN_MS);
         let news: Vec<Contact> = contacts.iter().filter(fresh).cloned().collect();
         if news.is_empty() {
             return Ok(reported.to_vec());
@@ -40,5 +45,15 @@ impl Hall {
             reported.iter().filter(|known| !news.iter().any(|new| new.node == known.node)).cloned().collect();
         all.extend(news);
         Ok(all)
+    }
+
+    /// How far a child has confirmed the hub's journal to all.
+    ///
+    /// # Errors
+    /// [`ActError::Store`].
+    pub(crate) async fn all_through(&self, child: &NodeId) -> Result<u64, ActError> {
+        let confirmed = self.store.confirmed(child).await?;
+        let all = |journal: &JournalId| journal.channel == Channel::All;
+        Ok(confirmed.iter().filter(|(journal, _)| all(journal)).map(|(_, seq)| *seq).max().unwrap_or(0))
     }
 }

@@ -47,7 +47,7 @@ impl Hall {
         bundle: Option<BundleDraft>,
     ) -> Result<Draft, ActError> {
         self.only_at(Tier::Village, "代办收件")?;
-        let (release, _, item) = self.item(None, item)?;
+        let (release, _, item) = self.item_in_force(&officer.name, item).await?;
         let now = self.now();
         let mut form = Form::new();
         form.insert("channel".into(), "village_proxy".into());
@@ -190,6 +190,8 @@ impl Hall {
             let case = case.ok_or_else(|| ActError::NotFound { what: "草稿", value: id.to_string() })?;
             return self.view(&case).await;
         };
+        // The draft keeps its version, but what has been suspended or repealed meanwhile is not taken in any more.
+        self.item_in_force(&officer.name, &draft.item).await?;
         if draft.bundle.is_some() {
             return self.capture_bundle(officer, &draft).await;
         }

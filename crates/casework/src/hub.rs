@@ -2,14 +2,10 @@
 
 use crate::{ActError, Hall};
 use domain::network::{NodeRecord, Tier};
-use domain::pack::{CityPack, Pieces};
 use domain::{EntryId, NodeId, Timestamp};
 use replication::Channel;
-use store::{Append, Enrolment, NewEntry, PackPiece, PackRelease, kind};
+use store::{Append, Enrolment, NewEntry, kind};
 use trust::JoinToken;
-
-/// One append is one run on the wire and may not pass the batch limit.
-const PIECES_BYTES_MAX: usize = 200 * 1024;
 
 /// Where a new node will stand.
 #[derive(Debug, Clone)]
@@ -56,42 +52,6 @@ impl Hall {
         let entry = self.all_entry(kind::NODE, record.id.to_string(), &record)?;
         self.store.append(self.hub_append("introduce", "", vec![entry])).await?;
         Ok(())
-    }
-
-    /// Publishes a checked pack; only pieces that differ from the release in force are written again.
-    ///
-    /// # Errors
-    /// [`ActError::Unfit`] with all faults; nothing is published then.
-    pub async fn publish_pack(
-        &self,
-        officer: &str,
-        pieces: &Pieces,
-        previous: &Pieces,
-    ) -> Result<u32, ActError> {
-        self.only_at(Tier::City, "发布事项目录")?;
-        CityPack::parse(pieces).map_err(|broken| {
-            let reason = broken.0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n");
-            ActError::Unfit { what: "pack", reason }
-        })?;
-        let release = self.store.pack(None).map_or(1, |(release, _)| release + 1);
-        let (mut entries, mut size) = (Vec::new(), 0);
-        for (name, text) in pieces.iter().filter(|(name, text)| previous.get(*name) != Some(text)) {
-            let piece = PackPiece { release, name: name.clone(), text: text.clone() };
-            if size + text.len() > PIECES_BYTES_MAX && !entries.is_empty() {
-                self.store.append(self.hub_append("publish", officer, std::mem::take(&mut entries))).await?;
-                size = 0;
-            }
-            size += text.len();
-            entries.push(self.all_entry(kind::PACK_PIECE, name.clone(), &piece)?);
-        }
-        let names = pieces.keys().cloned().collect();
-        entries.push(self.all_entry(
-            kind::PACK_RELEASE,
-            release.to_string(),
-            &PackRelease { release, pieces: names },
-        )?);
-        self.store.append(self.hub_append("publish", officer, entries)).await?;
-        Ok(release)
     }
 
     /// Prepares a place for one new node and makes the token that fills it.

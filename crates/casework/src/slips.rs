@@ -84,7 +84,7 @@ impl Hall {
         &self,
         officer: &Officer,
         case: &CaseNo,
-        step: OriginalStep,
+        mut step: OriginalStep,
     ) -> Result<EntryId, ActError> {
         let stored = self.stored(case).await?;
         let dossier = &stored.dossier;
@@ -100,6 +100,8 @@ impl Hall {
         {
             return unfit(format!("{} 现在 {holder} 处,不能由 {} 交出", step.paper, step.from));
         }
+        let known = dossier.slips.iter().filter_map(|slip| slip.original.as_ref());
+        step.no = known.filter(|one| one.paper == step.paper).map(|one| one.no).max().unwrap_or(0) + 1;
         let slip = Slip { original: Some(step), ..self.new_slip(dossier, "original", String::new()) };
         self.write_slip(&officer.name, dossier, slip).await
     }

@@ -105,6 +105,8 @@ pub struct NodeStatus {
     pub clock_skew_ms: Option<i64>,
     /// When its oldest unconfirmed entry was written, while it is not here yet.
     pub oldest_waiting: Option<Timestamp>,
+    /// The catalogue release it is known to have.
+    pub catalogue_release: Option<u32>,
 }
 
 /// A due day anybody can check by hand.
@@ -300,7 +302,19 @@ impl Hall {
             } else {
                 through(&self.store.custody(&node.id).await?, self.me())
             };
+            let catalogue_release = match &node.parent {
+                _ if node.id == *self.me() => self.store.pack(None).map(|(release, _)| release),
+                // What a child confirmed to us is nearer than what it let a town report.
+                Some(parent) if parent == self.me() => {
+                    self.store.release_through(self.all_through(&node.id).await?).await?
+                }
+                _ => match contact {
+                    Some(contact) => self.store.release_through(contact.all_through).await?,
+                    None => None,
+                },
+            };
             nodes.push(NodeStatus {
+                catalogue_release,
                 id: node.id.clone(),
                 tier: node.tier,
                 parent: node.parent.clone(),

@@ -48,6 +48,7 @@ pub(crate) fn routes() -> Router<Console> {
         .route("/cases/{case}/history", get(history))
         .route("/cases/{case}/submission", get(submission))
         .route("/cases/{case}/attachments/{hash}", get(attachment))
+        .route("/standards", get(standards))
         .route("/calendar/due", get(due))
         .route("/nodes", get(nodes))
         .route("/incidents", get(incidents))
@@ -141,7 +142,7 @@ async fn items(State(console): State<Console>, _: ByToken) -> Answer<Value> {
     let line = |item: &std::sync::Arc<domain::catalogue::Item>| {
         json!({
             "id": item.id, "name": item.name, "body": item.body, "body_name": pack.org_name(&item.body), "handling": item.handling,
-            "decision_tier": item.decision_tier, "promised": item.promised, "village_service": item.village_service,
+            "life": item.life, "decision_tier": item.decision_tier, "promised": item.promised, "village_service": item.village_service,
         })
     };
     Ok(Json(
@@ -261,6 +262,10 @@ struct DueQuery {
 async fn due(State(console): State<Console>, _: ByToken, query: Query<DueQuery>) -> Answer<casework::Due> {
     let Query(DueQuery { anchor, working_days }) = query;
     Ok(Json(console.hall.due(anchor, working_days)?))
+}
+
+async fn standards(State(console): State<Console>, _: ByToken) -> Answer<domain::standards::Summary> {
+    Ok(Json(console.hall.standards()?))
 }
 
 async fn nodes(State(console): State<Console>, _: ByToken) -> Answer<Vec<casework::NodeStatus>> {

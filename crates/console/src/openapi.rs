@@ -48,6 +48,7 @@ pub const ROUTES: &[Route] = &[
         "保存表单;version 为读到的版本,已被他人改过则拒绝",
         &[("version", "integer"), ("form", "object"), ("own", "object")],
     ),
+    route("get", "/drafts/{draft}/changes", "草稿开始以后,该事项有哪些变化", &[]),
     route("get", "/drafts/{draft}/check", "还差什么", &[]),
     route(
         "put",
@@ -273,6 +274,7 @@ pub const ROUTES: &[Route] = &[
     route("get", "/cases/{case}/sheets", "现在可以打印的文书", &[]),
     route("get", "/cases/{case}/sheets/{sheet}", "一份文书(HTML,A4,含二维码);督办单另需参数 alert", &[]),
     route("get", "/cases/{case}/attachments/{hash}", "一份附件的原文", &[]),
+    route("get", "/standards", "标准体系:数量、覆盖率、精简率,由数据算出", &[]),
     route("get", "/calendar/due", "从某日起若干工作日的截止日;参数 anchor、working_days", &[]),
     route("get", "/warnings", "本节点临期或超期的件,最急的在前;参数 limit", &[]),
     route("get", "/alerts", "电子监察督办,新的在前;参数 rung、open、before、limit", &[]),

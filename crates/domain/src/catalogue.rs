@@ -2,6 +2,12 @@
 //!
 //! Types only; reading and linting a city pack is `pack`, walking an item's stages is `plan`.
 
+pub mod diff;
+pub mod life;
+
+pub use diff::{Change, diff};
+pub use life::{Life, NotInForce};
+
 use crate::calendar::{DayUnit, Limit};
 use crate::expr::Expr;
 use crate::network::Tier;
@@ -15,6 +21,8 @@ use std::sync::Arc;
 pub struct Item {
     pub id: ItemId,
     pub name: String,
+    /// Its state, and the days in which this version is in force.
+    pub life: Life,
     pub body: OrgId,
     pub implement_code: Option<ImplementCode>,
     pub decision_tier: Tier,

@@ -113,13 +113,18 @@ pub struct OriginalStep {
     /// Who gave it: `applicant`, a node, a carrier's waybill.
     pub from: String,
     pub to: String,
+    /// 1, 2, 3 … along the way of this paper, as its writer knew it: clocks of different nodes give no order.
+    #[serde(default)]
+    pub no: u32,
 }
 
-/// Where each original is now: (paper, holder, since). Steps are in the order of their slips.
+/// Where each original is now: (paper, holder, since).
 pub fn originals<'a>(
     steps: impl Iterator<Item = (&'a OriginalStep, Timestamp, &'a NodeId)>,
 ) -> Vec<(String, String, Timestamp)> {
     let mut now: Vec<(String, String, Timestamp)> = Vec::new();
+    let mut steps: Vec<_> = steps.collect();
+    steps.sort_by_key(|(step, ..)| step.no);
     for (step, at, _) in steps {
         match now.iter_mut().find(|(paper, ..)| *paper == step.paper) {
             Some(known) => (known.1, known.2) = (step.to.clone(), at),

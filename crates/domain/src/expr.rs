@@ -92,6 +92,12 @@ impl Expr {
         self.0.collect_words(&mut words);
         words
     }
+    /// The fields it reads: what stands right of `=`, or in a list, is a literal.
+    pub fn asked_fields(&self) -> Vec<&str> {
+        let mut fields = Vec::new();
+        self.0.collect_fields(&mut fields);
+        fields
+    }
 }
 
 impl Node {
@@ -105,6 +111,19 @@ impl Node {
             Node::Binary(_, left, right) => {
                 left.collect_words(into);
                 right.collect_words(into);
+            }
+        }
+    }
+
+    fn collect_fields<'a>(&'a self, into: &mut Vec<&'a str>) {
+        match self {
+            Node::Number(_) | Node::List(_) => {}
+            Node::Word(word) => into.push(word),
+            Node::Call(_, items) => items.iter().for_each(|item| item.collect_fields(into)),
+            Node::Binary(Op::Equal | Op::NotEqual | Op::In, left, _) => left.collect_fields(into),
+            Node::Binary(_, left, right) => {
+                left.collect_fields(into);
+                right.collect_fields(into);
             }
         }
     }

@@ -28,6 +28,7 @@ pub mod plan;
 pub mod rating;
 pub mod seams;
 pub mod sheet;
+pub mod standards;
 pub mod supervision;
 pub mod time;
 pub mod tolerance;

@@ -10,15 +10,15 @@ use crate::bundle::{self, Bundle, JoinPolicy};
 use crate::calendar::Calendar;
 use crate::catalogue::{Item, Items, LicenceType, Org};
 use crate::division::Divisions;
-use crate::supervision;
 use crate::{ItemId, OrgId};
+use crate::{standards, supervision};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 /// Named texts of a pack: `divisions`, `calendar`, `calendar_years`, `calendar_provisional`, `calendar_region`, `orgs`,
-/// `licence_types`, `supervision`, `form_groups`, `bundles`, and one `item/<id>` for each item.
+/// `licence_types`, `standards`, `supervision`, `form_groups`, `bundles`, and one `item/<id>` for each item.
 pub type Pieces = BTreeMap<String, String>;
 
 /// One thing that is wrong with a pack.
@@ -50,6 +50,8 @@ pub struct CityPack {
     pub licence_types: BTreeMap<String, LicenceType>,
     pub divisions: Divisions,
     pub calendar: Calendar,
+    /// Empty in a pack without the piece `standards`.
+    pub standards: standards::Register,
     /// Empty in a pack without the piece `supervision`: nothing is supervised then.
     pub supervision: supervision::Rules,
     /// The whole of each item as published, for the people who read the guide.
@@ -157,8 +159,19 @@ impl CityPack {
         }
         let bundles = read_bundles(text("bundles"), &items, &mut faults);
         let supervision = read_supervision(text("supervision"), &mut faults);
+        let standards = read_standards(text("standards"), &items, &mut faults);
         if faults.0.is_empty() {
-            Ok(CityPack { items, bundles, orgs, licence_types, divisions, calendar, supervision, guides })
+            Ok(CityPack {
+                items,
+                bundles,
+                orgs,
+                licence_types,
+                divisions,
+                calendar,
+                standards,
+                supervision,
+                guides,
+            })
         } else {
             faults.0.sort();
             Err(BrokenPack(faults.0))
@@ -182,6 +195,23 @@ fn json(file: &str, item: &str, text: &str, faults: &mut Faults) -> Value {
         faults.add(file, item, "-", reason);
         Value::Null
     })
+}
+
+fn read_standards(text: &str, items: &Items, faults: &mut Faults) -> standards::Register {
+    const FILE: &str = "standards.csv";
+    if text.is_empty() {
+        return standards::Register::default();
+    }
+    let register = standards::Register::parse(text).unwrap_or_else(|bad| {
+        bad.into_iter().for_each(|(line, reason)| faults.add(FILE, &format!("line {line}"), "-", reason));
+        standards::Register::default()
+    });
+    for standard in &register.0 {
+        for item in standard.items.iter().filter(|item| !items.contains_key(*item)) {
+            faults.add(FILE, &standard.number, "items", format!("{item} is not in the catalogue"));
+        }
+    }
+    register
 }
 
 fn read_supervision(text: &str, faults: &mut Faults) -> supervision::Rules {
@@ -291,6 +321,7 @@ pub fn kaili_pieces() -> Pieces {
         ("calendar_region", include_str!("../../../deploy/kaili/calendar_region.csv")),
         ("orgs", include_str!("../../../deploy/kaili/orgs_kaili.json")),
         ("licence_types", include_str!("../../../deploy/kaili/licence_types.json")),
+        ("standards", include_str!("../../../deploy/kaili/standards.csv")),
         ("supervision", include_str!("../../../deploy/kaili/supervision.json")),
     ] {
         pieces.insert(name.to_owned(), text.to_owned());

@@ -69,6 +69,16 @@ pub enum Event {
     OnePerson,
     /// A step was done before those it comes after.
     StepSkipped,
+    /// A power was used without naming a letter of delegation.
+    NoDelegation,
+    /// A site was checked by fewer than two officers (art. 34).
+    OneInspector,
+    /// A publicity was ended before its last day was over.
+    ShortPublicity,
+    /// Money was taken before acceptance.
+    FeeEarly,
+    /// What was charged is not what the catalogue says.
+    FeeWrong,
 }
 
 /// When a rung is reached: `day` working days after the due day; negative before it.

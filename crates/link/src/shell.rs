@@ -240,6 +240,7 @@ impl<'n> Talk<'n> {
                         clock_skew_ms,
                         own_head,
                         oldest_waiting,
+                        all_through: 0,
                     };
                     self.contact = Some(contact.clone());
                     self.node.hall.store.note_contact(contact).await?;

@@ -5,7 +5,7 @@ use domain::delegation::Delegations;
 use domain::network::Network;
 use domain::pack::{CityPack, Pieces};
 use domain::paper::{SealRecord, SealRecords};
-use rusqlite::Connection;
+use rusqlite::{Connection, OptionalExtension};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use store::StoreError;
@@ -95,8 +95,30 @@ fn read_seals(sql: &Connection) -> Result<SealRecords, StoreError> {
     Ok(records.into_iter().map(|record| (record.seal.clone(), record)).collect())
 }
 
-/// A piece not written anew under `release` is the newest earlier one of that name.
 fn read_pack(sql: &Connection, release: u32, names: &str) -> Result<CityPack, StoreError> {
+    CityPack::parse(&read_pieces(sql, release, names)?).map_err(|e| unreadable("read the city pack", e))
+}
+
+/// The newest release among the first `seq` entries of the hub's journal to all.
+pub(crate) fn release_through(sql: &Connection, seq: u64) -> Result<Option<u32>, StoreError> {
+    sql.prepare_cached("SELECT max(release) FROM pack_release WHERE seq <= ?1")
+        .and_then(|mut s| s.query_row([seq as i64], |row| row.get(0)))
+        .broken("read releases")
+}
+
+/// The texts of a release; empty before the first.
+pub(crate) fn pieces(sql: &Connection, release: Option<u32>) -> Result<Pieces, StoreError> {
+    let found: Option<(u32, String)> = sql
+        .prepare_cached(
+            "SELECT release, pieces FROM pack_release WHERE ?1 IS NULL OR release = ?1 ORDER BY release DESC LIMIT 1",
+        )
+        .and_then(|mut s| s.query_row([release], |row| Ok((row.get(0)?, row.get(1)?))).optional())
+        .broken("read a release")?;
+    found.map_or(Ok(Pieces::new()), |(release, names)| read_pieces(sql, release, &names))
+}
+
+/// A piece not written anew under `release` is the newest earlier one of that name.
+fn read_pieces(sql: &Connection, release: u32, names: &str) -> Result<Pieces, StoreError> {
     let names: Vec<String> = serde_json::from_str(names).map_err(|e| unreadable("read a release", e))?;
     let mut statement = sql
         .prepare_cached(
@@ -108,5 +130,5 @@ fn read_pack(sql: &Connection, release: u32, names: &str) -> Result<CityPack, St
         let text: String = statement.query_row((&name, release), |row| row.get(0)).broken("read a piece")?;
         pieces.insert(name, text);
     }
-    CityPack::parse(&pieces).map_err(|e| unreadable("read the city pack", e))
+    Ok(pieces)
 }

@@ -206,6 +206,19 @@ impl Store for SqliteStore {
         self.changes.subscribe()
     }
 
+    async fn pack_pieces(&self, release: Option<u32>) -> Result<domain::pack::Pieces, StoreError> {
+        self.executor.read(move |sql| known::pieces(sql, release)).await
+    }
+    async fn release_through(&self, seq: u64) -> Result<Option<u32>, StoreError> {
+        self.executor.read_briefly(move |sql| known::release_through(sql, seq)).await
+    }
+    async fn note_refusal(&self, at: Timestamp, actor: &str, subject: &str) -> Result<(), StoreError> {
+        let (actor, subject) = (actor.to_owned(), subject.to_owned());
+        self.executor
+            .write("note a refusal", move |work| audit::record(work.sql, at, &actor, "refused", &subject))
+            .await
+    }
+
     async fn append(&self, append: Append) -> Result<Appended, StoreError> {
         let me = self.identity.clone();
         self.executor.write("append", move |work| journals::append(work, &me, append)).await

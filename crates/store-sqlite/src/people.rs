@@ -184,14 +184,17 @@ pub(crate) fn take_serial(sql: &Connection, scope: &str, number: u64) -> Result<
 
 pub(crate) fn note_contact(sql: &Connection, contact: &Contact) -> Result<(), StoreError> {
     sql.prepare_cached(
-        "INSERT INTO contact(node, at_ms, clock_skew_ms, own_head, oldest_waiting_ms) VALUES(:node, :at, :skew, :own, :oldest)
-         ON CONFLICT(node) DO UPDATE SET at_ms = :at, clock_skew_ms = :skew, own_head = :own, oldest_waiting_ms = :oldest
-          WHERE at_ms < :at",
+        "INSERT INTO contact(node, at_ms, clock_skew_ms, own_head, oldest_waiting_ms, all_through)
+         VALUES(:node, :at, :skew, :own, :oldest, :all)
+         ON CONFLICT(node) DO UPDATE SET at_ms = :at, clock_skew_ms = :skew, own_head = :own, oldest_waiting_ms = :oldest,
+           all_through = max(all_through, :all)
+          WHERE at_ms < :at OR all_through < :all",
     )
     .and_then(|mut s| {
         s.execute(named_params! {
             ":node": contact.node.as_str(), ":at": contact.at.as_ms(), ":skew": contact.clock_skew_ms,
             ":own": contact.own_head as i64, ":oldest": contact.oldest_waiting.map(Timestamp::as_ms),
+            ":all": contact.all_through as i64,
         })
     })
     .broken("note a contact")?;
@@ -199,18 +202,19 @@ pub(crate) fn note_contact(sql: &Connection, contact: &Contact) -> Result<(), St
 }
 
 pub(crate) fn contacts(sql: &Connection) -> Result<Vec<Contact>, StoreError> {
-    type Line = (String, i64, i64, i64, Option<i64>);
+    type Line = (String, i64, i64, i64, Option<i64>, i64);
     let rows: Vec<Line> = sql
-        .prepare_cached("SELECT node, at_ms, clock_skew_ms, own_head, oldest_waiting_ms FROM contact ORDER BY node LIMIT 10000")
-        .and_then(|mut s| s.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?)))?.collect())
+        .prepare_cached("SELECT node, at_ms, clock_skew_ms, own_head, oldest_waiting_ms, all_through FROM contact ORDER BY node LIMIT 10000")
+        .and_then(|mut s| s.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?)))?.collect())
         .broken("list contacts")?;
-    let line = |(node, at, clock_skew_ms, own_head, oldest): Line| {
+    let line = |(node, at, clock_skew_ms, own_head, oldest, all_through): Line| {
         Ok(Contact {
             node: node.parse().map_err(|e| unreadable("list contacts", e))?,
             at: Timestamp::from_ms(at),
             clock_skew_ms,
             own_head: own_head as u64,
             oldest_waiting: oldest.map(Timestamp::from_ms),
+            all_through: all_through as u64,
         })
     };
     rows.into_iter().map(line).collect()

@@ -128,6 +128,9 @@ const STEPS: &[M<'static>] = &[
     CREATE TABLE bad_rating(case_no TEXT PRIMARY KEY, pos INTEGER NOT NULL, grade TEXT NOT NULL) STRICT, WITHOUT ROWID;
     CREATE TABLE rectify_step(
         case_no TEXT NOT NULL, entry BLOB NOT NULL, said TEXT NOT NULL, PRIMARY KEY(case_no, entry)) STRICT, WITHOUT ROWID;
+    -- Where each release stands in the hub's journal to all, and how far every node has that journal.
+    ALTER TABLE pack_release ADD COLUMN seq INTEGER NOT NULL DEFAULT 0;
+    ALTER TABLE contact ADD COLUMN all_through INTEGER NOT NULL DEFAULT 0;
     ",
     ),
 ];

@@ -18,7 +18,7 @@ use domain::delegation::Delegations;
 use domain::dossier::{Dossier, Page};
 use domain::library::{Filed, StateChange};
 use domain::network::Network;
-use domain::pack::CityPack;
+use domain::pack::{CityPack, Pieces};
 use domain::paper::SealRecords;
 use domain::rating::Rectification;
 use domain::supervision::{Alert, CaseLog};
@@ -73,6 +73,12 @@ pub trait Store: Send + Sync + 'static {
     fn network(&self) -> Arc<Network>;
     /// A release of the city pack; `None` stands for the newest.
     fn pack(&self, release: Option<u32>) -> Option<(u32, Arc<CityPack>)>;
+    /// The texts a release was built from; `None` stands for the newest.
+    async fn pack_pieces(&self, release: Option<u32>) -> Result<Pieces, StoreError>;
+    /// The newest release among the first `seq` entries of the hub's journal to all.
+    async fn release_through(&self, seq: u64) -> Result<Option<u32>, StoreError>;
+    /// Writes an audit row about something that was refused and changed nothing else.
+    async fn note_refusal(&self, at: Timestamp, actor: &str, subject: &str) -> Result<(), StoreError>;
     /// Letters of delegation known now.
     fn delegations(&self) -> Arc<Delegations>;
     /// Seals published so far.

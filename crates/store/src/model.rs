@@ -322,4 +322,7 @@ pub struct Contact {
     /// When its oldest unconfirmed entry was written, as it said.
     #[serde(default)]
     pub oldest_waiting: Option<Timestamp>,
+    /// How far it has confirmed the hub's journal to all: catalogue, letters, seals.
+    #[serde(default)]
+    pub all_through: u64,
 }

@@ -90,6 +90,7 @@ struct World {
     midway: Option<u32>,
     pieces: Pieces,
     healing: bool,
+    healed_at: Timestamp,
     /// Every frame sent, for whoever wants to look at real traffic.
     collected: Option<Vec<Frame>>,
 }
@@ -172,6 +173,7 @@ impl World {
         let mut pieces = kaili_pieces();
         pieces.retain(|name, _| name.strip_prefix("item/").is_none_or(|item| ITEMS.contains(&item)));
         pieces.insert("bundles".into(), "[]".into());
+        pieces.remove("standards");
         let outcome = Outcome {
             cases: 0,
             delivered: 0,
@@ -197,6 +199,7 @@ impl World {
             midway: None,
             pieces,
             healing: false,
+            healed_at: testkit::dice::MONDAY,
             collected: None,
             plan,
         }
@@ -224,7 +227,7 @@ impl World {
         for record in &records {
             block_on(alive.node.hall.introduce(record.clone())).unwrap();
         }
-        block_on(alive.node.hall.publish_pack("init", &self.pieces, &Pieces::new())).unwrap();
+        block_on(alive.node.hall.publish_pack("init", &self.pieces)).unwrap();
         alive.node.keys.refresh(&alive.store.network());
         block_on(self.delegate(&alive.node.hall));
         for (index, node) in self.nodes.iter().enumerate().skip(1) {
@@ -435,7 +438,11 @@ impl World {
             self.act(own, line, upward, outputs);
         }
         self.carry_scans(line);
-        let pause = if self.healing { 15_000 } else { 600_000 };
+        let pause = match (self.healing, self.settling()) {
+            (_, true) => 15_000,
+            (true, false) => 2 * HOUR_MS,
+            (false, false) => 600_000,
+        };
         self.at(pause, Event::Tick { line });
     }
 
@@ -472,7 +479,12 @@ impl World {
 
     /// Everybody at a node looks at the queue and does what can be done.
     fn work(&mut self, index: usize) {
-        let pause = if self.healing { 60_000 } else { self.dice.random_range(HOUR_MS..6 * HOUR_MS) };
+        let pause = match (self.healing, self.settling()) {
+            (_, true) => 60_000,
+            // What is left waits for a publicity or a hearing: days pass at a normal pace.
+            (true, false) => 8 * HOUR_MS,
+            (false, false) => self.dice.random_range(HOUR_MS..6 * HOUR_MS),
+        };
         self.at(pause, Event::Work { node: index });
         let Some(hall) = self.nodes[index].hall().cloned() else { return };
         let tasks = block_on(hall.store.tasks(TaskQuery { body: None, limit: 50 })).unwrap();
@@ -501,7 +513,7 @@ impl World {
         // The arrangement of next year is published too: whatever was provisional is counted anew.
         let years = changed.get_mut("calendar_years").unwrap();
         *years = years.replace("2027,not_announced", "2027,final");
-        block_on(hall.publish_pack("cli", &changed, &self.pieces)).unwrap();
+        block_on(hall.publish_pack("cli", &changed)).unwrap();
         drop(hall);
         self.spread(0);
     }
@@ -560,8 +572,13 @@ impl World {
         checks::after_boot(&self.nodes[node], self.told.iter().filter(|told| told.village == node));
     }
 
+    /// The first hours after everything healed: all that was held up comes at once.
+    fn settling(&self) -> bool {
+        self.healing && self.now().since(self.healed_at) < 2 * HOUR_MS
+    }
+
     fn heal_everything(&mut self) {
-        self.healing = true;
+        (self.healing, self.healed_at) = (true, self.now());
         self.midway = None;
         self.weather = Weather::calm();
         for node in 0..self.nodes.len() {
@@ -577,12 +594,13 @@ impl World {
 
     /// Goes on until everybody holds everything and every case is handed over.
     fn run_to_rest(&mut self) {
-        let limit = self.now().plus_ms(3 * DAY_MS);
+        // A publicity takes two weeks, a hearing one, and each may start with the last case recorded.
+        let limit = self.now().plus_ms(60 * DAY_MS);
         let mut next_look = self.now();
         while self.now() < limit {
             self.step();
             if self.now() > next_look {
-                next_look = self.now().plus_ms(120_000);
+                next_look = self.now().plus_ms(if self.settling() { 600_000 } else { 12 * HOUR_MS });
                 if checks::is_at_rest(&self.nodes, &self.told) {
                     return;
                 }
@@ -700,7 +718,11 @@ async fn do_task(hall: &casework::Hall, officer: &casework::Officer, task: &stor
 /// The library does not hold what it was asked for: the applicant must be told to bring it.
 async fn lacks_in_library(hall: &casework::Hall, case: &CaseNo) -> bool {
     let stored = hall.store.dossier(case).await.unwrap();
-    stored.is_some_and(|stored| matches!(library::standing(&stored.dossier), library::Standing::Absent(_)))
+    // What the law has accepted meanwhile is not returned any more; it is decided on the papers there are.
+    stored.is_some_and(|stored| {
+        let absent = matches!(library::standing(&stored.dossier), library::Standing::Absent(_));
+        absent && stored.dossier.accepted.is_none()
+    })
 }
 
 /// The next step of a joint inspection as it stands; refusals are part of the day here too.

@@ -164,7 +164,7 @@ async fn a_new_years_calendar_is_published_and_the_case_says_in_writing_what_it_
     let days =
         published["calendar"].trim_end().to_owned() + "\n2027-01-01,holiday,元旦\n2027-01-04,holiday,元旦\n";
     published.extend([("calendar_years".into(), years), ("calendar".into(), days)]);
-    hub.publish_pack("cli", &published, &known).await.unwrap();
+    hub.publish_pack("cli", &published).await.unwrap();
     assert_eq!(hub.reproject().await.unwrap(), 1);
     assert_eq!(hub.reproject().await.unwrap(), 0, "once");
 

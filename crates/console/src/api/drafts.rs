@@ -24,6 +24,7 @@ pub(super) fn routes() -> Router<Console> {
             put(attach).layer(DefaultBodyLimit::max(UPLOAD_BYTES_MAX)),
         )
         .route("/drafts/{draft}/capture", post(capture))
+        .route("/drafts/{draft}/changes", get(changes))
         .route("/drafts/{draft}/requests", put(save_requests))
 }
 
@@ -116,4 +117,12 @@ async fn save_requests(
 ) -> Answer<store::Draft> {
     let SavedRequests { version, requests } = asked;
     Ok(Json(console.hall.save_requests(id(&draft, "草稿编号")?, version, requests).await?))
+}
+
+async fn changes(
+    State(console): State<Console>,
+    _: ByToken,
+    Path(draft): Path<String>,
+) -> Answer<Vec<domain::catalogue::Change>> {
+    Ok(Json(console.hall.draft_changes(id(&draft, "草稿编号")?).await?))
 }

@@ -1,7 +1,9 @@
 //! Reading one item of the catalogue from its JSON, collecting every fault on the way.
 
 use super::Faults;
+use crate::Day;
 use crate::calendar::{DayUnit, Limit};
+use crate::catalogue::life::State;
 use crate::catalogue::*;
 use crate::expr::Expr;
 use crate::fee::Fee;
@@ -94,12 +96,25 @@ pub(super) fn read(name: &str, value: &Value, groups: &Value, faults: &mut Fault
     if promised.is_none() {
         faults.add(FILE, name, "promised_limit", "days is missing");
     }
+    let life = life(name, value, faults);
     let materials = list(name, value, "materials", faults, material);
     let (deferral_days, green_days) = channels(name, value, promised, faults);
     let mut stages = list(name, value, "stages", faults, stage);
     stages.extend(implied_delivery(&stages));
     let fields = fields(name, value, groups, faults);
     let fees = list(name, value, "fees", faults, fee);
+    let joint = stages.iter().any(|stage| stage.kind == StageKind::JointInspection);
+    if value.get("joint_inspection").and_then(Value::as_bool).is_some_and(|says| says != joint) {
+        faults.add(FILE, name, "joint_inspection", "the flag and the stages contradict each other");
+    }
+    for paper in value.get("conditions").and_then(Value::as_array).into_iter().flatten() {
+        // A condition that is shown by a paper names it; a paper nobody is asked for can show nothing.
+        let shown_by = paper.get("material").and_then(Value::as_str);
+        let known = |id: &str| materials.iter().any(|material: &Material| material.id.as_str() == id);
+        if let Some(id) = shown_by.filter(|id| !known(id)) {
+            faults.add(FILE, name, "conditions", format!("needs material {id}, which is not asked for"));
+        }
+    }
     let result = result(name, value, faults);
     if faults.0.len() > before {
         return None;
@@ -107,6 +122,7 @@ pub(super) fn read(name: &str, value: &Value, groups: &Value, faults: &mut Fault
     Some(Item {
         id: id?,
         name: title,
+        life,
         body: body?,
         implement_code: code.flatten(),
         decision_tier: decision_tier?,
@@ -131,6 +147,24 @@ pub(super) fn read(name: &str, value: &Value, groups: &Value, faults: &mut Fault
 fn statutory_basis(value: &Value, named: bool) -> String {
     let basis = value.pointer("/statutory_limit/basis").and_then(Value::as_str).filter(|_| named);
     basis.unwrap_or("《行政许可法》第四十二条").to_owned()
+}
+
+/// State and days of a version; an item that says nothing is published.
+fn life(name: &str, value: &Value, faults: &mut Faults) -> Life {
+    let mut reader = Reader { value, item: name, field: "state".into(), faults };
+    let state = match value.get("state") {
+        None => Some(State::Published),
+        Some(_) => reader.one_of("state", &State::ALL),
+    };
+    let mut day = |key: &str| {
+        let text = reader.optional_text(key)?.to_owned();
+        text.parse::<Day>().map_err(|error| reader.fault(format!("{key}: {error}"))).ok()
+    };
+    let (from, until) = (day("effective_from"), day("effective_until"));
+    if from.zip(until).is_some_and(|(from, until)| until < from) {
+        reader.fault("effective_until lies before effective_from");
+    }
+    Life { state: state.unwrap_or_default(), from, until }
 }
 
 /// Days of tolerant acceptance and of the green channel, each `None` where the item has no such thing.

@@ -38,6 +38,12 @@ pub(super) fn check(
     if item.handling == Handling::Instant && item.promised.days > 1 {
         fault("promised_limit", "an instant item (即办件) may not take more than one day".into());
     }
+    for fee in item.fees.iter().filter(|fee| fee.basis.trim().is_empty()) {
+        fault("fees", format!("{} has no basis: nothing may be charged without one", fee.name));
+    }
+    for word in unknown_words(item) {
+        fault("when", format!("a condition asks for {word}, which is no field of the form"));
+    }
     if item.green_days.is_some_and(|days| days > item.promised.days) {
         fault("green_days", "the green channel may not be slower than the promised limit".into());
     }
@@ -49,6 +55,18 @@ pub(super) fn check(
     for problem in stage_faults(item) {
         fault("stages", problem);
     }
+}
+
+/// Names in conditions of materials and stages that no field has: such a condition never holds, and nobody would see why.
+fn unknown_words(item: &Item) -> BTreeSet<String> {
+    let conditions = item.materials.iter().filter_map(|one| one.when.as_ref());
+    let conditions = conditions.chain(item.stages.iter().filter_map(|one| one.when.as_ref()));
+    let known = |word: &str| {
+        let field = word.split('.').next().unwrap_or(word);
+        matches!(field, "channel" | "today" | "id_card" | "true" | "false")
+            || item.fields.iter().any(|known| known.key == field)
+    };
+    conditions.flat_map(|one| one.asked_fields()).filter(|word| !known(word)).map(str::to_owned).collect()
 }
 
 fn stage_faults(item: &Item) -> Vec<String> {

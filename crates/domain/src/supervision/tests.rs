@@ -6,7 +6,7 @@ use crate::clock::Procedure;
 use crate::dossier::by_law;
 use crate::dossier::decide::{self, Actor, Command, Desk};
 use crate::dossier::tests::{NOON, PACK, actor, desk, network, opened};
-use crate::dossier::{Dossier, Page};
+use crate::dossier::{Dossier, Page, PageBody};
 use crate::network::Tier;
 use crate::{StageId, Timestamp};
 use std::sync::Arc;
@@ -213,4 +213,43 @@ fn a_broken_rule_file_tells_all_its_faults() {
     let faults = Rules::parse(&serde_json::to_string(&rules).unwrap()).unwrap_err();
     assert_eq!(faults.len(), 4, "{faults:?}");
     assert!(Rules::parse(r#"{"rules":[{"id":"x"}]}"#).is_err());
+}
+
+/// The desk refuses all of this; a log written by other means shows it all the same.
+#[test]
+fn breaches_that_no_desk_would_let_through_are_found_in_the_log() {
+    let forge = |case: &mut Case, by: &Actor, body: PageBody, at: Timestamp| {
+        let last = case.log.pages.last().unwrap().page.clone();
+        let (no, officer, delegation) = (last.no + 1, by.officer.clone(), Some("委-1".to_owned()));
+        let page = Page { no, officer, delegation, at, body, ..last };
+        case.keep(vec![page], by);
+    };
+    let charged = |stage: &str| PageBody::Charged {
+        stage: id(stage),
+        fee: "加急费".into(),
+        amount_fen: 10_000,
+        receipt: "票1".into(),
+        waived: None,
+    };
+    let mut early = Case::captured();
+    forge(&mut early, &town(), charged("town"), on(24));
+    assert!(early.findings("2026-11-25").contains(&"fee_early red 2026-11-24".to_owned()));
+
+    let mut case = Case::captured();
+    case.agrees(&town(), "town", on(23));
+    case.agrees(&body("zw"), "accept", on(24));
+    case.agrees(&body("sj"), "inspect", on(25));
+    assert!(case.findings("2026-11-25").is_empty(), "{:?}", case.findings("2026-11-25"));
+    let PageBody::StageDone { officers, .. } = &mut case.log.pages.last_mut().unwrap().page.body else {
+        panic!("the visit was the last page")
+    };
+    officers.truncate(1);
+    case.log.pages.last_mut().unwrap().page.delegation = None;
+    forge(&mut case, &body("sj"), charged("review"), on(25));
+    let found = case.findings("2026-11-26");
+    for want in
+        ["no_delegation red 2026-11-25", "one_inspector yellow 2026-11-25", "fee_wrong red 2026-11-25"]
+    {
+        assert!(found.iter().any(|line| line == want), "{want} is missing from {found:?}");
+    }
 }

@@ -4,10 +4,13 @@ use super::{Event, Finding, Responsible, Rule, Rules, Rung, Watch};
 use crate::calendar::{Calendar, DueDay, Pause};
 use crate::catalogue::{Item, Stage, StageKind};
 use crate::clock::{self, Suspension, TimerKind};
+use crate::delegation::Power;
 use crate::dossier::{Dossier, Page, PageBody, Slip, Verdict};
+use crate::fee::{self, Charge};
+use crate::form::Form;
 use crate::network::Tier;
 use crate::plan;
-use crate::{Day, NodeId, StageId, duty};
+use crate::{Day, NodeId, StageId, duty, inspection};
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -48,6 +51,7 @@ pub fn findings(rules: &Rules, item: &Item, log: &CaseLog, calendar: &Calendar, 
         received: first.day,
         since: first.day.unwrap_or(today),
         ready_since: BTreeMap::new(),
+        form: first.page.body.submission().map(|one| one.form.clone()).unwrap_or_default(),
         found: Vec::new(),
     };
     walk.note_ready();
@@ -145,6 +149,8 @@ struct Walk<'a> {
     /// The trusted day of the last page.
     since: Day,
     ready_since: BTreeMap<StageId, Day>,
+    /// The form that counts: what fees are checked against.
+    form: Form,
     found: Vec<Finding>,
 }
 
@@ -260,8 +266,9 @@ impl Walk<'_> {
         for (event, text) in events {
             self.raise(event, logged, day, text);
         }
-        if let PageBody::Resubmitted(_) = &page.body {
+        if let PageBody::Resubmitted(again) = &page.body {
             self.received = logged.day;
+            self.form = again.form.clone();
         }
         self.since = day;
         self.note_ready();
@@ -294,10 +301,59 @@ impl Walk<'_> {
             | PageBody::Decided { stage, .. } => {
                 events.extend(self.skipped(stage));
                 events.extend(self.one_person(stage, logged));
+                events.extend(self.undelegated(stage, logged));
+                events.extend(self.hasty(stage, logged));
+            }
+            PageBody::Charged { fee, amount_fen, receipt, waived, .. } => {
+                let charge = Charge {
+                    fee: fee.clone(),
+                    amount_fen: *amount_fen,
+                    receipt: receipt.clone(),
+                    waived: waived.clone(),
+                    page: logged.page.no,
+                };
+                events.extend(self.charged(&charge, logged.page.at.day()));
             }
             _ => {}
         }
         events
+    }
+
+    fn undelegated(&self, stage: &StageId, logged: &LoggedPage) -> Option<(Event, String)> {
+        let known = self.item.stage(stage)?;
+        // After a recall a superior acts for a lost node; whatever the tier, what binds needs a letter.
+        let power = Power::needed(known.kind, known.tier)?;
+        let by_law = logged.page.officer.is_empty();
+        (logged.page.delegation.is_none() && !by_law).then(|| {
+            (Event::NoDelegation, format!("“{}”({})没有写明授权委托书", known.name, power.chinese()))
+        })
+    }
+
+    /// A site check by too few, a publicity that did not run its time: by the days that are trusted.
+    fn hasty(&self, stage: &StageId, logged: &LoggedPage) -> Option<(Event, String)> {
+        let known = self.item.stage(stage)?;
+        let PageBody::StageDone { officers, .. } = &logged.page.body else { return None };
+        match known.kind {
+            StageKind::Inspection if officers.len() < inspection::OFFICERS_MIN => {
+                Some((Event::OneInspector, format!("“{}”的工作人员少于两名", known.name)))
+            }
+            StageKind::Publicity => {
+                let posting = self.dossier.posted.get(stage)?;
+                let done = logged.day?;
+                (done <= posting.until).then(|| {
+                    (Event::ShortPublicity, format!("公示应到 {} 当日终了,{done} 即已办结", posting.until))
+                })
+            }
+            _ => None,
+        }
+    }
+
+    fn charged(&self, charge: &Charge, on: Day) -> Option<(Event, String)> {
+        let Some(accepted) = &self.dossier.accepted else {
+            return Some((Event::FeeEarly, format!("受理之前收取“{}”", charge.fee)));
+        };
+        let fault = fee::fault(self.item, &self.form, charge, accepted.on.min(on))?;
+        Some((Event::FeeWrong, format!("“{}”:{fault}", charge.fee)))
     }
 
     fn skipped(&self, stage: &StageId) -> Option<(Event, String)> {

@@ -130,8 +130,8 @@ impl Projector<'_, '_> {
         let names = serde_json::to_string(&release.pieces).map_err(|e| unreadable("write a release", e))?;
         self.work
             .sql
-            .prepare_cached("INSERT OR IGNORE INTO pack_release(release, pieces) VALUES(?1, ?2)")
-            .and_then(|mut s| s.execute((release.release, names)))
+            .prepare_cached("INSERT OR IGNORE INTO pack_release(release, pieces, seq) VALUES(?1, ?2, ?3)")
+            .and_then(|mut s| s.execute((release.release, names, entry.seq as i64)))
             .broken("write a release")?;
         if let Err(StoreError::Broken { .. }) = self.reload_known() {
             // A release this version cannot read must not stop the link: the old one stays in force, and somebody is told.
