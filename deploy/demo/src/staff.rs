@@ -100,12 +100,6 @@ impl Staff {
         Ok(std::fs::write(self.city.drill_clock(), ahead.to_string())?)
     }
 
-    /// In none of these cases is a paper promised that has not been brought yet.
-    pub fn no_promise_open(&self, cases: &[Told]) -> bool {
-        let among = |told: &Told| cases.iter().any(|one| one.case == told.case);
-        self.promised.lock().is_ok_and(|promised| !promised.iter().any(|(told, _)| among(told)))
-    }
-
     /// The bodies sign letters of delegation for everybody who works in this city; the hub publishes them.
     ///
     /// # Errors

@@ -243,10 +243,7 @@ async fn until_delivered(staff: &Staff, cases: &[Told], say: &(dyn Fn(String) + 
             said = Instant::now();
         }
         // Nothing can be done but wait: nights pass until a publicity or the notice of a hearing has run its time.
-        if quiet_since.elapsed() > Duration::from_secs(4)
-            && staff.no_promise_open(&open)
-            && nights < NIGHTS_MAX
-        {
+        if quiet_since.elapsed() > Duration::from_secs(4) && nights < NIGHTS_MAX {
             nights += 1;
             staff.pass_days(DAYS_AT_ONCE)?;
             say(format!("{} cases wait for a day to come: it is now {}", open.len(), staff.today()));

@@ -52,7 +52,8 @@ impl Staff {
             "joint_inspection" => self.visit(task).await,
             "hearing" => self.hear(task).await,
             "payment" => self.charge(task).await,
-            "completeness_check" | "accept" => self.take_up(task).await,
+            // Whichever stage answers the applicant first finds out what the library does not hold.
+            "completeness_check" | "accept" | "review" | "home_visit" => self.take_up(task).await,
             _ => self.complete(task).await,
         }
     }
