@@ -136,7 +136,11 @@ impl Lane<'_> {
                 hall.store.attachment_arrived(&wanted.hash).await?;
                 continue;
             }
-            let offset = hall.blobs.partial(&wanted.hash).min(wanted.bytes);
+            let mut offset = hall.blobs.partial(&wanted.hash);
+            if offset > wanted.bytes {
+                hall.blobs.restart(&wanted.hash)?;
+                offset = 0;
+            }
             self.asked.insert(wanted.hash.clone(), wanted.bytes);
             if self.send(Kind::Want(pb::Want { hash: wanted.hash, offset })).await.is_none() {
                 return Ok(None);

@@ -3,11 +3,14 @@
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use store::StoreError;
 use store::blobs::Blobs;
 
 pub struct FileBlobs {
     root: PathBuf,
+    /// Two neighbours may send the same bytes at once; looking where they end and adding to them is one step.
+    growing: Mutex<()>,
 }
 
 fn failed(what: &'static str) -> impl Fn(io::Error) -> StoreError {
@@ -24,7 +27,11 @@ impl FileBlobs {
     pub fn open(folder: &Path) -> Result<FileBlobs, StoreError> {
         let root = folder.join("blobs");
         fs::create_dir_all(root.join("partial")).map_err(failed("create the attachment folder"))?;
-        Ok(FileBlobs { root })
+        Ok(FileBlobs { root, growing: Mutex::new(()) })
+    }
+
+    fn alone(&self) -> MutexGuard<'_, ()> {
+        self.growing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Only hexadecimal hashes name files: nothing from the network can walk out of the folder.
@@ -87,16 +94,35 @@ impl Blobs for FileBlobs {
     }
 
     fn extend(&self, hash: &str, offset: u64, bytes: &[u8]) -> Result<(), StoreError> {
-        if self.partial(hash) != offset {
+        let _alone = self.alone();
+        if self.has(hash) {
+            return Ok(());
+        }
+        let Some(known) = self.partial(hash).checked_sub(offset) else {
             let detail = "the chunk does not follow what is here".to_owned();
             return Err(StoreError::Broken { what: "resume an attachment", detail });
-        }
+        };
+        let new = usize::try_from(known).ok().and_then(|known| bytes.get(known..)).unwrap_or_default();
         let path = self.partial_path(hash)?;
-        let append = || OpenOptions::new().create(true).append(true).open(&path)?.write_all(bytes);
+        let append = || OpenOptions::new().create(true).append(true).open(&path)?.write_all(new);
         append().map_err(failed("extend an attachment"))
     }
 
+    fn restart(&self, hash: &str) -> Result<(), StoreError> {
+        let _alone = self.alone();
+        match fs::remove_file(self.partial_path(hash)?) {
+            Err(error) if error.kind() != ErrorKind::NotFound => {
+                Err(failed("start an attachment again")(error))
+            }
+            _ => Ok(()),
+        }
+    }
+
     fn complete(&self, hash: &str) -> Result<bool, StoreError> {
+        let _alone = self.alone();
+        if self.has(hash) {
+            return Ok(true);
+        }
         let path = self.partial_path(hash)?;
         let bytes = fs::read(&path).map_err(failed("check an attachment"))?;
         if blake3::hash(&bytes).to_hex().as_str() != hash {
@@ -122,10 +148,23 @@ mod tests {
         blobs.extend(&hash, 0, &bytes[..60_000]).unwrap();
         assert!(!blobs.has(&hash), "I5: not visible before it is whole");
         assert_eq!(blobs.partial(&hash), 60_000);
-        assert!(blobs.extend(&hash, 10, &bytes[..5]).is_err());
+        assert!(blobs.extend(&hash, 70_000, &bytes[..5]).is_err(), "no gap");
         blobs.extend(&hash, 60_000, &bytes[60_000..]).unwrap();
         assert!(blobs.complete(&hash).unwrap() && blobs.has(&hash));
         assert_eq!(blobs.read(&hash, 99_990, 100).unwrap(), bytes[99_990..]);
+        // Two neighbours send the same: neither breaks the other's, and the one that comes second changes nothing.
+        let both: Vec<u8> = (0..90_000u32).map(|n| (n / 7) as u8).collect();
+        let twice = blake3::hash(&both).to_hex().to_string();
+        for (from, to) in [(0, 40_000), (0, 40_000), (40_000, 80_000), (40_000, 90_000), (80_000, 90_000)] {
+            blobs.extend(&twice, from as u64, &both[from..to]).unwrap();
+        }
+        assert!(blobs.complete(&twice).unwrap());
+        blobs.extend(&twice, 80_000, &both[80_000..]).unwrap();
+        assert!(blobs.complete(&twice).unwrap() && blobs.size(&twice) == Some(90_000));
+        assert_eq!(blobs.partial(&twice), 0);
+        blobs.extend(&twice.replace('0', "1"), 0, &both).unwrap();
+        blobs.restart(&twice.replace('0', "1")).unwrap();
+        assert_eq!(blobs.partial(&twice.replace('0', "1")), 0);
         let other = blake3::hash(b"other").to_hex().to_string();
         blobs.extend(&other, 0, b"damaged").unwrap();
         assert!(!blobs.complete(&other).unwrap() && blobs.partial(&other) == 0);

@@ -22,11 +22,17 @@ pub trait Blobs: Send + Sync + 'static {
 
     /// How many bytes of an unfinished transfer are on disk.
     fn partial(&self, hash: &str) -> u64;
-    /// Adds the next bytes of an unfinished transfer.
+    /// Adds the next bytes of an unfinished transfer. What is here already, of the partial or of the whole, is passed over: two
+    /// neighbours may send the same.
     ///
     /// # Errors
-    /// [`StoreError::Stale`]-like [`StoreError::Broken`] when `offset` is not where the partial ends.
+    /// [`StoreError::Broken`] when `offset` lies behind the end of the partial.
     fn extend(&self, hash: &str, offset: u64, bytes: &[u8]) -> Result<(), StoreError>;
+    /// Forgets an unfinished transfer, which cannot become what its page declares.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    fn restart(&self, hash: &str) -> Result<(), StoreError>;
     /// Makes a complete partial visible, if it hashes to its name; otherwise throws it away and says `false`.
     ///
     /// # Errors
@@ -65,18 +71,28 @@ impl Blobs for MemoryBlobs {
         lock(&self.parts).get(hash).map_or(0, |bytes| bytes.len() as u64)
     }
     fn extend(&self, hash: &str, offset: u64, bytes: &[u8]) -> Result<(), StoreError> {
+        if self.has(hash) {
+            return Ok(());
+        }
         let mut parts = lock(&self.parts);
         let part = parts.entry(hash.to_owned()).or_default();
-        if part.len() as u64 != offset {
+        let Some(known) = part.len().checked_sub(offset as usize) else {
             return Err(StoreError::Broken {
                 what: "resume an attachment",
                 detail: "the chunk does not follow".into(),
             });
-        }
-        part.extend_from_slice(bytes);
+        };
+        part.extend_from_slice(bytes.get(known..).unwrap_or_default());
+        Ok(())
+    }
+    fn restart(&self, hash: &str) -> Result<(), StoreError> {
+        lock(&self.parts).remove(hash);
         Ok(())
     }
     fn complete(&self, hash: &str) -> Result<bool, StoreError> {
+        if self.has(hash) {
+            return Ok(true);
+        }
         let Some(bytes) = lock(&self.parts).remove(hash) else { return Ok(false) };
         lock(&self.whole).insert(hash.to_owned(), bytes);
         Ok(true)
