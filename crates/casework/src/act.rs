@@ -157,7 +157,7 @@ impl Hall {
         }
         let dossier = &stored.dossier;
         let mut laid = self.lay_out(&stored).await?;
-        if matches!(order, Order::Charge { .. }) {
+        if matches!(order, Order::Charge { .. } | Order::Complete { .. }) {
             laid.form = self.form_of(&dossier.case).await?;
         }
         if order.needs_papers() && stored.missing_attachments > 0 {

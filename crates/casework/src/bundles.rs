@@ -45,6 +45,9 @@ impl Hall {
         let (_, pack) = self.pack(None)?;
         let bundle = known(&pack, id)?;
         let lead = bundle.items.first().ok_or_else(|| missing(id))?;
+        for item in &bundle.items {
+            self.item_in_force(&officer.name, item).await?;
+        }
         let own = BundleDraft { bundle: id.to_owned(), own: BTreeMap::new() };
         self.new_draft(officer, lead, Some(own)).await
     }
@@ -53,7 +56,8 @@ impl Hall {
         let id = draft.bundle.as_ref().map_or("", |bundle| &bundle.bundle);
         let (_, pack) = self.pack(Some(draft.release))?;
         let bundle = known(&pack, id)?.clone();
-        let items = bundle.items.iter().filter_map(|item| pack.item(item).cloned()).collect();
+        let items: Option<Vec<_>> = bundle.items.iter().map(|item| pack.item(item).cloned()).collect();
+        let items = items.ok_or_else(|| missing(id))?;
         Ok((pack, bundle, items))
     }
 
@@ -104,6 +108,10 @@ impl Hall {
             return Err(Refusal::Faulty(faults).into());
         }
         let (_, bundle, items) = self.bundle_of(draft)?;
+        // As with a single matter: what has been suspended or repealed since the draft was begun is not taken in.
+        for item in &items {
+            self.item_in_force(&officer.name, &item.id).await?;
+        }
         let (now, network) = (self.now(), self.store.network());
         let member = |item: &Arc<Item>| Member {
             item: item.id.clone(),

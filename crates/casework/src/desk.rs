@@ -9,7 +9,7 @@ use domain::dossier::decide::{Desk, NoSeal, Press};
 use domain::form::{self, Form};
 use domain::network::{Network, Tier};
 use domain::pack::CityPack;
-use domain::paper::{Drawn, PaperKind, SealedPaper};
+use domain::paper::{Drawn, PaperKind, SealName, SealedPaper};
 use domain::{CaseNo, Day, NodeId, Timestamp};
 use std::fmt;
 use std::sync::Arc;
@@ -144,6 +144,7 @@ impl Hall {
             what: "seal",
             reason: format!("{} 没有备案的审批专用章;请管理员用 city-hub seal make 制章", item.body),
         })?;
+        self.is_in_use(&key.name)?;
         let year = now.day().year();
         let owner = key.name.owner.clone();
         let (numbers, ledger) = (format!("paper/{owner}/{year}"), format!("seal/{owner}/{}", key.name.no));
@@ -169,6 +170,23 @@ impl Hall {
         })
     }
 
+    /// A seal whose record has not been published, or that is out of use, would make a paper nobody believes.
+    fn is_in_use(&self, seal: &SealName) -> Result<(), ActError> {
+        // A node's own key is known to everybody from its enrolment.
+        if seal.no == 0 {
+            return Ok(());
+        }
+        let reason = match self.store.seals().get(seal).map(|record| record.withdrawn) {
+            Some(None) => return Ok(()),
+            Some(Some(from)) => format!(
+                "{} 第 {} 号印章自 {from} 起停用;请管理员用 city-hub seal make 另制",
+                seal.owner, seal.no
+            ),
+            None => format!("{} 第 {} 号印章尚未备案;请管理员重新制章并备案", seal.owner, seal.no),
+        };
+        Err(ActError::Unfit { what: "seal", reason })
+    }
+
     /// Why the answer that a case carries cannot be believed at this node; `None` when it verifies, or while there is none.
     pub(crate) fn doubt(&self, dossier: &Dossier, item: &Item) -> Option<String> {
         let network = self.store.network();
@@ -182,7 +200,7 @@ impl Hall {
             (None, Some(refusal)) => (&refusal.by, PaperKind::NotAccepted),
             (None, None) => return None,
         };
-        let Some(paper) = dossier.papers.iter().find(|paper| paper.kind == kind) else {
+        let Some(paper) = dossier.papers.iter().rev().find(|paper| paper.kind == kind) else {
             return Some("决定没有盖章".to_owned());
         };
         self.unsealed(dossier, item, by, paper, &network)
@@ -200,7 +218,7 @@ impl Hall {
         let area = network.get(&dossier.origin).map_or("", |node| &node.place);
         let (power, day) = (Power::Decide, decision.at.day());
         let exercise = Exercise { delegate: &delegate, item, stage, power, area, day };
-        self.store.delegations().check(number, &exercise).err().map(|lacks| format!("{number}:{lacks}"))
+        self.store.delegations().stood(number, &exercise).err().map(|lacks| format!("{number}:{lacks}"))
     }
 
     fn unsealed(

@@ -123,6 +123,10 @@ impl Hall {
         requests: Requests,
     ) -> Result<Draft, ActError> {
         let mut draft = self.draft(id).await?;
+        if draft.bundle.is_some() {
+            let reason = "一件事的草稿不能容缺、借用证照或申请绿色通道;请按单个事项办理".to_owned();
+            return Err(ActError::Unfit { what: "draft", reason });
+        }
         let Requests { commitment, green, borrowed } = requests;
         (draft.commitment, draft.green, draft.borrowed) = (commitment, green, borrowed);
         (draft.version, draft.updated) = (version, self.now());
@@ -190,11 +194,11 @@ impl Hall {
             let case = case.ok_or_else(|| ActError::NotFound { what: "草稿", value: id.to_string() })?;
             return self.view(&case).await;
         };
-        // The draft keeps its version, but what has been suspended or repealed meanwhile is not taken in any more.
-        self.item_in_force(&officer.name, &draft.item).await?;
         if draft.bundle.is_some() {
             return self.capture_bundle(officer, &draft).await;
         }
+        // The draft keeps its version, but what has been suspended or repealed meanwhile is not taken in any more.
+        self.item_in_force(&officer.name, &draft.item).await?;
         let (release, _, item) = self.item(Some(draft.release), &draft.item)?;
         let now = self.now();
         let case = CaseNo::make(self.me(), now.day(), self.random.u64());

@@ -4,7 +4,8 @@ use crate::{ActError, Hall};
 use domain::dossier::Slip;
 use domain::library::{self, Answer, LicenceState, StateChange};
 use domain::network::Tier;
-use domain::{CaseNo, LicenceNo, form};
+use domain::{CaseNo, Day, LicenceNo, form};
+use replication::Channel;
 use serde::Serialize;
 use store::{FiledLicence, kind};
 
@@ -33,22 +34,29 @@ impl Hall {
         if self.tier != Tier::City {
             return Ok(0);
         }
-        let asked = self.store.library_asked(AT_ONCE).await?;
-        for case in &asked {
-            self.answer_one(case).await?;
+        let mut answered = 0;
+        for case in self.store.library_asked(AT_ONCE).await? {
+            // One case that cannot be answered must not stand before the others.
+            match self.answer_one(&case).await {
+                Ok(()) => answered += 1,
+                Err(ActError::Store(error)) => return Err(ActError::Store(error)),
+                Err(error) => tracing::error!(case.id = %case, %error, "the library cannot answer"),
+            }
         }
-        Ok(asked.len() as u32)
+        Ok(answered)
     }
 
     async fn answer_one(&self, case: &CaseNo) -> Result<(), ActError> {
         let stored = self.stored(case).await?;
         let dossier = &stored.dossier;
-        let (_, _, item) = self.item(Some(dossier.release), &dossier.item)?;
+        // An item that its release does not hold borrows nothing.
+        let item = self.item(Some(dossier.release), &dossier.item).map(|(_, _, item)| item).ok();
         let form = self.form_of(case).await?;
         let (_, person) = form::applicant(&form);
         let mut answers = Vec::new();
         for one in &dossier.borrowed {
-            let licence = item.material(&one.material).and_then(|material| material.reuse_licence.as_deref());
+            let material = item.as_ref().and_then(|item| item.material(&one.material));
+            let licence = material.and_then(|material| material.reuse_licence.as_deref());
             let held = match licence.filter(|_| !person.is_empty()) {
                 Some(licence) => self.store.library_of(person, licence).await?,
                 None => Vec::new(),
@@ -91,9 +99,23 @@ impl Hall {
             issued_on: filed.on,
             until: filed.until,
             state: library::state_on(changes.iter(), today),
-            status_as_of: today,
+            status_as_of: self.heard_of_all().await?.unwrap_or(filed.on),
             changes,
         })
+    }
+
+    /// The day up to which this node knows what the hub told everybody: that of the newest such entry here.
+    async fn heard_of_all(&self) -> Result<Option<Day>, ActError> {
+        if self.tier == Tier::City {
+            return Ok(Some(self.now().day()));
+        }
+        let (heads, network) = (self.store.heads().await?, self.store.network());
+        let hub = network.responsible(self.me(), Tier::City);
+        let all = heads
+            .into_iter()
+            .find(|(journal, _)| Some(&journal.author) == hub && journal.channel == Channel::All);
+        let Some((journal, head)) = all else { return Ok(None) };
+        Ok(self.store.written_at(&journal, head.seq).await?.map(|at| at.day()))
     }
 
     /// Suspends or revokes a licence, or lets it count again, for everybody.

@@ -23,6 +23,10 @@ impl Hall {
     /// # Errors
     /// [`ActError::Store`].
     pub async fn rectifications(&self, case: Option<CaseNo>) -> Result<Vec<RectificationView>, ActError> {
+        // Who was rated never sees who rated.
+        if self.tier == Tier::Village {
+            return Err(not_in_a_village());
+        }
         let (_, pack) = self.pack(None)?;
         let today = self.now().day();
         let view = |rectification: Rectification| {
@@ -46,9 +50,7 @@ impl Hall {
         body: StepBody,
     ) -> Result<RectificationView, ActError> {
         if self.tier == Tier::Village {
-            return Err(ActError::WrongTier {
-                what: "差评整改", place: "镇便民服务中心或市政务服务中心"
-            });
+            return Err(not_in_a_village());
         }
         let known = self.store.rectifications(Some(case.clone())).await?;
         let known = known
@@ -59,9 +61,10 @@ impl Hall {
             what: "rectification",
             reason: error.to_string(),
         };
-        known.check(&officer.name, &body).map_err(refused)?;
+        known.check((self.me(), &officer.name), &body).map_err(refused)?;
         let (stored, now) = (self.stored(case).await?, self.now());
-        let said = StepEntry { case: case.clone(), at: now, officer: officer.name.clone(), body };
+        let (node, officer_name) = (self.me().clone(), officer.name.clone());
+        let said = StepEntry { case: case.clone(), at: now, node, officer: officer_name, body };
         let body = serde_json::to_vec(&said)
             .map_err(|e| ActError::Unfit { what: "rectification", reason: e.to_string() })?;
         let (id, channel) = (self.random.entry_id(now), self.channel_for(&stored.dossier.origin));
@@ -73,4 +76,8 @@ impl Hall {
             .next()
             .ok_or_else(|| ActError::NotFound { what: "差评整改", value: case.to_string() })
     }
+}
+
+fn not_in_a_village() -> ActError {
+    ActError::WrongTier { what: "差评整改", place: "镇便民服务中心或市政务服务中心" }
 }

@@ -3,7 +3,7 @@
 use crate::{ActError, Hall};
 use domain::CaseNo;
 use domain::clock;
-use domain::dossier::{Page, PageBody};
+use domain::dossier::{Dossier, Page, PageBody};
 use domain::sheet::{self, Sheet, SheetKind, Source};
 use trust::{ReceiptClaim, SealClaim};
 
@@ -19,6 +19,14 @@ impl Hall {
         let stored = self.stored(case).await?;
         let dossier = &stored.dossier;
         let (_, pack, item) = self.item(Some(dossier.release), &dossier.item)?;
+        // A decision that cannot be believed is not made believable on paper.
+        if matches!(kind, SheetKind::Decision | SheetKind::NotAccepted)
+            && let Some(why) = self.doubt(dossier, &item)
+        {
+            return Err(ActError::Unfit {
+                what: "sheet", reason: format!("决定未能核验,不得打印:{why}")
+            });
+        }
         let (_, newest) = self.pack(None)?;
         let timers = clock::timers(&item, dossier, stored.received);
         let timers: Vec<_> = timers.iter().map(|timer| timer.explain(&newest.calendar)).collect();
@@ -36,7 +44,7 @@ impl Hall {
             pages: &pages,
             timers: &timers,
             alert: alert.as_ref(),
-            code: &self.slip_code(case, &captured),
+            code: &self.slip_code(dossier, &captured),
             sealed_code: &|paper| SealClaim::of(paper).encode(),
         };
         sheet::build(kind, &source).map_err(|none| ActError::Unfit { what: "sheet", reason: none.0 })
@@ -74,8 +82,9 @@ impl Hall {
     }
 
     /// The QR code of a slip: signed by this node where it took in the case, the bare number elsewhere.
-    fn slip_code(&self, case: &CaseNo, entry_hash: &str) -> String {
-        match self.seals.own() {
+    fn slip_code(&self, dossier: &Dossier, entry_hash: &str) -> String {
+        let case = &dossier.case;
+        match self.seals.own().filter(|_| dossier.origin == *self.me()) {
             Some(key) => ReceiptClaim::make(&key, case, self.me(), entry_hash).encode(),
             None => case.to_string(),
         }

@@ -42,9 +42,11 @@ impl Hall {
         scans: Vec<(MaterialId, Vec<u8>)>,
     ) -> Result<EntryId, ActError> {
         let stored = self.stored(case).await?;
-        let lacking = &stored.dossier.lacking;
-        if let Some((material, _)) = scans.iter().find(|(material, _)| !lacking.contains(material)) {
-            let reason = format!("该件并不缺 {material};所缺的是:{lacking:?}");
+        let dossier = &stored.dossier;
+        if let Some((material, _)) = scans.iter().find(|(material, _)| !dossier.lacks(material)) {
+            let borrowed = dossier.borrowed.iter().map(|one| &one.material);
+            let lacking: Vec<&str> = dossier.lacking.iter().chain(borrowed).map(MaterialId::as_str).collect();
+            let reason = format!("该件并不缺 {material};所缺的是:{}", lacking.join("、"));
             return Err(ActError::Unfit { what: "make_up", reason });
         }
         if scans.is_empty() {

@@ -1,6 +1,6 @@
 //! What a person is shown of a case and of the node: every word computed from stored facts.
 
-use crate::{ActError, Hall};
+use crate::{ActError, Hall, Officer};
 use domain::calendar::{DayUnit, Limit};
 use domain::clock::{self, Explained};
 use domain::dossier::{Dossier, Status};
@@ -176,25 +176,18 @@ impl Hall {
             doubt: self.doubt(&dossier, &item),
             missing_attachments: stored.missing_attachments,
             held_pages: stored.held,
-            dossier: self.unrated(dossier),
+            dossier: unrated(dossier),
         })
-    }
-
-    /// Who was rated never sees who rated: below the hub, and in a body of the city, only that it was is shown.
-    fn unrated(&self, mut dossier: Dossier) -> Dossier {
-        if self.tier != Tier::City {
-            dossier.slips.iter_mut().for_each(|slip| slip.rating = None);
-        }
-        dossier
     }
 
     /// Pages and slips of a case as they stand in the journals, oldest first.
     ///
     /// # Errors
     /// [`ActError::Store`].
-    pub async fn history(&self, case: &CaseNo) -> Result<Vec<HistoryLine>, ActError> {
+    pub async fn history(&self, officer: &Officer, case: &CaseNo) -> Result<Vec<HistoryLine>, ActError> {
         let mut lines = self.store.history(case).await?;
-        if self.tier != Tier::City {
+        // Who was rated never sees who rated; whoever supervises at the hub belongs to no body.
+        if self.tier != Tier::City || officer.body.is_some() {
             lines.iter_mut().filter_map(|line| line.slip.as_mut()).for_each(|slip| slip.rating = None);
         }
         Ok(lines)
@@ -342,4 +335,10 @@ impl Hall {
 /// How far `by` has receipted.
 fn through(receipts: &[store::CustodyLine], by: &NodeId) -> u64 {
     receipts.iter().find(|line| line.by == *by).map_or(0, |line| line.seq)
+}
+
+/// Who was rated never sees who rated: beside the case stands only that somebody did.
+fn unrated(mut dossier: Dossier) -> Dossier {
+    dossier.slips.iter_mut().for_each(|slip| slip.rating = None);
+    dossier
 }

@@ -214,10 +214,10 @@ async fn bundle(
 
 async fn history(
     State(console): State<Console>,
-    _: ByToken,
+    ByToken(officer): ByToken,
     Path(case): Path<String>,
 ) -> Answer<Vec<store::HistoryLine>> {
-    Ok(Json(console.hall.history(&id(&case, "办件编号")?).await?))
+    Ok(Json(console.hall.history(&officer, &id(&case, "办件编号")?).await?))
 }
 
 async fn submission(
@@ -237,7 +237,7 @@ async fn attachment(
     // Only papers of the case that was opened: a hash alone opens nothing.
     let not_here = || Fault::new(StatusCode::NOT_FOUND, "not_found", "附件不属于该件,或还没有传到本节点");
     let attachment =
-        view.dossier.attachments.iter().find(|attachment| attachment.hash == hash).ok_or_else(not_here)?;
+        view.dossier.all_attachments().find(|attachment| attachment.hash == hash).ok_or_else(not_here)?;
     let (blobs, name, bytes) = (console.hall.blobs.clone(), hash.clone(), attachment.bytes as usize);
     let read =
         tokio::task::spawn_blocking(move || blobs.read(&name, 0, bytes)).await.map_err(|_| not_here())?;

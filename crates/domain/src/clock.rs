@@ -178,8 +178,8 @@ pub fn timers<'a>(item: &Item, dossier: &'a Dossier, received: Option<Day>) -> V
         timers.push(ledger(TimerKind::Statutory, item.statutory_or_general(), &item.statutory_basis));
         let (promised, basis) = promised(item, dossier);
         timers.push(ledger(TimerKind::Promised, promised, &basis));
-        if let Some(days) =
-            tolerance::make_up_days(item).filter(|_| !dossier.lacking.is_empty() || dossier.made_up.is_some())
+        if let Some(days) = tolerance::make_up_days(item, dossier.green.is_some())
+            .filter(|_| !dossier.lacking.is_empty() || dossier.made_up.is_some())
         {
             let basis = "容缺承诺书(承诺时限前两个工作日,至多 20 个工作日)".to_owned();
             let budget = Limit { days, unit: DayUnit::Workday };

@@ -233,6 +233,18 @@ impl Delegations {
         }
     }
 
+    /// Did the letter with this number cover what was done on that day? Taking it back on the day itself does not undo what had
+    /// been decided that morning in good faith; from then on [`Delegations::check`] lets nobody act on it.
+    ///
+    /// # Errors
+    /// [`NoDelegation`].
+    pub fn stood(&self, number: &str, exercise: &Exercise<'_>) -> Result<(), NoDelegation> {
+        match self.check(number, exercise) {
+            Err(NoDelegation::Revoked { from }) if from == exercise.day => Ok(()),
+            answer => answer,
+        }
+    }
+
     fn revoked_from(&self, number: &str, delegate: &Delegate) -> Option<Day> {
         let revoked = self.revocations.get(number).into_iter().flatten();
         revoked

@@ -363,6 +363,10 @@ impl Dossier {
     pub fn all_attachments(&self) -> impl Iterator<Item = &Attachment> {
         self.attachments.iter().chain(self.slips.iter().flat_map(|slip| &slip.attachments))
     }
+    /// May this paper still be brought? It was promised for later, or was to come from the library.
+    pub fn lacks(&self, material: &MaterialId) -> bool {
+        self.lacking.contains(material) || self.borrowed.iter().any(|one| one.material == *material)
+    }
     /// Ended without an answer of the city: taken back by the applicant, or by a promise not kept.
     pub fn is_void(&self) -> bool {
         self.withdrawn || self.lapsed.is_some()

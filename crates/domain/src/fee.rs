@@ -70,7 +70,7 @@ pub fn fault(item: &Item, form: &Form, charge: &Charge, today: Day) -> Option<Fe
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum FeeFault {
     #[error("目录没有这项收费,或本件不应收")]
     NotListed,
@@ -78,4 +78,6 @@ pub enum FeeFault {
     NoSuchWaiver,
     #[error("应收 {}.{:02} 元,实收 {}.{:02} 元", want / 100, want % 100, got / 100, got % 100)]
     Amount { want: i64, got: i64 },
+    #[error("{fee} 应收 {}.{:02} 元,尚未收取或减免", want / 100, want % 100)]
+    Open { fee: String, want: i64 },
 }

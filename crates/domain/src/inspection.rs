@@ -15,6 +15,12 @@ pub struct Slot {
     pub time: String,
 }
 
+impl std::fmt::Display for Slot {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {}", self.day, self.time)
+    }
+}
+
 /// What one department found.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Finding {
@@ -45,7 +51,8 @@ pub struct Held {
     pub absent: BTreeSet<OrgId>,
 }
 
-/// Kind of the slip by which the citizen chooses a slot; its text is the number of the slot, from 0.
+/// Kind of the slip by which the citizen chooses a slot. Its text is the time as [`Slot`] displays it, `2026-11-25 09:30`, not
+/// its number: after a new proposal the same number would be another time.
 pub const CHOICE: &str = "inspection_slot";
 /// A site check is made by at least so many officers.
 ///

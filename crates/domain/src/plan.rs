@@ -107,27 +107,42 @@ pub fn overreach(item: &Item, body: &PageBody, writer: Tier) -> Option<&'static 
         (closes_more || skips_more)
             .then_some("a submission may close only capture stages and skip only conditional ones")
     };
+    // A page belongs to stages of its kind: a decision written at another stage would pass by whoever has to decide.
+    let not_at = |id: &StageId, kind: StageKind| {
+        (below(id) || item.stage(id).is_some_and(|stage| stage.kind != kind))
+            .then_some("the stage is not its writer's to do, or not of this kind")
+    };
+    let of_an_office = |id: &StageId| {
+        (writer == Tier::Village || below(id))
+            .then_some("this is not for a village, or not its writer's to do")
+    };
     match body {
         PageBody::Captured(captured) => submission(&captured.submission),
         PageBody::Resubmitted(again) => submission(again),
-        PageBody::Claimed { stage }
-        | PageBody::OriginalsChecked { stage, .. }
-        | PageBody::Reassigned { stage, .. }
-        | PageBody::Posted { stage, .. }
-        | PageBody::InspectionProposed { stage, .. }
+        PageBody::Claimed { stage } | PageBody::Reassigned { stage, .. } | PageBody::Released { stage } => {
+            below(stage).then_some("the stage is not its writer's to do")
+        }
+        PageBody::StageDone { stage, .. } => {
+            let ends_otherwise = item
+                .stage(stage)
+                .is_some_and(|stage| matches!(stage.kind, StageKind::Decision | StageKind::Deliver));
+            (below(stage) || ends_otherwise)
+                .then_some("the stage is not its writer's to do, or ends by a decision or a delivery")
+        }
+        PageBody::OriginalsChecked { stage, .. }
+        | PageBody::HearingNoticed { stage, .. }
+        | PageBody::HearingHeld { stage, .. }
+        | PageBody::Charged { stage, .. } => of_an_office(stage),
+        PageBody::Posted { stage, .. } => not_at(stage, StageKind::Publicity),
+        PageBody::InspectionProposed { stage, .. }
         | PageBody::InspectionConfirmed { stage, .. }
         | PageBody::InspectionFixed { stage, .. }
         | PageBody::InspectionHeld { stage, .. }
-        | PageBody::InspectionFound { stage, .. }
-        | PageBody::HearingNoticed { stage, .. }
-        | PageBody::HearingHeld { stage, .. }
-        | PageBody::Charged { stage, .. }
-        | PageBody::Dispatched { stage, .. }
+        | PageBody::InspectionFound { stage, .. } => not_at(stage, StageKind::JointInspection),
+        PageBody::Decided { stage, .. } => not_at(stage, StageKind::Decision),
+        PageBody::Dispatched { stage, .. }
         | PageBody::DeliveryFailed { stage, .. }
-        | PageBody::Released { stage }
-        | PageBody::StageDone { stage, .. }
-        | PageBody::Decided { stage, .. }
-        | PageBody::Delivered { stage, .. } => below(stage).then_some("the stage is not its writer's to do"),
+        | PageBody::Delivered { stage, .. } => not_at(stage, StageKind::Deliver),
         PageBody::Accepted { .. } | PageBody::DeemedAccepted { .. } | PageBody::Returned { .. } => {
             (writer == Tier::Village).then_some("a village does not accept or return")
         }

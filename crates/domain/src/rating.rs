@@ -5,7 +5,7 @@
 //! complex), the rater asked again. Who was rated never sees who rated.
 
 use crate::calendar::{Calendar, DayUnit, Limit};
-use crate::{CaseNo, Day, EntryId, Timestamp};
+use crate::{CaseNo, Day, EntryId, NodeId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 /// 五级评价.
@@ -57,6 +57,8 @@ pub struct Rectification {
 pub struct Step {
     pub entry: EntryId,
     pub at: Timestamp,
+    /// Names of officers are the node's own: the person is node and name.
+    pub node: NodeId,
     pub officer: String,
     pub body: StepBody,
 }
@@ -83,6 +85,7 @@ pub enum StepBody {
 pub struct StepEntry {
     pub case: CaseNo,
     pub at: Timestamp,
+    pub node: NodeId,
     pub officer: String,
     pub body: StepBody,
 }
@@ -127,8 +130,8 @@ impl Rectification {
     /// Takes what one entry says; steps stand in the order of their ids, whatever order they arrive in (I10).
     pub fn take(&mut self, entry: EntryId, said: StepEntry) {
         if let Err(place) = self.steps.binary_search_by_key(&entry, |step| step.entry) {
-            let StepEntry { case: _, at, officer, body } = said;
-            self.steps.insert(place, Step { entry, at, officer, body });
+            let StepEntry { case: _, at, node, officer, body } = said;
+            self.steps.insert(place, Step { entry, at, node, officer, body });
         }
     }
 
@@ -140,7 +143,10 @@ impl Rectification {
         let upheld = |body: &StepBody| matches!(body, StepBody::AppealDecided { upheld: true, .. });
         let decided = |body: &StepBody| matches!(body, StepBody::AppealDecided { .. });
         let appealed = |body: &StepBody| matches!(body, StepBody::Appealed { .. });
-        if self.any(upheld) || self.any(|body| matches!(body, StepBody::Revisited { .. })) {
+        // A decision on an appeal that nobody has made ends nothing.
+        if (self.any(appealed) && self.any(upheld))
+            || self.any(|body| matches!(body, StepBody::Revisited { .. }))
+        {
             Stage::Closed
         } else if self.any(appealed) && !self.any(decided) {
             Stage::ToDecideAppeal
@@ -169,7 +175,7 @@ impl Rectification {
     ///
     /// # Errors
     /// [`RectifyRefusal`].
-    pub fn check(&self, officer: &str, body: &StepBody) -> Result<(), RectifyRefusal> {
+    pub fn check(&self, (node, officer): (&NodeId, &str), body: &StepBody) -> Result<(), RectifyRefusal> {
         let (stage, text) = (self.stage(), body_text(body));
         if stage == Stage::Closed {
             return Err(RectifyRefusal::Closed);
@@ -190,10 +196,10 @@ impl Rectification {
             }
             StepBody::Appealed { .. } => Ok(()),
             StepBody::AppealDecided { .. } => {
-                let own = self
-                    .steps
-                    .iter()
-                    .any(|step| matches!(step.body, StepBody::Appealed { .. }) && step.officer == officer);
+                let own = self.steps.iter().any(|step| {
+                    let his = step.officer == officer && step.node == *node;
+                    his && matches!(step.body, StepBody::Appealed { .. })
+                });
                 let open = stage == Stage::ToDecideAppeal && !own;
                 if open { Ok(()) } else { Err(RectifyRefusal::NoAppeal) }
             }
@@ -220,9 +226,15 @@ mod tests {
         text.parse().unwrap()
     }
     fn says(what: &mut Rectification, id: u8, officer: &str, body: StepBody) -> Result<(), RectifyRefusal> {
-        what.check(officer, &body)?;
-        let said =
-            StepEntry { case: what.case.clone(), at: Timestamp::from_ms(0), officer: officer.into(), body };
+        let node: NodeId = "t-1".parse().unwrap();
+        what.check((&node, officer), &body)?;
+        let said = StepEntry {
+            case: what.case.clone(),
+            at: Timestamp::from_ms(0),
+            node,
+            officer: officer.into(),
+            body,
+        };
         what.take(EntryId([id; 16]), said);
         Ok(())
     }

@@ -7,7 +7,7 @@ use crate::calendar::DayUnit;
 use crate::catalogue::{Item, Material, Necessity};
 use crate::dossier::Dossier;
 use crate::form::{Form, FormFault};
-use crate::{Day, EntryId, MaterialId, plan};
+use crate::{Day, EntryId, MaterialId, green, plan};
 use serde::{Deserialize, Serialize};
 
 /// What the applicant signs (容缺承诺书): these papers follow, or the application counts as withdrawn.
@@ -35,20 +35,27 @@ pub const MAKE_UP_DAYS_MAX: u32 = 20;
 const DAYS_LEFT_FOR_HANDLING: u32 = 2;
 
 /// Working days from acceptance within which a deferred paper must be handed in; `None` when the item cannot be accepted
-/// tolerantly: its catalogue entry does not allow it, or its promised limit leaves no room.
-pub fn make_up_days(item: &Item) -> Option<u32> {
+/// tolerantly: its catalogue entry does not allow it, or the limit promised to this applicant (`green`: that of the green
+/// channel) leaves no room.
+pub fn make_up_days(item: &Item, green: bool) -> Option<u32> {
     let allowed = item.deferral_days?;
-    let promised = match item.promised.unit {
-        DayUnit::Workday => item.promised.days,
+    let limit = green::limit(item).filter(|_| green).unwrap_or(item.promised);
+    let promised = match limit.unit {
+        DayUnit::Workday => limit.days,
         // Of seven days five are working days at the most.
-        DayUnit::Natural => item.promised.days * 5 / 7,
+        DayUnit::Natural => limit.days * 5 / 7,
     };
     let room = promised.checked_sub(DAYS_LEFT_FOR_HANDLING)?;
     Some(allowed.min(room).min(MAKE_UP_DAYS_MAX)).filter(|days| *days > 0)
 }
 
 /// What is wrong with a commitment, in the words of the counter.
-pub(crate) fn faults(item: &Item, form: &Form, commitment: &Commitment, today: Day) -> Vec<FormFault> {
+pub(crate) fn faults(
+    item: &Item,
+    form: &Form,
+    (commitment, green): (&Commitment, bool),
+    today: Day,
+) -> Vec<FormFault> {
     let asked = plan::asked_materials(item, form, today);
     let fault = |id: &MaterialId, reason: String| FormFault {
         field: id.to_string(),
@@ -59,8 +66,9 @@ pub(crate) fn faults(item: &Item, form: &Form, commitment: &Commitment, today: D
     for id in &commitment.materials {
         if !asked.iter().any(|material| material.id == *id && may_follow(material)) {
             faults.push(fault(id, "目录没有把它列为可容缺的材料,请现在提交".to_owned()));
-        } else if make_up_days(item).is_none() {
-            faults.push(fault(id, "该事项的承诺时限内来不及补交,不能容缺受理;请现在提交".to_owned()));
+        } else if make_up_days(item, green).is_none() {
+            let way_out = if green { ",或不申请绿色通道" } else { "" };
+            faults.push(fault(id, format!("承诺时限内来不及补交,不能容缺受理;请现在提交{way_out}")));
         }
     }
     if commitment.signed_by.trim().is_empty() && !commitment.materials.is_empty() {
@@ -94,11 +102,13 @@ mod tests {
 
     #[test]
     fn the_deadline_leaves_two_days_of_the_promise_and_is_never_over_twenty() {
-        assert_eq!(make_up_days(&item("food")), Some(4), "promised 6, allowed 5");
-        assert_eq!(make_up_days(&item("dibao")), Some(10), "promised 20, allowed 10");
-        assert_eq!(make_up_days(&item("school")), Some(20), "promised 30, allowed 30");
-        assert_eq!(make_up_days(&item("geti")), None, "decided on the spot: nothing can follow");
-        assert_eq!(make_up_days(&item("gaoling")), None, "not allowed by the catalogue");
+        assert_eq!(make_up_days(&item("food"), false), Some(4), "promised 6, allowed 5");
+        assert_eq!(make_up_days(&item("dibao"), false), Some(10), "promised 20, allowed 10");
+        assert_eq!(make_up_days(&item("school"), false), Some(20), "promised 30, allowed 30");
+        assert_eq!(make_up_days(&item("geti"), false), None, "decided on the spot: nothing can follow");
+        assert_eq!(make_up_days(&item("gaoling"), false), None, "not allowed by the catalogue");
+        let green = Item { green_days: Some(1), ..item("food") };
+        assert_eq!(make_up_days(&green, true), None, "promised 1 in the green channel: no room");
     }
 
     #[test]
@@ -106,7 +116,7 @@ mod tests {
         let promise = |item: &Item, materials: &[&str], signed_by: &str| {
             let materials = materials.iter().map(|id| id.parse().unwrap()).collect();
             let commitment = Commitment { materials, signed_by: signed_by.into() };
-            let found = faults(item, &Form::new(), &commitment, Day::new(2026, 11, 24).unwrap());
+            let found = faults(item, &Form::new(), (&commitment, false), Day::new(2026, 11, 24).unwrap());
             found.into_iter().map(|fault| fault.field).collect::<Vec<_>>()
         };
         assert!(promise(&item("food"), &["m4"], "杨兰梅").is_empty());

@@ -14,7 +14,7 @@ fn with_state(sql: &Connection, filed: &str) -> Result<FiledLicence, StoreError>
     let filed: Filed = serde_json::from_str(filed).map_err(|e| unreadable("read the library", e))?;
     let Some(number) = &filed.number else { return Ok((filed, Vec::new())) };
     let changes: Vec<String> = sql
-        .prepare_cached("SELECT change FROM licence_state WHERE number = ?1 ORDER BY change LIMIT 1000")
+        .prepare_cached("SELECT change FROM licence_state WHERE number = ?1 ORDER BY seq LIMIT 1000")
         .and_then(|mut s| s.query_map([number.as_str()], |row| row.get(0))?.collect())
         .broken("read the state of a licence")?;
     let read =
@@ -60,7 +60,13 @@ pub(crate) fn rectifications(
     case: Option<&CaseNo>,
 ) -> Result<Vec<Rectification>, StoreError> {
     let rows: Vec<(String, i64, String)> = sql
-        .prepare_cached("SELECT case_no, pos, grade FROM bad_rating WHERE ?1 IS NULL OR case_no = ?1 ORDER BY pos LIMIT 1000")
+        // One rating a matter: the one with the lowest number counts, whichever came first here (I10).
+        .prepare_cached(
+            "SELECT case_no, pos, grade FROM rating AS one
+              WHERE bad AND (?1 IS NULL OR case_no = ?1)
+                AND NOT EXISTS (SELECT 1 FROM rating AS other WHERE other.case_no = one.case_no AND other.slip < one.slip)
+              ORDER BY pos LIMIT 1000",
+        )
         .and_then(|mut s| {
             s.query_map([case.map(CaseNo::as_str)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()
         })
@@ -76,8 +82,15 @@ fn rectification(
     grade: &str,
 ) -> Result<Rectification, StoreError> {
     let entry = crate::queries::entry_at(sql, pos)?;
+    let upwards: bool = sql
+        .prepare_cached("SELECT channel = 'up' FROM journal WHERE no = ?1")
+        .and_then(|mut s| s.query_row([crate::journals::journal_no_of(pos)], |row| row.get(0)))
+        .broken("read a bad rating")?;
     // A village's clock starts no limit: the day is that of the signed receipt, where one is known.
-    let receipt = crate::project::receipt_day(sql, network, &entry.author, seq_of(pos))?;
+    let receipt = match upwards {
+        true => crate::project::receipt_day(sql, network, &entry.author, seq_of(pos))?,
+        false => None,
+    };
     let opened = receipt.unwrap_or_else(|| entry.claimed_at.day());
     let case: CaseNo = case.parse().map_err(|e| unreadable("read a bad rating", e))?;
     let grade = serde_json::from_str(grade).map_err(|e| unreadable("read a bad rating", e))?;

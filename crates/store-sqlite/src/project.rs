@@ -17,7 +17,7 @@ use crate::journals::{self, journal_no_of, seq_of};
 use crate::known::Known;
 use crate::{Identity, schema};
 use domain::dossier::{Dossier, Page, PageBody, Slip, Verdict};
-use domain::{CaseNo, Timestamp, plan};
+use domain::{CaseNo, Timestamp, library, plan};
 use replication::Entry;
 use rusqlite::{Connection, OptionalExtension, named_params};
 use std::collections::{BTreeMap, BTreeSet};
@@ -73,10 +73,13 @@ impl<'p, 'w> Projector<'p, 'w> {
                 Err(error) => self.incident(entry, &format!("page cannot be read: {}", category(&error))),
             },
             kind::SLIP => match serde_json::from_slice::<Slip>(body) {
-                Ok(slip) if slip.case.as_str() == entry.subject && slip.by == entry.author => {
-                    self.slip(pos, slip)
+                Ok(slip) if !self.is_own_word(&slip, entry) => {
+                    self.incident(entry, "slip: case, author or number differ from the entry's")
                 }
-                Ok(_) => self.incident(entry, "slip: case or author differ from the entry's"),
+                Ok(slip) if slip.kind == library::ANSWER && !self.may_publish(entry) => {
+                    self.incident(entry, "slip: only the hub answers for the licence library")
+                }
+                Ok(slip) => self.slip(pos, slip),
                 Err(error) => self.incident(entry, &format!("slip cannot be read: {}", category(&error))),
             },
             kind::RECEIPT => self.receipt(entry),
@@ -110,6 +113,11 @@ impl<'p, 'w> Projector<'p, 'w> {
             }
         }
         Ok(())
+    }
+
+    /// A slip speaks for its writer, and its number is the entry's: nobody takes the place of another's.
+    fn is_own_word(&self, slip: &Slip, entry: &Entry) -> bool {
+        slip.case.as_str() == entry.subject && slip.by == entry.author && slip.id == entry.id
     }
 
     fn incident(&mut self, entry: &Entry, reason: &str) -> Result<(), StoreError> {
@@ -253,6 +261,7 @@ impl<'p, 'w> Projector<'p, 'w> {
             }
             return Ok(verdict);
         };
+        self.forget_person(&page.case)?;
         (*dossier, open.submitted_pos) = self.fold_to(&page.case, keep)?;
         open.attachments_changed = true;
         let superior = self.work.known.network.is_above(&entry.author, &dossier.holder);

@@ -121,11 +121,13 @@ const STEPS: &[M<'static>] = &[
         PRIMARY KEY(person, kind, case_no, number)) STRICT, WITHOUT ROWID;
     CREATE INDEX filed_number ON filed(number) WHERE number <> '';
     CREATE TABLE licence_state(
-        number TEXT NOT NULL, change TEXT NOT NULL, PRIMARY KEY(number, change)) STRICT, WITHOUT ROWID;
+        number TEXT NOT NULL, seq INTEGER NOT NULL, change TEXT NOT NULL, PRIMARY KEY(number, seq)) STRICT, WITHOUT ROWID;
     -- Cases that wait for the library's answer (hub).
-    CREATE TABLE library_ask(case_no TEXT PRIMARY KEY) STRICT, WITHOUT ROWID;
-    -- Bad ratings, and what was said about each since.
-    CREATE TABLE bad_rating(case_no TEXT PRIMARY KEY, pos INTEGER NOT NULL, grade TEXT NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE TABLE library_ask(case_no TEXT PRIMARY KEY, page INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    -- Ratings, and what was said about each bad one since.
+    CREATE TABLE rating(
+        case_no TEXT NOT NULL, slip BLOB NOT NULL, pos INTEGER NOT NULL, grade TEXT NOT NULL, bad INTEGER NOT NULL,
+        PRIMARY KEY(case_no, slip)) STRICT, WITHOUT ROWID;
     CREATE TABLE rectify_step(
         case_no TEXT NOT NULL, entry BLOB NOT NULL, said TEXT NOT NULL, PRIMARY KEY(case_no, entry)) STRICT, WITHOUT ROWID;
     -- Where each release stands in the hub's journal to all, and how far every node has that journal.
@@ -139,7 +141,7 @@ const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 
 /// Projections that a rebuild empties. `node` stays: it also holds what enrolment told before the first journal came.
 pub(crate) const PROJECTIONS: [&str; 19] = [
-    "bad_rating",
+    "rating",
     "filed",
     "library_ask",
     "licence_state",

@@ -261,7 +261,8 @@ impl SealRing {
         let signature = ed25519_dalek::Signature::from_bytes(&signature);
         key.verify_strict(&bytes, &signature).map_err(|_| SealFault::Forged)?;
         match record.withdrawn {
-            Some(from) if day >= from => Err(SealFault::Withdrawn { from }),
+            // What was pressed on the day itself, before the seal was laid away, stays good.
+            Some(from) if day > from => Err(SealFault::Withdrawn { from }),
             _ => Ok(()),
         }
     }
@@ -365,7 +366,11 @@ mod tests {
         let withdrawn = SealRecord { withdrawn: Some(today), ..seal.record(day("2026-01-01")) };
         let ring = published([withdrawn]);
         assert_eq!(ring.verify(&paper, day("2026-11-23"), &network), Ok(()), "pressed while it was good");
-        assert!(matches!(ring.verify(&paper, today, &network), Err(SealFault::Withdrawn { .. })));
+        assert_eq!(ring.verify(&paper, today, &network), Ok(()), "pressed that morning");
+        assert!(matches!(
+            ring.verify(&paper, today.plus_days(1), &network),
+            Err(SealFault::Withdrawn { .. })
+        ));
     }
 
     #[test]

@@ -674,6 +674,7 @@ async fn do_task(hall: &casework::Hall, officer: &casework::Officer, task: &stor
             Order::Decide { stage, outcome: Decision::Refused, text, article }
         }
         StageKind::Decision => {
+            bring_what_library_lacks(hall, officer, task, choice).await;
             Order::Decide { stage, outcome: Decision::Granted, text: "准予".into(), article: None }
         }
         StageKind::Issue => Order::Issue { stage, opinion: String::new() },
@@ -686,11 +687,11 @@ async fn do_task(hall: &casework::Hall, officer: &casework::Officer, task: &stor
             Some(order) => order,
             None => return,
         },
-        StageKind::Hearing if choice.is_multiple_of(2) => {
+        StageKind::Hearing if !is_hearing_noticed(hall, &task.case).await => {
             let on = hall.now().day().plus_days(7);
             Order::NoticeHearing { stage, on, place: "听证室".into() }
         }
-        StageKind::Hearing if choice.is_multiple_of(3) => {
+        StageKind::Hearing if choice.is_multiple_of(2) => {
             Order::HoldHearing { stage, record: "笔录".into() }
         }
         StageKind::CompletenessCheck | StageKind::Accept if choice.is_multiple_of(11) => {
@@ -725,6 +726,26 @@ async fn lacks_in_library(hall: &casework::Hall, case: &CaseNo) -> bool {
     })
 }
 
+/// Accepted by law before the library had answered: what it lacks is brought to the window, and taken there.
+async fn bring_what_library_lacks(
+    hall: &casework::Hall,
+    officer: &casework::Officer,
+    task: &store::TaskLine,
+    choice: u64,
+) {
+    let Some(stored) = hall.store.dossier(&task.case).await.unwrap() else { return };
+    let library::Standing::Absent(absent) = library::standing(&stored.dossier) else { return };
+    let mut dice = StdRng::seed_from_u64(choice);
+    let scans = absent.into_iter().map(|id| (id, testkit::scans::jpeg_of(200, &mut dice))).collect();
+    let Ok(slip) = hall.make_up(officer, &task.case, scans).await else { return };
+    let taken = Order::TakeMakeUp { stage: task.stage.clone(), slip };
+    let _ = hall.perform(officer, &task.case, taken, None).await;
+}
+
+async fn is_hearing_noticed(hall: &casework::Hall, case: &CaseNo) -> bool {
+    hall.store.dossier(case).await.unwrap().is_some_and(|stored| stored.dossier.hearing.is_some())
+}
+
 /// The next step of a joint inspection as it stands; refusals are part of the day here too.
 async fn visit(
     hall: &casework::Hall,
@@ -736,8 +757,8 @@ async fn visit(
     let dossier = hall.store.dossier(&task.case).await.unwrap()?.dossier;
     let body = task.body.clone();
     let Some(known) = dossier.inspections.get(&stage) else {
-        let _ = hall.add_slip(officer, &task.case, "inspection_slot", "0".into()).await;
         let slots = vec![Slot { day: hall.now().day(), time: "09:30".into() }];
+        let _ = hall.add_slip(officer, &task.case, "inspection_slot", slots[0].to_string()).await;
         return Some(Order::ProposeInspection { stage, slots });
     };
     Some(match (&known.fixed, &known.held) {

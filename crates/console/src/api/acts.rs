@@ -161,7 +161,7 @@ impl Act {
     fn read(verb: &str, body: &[u8]) -> Result<Act, Fault> {
         let unfit = |error: serde_json::Error| {
             let text = error.to_string();
-            if text.starts_with("unknown variant") {
+            if text.starts_with(&format!("unknown variant `{verb}`")) {
                 let told = "没有这个操作;操作清单见 /api/v1/openapi.json";
                 return Fault::new(StatusCode::NOT_FOUND, "not_found", told);
             }

@@ -2,8 +2,9 @@
 
 use super::decide::{Command, Desk, Refusal};
 use super::{Dossier, Licence, NotAcceptedGround, Outcome, PageBody, procedures};
-use crate::Day;
 use crate::catalogue::{Item, Stage, StageKind};
+use crate::library::{self, Standing};
+use crate::{Day, MaterialId, plan};
 
 /// The pages of an act at a stage that is ready and claimed.
 pub(super) fn act(
@@ -25,11 +26,11 @@ pub(super) fn act(
             if !agrees && opinion.trim().is_empty() {
                 return Err(Refusal::NoReason);
             }
-            procedures::may_complete(dossier, stage, agrees, &officers, today)?;
+            procedures::may_complete(dossier, desk, stage, agrees, &officers, today)?;
             pages.push(PageBody::StageDone { stage: id, agrees, opinion, officers });
         }
         Command::Return { stage: id, faults, again } => {
-            may_answer(dossier, stage)?;
+            may_answer(dossier, item, stage)?;
             let again = again.filter(|reason| !reason.trim().is_empty());
             if dossier.notices > 0 && again.is_none() {
                 return Err(Refusal::SecondNotice);
@@ -41,7 +42,7 @@ pub(super) fn act(
             pages.push(PageBody::HandedOver { to: dossier.origin.clone() });
         }
         Command::NotAccept { stage: id, ground, text } => {
-            may_answer(dossier, stage)?;
+            may_answer(dossier, item, stage)?;
             let named = match &ground {
                 NotAcceptedGround::NotNeeded => true,
                 NotAcceptedGround::NotOurs { competent: word }
@@ -74,17 +75,15 @@ pub(super) fn act(
             if dossier.hearing.as_ref().is_some_and(|hearing| hearing.record.is_none()) {
                 return Err(Refusal::HearingOpen);
             }
-            if !desk.waiting.undecided.is_empty() {
-                return Err(Refusal::RestsOn { cases: desk.waiting.undecided.clone() });
-            }
-            if outcome == Outcome::Granted && !desk.waiting.refused.is_empty() {
-                return Err(Refusal::RestsOnRefused { cases: desk.waiting.refused.clone() });
-            }
+            let issues_now = !item.stages.iter().any(|stage| stage.kind == StageKind::Issue);
             if outcome == Outcome::Granted {
+                rests_well(desk)?;
                 nothing_lacks(dossier, item)?;
+                if issues_now && item.result.licence.is_some() {
+                    no_licence_before(desk)?;
+                }
             }
             pages.push(PageBody::Decided { stage: id, outcome, text, article });
-            let issues_now = !item.stages.iter().any(|stage| stage.kind == StageKind::Issue);
             if outcome == Outcome::Granted && issues_now {
                 pages.extend(issued(item, licence)?);
             }
@@ -94,9 +93,7 @@ pub(super) fn act(
                 return Err(wrong());
             }
             nothing_lacks(dossier, item)?;
-            if !desk.waiting.holds_licence.is_empty() {
-                return Err(Refusal::LicenceHeld { cases: desk.waiting.holds_licence.clone() });
-            }
+            no_licence_before(desk)?;
             pages.extend(issued(item, licence)?);
             pages.push(PageBody::StageDone { stage: id, agrees: true, opinion, officers: Vec::new() });
         }
@@ -108,12 +105,30 @@ pub(super) fn act(
     Ok(pages)
 }
 
-/// The answers of art. 32 belong to the check of the papers and come before acceptance.
-fn may_answer(dossier: &Dossier, stage: &Stage) -> Result<(), Refusal> {
+/// A bundle: what this decision rests on has been granted (一件事).
+fn rests_well(desk: &Desk<'_>) -> Result<(), Refusal> {
+    if !desk.waiting.undecided.is_empty() {
+        return Err(Refusal::RestsOn { cases: desk.waiting.undecided.clone() });
+    }
+    if !desk.waiting.refused.is_empty() {
+        return Err(Refusal::RestsOnRefused { cases: desk.waiting.refused.clone() });
+    }
+    Ok(())
+}
+
+fn no_licence_before(desk: &Desk<'_>) -> Result<(), Refusal> {
+    match &desk.waiting.holds_licence[..] {
+        [] => Ok(()),
+        cases => Err(Refusal::LicenceHeld { cases: cases.to_vec() }),
+    }
+}
+
+/// The answers of art. 32 belong to the check of the papers, or to whatever stage accepts, and come before acceptance.
+fn may_answer(dossier: &Dossier, item: &Item, stage: &Stage) -> Result<(), Refusal> {
     let checks = matches!(
         stage.kind,
         StageKind::CompletenessCheck | StageKind::Accept | StageKind::Review | StageKind::HomeVisit
-    );
+    ) || plan::accepting_stage(item).is_some_and(|accepting| accepting.id == stage.id);
     if dossier.accepted.is_some() {
         return Err(Refusal::AlreadyAccepted);
     }
@@ -128,11 +143,25 @@ fn issued(item: &Item, licence: Option<Licence>) -> Result<Option<PageBody>, Ref
     }
 }
 
-/// No licence before the promised papers are here (容缺).
+/// No grant and no licence before the promised papers are here (容缺), and those to come from the library.
 fn nothing_lacks(dossier: &Dossier, item: &Item) -> Result<(), Refusal> {
+    lent(dossier, item)?;
     if dossier.lacking.is_empty() {
         return Ok(());
     }
-    let name = |id| item.material(id).map_or_else(|| id.to_string(), |material| material.name.clone());
-    Err(Refusal::Lacking { materials: dossier.lacking.iter().map(name).collect() })
+    Err(Refusal::Lacking { materials: names(item, &dossier.lacking) })
+}
+
+/// What the applicant let the city take from its library is there.
+pub(super) fn lent(dossier: &Dossier, item: &Item) -> Result<(), Refusal> {
+    match library::standing(dossier) {
+        Standing::Complete => Ok(()),
+        Standing::Pending(materials) => Err(Refusal::LibraryPending { materials: names(item, &materials) }),
+        Standing::Absent(materials) => Err(Refusal::NotInLibrary { materials: names(item, &materials) }),
+    }
+}
+
+fn names(item: &Item, materials: &[MaterialId]) -> Vec<String> {
+    let name = |id: &MaterialId| item.material(id).map_or_else(|| id.to_string(), |known| known.name.clone());
+    materials.iter().map(name).collect()
 }

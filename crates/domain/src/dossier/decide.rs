@@ -3,8 +3,8 @@
 pub use super::command::Command;
 pub use super::refusal::Refusal;
 use super::{
-    Captured, Dossier, Page, PageBody, Submission, Verdict, acts, by_law, handing_over, limits, procedures,
-    tolerate,
+    Captured, Dossier, Outcome, Page, PageBody, Submission, Verdict, acts, by_law, handing_over, limits,
+    procedures, tolerate,
 };
 use crate::bundle::{InBundle, Waiting};
 use crate::calendar::Calendar;
@@ -13,10 +13,7 @@ use crate::delegation::{Delegate, Delegations, Exercise, Power};
 use crate::form::{self, Form, FormFault};
 use crate::network::{Network, Tier};
 use crate::paper::{PaperKind, SealedPaper};
-use crate::{
-    CaseNo, Day, EntryId, MaterialId, NodeId, OrgId, StageId, Timestamp, duty, green, library, plan,
-    tolerance,
-};
+use crate::{CaseNo, Day, EntryId, NodeId, OrgId, StageId, Timestamp, duty, green, library, plan, tolerance};
 
 /// Who acts, and where.
 #[derive(Debug, Clone)]
@@ -171,7 +168,7 @@ pub fn submission_faults(item: &Item, submission: &Submission, today: Day) -> Ve
     let borrowed = submission.borrowed.iter().map(|one| one.material.clone());
     let accounted: Vec<_> = handed_in.iter().cloned().chain(promised).chain(borrowed).collect();
     for material in plan::missing_materials(item, form, today, &accounted) {
-        let may_follow = tolerance::make_up_days(item).is_some()
+        let may_follow = tolerance::make_up_days(item, submission.green.is_some()).is_some()
             && material.necessity == crate::catalogue::Necessity::Deferrable;
         let reason = match may_follow {
             true => "缺少该材料,请扫描或拍照后上传;一时拿不出的,可签容缺承诺书后补交",
@@ -184,7 +181,12 @@ pub fn submission_faults(item: &Item, submission: &Submission, today: Day) -> Ve
         let reason = "该事项没有这项材料".to_owned();
         faults.push(FormFault { field: material.to_string(), label: material.to_string(), reason });
     }
-    faults.extend(submission.commitment.iter().flat_map(|one| tolerance::faults(item, form, one, today)));
+    faults.extend(
+        submission
+            .commitment
+            .iter()
+            .flat_map(|one| tolerance::faults(item, form, (one, submission.green.is_some()), today)),
+    );
     faults.extend(library::faults(item, &submission.borrowed));
     faults.extend(submission.green.iter().flat_map(|claim| green::faults(item, form, claim, today)));
     faults
@@ -277,26 +279,17 @@ fn accept_if_due(
     if act.after.accepted.is_some() || !bodies.iter().any(closes) {
         return Ok(());
     }
-    match library::standing(&act.after) {
-        library::Standing::Complete => {}
-        library::Standing::Pending(materials) => {
-            return Err(Refusal::LibraryPending { materials: names(desk.item, &materials) });
-        }
-        library::Standing::Absent(materials) => {
-            return Err(Refusal::NotInLibrary { materials: names(desk.item, &materials) });
-        }
-    }
     let lacking = act.after.lacking.clone();
-    if let Some(case) = desk.breached.filter(|_| !lacking.is_empty()) {
-        return Err(Refusal::BrokenWord { case: case.clone() });
+    // Who is refused at once needs no papers for it.
+    let refuses = |page: &PageBody| matches!(page, PageBody::Decided { outcome: Outcome::Refused, .. });
+    if !bodies.iter().any(refuses) {
+        acts::lent(&act.after, desk.item)?;
+        if let Some(case) = desk.breached.filter(|_| !lacking.is_empty()) {
+            return Err(Refusal::BrokenWord { case: case.clone() });
+        }
     }
     act.turn(actor, now, [PageBody::Accepted { on: now.day(), lacking }]);
     Ok(())
-}
-
-fn names(item: &Item, materials: &[MaterialId]) -> Vec<String> {
-    let name = |id: &MaterialId| item.material(id).map_or_else(|| id.to_string(), |known| known.name.clone());
-    materials.iter().map(name).collect()
 }
 
 fn bodies_of(

@@ -148,7 +148,11 @@ impl Dossier {
                     by: author.clone(),
                 });
             }
-            PageBody::Sealed { paper } => self.papers.push(paper.clone()),
+            // A seal is pressed where the answer was given, and nowhere later.
+            PageBody::Sealed { paper } if self.answered_by() == Some(author) => {
+                self.papers.push(paper.clone())
+            }
+            PageBody::Sealed { .. } => {}
             PageBody::OriginalsChecked { materials, .. } => self.checked.extend(materials.iter().cloned()),
             PageBody::Reassigned { stage, to, .. } => self.stage(stage).claimed_by = Some(to.clone()),
             PageBody::Posted { stage, place, until } => {
@@ -207,6 +211,7 @@ impl Dossier {
             submission.commitment.as_ref().map(|promise| promise.materials.clone()).unwrap_or_default();
         // What was compared was the scan of then.
         self.checked.clear();
+        self.made_up = None;
         self.borrowed = submission.borrowed.clone();
         self.green = submission.green.clone().filter(|_| self.green_declined.is_none());
         for stage in &submission.closes {
@@ -217,10 +222,19 @@ impl Dossier {
     fn take_make_up(&mut self, slip: EntryId, papers: &[Attachment], on: Day) {
         self.noted.push(slip);
         self.attachments.extend(papers.iter().cloned());
-        self.lacking.retain(|id| !papers.iter().any(|paper| paper.material == *id));
-        if self.lacking.is_empty() {
+        let brought = |id: &MaterialId| papers.iter().any(|paper| paper.material == *id);
+        // What has been brought need not come from the library any more.
+        self.borrowed.retain(|one| !brought(&one.material));
+        let promised = !self.lacking.is_empty();
+        self.lacking.retain(|id| !brought(id));
+        if promised && self.lacking.is_empty() {
             self.made_up = Some(on);
         }
+    }
+
+    fn answered_by(&self) -> Option<&NodeId> {
+        let decided = self.decision.as_ref().map(|decision| &decision.by);
+        decided.or(self.not_accepted.as_ref().map(|refusal| &refusal.by))
     }
 
     fn accept(&mut self, on: Day, by: &NodeId, deemed: bool) {

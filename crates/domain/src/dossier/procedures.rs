@@ -4,6 +4,7 @@ use super::decide::{Actor, Desk, Refusal};
 use super::{Dossier, PageBody};
 use crate::catalogue::{Stage, StageKind};
 use crate::duty::Duty;
+use crate::fee::{self, FeeFault};
 use crate::inspection::{self, Inspection, Slot};
 use crate::network::Tier;
 use crate::{Day, OrgId, StageId};
@@ -18,12 +19,14 @@ const HEARING_NOTICE_DAYS: i32 = 7;
 /// May this stage be completed now, with this answer?
 pub(super) fn may_complete(
     dossier: &Dossier,
+    desk: &Desk<'_>,
     stage: &Stage,
     agrees: bool,
     officers: &[String],
     today: Day,
 ) -> Result<(), Refusal> {
     match stage.kind {
+        StageKind::Payment => paid(dossier, desk),
         StageKind::Publicity => match dossier.posted.get(&stage.id) {
             None => Err(Refusal::NotPosted),
             Some(posting) if today <= posting.until => Err(Refusal::StillPosted { until: posting.until }),
@@ -37,6 +40,14 @@ pub(super) fn may_complete(
         },
         _ => Ok(()),
     }
+}
+
+/// All fees of this form have been charged, or waived for those who do not pay.
+fn paid(dossier: &Dossier, desk: &Desk<'_>) -> Result<(), Refusal> {
+    let Some(accepted) = &dossier.accepted else { return Err(Refusal::FeeBeforeAcceptance) };
+    let due = fee::due(desk.item, desk.form, accepted.on);
+    let open = due.iter().find(|(fee, _)| dossier.charges.iter().all(|charge| charge.fee != fee.name));
+    open.map_or(Ok(()), |(fee, fen)| Err(Refusal::Fee(FeeFault::Open { fee: fee.name.clone(), want: *fen })))
 }
 
 fn two_officers(officers: &[String]) -> Result<(), Refusal> {
@@ -72,7 +83,8 @@ pub(super) fn post(
     today: Day,
 ) -> Result<Vec<PageBody>, Refusal> {
     of_kind(stage, StageKind::Publicity)?;
-    if let Some(posting) = dossier.posted.get(&stage.id) {
+    // A notice dated after today was written by a clock that ran ahead: it is posted again.
+    if let Some(posting) = dossier.posted.get(&stage.id).filter(|posting| posting.from <= today) {
         return Err(Refusal::StillPosted { until: posting.until });
     }
     if place.trim().is_empty() {
@@ -140,10 +152,11 @@ pub(super) fn fix_inspection(dossier: &Dossier, stage: &Stage, slot: u32) -> Res
     if !missing.is_empty() {
         return Err(Refusal::NotConfirmed { bodies: missing });
     }
+    let time = known.slots.get(slot as usize).map(ToString::to_string);
     let chosen = dossier
         .slips
         .iter()
-        .find(|slip| slip.kind == inspection::CHOICE && slip.text.trim().parse() == Ok(slot));
+        .find(|slip| slip.kind == inspection::CHOICE && Some(slip.text.trim()) == time.as_deref());
     let citizen = chosen.ok_or(Refusal::CitizenNotAsked)?.id;
     Ok(vec![PageBody::InspectionFixed { stage: stage.id.clone(), slot, citizen }])
 }
@@ -204,13 +217,14 @@ pub(super) fn notice_hearing(
 ) -> Result<Vec<PageBody>, Refusal> {
     let request =
         dossier.slips.iter().find(|slip| slip.kind == HEARING_REQUEST && !dossier.noted.contains(&slip.id));
-    if request.is_none() && stage.kind != StageKind::Hearing {
+    if request.is_none() && dossier.hearing.is_none() && stage.kind != StageKind::Hearing {
         return Err(Refusal::NoSuchSlip);
     }
     if dossier.accepted.is_none() || dossier.decision.is_some() {
         return Err(Refusal::NotAccepted);
     }
-    if dossier.hearing.is_some() {
+    // While it has not been held it may be put off, with a new notice.
+    if dossier.hearing.as_ref().is_some_and(|hearing| hearing.record.is_some()) {
         return Err(Refusal::HearingOpen);
     }
     if on.days_since(today) < HEARING_NOTICE_DAYS {
@@ -218,8 +232,10 @@ pub(super) fn notice_hearing(
     }
     if let Some(slip) = request {
         let limit = crate::calendar::Limit { days: HEARING_DAYS, unit: crate::calendar::DayUnit::Workday };
+        // The day of the request is that of a village's clock. Where that leaves no day on which it could still be held, the
+        // first lawful one is taken, and supervision sees the rest.
         let last = desk.calendar.due_day(slip.at.day(), limit).day;
-        if on > last {
+        if on > last.max(today.plus_days(HEARING_NOTICE_DAYS)) {
             return Err(Refusal::HearingTooLate { last });
         }
     }
@@ -254,13 +270,15 @@ pub(super) fn hold_hearing(
     if today < hearing.on {
         return Err(Refusal::HearingTooSoon { first: hearing.on });
     }
-    let examined =
-        desk.item.stages.iter().any(|other| {
-            Duty::of(other.kind) == Some(Duty::Review)
-                && dossier.stages.get(&other.id).and_then(|state| state.done.as_ref()).is_some_and(|done| {
+    let examined = desk.item.stages.iter().any(|other| {
+        Duty::of(other.kind) == Some(Duty::Review)
+            && dossier.stages.get(&other.id).is_some_and(|state| {
+                let did = state.done.as_ref().is_some_and(|done| {
                     done.officer == actor.officer && done.by.as_ref() == Some(&actor.node)
-                })
-        });
+                });
+                did || state.claimed_by.as_ref() == Some(&actor.officer)
+            })
+    });
     if examined {
         return Err(Refusal::SamePerson);
     }

@@ -102,7 +102,9 @@ fn departments_come_once_and_who_stays_away_has_waived() {
     );
     counter.does(&wj, confirm(0), NOON);
     assert_eq!(counter.refuses(&lead, fix(), NOON), Refusal::CitizenNotAsked);
-    counter.slip(1, inspection::CHOICE, "0");
+    counter.slip(1, inspection::CHOICE, "2026-11-26 09:30");
+    assert_eq!(counter.refuses(&lead, fix(), NOON), Refusal::CitizenNotAsked, "another time");
+    counter.slip(2, inspection::CHOICE, "2026-11-25 09:30");
     counter.does(&lead, fix(), NOON);
     assert_eq!(counter.refuses(&lead, propose("2026-11-26"), NOON), Refusal::VisitFixed);
 

@@ -230,7 +230,7 @@ impl fmt::Display for Refusal {
                 materials.join("、")
             ),
             Refusal::NotInLibrary { materials } => {
-                write!(f, "市证照库没有可用的:{};请一次性告知申请人提交", materials.join("、"))
+                write!(f, "市证照库没有可用的:{};请一次性告知申请人提交,已受理的请其补交", materials.join("、"))
             }
             Refusal::NotPosted => f.write_str("请先登记公示的地点,公示期满后再办结"),
             Refusal::StillPosted { until } => write!(f, "公示到 {until} 当日终了,次日起才能办结"),
@@ -242,7 +242,7 @@ impl fmt::Display for Refusal {
             Refusal::VisitFixed => f.write_str("查验时间或结果已定,只进行一次,不再更改"),
             Refusal::BadSlots => f.write_str("时间不可用:应为今天或以后的日期,形如 09:30,且为已提出的时间之一"),
             Refusal::NotConfirmed { bodies } => write!(f, "这些部门没有确认该时间:{}", listed(bodies)),
-            Refusal::CitizenNotAsked => f.write_str("申请人还没有选定该时间(便条 inspection_slot)"),
+            Refusal::CitizenNotAsked => f.write_str("申请人还没有选定该时间;请登记便条 inspection_slot,内容为所选时间,形如 2026-11-25 09:30"),
             Refusal::Waived => f.write_str("该部门未到场,视为放弃查验,不得要求再次查验"),
             Refusal::NoBody => f.write_str("查验意见须由参加查验的部门作出;请用该部门的账号登录,镇里请在 body 中写明部门"),
             Refusal::HearingOpen => f.write_str("听证尚未举行或已有听证安排;作出决定须依据听证笔录"),

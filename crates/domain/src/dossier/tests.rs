@@ -171,7 +171,7 @@ fn step(item: &Item, dossier: &Dossier, choice: usize, outcome: Outcome) -> Opti
             EntryId([2; 16]),
             case,
             crate::inspection::CHOICE,
-            "0".into(),
+            format!("{} 09:30", NOON.day()),
             by,
             NOON,
         ));

@@ -27,7 +27,7 @@ fn make_up_slip(dossier: &Dossier, id: EntryId) -> Result<&Slip, Refusal> {
 
 pub(super) fn take_make_up(dossier: &Dossier, slip: EntryId) -> Result<Vec<PageBody>, Refusal> {
     let brought = &make_up_slip(dossier, slip)?.attachments;
-    let lacks = |one: &&super::Attachment| dossier.lacking.contains(&one.material);
+    let lacks = |one: &&super::Attachment| dossier.lacks(&one.material);
     let papers: Vec<_> = brought.iter().filter(lacks).cloned().collect();
     if papers.is_empty() {
         return Err(Refusal::NotWhatLacks);

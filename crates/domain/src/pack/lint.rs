@@ -52,6 +52,10 @@ pub(super) fn check(
     {
         fault("deferral", "a material is deferrable, but the item allows no deferral".into());
     }
+    let visits = item.stages.iter().filter(|stage| stage.kind == StageKind::JointInspection);
+    for stage in visits.filter(|stage| stage.bodies.is_empty()) {
+        fault("stages", format!("{} is a joint inspection of no body", stage.id));
+    }
     for problem in stage_faults(item) {
         fault("stages", problem);
     }

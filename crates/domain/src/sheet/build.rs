@@ -127,7 +127,7 @@ fn materials(source: &Source<'_>) -> Result<Sheet, NoSheet> {
     let mut rows: Vec<Vec<String>> = Vec::new();
     for attachment in &dossier.attachments {
         let (kib, print) =
-            (attachment.bytes.div_ceil(1024), &attachment.hash[..attachment.hash.len().min(12)]);
+            (attachment.bytes.div_ceil(1024), attachment.hash.get(..12).unwrap_or(&attachment.hash));
         let name = source.material_name(&attachment.material);
         rows.push(vec![(rows.len() + 1).to_string(), name, format!("{kib} KB"), print.to_owned()]);
     }
@@ -216,7 +216,7 @@ fn commitment(source: &Source<'_>) -> Result<Sheet, NoSheet> {
         .iter()
         .enumerate()
         .map(|(index, id)| vec![(index + 1).to_string(), source.material_name(id)]);
-    let days = tolerance::make_up_days(source.item).unwrap_or_default();
+    let days = tolerance::make_up_days(source.item, source.dossier.green.is_some()).unwrap_or_default();
     let mut facts = source.head();
     facts.extend(source.limit("补交期限", TimerKind::MakeUp));
     sheet.sections = vec![

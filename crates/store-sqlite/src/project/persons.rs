@@ -52,15 +52,15 @@ impl Projector<'_, '_> {
         let Some(dossier) = &open.dossier else { return Ok(()) };
         match &page.body {
             PageBody::CommitmentFalse { .. } => self.note_breach(&page.case, open.submitted_pos),
-            PageBody::Issued { licence } => self.file_licence(open.submitted_pos, &page.case, licence),
+            PageBody::Issued { licence } => self.file_licence(open.submitted_pos, dossier, licence),
             PageBody::Decided { outcome: Outcome::Granted, .. } => {
                 self.file_copies(open.submitted_pos, dossier)
             }
             body if self.is_hub() && body.submission().is_some_and(|one| !one.borrowed.is_empty()) => self
                 .work
                 .sql
-                .prepare_cached("INSERT OR IGNORE INTO library_ask(case_no) VALUES(?1)")
-                .and_then(|mut s| s.execute([page.case.as_str()]))
+                .prepare_cached("INSERT OR REPLACE INTO library_ask(case_no, page) VALUES(?1, ?2)")
+                .and_then(|mut s| s.execute((page.case.as_str(), page.no)))
                 .broken("ask the library")
                 .map(drop),
             _ => Ok(()),
@@ -82,16 +82,25 @@ impl Projector<'_, '_> {
         Ok(())
     }
 
-    /// A licence the city has issued: nobody hands it in again.
-    fn file_licence(&self, submitted_pos: i64, case: &CaseNo, licence: &Licence) -> Result<(), StoreError> {
-        let types = self.work.known.pack(None).map(|(_, pack)| pack);
-        let validity = types.as_ref().and_then(|pack| pack.licence_types.get(&licence.kind));
+    /// A licence the city has issued: nobody hands it in again. Only one of the type the item leads to.
+    fn file_licence(
+        &self,
+        submitted_pos: i64,
+        dossier: &Dossier,
+        licence: &Licence,
+    ) -> Result<(), StoreError> {
+        let Some((_, pack)) = self.work.known.pack(Some(dossier.release)) else { return Ok(()) };
+        let due = pack.item(&dossier.item).and_then(|item| item.result.licence.as_ref());
+        if due != Some(&licence.kind) {
+            return Ok(());
+        }
+        let validity = pack.licence_types.get(&licence.kind);
         let until = validity.and_then(|kind| library::valid_until(&kind.validity, licence.issued_on));
         let filed = Filed {
             kind: licence.kind.clone(),
             number: Some(licence.number.clone()),
             trust: Trust::A,
-            case: case.clone(),
+            case: dossier.case.clone(),
             on: licence.issued_on,
             until,
             hash: None,
@@ -132,28 +141,52 @@ impl Projector<'_, '_> {
         Ok(())
     }
 
-    /// What a slip means beside the case: a bad rating, or the library's answer.
+    /// What a slip means beside the case: a rating, or the library's answer.
     pub(super) fn note_slip(&self, pos: i64, slip: &Slip) -> Result<(), StoreError> {
         let sql = self.work.sql;
         if slip.kind == library::ANSWER {
-            sql.prepare_cached("DELETE FROM library_ask WHERE case_no = ?1")
-                .and_then(|mut s| s.execute([slip.case.as_str()]))
+            // An answer to an earlier submission leaves the question of the later one open.
+            sql.prepare_cached("DELETE FROM library_ask WHERE case_no = ?1 AND page = ?2")
+                .and_then(|mut s| s.execute((slip.case.as_str(), slip.about_page)))
                 .broken("note the library's answer")?;
         }
-        let Some(rating) = slip.rating.as_ref().filter(|rating| rating.grade.is_bad()) else { return Ok(()) };
+        let Some(rating) = &slip.rating else { return Ok(()) };
         let grade = serde_json::to_string(&rating.grade).map_err(|e| unreadable("note a rating", e))?;
-        sql.prepare_cached("INSERT OR IGNORE INTO bad_rating(case_no, pos, grade) VALUES(?1, ?2, ?3)")
-            .and_then(|mut s| s.execute((slip.case.as_str(), pos, grade)))
-            .broken("note a bad rating")?;
+        sql.prepare_cached(
+            "INSERT OR IGNORE INTO rating(case_no, slip, pos, grade, bad) VALUES(?1, ?2, ?3, ?4, ?5)",
+        )
+        .and_then(|mut s| {
+            s.execute((slip.case.as_str(), slip.id.0.as_slice(), pos, grade, rating.grade.is_bad()))
+        })
+        .broken("note a rating")?;
+        Ok(())
+    }
+
+    /// Pages that stop counting take back what they said of a person; those that count say it again.
+    pub(super) fn forget_person(&self, case: &CaseNo) -> Result<(), StoreError> {
+        for delete in ["DELETE FROM filed WHERE case_no = ?1", "DELETE FROM breach WHERE case_no = ?1"] {
+            self.work
+                .sql
+                .prepare_cached(delete)
+                .and_then(|mut s| s.execute([case.as_str()]))
+                .broken("take back what no longer counts")?;
+        }
         Ok(())
     }
 
     pub(super) fn rectification(&mut self, entry: &Entry) -> Result<(), StoreError> {
         let said = serde_json::from_slice::<StepEntry>(&entry.raw.body).ok();
-        let said = said.filter(|said| said.case.as_str() == entry.subject && said.officer == entry.officer);
+        let said = said.filter(|said| {
+            let same_person = said.officer == entry.officer && said.node == entry.author;
+            said.case.as_str() == entry.subject && same_person
+        });
         let Some(said) = said else {
             return self.incident(entry, "rectification cannot be read, or differs from its entry");
         };
+        // A village is what was rated.
+        if self.work.known.network.get(&entry.author).is_none_or(|node| node.tier == Tier::Village) {
+            return self.incident(entry, "rectification: a village does not answer its own ratings");
+        }
         let text = serde_json::to_string(&said).map_err(|e| unreadable("note a rectification", e))?;
         self.work
             .sql
@@ -173,8 +206,8 @@ impl Projector<'_, '_> {
         let text = serde_json::to_string(&change).map_err(|e| unreadable("write a licence state", e))?;
         self.work
             .sql
-            .prepare_cached("INSERT OR IGNORE INTO licence_state(number, change) VALUES(?1, ?2)")
-            .and_then(|mut s| s.execute((change.number.as_str(), text)))
+            .prepare_cached("INSERT OR IGNORE INTO licence_state(number, seq, change) VALUES(?1, ?2, ?3)")
+            .and_then(|mut s| s.execute((change.number.as_str(), entry.seq as i64, text)))
             .broken("write a licence state")?;
         Ok(())
     }

@@ -71,7 +71,7 @@ impl Staff {
     ) -> Result<(Vec<MaterialId>, Vec<MaterialId>)> {
         let may_follow = |m: &&&Material| m.necessity == Necessity::Deferrable;
         let mut promised: Vec<MaterialId> = asked.iter().filter(may_follow).map(|m| m.id.clone()).collect();
-        if domain::tolerance::make_up_days(item).is_none() || !dice.random_bool(1.0 / 3.0) {
+        if domain::tolerance::make_up_days(item, false).is_none() || !dice.random_bool(1.0 / 3.0) {
             promised.clear();
         }
         let lent = |m: &&&Material| m.reuse_licence.is_some() && !promised.contains(&m.id);
