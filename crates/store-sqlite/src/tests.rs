@@ -183,3 +183,33 @@ fn an_entry_of_a_later_version_is_carried_byte_for_byte() {
     assert_eq!(passed_on, vec![sent]);
     assert!(run(store.verify_log(Arc::new(Toy))).unwrap().faults.is_empty());
 }
+
+/// A village answers for nobody but itself: not for the licence library, not for a bad rating of its own.
+#[test]
+fn a_village_that_forges_an_answer_makes_an_incident_and_nothing_else() {
+    use domain::dossier::Slip;
+    use domain::rating::{StepBody, StepEntry};
+    use store::{Append, NewEntry, kind};
+    let store = inline();
+    run(conformance::appends_once_and_only_on_what_was_read(&store));
+    let case = run(store.cases(store::CaseQuery::default())).unwrap()[0].case.clone();
+    let (me, now) = (store.me().clone(), conformance::NOW);
+    let put = |n: u8, kind, body: Vec<u8>| {
+        let (id, channel) = (conformance::id(n), replication::Channel::Up);
+        let entry = NewEntry { id, channel, kind, subject: case.to_string(), body };
+        run(store.append(Append::new(now, "wang", "test", vec![entry]))).unwrap();
+    };
+    let slip = |n: u8, kind: &str| {
+        Slip::plain(conformance::id(n), case.clone(), kind, String::new(), me.clone(), now)
+    };
+    put(101, kind::SLIP, serde_json::to_vec(&slip(101, domain::library::ANSWER)).unwrap());
+    put(102, kind::SLIP, serde_json::to_vec(&slip(9, "note")).unwrap());
+    let body = StepBody::AppealDecided { upheld: true, text: "不计入".into() };
+    let step = StepEntry { case: case.clone(), at: now, node: me.clone(), officer: "wang".into(), body };
+    put(103, kind::RECTIFICATION, serde_json::to_vec(&step).unwrap());
+    let told: Vec<String> = run(store.incidents()).unwrap().into_iter().map(|one| one.reason).collect();
+    for word in ["only the hub answers", "number differ", "a village does not answer"] {
+        assert!(told.iter().any(|reason| reason.contains(word)), "{word}: {told:?}");
+    }
+    assert!(run(store.dossier(&case)).unwrap().unwrap().dossier.slips.is_empty());
+}

@@ -9,7 +9,7 @@ use crate::fee::FeeFault;
 use crate::form::Form;
 use crate::inspection::Slot;
 use crate::network::Tier;
-use crate::{OrgId, inspection, plan};
+use crate::{EntryId, MaterialId, OrgId, inspection, library, plan};
 use std::sync::Arc;
 
 fn on(day: i64) -> Timestamp {
@@ -268,4 +268,91 @@ fn a_parcel_is_delivered_by_its_own_waybill_and_failed_attempts_are_kept() {
     let desk = Desk { doubt: Some("印章与内容不符"), ..desk(&item, &network) };
     let told = decide::decide(&dossier, &desk, &village, super::tests::handed_over(id("deliver")), NOON);
     assert!(told.unwrap_err().to_string().contains("印章与内容不符"), "I18");
+}
+
+/// Nobody answered in time and the law accepted the case; meanwhile the library had said that it holds no business licence.
+#[test]
+fn what_the_library_lacks_is_brought_even_after_the_law_has_accepted() {
+    let mut counter = Counter::at("food", "hub", &["intake", "town", "accept", "review", "inspect"]);
+    let paper: MaterialId = "m2".parse().unwrap();
+    counter.dossier.borrowed =
+        vec![library::Borrowed { material: paper.clone(), consent: "杨兰梅".into() }];
+    let decide = || Command::Decide {
+        stage: id("decide"),
+        outcome: Outcome::Granted,
+        text: "准予".into(),
+        article: None,
+        licence: None,
+    };
+    let approver = of("sj", StageKind::Decision);
+    counter.does(&approver, Command::Claim { stage: id("decide") }, NOON);
+    assert!(matches!(counter.refuses(&approver, decide(), NOON), Refusal::LibraryPending { .. }));
+    let (case, origin) = (counter.dossier.case.clone(), counter.dossier.origin.clone());
+    let plain = |number: u8, kind: &str| {
+        Slip::plain(EntryId([number; 16]), case.clone(), kind, String::new(), origin.clone(), NOON)
+    };
+    let answers = vec![library::Answer { material: paper.clone(), found: None }];
+    let about_page = counter.dossier.submitted_page;
+    counter.dossier.add_slip(Slip { answers, about_page, ..plain(1, library::ANSWER) });
+    assert!(matches!(counter.refuses(&approver, decide(), NOON), Refusal::NotInLibrary { .. }));
+
+    let scan = Attachment { material: paper, hash: "ab".repeat(32), bytes: 9, mime: "image/jpeg".into() };
+    counter.dossier.add_slip(Slip { attachments: vec![scan], ..plain(2, crate::tolerance::MAKE_UP) });
+    let taken = Command::TakeMakeUp { stage: id("decide"), slip: EntryId([2; 16]) };
+    counter.does(&approver, taken, NOON);
+    counter.does(&approver, decide(), NOON);
+    assert_eq!(counter.dossier.made_up, None, "nothing had been promised, so no promise was kept");
+}
+
+/// A holder further down the road cannot put a seal of its own under what another has decided.
+#[test]
+fn a_seal_counts_only_from_whoever_answered() {
+    let mut counter =
+        Counter::at("food", "v-1", &["intake", "town", "accept", "review", "inspect", "decide"]);
+    counter.dossier.decision = Some(Decision {
+        outcome: Outcome::Granted,
+        text: String::new(),
+        article: None,
+        stage: None,
+        delegation: None,
+        officer: "x".into(),
+        at: NOON,
+        by: "hub".parse().unwrap(),
+    });
+    let paper = crate::paper::SealedPaper {
+        kind: crate::paper::PaperKind::Decision,
+        number: "1".into(),
+        seal: crate::paper::SealName { owner: "v-1".into(), no: 0 },
+        ledger_no: 1,
+        suite: 1,
+        content: "{}".into(),
+        signature: String::new(),
+    };
+    let page = Page {
+        case: counter.dossier.case.clone(),
+        no: counter.dossier.pages + 1,
+        term: counter.dossier.term,
+        at: NOON,
+        officer: "officer".into(),
+        delegation: None,
+        body: PageBody::Sealed { paper },
+    };
+    assert_eq!(counter.dossier.apply(&page, &"v-1".parse().unwrap(), false), Verdict::Applied);
+    assert!(counter.dossier.papers.is_empty());
+}
+
+#[test]
+fn a_payment_ends_when_every_fee_of_the_form_has_been_charged() {
+    let done = ["intake", "town", "accept", "review", "rev_jj", "inspect"];
+    let mut counter = Counter::at("road", "hub", &done);
+    counter.form = serde_json::json!({ "kind": "挖掘", "area": 10 }).as_object().cloned().unwrap();
+    let stage = counter.item.stage(&id("fee")).unwrap().clone();
+    let who = on_duty(actor(Tier::City, stage.bodies.first()), stage.kind);
+    counter.does(&who, Command::Claim { stage: id("fee") }, NOON);
+    let open = counter.refuses(&who, complete("fee", true, &[]), NOON);
+    assert!(open.to_string().contains("应收 1800.00 元,尚未收取"), "{open}");
+    let (fee, receipt) = ("城市道路挖掘修复费".to_owned(), "票1".to_owned());
+    let charge = Charge { fee, amount_fen: 180_000, receipt, waived: None, page: 0 };
+    counter.does(&who, Command::Charge { stage: id("fee"), charge }, NOON);
+    counter.does(&who, complete("fee", true, &[]), NOON);
 }

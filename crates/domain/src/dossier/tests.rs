@@ -507,6 +507,19 @@ fn a_village_cannot_write_what_only_the_city_may_decide() {
         let tier = network().get(writer).unwrap().tier;
         assert_eq!(plan::overreach(&item, &page.body, tier), None, "{page:?}");
     }
+    // Nor by a page at a stage of another kind, which would pass by whoever decides there.
+    let stage = |id: &str| id.parse::<StageId>().unwrap();
+    let PageBody::Decided { outcome, text, article, .. } = decided.0.body.clone() else { unreachable!() };
+    let elsewhere = PageBody::Decided { stage: stage("deliver"), outcome, text, article };
+    assert!(plan::overreach(&item, &elsewhere, Tier::Village).is_some());
+    let done = |id: &str| {
+        let (opinion, officers) = (String::new(), Vec::new());
+        PageBody::StageDone { stage: stage(id), agrees: true, opinion, officers }
+    };
+    assert!(plan::overreach(&item, &done("decide"), Tier::City).is_some(), "a decision is not skipped");
+    assert!(plan::overreach(&item, &done("deliver"), Tier::Village).is_some(), "nor a delivery");
+    let originals = PageBody::OriginalsChecked { stage: stage("intake"), materials: vec![] };
+    assert!(plan::overreach(&item, &originals, Tier::Village).is_some());
     let all = item.stages.iter().map(|stage| stage.id.clone()).collect();
     let greedy = Submission { closes: all, ..Submission::default() };
     assert!(plan::overreach(&item, &PageBody::Resubmitted(greedy), Tier::Village).is_some());
