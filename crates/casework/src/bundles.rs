@@ -52,13 +52,13 @@ impl Hall {
         self.new_draft(officer, lead, Some(own)).await
     }
 
-    fn bundle_of(&self, draft: &Draft) -> Result<(Arc<CityPack>, Bundle, Vec<Arc<Item>>), ActError> {
+    fn bundle_of(&self, draft: &Draft) -> Result<(Bundle, Vec<Arc<Item>>), ActError> {
         let id = draft.bundle.as_ref().map_or("", |bundle| &bundle.bundle);
         let (_, pack) = self.pack(Some(draft.release))?;
         let bundle = known(&pack, id)?.clone();
         let items: Option<Vec<_>> = bundle.items.iter().map(|item| pack.item(item).cloned()).collect();
         let items = items.ok_or_else(|| missing(id))?;
-        Ok((pack, bundle, items))
+        Ok((bundle, items))
     }
 
     /// Is `paper` (`food--m2`) asked for by an item of the bundle?
@@ -68,7 +68,7 @@ impl Hall {
         _: &BundleDraft,
         paper: &MaterialId,
     ) -> Result<bool, ActError> {
-        let (_, _, items) = self.bundle_of(draft)?;
+        let (_, items) = self.bundle_of(draft)?;
         let named = |item: &Arc<Item>| {
             item.materials.iter().any(|one| bundle::paper_id(&item.id, &one.id).as_ref() == Some(paper))
         };
@@ -88,7 +88,7 @@ impl Hall {
 
     /// Everything that is wrong with any matter of the bundle, each fault with its item.
     pub(crate) fn bundle_faults(&self, draft: &Draft) -> Result<Vec<FormFault>, ActError> {
-        let (_, _, items) = self.bundle_of(draft)?;
+        let (_, items) = self.bundle_of(draft)?;
         let (submissions, today) = (self.submissions(draft, &items), self.now().day());
         let faults = items.iter().zip(&submissions).flat_map(|(item, submission)| {
             let faults = decide::submission_faults(item, submission, today);
@@ -107,7 +107,7 @@ impl Hall {
         if !faults.is_empty() {
             return Err(Refusal::Faulty(faults).into());
         }
-        let (_, bundle, items) = self.bundle_of(draft)?;
+        let (bundle, items) = self.bundle_of(draft)?;
         // As with a single matter: what has been suspended or repealed since the draft was begun is not taken in.
         for item in &items {
             self.item_in_force(&officer.name, &item.id).await?;

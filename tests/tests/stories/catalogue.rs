@@ -72,6 +72,9 @@ async fn an_item_comes_into_force_step_by_step_and_leaves_it_without_harm_to_wha
         )
         .unwrap();
     assert_eq!(refused, 1);
+    // Nor inside a bundle, of which it is one matter.
+    let told = site.post(&token, "/drafts", json!({ "bundle": "b_catering" })).await.unwrap_err();
+    assert!(refusal(&told).unwrap().message.contains("暂停"), "{told:#}");
 
     // The hub sees the roll-out, node by node.
     let admin = city.hub.token("officer").await;

@@ -211,7 +211,7 @@ fn step(item: &Item, dossier: &Dossier, choice: usize, outcome: Outcome) -> Opti
             done(&actor, held, NOON.plus_ms(7 * 86_400_000));
             done(&actor, complete(&[]), NOON.plus_ms(7 * 86_400_000));
         }
-        StageKind::JointInspection => visit(&stage, &actor, &mut done),
+        StageKind::JointInspection => visit(stage, &actor, &mut done),
         _ => done(&actor, complete(&["甲", "乙"]), NOON),
     }
     Some(act)
