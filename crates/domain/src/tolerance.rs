@@ -3,7 +3,7 @@
 //! Pure. Promise: no licence is granted before every promised paper has been taken, and a commitment that was not kept ends
 //! the case by a page of its own. Not here: the page of acceptance (`dossier`), the timer's place among the others (`clock`).
 
-use crate::calendar::DayUnit;
+use crate::calendar::{DayUnit, Limit};
 use crate::catalogue::{Item, Material, Necessity};
 use crate::dossier::Dossier;
 use crate::form::{Form, FormFault};
@@ -31,6 +31,11 @@ pub struct Breach {
 /// # Source
 /// Practice, a setting of the city: at most 20 working days.
 pub const MAKE_UP_DAYS_MAX: u32 = 20;
+/// At least so long after a refused paper the right one may still be brought, whenever the officer came to look.
+///
+/// # Source
+/// Our own rule: the applicant must not pay for a slip that lay on the desk until the deadline.
+pub const AGAIN: Limit = Limit { days: 2, unit: DayUnit::Workday };
 /// The handler needs the last working days of the promised limit for the papers that came late.
 const DAYS_LEFT_FOR_HANDLING: u32 = 2;
 

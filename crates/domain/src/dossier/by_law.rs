@@ -38,11 +38,14 @@ pub fn lapse(dossier: &Dossier, desk: &Desk<'_>, actor: &Actor, now: Timestamp) 
     }
     let timers = clock::timers(desk.item, dossier, desk.received);
     let due = timers.iter().find(|timer| timer.kind == TimerKind::MakeUp)?.due(desk.calendar)?;
-    if due.provisional || due.day >= now.day() {
+    // Who was told late that the paper is the wrong one gets time to bring the right one.
+    let again = dossier.make_up_refused.map(|on| desk.calendar.due_day(on, tolerance::AGAIN).day);
+    let last = again.map_or(due.day, |again| again.max(due.day));
+    if due.provisional || last >= now.day() {
         return None;
     }
     let mut act = Act::on(dossier);
-    act.turn(&system(actor), now, [PageBody::Lapsed { due: due.day }]);
+    act.turn(&system(actor), now, [PageBody::Lapsed { due: last }]);
     Some(act)
 }
 

@@ -74,7 +74,10 @@ impl Dossier {
             PageBody::StageDone { stage, agrees, .. } => self.close_stage(stage, page, author, *agrees),
             PageBody::Accepted { on, .. } => self.accept(*on, author, false),
             PageBody::MadeUp { slip, papers } => self.take_make_up(*slip, papers, page.at.day()),
-            PageBody::MakeUpRefused { slip, .. } => self.noted.push(*slip),
+            PageBody::MakeUpRefused { slip, .. } => {
+                self.noted.push(*slip);
+                self.make_up_refused = Some(page.at.day());
+            }
             PageBody::Lapsed { due } => self.lapsed = Some(*due),
             PageBody::CommitmentFalse { finding } => {
                 let (finding, officer) = (finding.clone(), page.officer.clone());
@@ -211,7 +214,7 @@ impl Dossier {
             submission.commitment.as_ref().map(|promise| promise.materials.clone()).unwrap_or_default();
         // What was compared was the scan of then.
         self.checked.clear();
-        self.made_up = None;
+        (self.made_up, self.make_up_refused) = (None, None);
         self.borrowed = submission.borrowed.clone();
         self.green = submission.green.clone().filter(|_| self.green_declined.is_none());
         for stage in &submission.closes {

@@ -136,6 +136,20 @@ fn a_promise_that_is_not_kept_ends_the_case_the_day_after_unless_the_paper_lies_
     assert!(plan::ready_stages(&counter.item, &lapsed.after).is_empty());
     counter.brings("m4", 1);
     assert!(counter.lapses(on(31)).is_none(), "it lies on the desk: the officer is late, not the applicant");
+    let refusal = PageBody::MakeUpRefused { slip: EntryId([1; 16]), reason: "看不清".into() };
+    let page = Page {
+        case: counter.dossier.case.clone(),
+        no: counter.dossier.pages + 1,
+        term: counter.dossier.term,
+        at: on(33),
+        officer: "sj".into(),
+        delegation: None,
+        body: refusal,
+    };
+    let holder = counter.dossier.holder.clone();
+    assert_eq!(counter.dossier.apply(&page, &holder, false), Verdict::Applied);
+    assert!(counter.lapses(on(34)).is_none(), "told on 3 December: two working days to bring the right one");
+    assert!(counter.lapses(on(38)).is_some());
 }
 
 #[test]
