@@ -28,7 +28,10 @@ struct Case {
 
 impl Case {
     fn captured() -> Case {
-        let item = PACK.items[&"food".parse().unwrap()].clone();
+        Case::of("food")
+    }
+    fn of(item: &str) -> Case {
+        let item = PACK.items[&item.parse().unwrap()].clone();
         let act = opened(&item, vec![]);
         let mut case = Case { item, dossier: act.after, log: CaseLog::default() };
         case.keep(act.pages, &actor(Tier::Village, None));
@@ -251,5 +254,23 @@ fn breaches_that_no_desk_would_let_through_are_found_in_the_log() {
         ["no_delegation red 2026-11-25", "one_inspector yellow 2026-11-25", "fee_wrong red 2026-11-25"]
     {
         assert!(found.iter().any(|line| line == want), "{want} is missing from {found:?}");
+    }
+
+    // A publicity that was never posted, and one whose page names too early a last day.
+    let ended = PageBody::StageDone {
+        stage: id("notice"),
+        agrees: true,
+        opinion: "无异议".into(),
+        officers: Vec::new(),
+    };
+    let until = "2026-11-23".parse().unwrap();
+    let posted = PageBody::Posted { stage: id("notice"), place: "村务公开栏".into(), until };
+    for pages in [vec![ended.clone()], vec![posted, ended]] {
+        let mut case = Case::of("linshi");
+        for page in pages {
+            forge(&mut case, &town(), page, on(24));
+        }
+        let found = case.findings("2026-11-25");
+        assert!(found.iter().any(|line| line.starts_with("short_publicity")), "{found:?}");
     }
 }

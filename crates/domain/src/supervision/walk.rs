@@ -338,11 +338,14 @@ impl Walk<'_> {
                 Some((Event::OneInspector, format!("“{}”的工作人员少于两名", known.name)))
             }
             StageKind::Publicity => {
-                let posting = self.dossier.posted.get(stage)?;
+                let Some(posting) = self.dossier.posted.get(stage) else {
+                    return Some((Event::ShortPublicity, format!("“{}”没有登记公示即已办结", known.name)));
+                };
                 let done = logged.day?;
-                (done <= posting.until).then(|| {
-                    (Event::ShortPublicity, format!("公示应到 {} 当日终了,{done} 即已办结", posting.until))
-                })
+                // Counted here: the page could name any day as the last.
+                let until = self.calendar.due_day(posting.from, known.limit).day;
+                (done <= until)
+                    .then(|| (Event::ShortPublicity, format!("公示应到 {until} 当日终了,{done} 即已办结")))
             }
             _ => None,
         }
