@@ -59,6 +59,19 @@ impl Counter {
     }
 }
 
+fn granted_by_hub() -> Decision {
+    Decision {
+        outcome: Outcome::Granted,
+        text: String::new(),
+        article: None,
+        stage: None,
+        delegation: None,
+        officer: "x".into(),
+        at: NOON,
+        by: "hub".parse().unwrap(),
+    }
+}
+
 fn complete(stage: &str, agrees: bool, officers: &[&str]) -> Command {
     let officers = officers.iter().map(|name| (*name).into()).collect();
     Command::Complete { stage: id(stage), agrees, opinion: "意见".into(), officers }
@@ -226,16 +239,7 @@ fn money_is_taken_as_listed_after_acceptance_and_once() {
 fn a_parcel_is_delivered_by_its_own_waybill_and_failed_attempts_are_kept() {
     let mut counter =
         Counter::at("food", "v-1", &["intake", "town", "accept", "review", "inspect", "decide", "issue"]);
-    counter.dossier.decision = Some(Decision {
-        outcome: Outcome::Granted,
-        text: String::new(),
-        article: None,
-        stage: None,
-        delegation: None,
-        officer: "x".into(),
-        at: NOON,
-        by: "hub".parse().unwrap(),
-    });
+    counter.dossier.decision = Some(granted_by_hub());
     let village = actor(Tier::Village, None);
     let by_post = |waybill: &str| Command::Deliver {
         stage: id("deliver"),
@@ -309,16 +313,7 @@ fn what_the_library_lacks_is_brought_even_after_the_law_has_accepted() {
 fn a_seal_counts_only_from_whoever_answered() {
     let mut counter =
         Counter::at("food", "v-1", &["intake", "town", "accept", "review", "inspect", "decide"]);
-    counter.dossier.decision = Some(Decision {
-        outcome: Outcome::Granted,
-        text: String::new(),
-        article: None,
-        stage: None,
-        delegation: None,
-        officer: "x".into(),
-        at: NOON,
-        by: "hub".parse().unwrap(),
-    });
+    counter.dossier.decision = Some(granted_by_hub());
     let paper = crate::paper::SealedPaper {
         kind: crate::paper::PaperKind::Decision,
         number: "1".into(),
