@@ -65,8 +65,8 @@ impl Hall {
         }
         let page = dossier.submitted_page;
         let slip = Slip {
-            // One answer a submission, however often the question is read.
-            id: crate::supervise::named_id("library", case, &page.to_string()),
+            // One answer a submission, however often the question is read; after a recall another may stand at this number.
+            id: crate::supervise::named_id("library", case, &format!("{page}/{}", dossier.term)),
             about_page: page,
             answers,
             ..self.new_slip(dossier, library::ANSWER, String::new())

@@ -61,9 +61,9 @@ pub struct Dossier {
     /// The day on which the last promised paper was taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub made_up: Option<Day>,
-    /// The day on which papers that were brought were last found not to be what was promised.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub make_up_refused: Option<Day>,
+    /// Slips with papers that were not what was promised, and the day on which the applicant was told.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub make_up_refused: BTreeMap<EntryId, Day>,
     /// The deadline that passed without the promised papers: the application counts as withdrawn.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lapsed: Option<Day>,
@@ -308,7 +308,7 @@ impl Dossier {
             stages: BTreeMap::new(),
             lacking: Vec::new(),
             made_up: None,
-            make_up_refused: None,
+            make_up_refused: BTreeMap::new(),
             lapsed: None,
             breach: None,
             green: None,

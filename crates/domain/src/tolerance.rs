@@ -93,6 +93,18 @@ pub fn pending_make_up(dossier: &Dossier) -> Option<EntryId> {
     dossier.slips.iter().find(open).map(|slip| slip.id)
 }
 
+/// The last day on which somebody who had brought a promised paper by `due` was told that it is the wrong one: he gets time to
+/// bring the right one. What was brought later gives no time, or a promise could be put off for ever.
+pub(crate) fn told_late(dossier: &Dossier, due: Day) -> Option<Day> {
+    let in_time = |id: &EntryId| {
+        dossier.slips.iter().any(|slip| {
+            let promised = slip.attachments.iter().any(|one| dossier.lacking.contains(&one.material));
+            slip.id == *id && promised && slip.at.day() <= due
+        })
+    };
+    dossier.make_up_refused.iter().filter(|(slip, _)| in_time(slip)).map(|(_, on)| *on).max()
+}
+
 /// The kind of slip that carries papers handed in later.
 pub const MAKE_UP: &str = "make_up";
 

@@ -60,11 +60,12 @@ pub(crate) fn rectifications(
     case: Option<&CaseNo>,
 ) -> Result<Vec<Rectification>, StoreError> {
     let rows: Vec<(String, i64, String)> = sql
-        // One rating a matter: the one with the lowest number counts, whichever came first here (I10).
+        // One rectification a matter: the bad rating with the lowest number counts, whichever came first here (I10), and no
+        // later good one takes it back.
         .prepare_cached(
             "SELECT case_no, pos, grade FROM rating AS one
               WHERE bad AND (?1 IS NULL OR case_no = ?1)
-                AND NOT EXISTS (SELECT 1 FROM rating AS other WHERE other.case_no = one.case_no AND other.slip < one.slip)
+                AND NOT EXISTS (SELECT 1 FROM rating AS other WHERE other.case_no = one.case_no AND other.bad AND other.slip < one.slip)
               ORDER BY pos LIMIT 1000",
         )
         .and_then(|mut s| {

@@ -202,8 +202,8 @@ impl<'p, 'w> Projector<'p, 'w> {
             self.incident(entry, reason)?;
         }
         open.waiting |= verdict == Verdict::Held;
-        if verdict == Verdict::Applied {
-            self.note_person(&open, &page)?;
+        if let (Verdict::Applied, Some(dossier)) = (&verdict, &open.dossier) {
+            self.note_person(dossier, open.submitted_pos, &page)?;
         }
         if verdict == Verdict::Applied && open.waiting {
             self.apply_held(&mut open, &page.case)?;
@@ -277,18 +277,25 @@ impl<'p, 'w> Projector<'p, 'w> {
             .broken("mark late pages")?;
         let mut folded: Option<Dossier> = None;
         let mut submitted_pos = 0;
+        let slips = self.slips_of(case)?;
         for (pos, page, entry) in self.pages_with(case, "applied")? {
             if matches!(page.body, PageBody::Captured(_) | PageBody::Resubmitted(_)) {
                 submitted_pos = pos;
             }
             match &mut folded {
-                None => folded = Dossier::open(&page, &entry.author),
+                None => {
+                    folded = Dossier::open(&page, &entry.author);
+                    let known = folded.iter_mut();
+                    known.for_each(|dossier| slips.iter().for_each(|slip| dossier.add_slip(slip.clone())));
+                }
                 // Applied once under these rules, so it applies again.
                 Some(dossier) => drop(dossier.apply(&page, &entry.author, true)),
             }
+            if let Some(dossier) = &folded {
+                self.note_person(dossier, submitted_pos, &page)?;
+            }
         }
-        let mut dossier = folded.ok_or_else(|| unreadable("fold again", "the capture page is missing"))?;
-        self.slips_of(case)?.into_iter().for_each(|slip| dossier.add_slip(slip));
+        let dossier = folded.ok_or_else(|| unreadable("fold again", "the capture page is missing"))?;
         Ok((dossier, submitted_pos))
     }
 
@@ -297,14 +304,18 @@ impl<'p, 'w> Projector<'p, 'w> {
         loop {
             let mut moved = false;
             for (pos, page, entry) in self.pages_with(case, "held")? {
-                let verdict = self.offer(open, pos, &page, &entry)?;
+                // It may have come before the capture, when nobody could tell what its writer may do.
+                let verdict = match self.overreach(open, &page, &entry) {
+                    Some(reason) => Verdict::Refused(reason),
+                    None => self.offer(open, pos, &page, &entry)?,
+                };
                 if verdict == Verdict::Held {
                     continue;
                 }
                 moved |= verdict == Verdict::Applied;
                 self.note_page(pos, &page, &verdict)?;
-                if verdict == Verdict::Applied {
-                    self.note_person(open, &page)?;
+                if let (Verdict::Applied, Some(dossier)) = (&verdict, &open.dossier) {
+                    self.note_person(dossier, open.submitted_pos, &page)?;
                 }
                 if let Verdict::Refused(reason) = verdict {
                     self.incident(&entry, reason)?;

@@ -212,4 +212,12 @@ fn a_village_that_forges_an_answer_makes_an_incident_and_nothing_else() {
         assert!(told.iter().any(|reason| reason.contains(word)), "{word}: {told:?}");
     }
     assert!(run(store.dossier(&case)).unwrap().unwrap().dossier.slips.is_empty());
+
+    // A good rating with a lower number, written afterwards, takes no bad one back.
+    for (n, grade) in [(105, domain::rating::Grade::Bad), (104, domain::rating::Grade::VeryGood)] {
+        let rating = Some(domain::rating::Rating { grade, text: String::new() });
+        put(n, kind::SLIP, serde_json::to_vec(&Slip { rating, ..slip(n, "rating") }).unwrap());
+    }
+    let open = run(store.rectifications(None)).unwrap();
+    assert_eq!((open.len(), open[0].grade), (1, domain::rating::Grade::Bad));
 }

@@ -164,3 +164,40 @@ async fn numbers_of_papers_have_no_gaps_however_many_windows_decide_at_once() {
     .await;
     city.stop().await;
 }
+
+/// I18: a page that waits for its predecessor is judged again when that comes, by what its writer may do.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_sent_ahead_of_its_capture_claims_no_more_than_one_sent_after_it() {
+    use domain::dossier::{Captured, Page, PageBody, Submission};
+    use store::{Append, NewEntry, kind};
+    let city = City::start(1).await;
+    let hall = city.villages[0].node().hall().clone();
+    let (now, item) = (hall.now(), "food".parse().unwrap());
+    let (release, _, _) = hall.item(None, &item).unwrap();
+    let case = domain::CaseNo::make(hall.me(), now.day(), 7);
+    let decide: domain::StageId = "review".parse().unwrap();
+    let forged =
+        PageBody::StageDone {
+            stage: decide.clone(), agrees: true, opinion: "同意".into(), officers: vec![]
+        };
+    let submission = Submission::default();
+    let captured = PageBody::Captured(Captured { item, release, submission, bundle: None });
+    let entries = [(2, forged), (1, captured)].map(|(no, body)| {
+        let (officer, delegation) = ("officer".to_owned(), None);
+        let page = Page { case: case.clone(), no, term: 1, at: now, officer, delegation, body };
+        let (id, channel) = (hall.random.entry_id(now), replication::Channel::Up);
+        let body = serde_json::to_vec(&page).unwrap();
+        NewEntry { id, channel, kind: kind::PAGE, subject: case.to_string(), body }
+    });
+    hall.store.append(Append::new(now, "officer", "forged", entries.into())).await.unwrap();
+    for site in [&city.villages[0], &city.town] {
+        let store = site.node().hall().store.clone();
+        eventually("the case is here and the forged page is an incident", async || {
+            store.dossier(&case).await.unwrap().is_some() && store.counts().await.unwrap().quarantined == 1
+        })
+        .await;
+        let dossier = store.dossier(&case).await.unwrap().unwrap().dossier;
+        assert_eq!((dossier.pages, dossier.stages.contains_key(&decide)), (1, false));
+    }
+    city.stop().await;
+}

@@ -38,8 +38,8 @@ pub fn lapse(dossier: &Dossier, desk: &Desk<'_>, actor: &Actor, now: Timestamp) 
     }
     let timers = clock::timers(desk.item, dossier, desk.received);
     let due = timers.iter().find(|timer| timer.kind == TimerKind::MakeUp)?.due(desk.calendar)?;
-    // Who was told late that the paper is the wrong one gets time to bring the right one.
-    let again = dossier.make_up_refused.map(|on| desk.calendar.due_day(on, tolerance::AGAIN).day);
+    let again =
+        tolerance::told_late(dossier, due.day).map(|on| desk.calendar.due_day(on, tolerance::AGAIN).day);
     let last = again.map_or(due.day, |again| again.max(due.day));
     if due.provisional || last >= now.day() {
         return None;

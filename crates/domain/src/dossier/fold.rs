@@ -76,7 +76,7 @@ impl Dossier {
             PageBody::MadeUp { slip, papers } => self.take_make_up(*slip, papers, page.at.day()),
             PageBody::MakeUpRefused { slip, .. } => {
                 self.noted.push(*slip);
-                self.make_up_refused = Some(page.at.day());
+                self.make_up_refused.insert(*slip, page.at.day());
             }
             PageBody::Lapsed { due } => self.lapsed = Some(*due),
             PageBody::CommitmentFalse { finding } => {
@@ -214,7 +214,8 @@ impl Dossier {
             submission.commitment.as_ref().map(|promise| promise.materials.clone()).unwrap_or_default();
         // What was compared was the scan of then.
         self.checked.clear();
-        (self.made_up, self.make_up_refused) = (None, None);
+        self.made_up = None;
+        self.make_up_refused.clear();
         self.borrowed = submission.borrowed.clone();
         self.green = submission.green.clone().filter(|_| self.green_declined.is_none());
         for stage in &submission.closes {

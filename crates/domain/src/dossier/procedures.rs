@@ -26,7 +26,7 @@ pub(super) fn may_complete(
     today: Day,
 ) -> Result<(), Refusal> {
     match stage.kind {
-        StageKind::Payment => paid(dossier, desk),
+        StageKind::Payment => paid(dossier, desk, today),
         StageKind::Publicity => match dossier.posted.get(&stage.id) {
             None => Err(Refusal::NotPosted),
             Some(posting) if today <= posting.until => Err(Refusal::StillPosted { until: posting.until }),
@@ -43,9 +43,9 @@ pub(super) fn may_complete(
 }
 
 /// All fees of this form have been charged, or waived for those who do not pay.
-fn paid(dossier: &Dossier, desk: &Desk<'_>) -> Result<(), Refusal> {
-    let Some(accepted) = &dossier.accepted else { return Err(Refusal::FeeBeforeAcceptance) };
-    let due = fee::due(desk.item, desk.form, accepted.on);
+fn paid(dossier: &Dossier, desk: &Desk<'_>, today: Day) -> Result<(), Refusal> {
+    let on = dossier.accepted.as_ref().map_or(today, |accepted| accepted.on);
+    let due = fee::due(desk.item, desk.form, on);
     let open = due.iter().find(|(fee, _)| dossier.charges.iter().all(|charge| charge.fee != fee.name));
     open.map_or(Ok(()), |(fee, fen)| Err(Refusal::Fee(FeeFault::Open { fee: fee.name.clone(), want: *fen })))
 }
@@ -230,12 +230,16 @@ pub(super) fn notice_hearing(
     if on.days_since(today) < HEARING_NOTICE_DAYS {
         return Err(Refusal::HearingTooSoon { first: today.plus_days(HEARING_NOTICE_DAYS) });
     }
-    if let Some(slip) = request {
+    // The limit runs from the request, also when the hearing is put off and the request has been noted.
+    let asked = dossier.slips.iter().find(|slip| slip.kind == HEARING_REQUEST);
+    if let Some(slip) = asked {
         let limit = crate::calendar::Limit { days: HEARING_DAYS, unit: crate::calendar::DayUnit::Workday };
-        // The day of the request is that of a village's clock. Where that leaves no day on which it could still be held, the
-        // first lawful one is taken, and supervision sees the rest.
         let last = desk.calendar.due_day(slip.at.day(), limit).day;
-        if on > last.max(today.plus_days(HEARING_NOTICE_DAYS)) {
+        // The day of the request is that of a village's clock. Where that leaves no day for a first notice, the first lawful
+        // one is taken; a hearing that was noticed can be held late, so it needs no other day.
+        let first = today.plus_days(HEARING_NOTICE_DAYS);
+        let last = if dossier.hearing.is_none() { last.max(first) } else { last };
+        if on > last {
             return Err(Refusal::HearingTooLate { last });
         }
     }

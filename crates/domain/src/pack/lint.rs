@@ -56,6 +56,13 @@ pub(super) fn check(
     for stage in visits.filter(|stage| stage.bodies.is_empty()) {
         fault("stages", format!("{} is a joint inspection of no body", stage.id));
     }
+    let accepting = crate::plan::accepting_stage(item).map(|stage| &stage.id);
+    let payments = item.stages.iter().filter(|stage| stage.kind == StageKind::Payment);
+    for stage in
+        payments.filter(|stage| stage.tier == crate::network::Tier::Village || Some(&stage.id) == accepting)
+    {
+        fault("stages", format!("{}: nothing is charged in a village or before acceptance", stage.id));
+    }
     for problem in stage_faults(item) {
         fault("stages", problem);
     }

@@ -47,24 +47,37 @@ impl Projector<'_, '_> {
         Ok((!number.is_empty()).then(|| number.to_owned()))
     }
 
-    /// What a page that counts says about the person behind the case.
-    pub(super) fn note_person(&self, open: &super::Open, page: &Page) -> Result<(), StoreError> {
-        let Some(dossier) = &open.dossier else { return Ok(()) };
+    /// What a page that counts says about the person behind the case; `dossier` is as the page left it.
+    pub(super) fn note_person(
+        &self,
+        dossier: &Dossier,
+        submitted_pos: i64,
+        page: &Page,
+    ) -> Result<(), StoreError> {
         match &page.body {
-            PageBody::CommitmentFalse { .. } => self.note_breach(&page.case, open.submitted_pos),
-            PageBody::Issued { licence } => self.file_licence(open.submitted_pos, dossier, licence),
-            PageBody::Decided { outcome: Outcome::Granted, .. } => {
-                self.file_copies(open.submitted_pos, dossier)
-            }
-            body if self.is_hub() && body.submission().is_some_and(|one| !one.borrowed.is_empty()) => self
-                .work
-                .sql
-                .prepare_cached("INSERT OR REPLACE INTO library_ask(case_no, page) VALUES(?1, ?2)")
-                .and_then(|mut s| s.execute((page.case.as_str(), page.no)))
-                .broken("ask the library")
-                .map(drop),
+            PageBody::CommitmentFalse { .. } => self.note_breach(&page.case, submitted_pos),
+            PageBody::Issued { licence } => self.file_licence(submitted_pos, dossier, licence),
+            PageBody::Decided { outcome: Outcome::Granted, .. } => self.file_copies(submitted_pos, dossier),
+            body if self.is_hub() && body.submission().is_some() => self.ask_library(dossier),
             _ => Ok(()),
         }
+    }
+
+    /// What the submission that counts now asks of the library and has not been answered; earlier questions are moot.
+    fn ask_library(&self, dossier: &Dossier) -> Result<(), StoreError> {
+        let sql = self.work.sql;
+        sql.prepare_cached("DELETE FROM library_ask WHERE case_no = ?1")
+            .and_then(|mut s| s.execute([dossier.case.as_str()]))
+            .broken("ask the library")?;
+        let page = dossier.submitted_page;
+        let answer = |slip: &Slip| slip.kind == library::ANSWER && slip.about_page == page;
+        if dossier.borrowed.is_empty() || dossier.slips.iter().any(answer) {
+            return Ok(());
+        }
+        sql.prepare_cached("INSERT INTO library_ask(case_no, page) VALUES(?1, ?2)")
+            .and_then(|mut s| s.execute((dossier.case.as_str(), page)))
+            .broken("ask the library")?;
+        Ok(())
     }
 
     fn is_hub(&self) -> bool {
@@ -89,12 +102,13 @@ impl Projector<'_, '_> {
         dossier: &Dossier,
         licence: &Licence,
     ) -> Result<(), StoreError> {
-        let Some((_, pack)) = self.work.known.pack(Some(dossier.release)) else { return Ok(()) };
-        let due = pack.item(&dossier.item).and_then(|item| item.result.licence.as_ref());
-        if due != Some(&licence.kind) {
+        // The release travels in another journal; one that has not come yet keeps nobody's licence out of the library.
+        let pack = self.work.known.pack(Some(dossier.release)).map(|(_, pack)| pack);
+        let due = pack.as_ref().and_then(|pack| pack.item(&dossier.item)?.result.licence.as_ref());
+        if pack.is_some() && due != Some(&licence.kind) {
             return Ok(());
         }
-        let validity = pack.licence_types.get(&licence.kind);
+        let validity = pack.as_ref().and_then(|pack| pack.licence_types.get(&licence.kind));
         let until = validity.and_then(|kind| library::valid_until(&kind.validity, licence.issued_on));
         let filed = Filed {
             kind: licence.kind.clone(),
@@ -164,7 +178,11 @@ impl Projector<'_, '_> {
 
     /// Pages that stop counting take back what they said of a person; those that count say it again.
     pub(super) fn forget_person(&self, case: &CaseNo) -> Result<(), StoreError> {
-        for delete in ["DELETE FROM filed WHERE case_no = ?1", "DELETE FROM breach WHERE case_no = ?1"] {
+        for delete in [
+            "DELETE FROM filed WHERE case_no = ?1",
+            "DELETE FROM breach WHERE case_no = ?1",
+            "DELETE FROM library_ask WHERE case_no = ?1",
+        ] {
             self.work
                 .sql
                 .prepare_cached(delete)
