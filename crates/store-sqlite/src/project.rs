@@ -191,25 +191,41 @@ impl<'p, 'w> Projector<'p, 'w> {
             return self.incident(entry, "page: its author does not speak for this area");
         }
         let mut open = self.take(&page.case)?;
-        if let Some(reason) = self.overreach(&open, &page, entry) {
-            self.put(&page.case, open);
-            self.note_page(pos, &page, &Verdict::Refused(reason))?;
-            return self.incident(entry, reason);
-        }
-        let verdict = self.offer(&mut open, pos, &page, entry)?;
-        self.note_page(pos, &page, &verdict)?;
-        if let Verdict::Refused(reason) = verdict {
-            self.incident(entry, reason)?;
-        }
-        open.waiting |= verdict == Verdict::Held;
-        if let (Verdict::Applied, Some(dossier)) = (&verdict, &open.dossier) {
-            self.note_person(dossier, open.submitted_pos, &page)?;
+        let verdict = self.judge(&mut open, pos, &page, entry)?;
+        if verdict == Verdict::Held {
+            self.note_page(pos, &page, &verdict)?;
+            open.waiting = true;
         }
         if verdict == Verdict::Applied && open.waiting {
             self.apply_held(&mut open, &page.case)?;
         }
         self.put(&page.case, open);
         Ok(())
+    }
+
+    /// What becomes of a page, now or when its turn comes: whether its writer may write it, whether it fits, and what follows
+    /// from it. One that has to wait leaves nothing.
+    fn judge(
+        &mut self,
+        open: &mut Open,
+        pos: i64,
+        page: &Page,
+        entry: &Entry,
+    ) -> Result<Verdict, StoreError> {
+        let verdict = match self.overreach(open, page, entry) {
+            Some(reason) => Verdict::Refused(reason),
+            None => self.offer(open, pos, page, entry)?,
+        };
+        if verdict == Verdict::Held {
+            return Ok(verdict);
+        }
+        self.note_page(pos, page, &verdict)?;
+        match (&verdict, &open.dossier) {
+            (Verdict::Refused(reason), _) => self.incident(entry, reason)?,
+            (Verdict::Applied, Some(dossier)) => self.note_person(dossier, open.submitted_pos, page)?,
+            _ => {}
+        }
+        Ok(verdict)
     }
 
     /// Competence, as far as this node can judge it: a page may not claim what its writer's tier has no power to do.
@@ -277,7 +293,7 @@ impl<'p, 'w> Projector<'p, 'w> {
             .broken("mark late pages")?;
         let mut folded: Option<Dossier> = None;
         let mut submitted_pos = 0;
-        let slips = self.slips_of(case)?;
+        let mut slips = self.slips_of(case)?;
         for (pos, page, entry) in self.pages_with(case, "applied")? {
             if matches!(page.body, PageBody::Captured(_) | PageBody::Resubmitted(_)) {
                 submitted_pos = pos;
@@ -285,8 +301,9 @@ impl<'p, 'w> Projector<'p, 'w> {
             match &mut folded {
                 None => {
                     folded = Dossier::open(&page, &entry.author);
-                    let known = folded.iter_mut();
-                    known.for_each(|dossier| slips.iter().for_each(|slip| dossier.add_slip(slip.clone())));
+                    if let Some(dossier) = &mut folded {
+                        std::mem::take(&mut slips).into_iter().for_each(|slip| dossier.add_slip(slip));
+                    }
                 }
                 // Applied once under these rules, so it applies again.
                 Some(dossier) => drop(dossier.apply(&page, &entry.author, true)),
@@ -305,21 +322,7 @@ impl<'p, 'w> Projector<'p, 'w> {
             let mut moved = false;
             for (pos, page, entry) in self.pages_with(case, "held")? {
                 // It may have come before the capture, when nobody could tell what its writer may do.
-                let verdict = match self.overreach(open, &page, &entry) {
-                    Some(reason) => Verdict::Refused(reason),
-                    None => self.offer(open, pos, &page, &entry)?,
-                };
-                if verdict == Verdict::Held {
-                    continue;
-                }
-                moved |= verdict == Verdict::Applied;
-                self.note_page(pos, &page, &verdict)?;
-                if let (Verdict::Applied, Some(dossier)) = (&verdict, &open.dossier) {
-                    self.note_person(dossier, open.submitted_pos, &page)?;
-                }
-                if let Verdict::Refused(reason) = verdict {
-                    self.incident(&entry, reason)?;
-                }
+                moved |= self.judge(open, pos, &page, &entry)? == Verdict::Applied;
             }
             if !moved {
                 return Ok(());

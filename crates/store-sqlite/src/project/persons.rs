@@ -215,12 +215,7 @@ impl Projector<'_, '_> {
     }
 
     pub(super) fn licence_state(&mut self, entry: &Entry) -> Result<(), StoreError> {
-        let Ok(change) = serde_json::from_slice::<StateChange>(&entry.raw.body) else {
-            return self.incident(entry, "licence state cannot be read");
-        };
-        if !self.may_publish(entry) {
-            return self.incident(entry, "licence state: only the hub publishes");
-        }
+        let Some(change) = self.published::<StateChange>(entry, "licence state")? else { return Ok(()) };
         let text = serde_json::to_string(&change).map_err(|e| unreadable("write a licence state", e))?;
         self.work
             .sql

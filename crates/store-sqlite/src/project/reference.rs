@@ -18,6 +18,23 @@ impl Projector<'_, '_> {
         network.get(&entry.author).is_none_or(|node| node.parent.is_none())
     }
 
+    /// What an entry of the hub says; anything else becomes an incident that names `what`.
+    pub(super) fn published<T: serde::de::DeserializeOwned>(
+        &mut self,
+        entry: &Entry,
+        what: &str,
+    ) -> Result<Option<T>, StoreError> {
+        let Ok(said) = serde_json::from_slice(&entry.raw.body) else {
+            self.incident(entry, &format!("{what} cannot be read"))?;
+            return Ok(None);
+        };
+        if !self.may_publish(entry) {
+            self.incident(entry, &format!("{what}: only the hub publishes"))?;
+            return Ok(None);
+        }
+        Ok(Some(said))
+    }
+
     pub(super) fn node(&mut self, entry: &Entry) -> Result<(), StoreError> {
         let Ok(record) = serde_json::from_slice::<NodeRecord>(&entry.raw.body) else {
             return self.incident(entry, "node record cannot be read");
@@ -50,12 +67,7 @@ impl Projector<'_, '_> {
 
     /// A letter of delegation. Its number stands for one text for ever, so a second one under it is an incident.
     pub(super) fn letter(&mut self, entry: &Entry) -> Result<(), StoreError> {
-        let Ok(letter) = serde_json::from_slice::<Letter>(&entry.raw.body) else {
-            return self.incident(entry, "letter of delegation cannot be read");
-        };
-        if !self.may_publish(entry) {
-            return self.incident(entry, "letter of delegation: only the hub publishes");
-        }
+        let Some(letter) = self.published::<Letter>(entry, "letter of delegation")? else { return Ok(()) };
         let text = serde_json::to_string(&letter).map_err(|e| unreadable("write a letter", e))?;
         let new = self
             .work
@@ -71,12 +83,7 @@ impl Projector<'_, '_> {
     }
 
     pub(super) fn revocation(&mut self, entry: &Entry) -> Result<(), StoreError> {
-        let Ok(revocation) = serde_json::from_slice::<Revocation>(&entry.raw.body) else {
-            return self.incident(entry, "revocation cannot be read");
-        };
-        if !self.may_publish(entry) {
-            return self.incident(entry, "revocation: only the hub publishes");
-        }
+        let Some(revocation) = self.published::<Revocation>(entry, "revocation")? else { return Ok(()) };
         let text = serde_json::to_string(&revocation).map_err(|e| unreadable("write a revocation", e))?;
         self.work
             .sql
@@ -105,12 +112,7 @@ impl Projector<'_, '_> {
     }
 
     pub(super) fn pack_piece(&mut self, entry: &Entry) -> Result<(), StoreError> {
-        let Ok(piece) = serde_json::from_slice::<PackPiece>(&entry.raw.body) else {
-            return self.incident(entry, "pack piece cannot be read");
-        };
-        if !self.may_publish(entry) {
-            return self.incident(entry, "pack piece: only the hub publishes");
-        }
+        let Some(piece) = self.published::<PackPiece>(entry, "pack piece")? else { return Ok(()) };
         self.work
             .sql
             // A publication that broke off is written again under its number before it comes into force.
@@ -121,12 +123,7 @@ impl Projector<'_, '_> {
     }
 
     pub(super) fn pack_release(&mut self, entry: &Entry) -> Result<(), StoreError> {
-        let Ok(release) = serde_json::from_slice::<PackRelease>(&entry.raw.body) else {
-            return self.incident(entry, "pack release cannot be read");
-        };
-        if !self.may_publish(entry) {
-            return self.incident(entry, "pack release: only the hub publishes");
-        }
+        let Some(release) = self.published::<PackRelease>(entry, "pack release")? else { return Ok(()) };
         let names = serde_json::to_string(&release.pieces).map_err(|e| unreadable("write a release", e))?;
         self.work
             .sql
