@@ -62,12 +62,7 @@ impl Hall {
     }
 
     /// Is `paper` (`food--m2`) asked for by an item of the bundle?
-    pub(crate) fn asks_for(
-        &self,
-        draft: &Draft,
-        _: &BundleDraft,
-        paper: &MaterialId,
-    ) -> Result<bool, ActError> {
+    pub(crate) fn asks_for(&self, draft: &Draft, paper: &MaterialId) -> Result<bool, ActError> {
         let (_, items) = self.bundle_of(draft)?;
         let named = |item: &Arc<Item>| {
             item.materials.iter().any(|one| bundle::paper_id(&item.id, &one.id).as_ref() == Some(paper))
@@ -75,26 +70,10 @@ impl Hall {
         Ok(items.iter().any(named))
     }
 
-    fn submissions(&self, draft: &Draft, items: &[Arc<Item>]) -> Vec<Submission> {
-        let all: Vec<&Item> = items.iter().map(|item| &**item).collect();
-        let own = draft.bundle.as_ref().map(|bundle| &bundle.own);
-        let of = |item: &&Item| Submission {
-            form: bundle::form_of(item, &draft.form, own.and_then(|own| own.get(&item.id))),
-            attachments: bundle::papers_of(item, &all, &draft.attachments),
-            ..Submission::default()
-        };
-        all.iter().map(of).collect()
-    }
-
     /// Everything that is wrong with any matter of the bundle, each fault with its item.
     pub(crate) fn bundle_faults(&self, draft: &Draft) -> Result<Vec<FormFault>, ActError> {
         let (_, items) = self.bundle_of(draft)?;
-        let (submissions, today) = (self.submissions(draft, &items), self.now().day());
-        let faults = items.iter().zip(&submissions).flat_map(|(item, submission)| {
-            let faults = decide::submission_faults(item, submission, today);
-            faults.into_iter().map(|fault| bundle::fault_in(item, fault))
-        });
-        Ok(faults.collect())
+        Ok(faults_of(&items, &submissions(draft, &items), self.now().day()))
     }
 
     /// All matters in one durable step, or none: the citizen holds one receipt.
@@ -103,16 +82,17 @@ impl Hall {
         officer: &Officer,
         draft: &Draft,
     ) -> Result<CaseView, ActError> {
-        let faults = self.bundle_faults(draft)?;
+        let (bundle, items) = self.bundle_of(draft)?;
+        let (submissions, now) = (submissions(draft, &items), self.now());
+        let faults = faults_of(&items, &submissions, now.day());
         if !faults.is_empty() {
             return Err(Refusal::Faulty(faults).into());
         }
-        let (bundle, items) = self.bundle_of(draft)?;
         // As with a single matter: what has been suspended or repealed since the draft was begun is not taken in.
         for item in &items {
             self.item_in_force(&officer.name, &item.id).await?;
         }
-        let (now, network) = (self.now(), self.store.network());
+        let network = self.store.network();
         let member = |item: &Arc<Item>| Member {
             item: item.id.clone(),
             case: CaseNo::make(self.me(), now.day(), self.random.u64()),
@@ -120,7 +100,6 @@ impl Hall {
         let members: Vec<Member> = items.iter().map(member).collect();
         let within = InBundle { bundle: bundle.id, members };
         let mut entries = Vec::new();
-        let submissions = self.submissions(draft, &items);
         for ((item, submission), member) in items.iter().zip(submissions).zip(&within.members) {
             let (case, bundle) = (member.case.clone(), Some(within.clone()));
             let opening = Opening { case, item, release: draft.release, bundle };
@@ -204,6 +183,25 @@ impl Hall {
             promised: promised.map(|day| newest.calendar.due_day(day, limit).day),
         })
     }
+}
+
+fn submissions(draft: &Draft, items: &[Arc<Item>]) -> Vec<Submission> {
+    let all: Vec<&Item> = items.iter().map(|item| &**item).collect();
+    let own = draft.bundle.as_ref().map(|bundle| &bundle.own);
+    let of = |item: &&Item| Submission {
+        form: bundle::form_of(item, &draft.form, own.and_then(|own| own.get(&item.id))),
+        attachments: bundle::papers_of(item, &all, &draft.attachments),
+        ..Submission::default()
+    };
+    all.iter().map(of).collect()
+}
+
+fn faults_of(items: &[Arc<Item>], submissions: &[Submission], today: Day) -> Vec<FormFault> {
+    let faults = items.iter().zip(submissions).flat_map(|(item, submission)| {
+        let faults = decide::submission_faults(item, submission, today);
+        faults.into_iter().map(|fault| bundle::fault_in(item, fault))
+    });
+    faults.collect()
 }
 
 fn missing(id: &str) -> ActError {

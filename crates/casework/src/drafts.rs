@@ -142,7 +142,7 @@ impl Hall {
         let mut draft = self.draft(id).await?;
         let (_, _, item) = self.item(Some(draft.release), &draft.item)?;
         let known = match &draft.bundle {
-            Some(bundle) => self.asks_for(&draft, bundle, &material)?,
+            Some(_) => self.asks_for(&draft, &material)?,
             None => item.material(&material).is_some(),
         };
         if !known {

@@ -2,12 +2,68 @@
 
 use crate::{ActError, Hall};
 use domain::CaseNo;
-use domain::clock;
+use domain::catalogue::Item;
+use domain::clock::{self, Explained};
 use domain::dossier::{Dossier, Page, PageBody};
+use domain::pack::CityPack;
 use domain::sheet::{self, Sheet, SheetKind, Source};
+use domain::supervision::Alert;
+use std::sync::Arc;
+use store::StoredDossier;
 use trust::{ReceiptClaim, SealClaim};
 
+/// What the sheets of one case are made from, read once.
+struct Gathered {
+    stored: StoredDossier,
+    pack: Arc<CityPack>,
+    item: Arc<Item>,
+    timers: Vec<Explained>,
+    pages: Vec<Page>,
+    place_name: String,
+    code: String,
+    doubt: Option<String>,
+}
+
+impl Gathered {
+    fn sheet(&self, kind: SheetKind, alert: Option<&Alert>) -> Result<Sheet, ActError> {
+        // A decision that cannot be believed is not made believable on paper.
+        if matches!(kind, SheetKind::Decision | SheetKind::NotAccepted)
+            && let Some(why) = &self.doubt
+        {
+            return Err(ActError::Unfit {
+                what: "sheet", reason: format!("决定未能核验,不得打印:{why}")
+            });
+        }
+        let source = Source {
+            dossier: &self.stored.dossier,
+            item: &self.item,
+            body_name: self.pack.org_name(&self.item.body),
+            place_name: &self.place_name,
+            pages: &self.pages,
+            timers: &self.timers,
+            alert,
+            code: &self.code,
+            sealed_code: &|paper| SealClaim::of(paper).encode(),
+        };
+        sheet::build(kind, &source).map_err(|none| ActError::Unfit { what: "sheet", reason: none.0 })
+    }
+}
+
 impl Hall {
+    async fn gather(&self, case: &CaseNo) -> Result<Gathered, ActError> {
+        let stored = self.stored(case).await?;
+        let dossier = &stored.dossier;
+        let (_, pack, item) = self.item(Some(dossier.release), &dossier.item)?;
+        let (_, newest) = self.pack(None)?;
+        let timers = clock::timers(&item, dossier, stored.received);
+        let timers = timers.iter().map(|timer| timer.explain(&newest.calendar)).collect();
+        let (pages, captured) = self.applied_pages(case).await?;
+        let place_name = self.store.network().get(&dossier.origin).map(|node| node.name.clone());
+        let (place_name, code) = (place_name.unwrap_or_default(), self.slip_code(dossier, &captured));
+        let doubt = self.doubt(dossier, &item);
+        Ok(Gathered { stored, pack, item, timers, pages, place_name, code, doubt })
+    }
+
     /// # Errors
     /// [`ActError::Unfit`] saying what has to happen before this sheet can be printed. `alert` names the alert of a 督办单.
     pub async fn sheet(
@@ -16,38 +72,12 @@ impl Hall {
         kind: SheetKind,
         alert: Option<&str>,
     ) -> Result<Sheet, ActError> {
-        let stored = self.stored(case).await?;
-        let dossier = &stored.dossier;
-        let (_, pack, item) = self.item(Some(dossier.release), &dossier.item)?;
-        // A decision that cannot be believed is not made believable on paper.
-        if matches!(kind, SheetKind::Decision | SheetKind::NotAccepted)
-            && let Some(why) = self.doubt(dossier, &item)
-        {
-            return Err(ActError::Unfit {
-                what: "sheet", reason: format!("决定未能核验,不得打印:{why}")
-            });
-        }
-        let (_, newest) = self.pack(None)?;
-        let timers = clock::timers(&item, dossier, stored.received);
-        let timers: Vec<_> = timers.iter().map(|timer| timer.explain(&newest.calendar)).collect();
-        let (pages, captured) = self.applied_pages(case).await?;
+        let gathered = self.gather(case).await?;
         let alert = match alert {
             Some(key) => self.store.alert(case, key).await?,
             None => None,
         };
-        let place_name = self.store.network().get(&dossier.origin).map(|node| node.name.clone());
-        let source = Source {
-            dossier,
-            item: &item,
-            body_name: pack.org_name(&item.body),
-            place_name: &place_name.unwrap_or_default(),
-            pages: &pages,
-            timers: &timers,
-            alert: alert.as_ref(),
-            code: &self.slip_code(dossier, &captured),
-            sealed_code: &|paper| SealClaim::of(paper).encode(),
-        };
-        sheet::build(kind, &source).map_err(|none| ActError::Unfit { what: "sheet", reason: none.0 })
+        gathered.sheet(kind, alert.as_ref())
     }
 
     /// The sheets that can be printed now.
@@ -55,15 +85,9 @@ impl Hall {
     /// # Errors
     /// [`ActError::NotFound`].
     pub async fn printable(&self, case: &CaseNo) -> Result<Vec<SheetKind>, ActError> {
-        let mut kinds = Vec::new();
-        for kind in SheetKind::ALL.into_iter().filter(|kind| *kind != SheetKind::Alert) {
-            match self.sheet(case, kind, None).await {
-                Ok(_) => kinds.push(kind),
-                Err(ActError::Unfit { .. }) => {}
-                Err(error) => return Err(error),
-            }
-        }
-        Ok(kinds)
+        let gathered = self.gather(case).await?;
+        let kinds = SheetKind::ALL.into_iter().filter(|kind| *kind != SheetKind::Alert);
+        Ok(kinds.filter(|kind| gathered.sheet(*kind, None).is_ok()).collect())
     }
 
     /// The pages that count, in order, and the hash of the entry that holds the capture.
