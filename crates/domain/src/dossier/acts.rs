@@ -1,6 +1,7 @@
 //! The acts that judge at a stage: complete, return, refuse to accept, decide, issue, deliver.
 
 use super::decide::{Command, Desk, Refusal};
+use super::procedures::of_kind;
 use super::{Dossier, Licence, NotAcceptedGround, Outcome, PageBody, procedures};
 use crate::catalogue::{Item, Stage, StageKind};
 use crate::library::{self, Standing};
@@ -57,9 +58,7 @@ pub(super) fn act(
             if let Some(open) = dossier.suspended() {
                 return Err(Refusal::Suspended { since: open.from });
             }
-            if stage.kind != StageKind::Decision {
-                return Err(wrong());
-            }
+            of_kind(stage, StageKind::Decision)?;
             if outcome == Outcome::Granted && dossier.has_objection() {
                 return Err(Refusal::MustRefuse);
             }
@@ -89,18 +88,14 @@ pub(super) fn act(
             }
         }
         Command::Issue { stage: id, licence, opinion } => {
-            if stage.kind != StageKind::Issue {
-                return Err(wrong());
-            }
+            of_kind(stage, StageKind::Issue)?;
             nothing_lacks(dossier, item)?;
             no_licence_before(desk)?;
             pages.extend(issued(item, licence)?);
             pages.push(PageBody::StageDone { stage: id, agrees: true, opinion, officers: Vec::new() });
         }
         // Everything else is carried out before an act gets here.
-        _ => {
-            return Err(wrong());
-        }
+        _ => return Err(wrong()),
     }
     Ok(pages)
 }

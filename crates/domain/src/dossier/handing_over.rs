@@ -1,6 +1,7 @@
 //! Money and hand-over: what may be charged, and what counts as delivered.
 
 use super::decide::{Desk, Refusal};
+use super::procedures::of_kind;
 use super::{Dossier, PageBody};
 use crate::catalogue::{Stage, StageKind};
 use crate::delivery::{self, Channel, Proof};
@@ -27,13 +28,6 @@ pub(super) fn charge(
     Ok(vec![PageBody::Charged { stage: stage.id.clone(), fee, amount_fen, receipt, waived }])
 }
 
-fn at_delivery(stage: &Stage) -> Result<(), Refusal> {
-    match stage.kind {
-        StageKind::Deliver => Ok(()),
-        kind => Err(Refusal::WrongAct { stage: stage.id.clone(), kind }),
-    }
-}
-
 /// A result whose letter or seal does not verify goes out by no way.
 fn believed(desk: &Desk<'_>) -> Result<(), Refusal> {
     desk.doubt.map_or(Ok(()), |doubt| Err(Refusal::Doubtful { why: doubt.to_owned() }))
@@ -46,7 +40,7 @@ pub(super) fn dispatch(
     carrier: String,
     waybill: String,
 ) -> Result<Vec<PageBody>, Refusal> {
-    at_delivery(stage)?;
+    of_kind(stage, StageKind::Deliver)?;
     believed(desk)?;
     if carrier.trim().is_empty() || !delivery::is_waybill(&waybill) {
         return Err(Refusal::Proof("请写明承运人和运单号;运单号应为 8 至 32 位字母或数字"));
@@ -62,7 +56,7 @@ pub(super) fn fail_delivery(
     channel: Channel,
     reason: String,
 ) -> Result<Vec<PageBody>, Refusal> {
-    at_delivery(stage)?;
+    of_kind(stage, StageKind::Deliver)?;
     if reason.trim().is_empty() {
         return Err(Refusal::NoReason);
     }
@@ -77,7 +71,7 @@ pub(super) fn deliver(
     channel: Channel,
     proof: Proof,
 ) -> Result<Vec<PageBody>, Refusal> {
-    at_delivery(stage)?;
+    of_kind(stage, StageKind::Deliver)?;
     believed(desk)?;
     if receiver.trim().is_empty() {
         return Err(Refusal::NoReason);

@@ -67,7 +67,7 @@ fn reported(dossier: &Dossier, stage: &Stage, agrees: bool) -> Result<(), Refusa
     if agrees && !visit.all_passed() { Err(Refusal::MustRefuse) } else { Ok(()) }
 }
 
-fn of_kind(stage: &Stage, kind: StageKind) -> Result<(), Refusal> {
+pub(super) fn of_kind(stage: &Stage, kind: StageKind) -> Result<(), Refusal> {
     if stage.kind == kind {
         Ok(())
     } else {
