@@ -1,103 +1,77 @@
 //! What an officer does to a case: claim, complete, return, decide, issue, deliver, and the slips anybody may add.
 
+use crate::desk::LaidOut;
 use crate::{ActError, CaseView, Hall, Officer};
 use domain::catalogue::{Item, StageKind};
-use domain::clock::Procedure;
 use domain::delegation::Delegate;
-use domain::delivery::{Channel, Proof};
 use domain::dossier::decide::{self, Command};
-use domain::dossier::{Dossier, Licence, NotAcceptedGround, Outcome};
-use domain::fee::Charge;
-use domain::form::FormFault;
-use domain::inspection::Slot;
+use domain::dossier::{Dossier, Licence, Outcome};
 use domain::network::Tier;
 use domain::pack::CityPack;
-use domain::{CaseNo, Day, EntryId, MaterialId, OrgId, StageId, Timestamp, numbers};
+use domain::{CaseNo, EntryId, StageId, Timestamp, numbers};
 use store::{Append, StoreError, StoredDossier};
-
-/// An officer's order, before numbers and licences are filled in.
-#[derive(Debug, Clone)]
-pub enum Order {
-    Claim { stage: StageId },
-    Release { stage: StageId },
-    Complete { stage: StageId, agrees: bool, opinion: String, officers: Vec<String> },
-    CheckOriginals { stage: StageId, materials: Vec<MaterialId> },
-    Reassign { stage: StageId, to: String, reason: String },
-    Post { stage: StageId, place: String },
-    ProposeInspection { stage: StageId, slots: Vec<Slot> },
-    ConfirmInspection { stage: StageId, body: Option<OrgId>, slots: Vec<u32> },
-    FixInspection { stage: StageId, slot: u32 },
-    HoldInspection { stage: StageId, officers: Vec<String>, absent: Vec<OrgId> },
-    FindInspection { stage: StageId, body: Option<OrgId>, passed: bool, text: String },
-    NoticeHearing { stage: StageId, on: Day, place: String },
-    HoldHearing { stage: StageId, record: String },
-    Charge { stage: StageId, charge: Charge },
-    Dispatch { stage: StageId, carrier: String, waybill: String },
-    FailDelivery { stage: StageId, channel: Channel, reason: String },
-    Return { stage: StageId, faults: Vec<FormFault>, again: Option<String> },
-    NotAccept { stage: StageId, ground: NotAcceptedGround, text: String },
-    Suspend { stage: StageId, procedure: Procedure, basis: String, days: u32 },
-    Resume { stage: StageId, finding: String },
-    Extend { stage: StageId, days: u32, reason: String },
-    TakeMakeUp { stage: StageId, slip: EntryId },
-    RefuseMakeUp { stage: StageId, slip: EntryId, reason: String },
-    BreakCommitment { stage: StageId, finding: String },
-    DeclineGreen { stage: StageId, reason: String },
-    Decide { stage: StageId, outcome: Outcome, text: String, article: Option<String> },
-    Issue { stage: StageId, opinion: String },
-    Deliver { stage: StageId, receiver: String, channel: Channel, proof: Proof },
-    Withdraw { slip: EntryId },
-    Recall,
-}
 
 /// Windows of one body number their papers from one series: each round one of them gets through.
 const ROUNDS_MAX: usize = 16;
 
-impl Order {
-    fn action(&self) -> &'static str {
-        match self {
-            Order::Claim { .. } => "claim",
-            Order::Release { .. } => "release",
-            Order::Complete { .. } => "complete",
-            Order::Return { .. } => "return",
-            Order::NotAccept { .. } => "not-accept",
-            Order::Suspend { .. } => "suspend",
-            Order::Resume { .. } => "resume",
-            Order::Extend { .. } => "extend",
-            Order::CheckOriginals { .. } => "check-originals",
-            Order::Reassign { .. } => "reassign",
-            Order::Post { .. } => "post",
-            Order::ProposeInspection { .. } => "propose-inspection",
-            Order::ConfirmInspection { .. } => "confirm-inspection",
-            Order::FixInspection { .. } => "fix-inspection",
-            Order::HoldInspection { .. } => "hold-inspection",
-            Order::FindInspection { .. } => "find-inspection",
-            Order::NoticeHearing { .. } => "notice-hearing",
-            Order::HoldHearing { .. } => "hold-hearing",
-            Order::Charge { .. } => "charge",
-            Order::Dispatch { .. } => "dispatch",
-            Order::FailDelivery { .. } => "fail-delivery",
-            Order::TakeMakeUp { .. } => "take-make-up",
-            Order::RefuseMakeUp { .. } => "refuse-make-up",
-            Order::BreakCommitment { .. } => "commitment-false",
-            Order::DeclineGreen { .. } => "decline-green",
-            Order::Decide { .. } => "decide",
-            Order::Issue { .. } => "issue",
-            Order::Deliver { .. } => "deliver",
-            Order::Withdraw { .. } => "withdraw",
-            Order::Recall => "recall",
-        }
+/// What the audit calls it.
+fn action(order: &Command) -> &'static str {
+    match order {
+        Command::Claim { .. } => "claim",
+        Command::Release { .. } => "release",
+        Command::Complete { .. } => "complete",
+        Command::Return { .. } => "return",
+        Command::NotAccept { .. } => "not-accept",
+        Command::Suspend { .. } => "suspend",
+        Command::Resume { .. } => "resume",
+        Command::Extend { .. } => "extend",
+        Command::CheckOriginals { .. } => "check-originals",
+        Command::Reassign { .. } => "reassign",
+        Command::Post { .. } => "post",
+        Command::ProposeInspection { .. } => "propose-inspection",
+        Command::ConfirmInspection { .. } => "confirm-inspection",
+        Command::FixInspection { .. } => "fix-inspection",
+        Command::HoldInspection { .. } => "hold-inspection",
+        Command::FindInspection { .. } => "find-inspection",
+        Command::NoticeHearing { .. } => "notice-hearing",
+        Command::HoldHearing { .. } => "hold-hearing",
+        Command::Charge { .. } => "charge",
+        Command::Dispatch { .. } => "dispatch",
+        Command::FailDelivery { .. } => "fail-delivery",
+        Command::TakeMakeUp { .. } => "take-make-up",
+        Command::RefuseMakeUp { .. } => "refuse-make-up",
+        Command::BreakCommitment { .. } => "commitment-false",
+        Command::DeclineGreen { .. } => "decline-green",
+        Command::Decide { .. } => "decide",
+        Command::Issue { .. } => "issue",
+        Command::Deliver { .. } => "deliver",
+        Command::Withdraw { .. } => "withdraw",
+        Command::Resubmit(_) => "resubmit",
+        Command::Recall => "recall",
     }
-    /// Judges papers, so the papers must be here.
-    fn needs_papers(&self) -> bool {
-        matches!(
-            self,
-            Order::Complete { .. } | Order::Decide { .. } | Order::Issue { .. } | Order::TakeMakeUp { .. }
-        )
-    }
-    /// Ends in a paper under seal.
-    fn seals(&self) -> bool {
-        matches!(self, Order::Decide { .. } | Order::NotAccept { .. })
+}
+/// Judges papers, so the papers must be here.
+fn needs_papers(order: &Command) -> bool {
+    matches!(
+        order,
+        Command::Complete { .. }
+            | Command::Decide { .. }
+            | Command::Issue { .. }
+            | Command::TakeMakeUp { .. }
+    )
+}
+/// Ends in a paper under seal.
+fn seals(order: &Command) -> bool {
+    matches!(order, Command::Decide { .. } | Command::NotAccept { .. })
+}
+/// Computes from the form that was handed in.
+fn needs_form(order: &Command, item: &Item) -> bool {
+    let ends_payment =
+        |stage: &StageId| item.stage(stage).is_some_and(|stage| stage.kind == StageKind::Payment);
+    match order {
+        Command::Charge { .. } => true,
+        Command::Complete { stage, .. } => ends_payment(stage),
+        _ => false,
     }
 }
 
@@ -117,7 +91,7 @@ impl Hall {
         &self,
         officer: &Officer,
         case: &CaseNo,
-        order: Order,
+        order: Command,
         request: Option<EntryId>,
     ) -> Result<CaseView, ActError> {
         let request = request.unwrap_or_else(|| self.random.entry_id(self.now()));
@@ -148,7 +122,7 @@ impl Hall {
         &self,
         officer: &Officer,
         case: &CaseNo,
-        order: Order,
+        order: Command,
         request: EntryId,
     ) -> Result<(), ActError> {
         let mut stored = self.stored(case).await?;
@@ -157,16 +131,16 @@ impl Hall {
         }
         let dossier = &stored.dossier;
         let mut laid = self.lay_out(&stored).await?;
-        if matches!(order, Order::Charge { .. } | Order::Complete { .. }) {
+        if needs_form(&order, &laid.item) {
             laid.form = self.form_of(&dossier.case).await?;
         }
-        if order.needs_papers() && stored.missing_attachments > 0 {
+        if needs_papers(&order) && stored.missing_attachments > 0 {
             return Err(ActError::Incomplete { missing: stored.missing_attachments });
         }
-        let action = order.action();
+        let action = action(&order);
         let (actor, now) = (self.actor(officer), self.now());
         // First without numbers and seal: who may not act is told so before anything else.
-        let dry = self.command(&laid.pack, &laid.item, dossier, order.clone(), "", now)?;
+        let dry = self.with_licence(&laid, dossier, order.clone(), "", now)?;
         decide::decide(dossier, &laid.plain(), &actor, dry, now)?;
         let mut serials = Vec::new();
         let mut serial = String::new();
@@ -175,11 +149,11 @@ impl Hall {
             serial = self.licence_number(number, now);
             serials.push((scope, number));
         }
-        let stamp = match order.seals() {
+        let stamp = match seals(&order) {
             true => Some(self.stamp(&laid.item, &laid.pack, now).await?),
             false => None,
         };
-        let command = self.command(&laid.pack, &laid.item, dossier, order, &serial, now)?;
+        let command = self.with_licence(&laid, dossier, order, &serial, now)?;
         let desk = stamp.as_ref().map_or_else(|| laid.plain(), |stamp| laid.desk(stamp));
         let act = decide::decide(dossier, &desk, &actor, command, now)?;
         serials.extend(stamp.iter().flat_map(|stamp| stamp.serials.clone()));
@@ -194,12 +168,12 @@ impl Hall {
         Ok(())
     }
 
-    fn issues(&self, item: &Item, order: &Order) -> bool {
+    fn issues(&self, item: &Item, order: &Command) -> bool {
         let has_stage = item.stages.iter().any(|stage| stage.kind == StageKind::Issue);
         item.result.licence.is_some()
             && match order {
-                Order::Decide { outcome, .. } => *outcome == Outcome::Granted && !has_stage,
-                Order::Issue { .. } => true,
+                Command::Decide { outcome, .. } => *outcome == Outcome::Granted && !has_stage,
+                Command::Issue { .. } => true,
                 _ => false,
             }
     }
@@ -219,69 +193,19 @@ impl Hall {
         }
     }
 
-    fn command(
+    /// The order with the licence that goes out with it, if one does.
+    fn with_licence(
         &self,
-        pack: &CityPack,
-        item: &Item,
+        laid: &LaidOut,
         dossier: &Dossier,
-        order: Order,
+        mut order: Command,
         serial: &str,
         now: Timestamp,
     ) -> Result<Command, ActError> {
-        Ok(match order {
-            Order::Claim { stage } => Command::Claim { stage },
-            Order::Release { stage } => Command::Release { stage },
-            Order::Complete { stage, agrees, opinion, officers } => {
-                Command::Complete { stage, agrees, opinion, officers }
-            }
-            Order::CheckOriginals { stage, materials } => Command::CheckOriginals { stage, materials },
-            Order::Reassign { stage, to, reason } => Command::Reassign { stage, to, reason },
-            Order::Post { stage, place } => Command::Post { stage, place },
-            Order::ProposeInspection { stage, slots } => Command::ProposeInspection { stage, slots },
-            Order::ConfirmInspection { stage, body, slots } => {
-                Command::ConfirmInspection { stage, body, slots }
-            }
-            Order::FixInspection { stage, slot } => Command::FixInspection { stage, slot },
-            Order::HoldInspection { stage, officers, absent } => {
-                Command::HoldInspection { stage, officers, absent }
-            }
-            Order::FindInspection { stage, body, passed, text } => {
-                Command::FindInspection { stage, body, passed, text }
-            }
-            Order::NoticeHearing { stage, on, place } => Command::NoticeHearing { stage, on, place },
-            Order::HoldHearing { stage, record } => Command::HoldHearing { stage, record },
-            Order::Charge { stage, charge } => Command::Charge { stage, charge },
-            Order::Dispatch { stage, carrier, waybill } => Command::Dispatch { stage, carrier, waybill },
-            Order::FailDelivery { stage, channel, reason } => {
-                Command::FailDelivery { stage, channel, reason }
-            }
-            Order::Return { stage, faults, again } => Command::Return { stage, faults, again },
-            Order::NotAccept { stage, ground, text } => Command::NotAccept { stage, ground, text },
-            Order::Suspend { stage, procedure, basis, days } => {
-                Command::Suspend { stage, procedure, basis, days }
-            }
-            Order::Resume { stage, finding } => Command::Resume { stage, finding },
-            Order::Extend { stage, days, reason } => Command::Extend { stage, days, reason },
-            Order::TakeMakeUp { stage, slip } => Command::TakeMakeUp { stage, slip },
-            Order::RefuseMakeUp { stage, slip, reason } => Command::RefuseMakeUp { stage, slip, reason },
-            Order::BreakCommitment { stage, finding } => Command::BreakCommitment { stage, finding },
-            Order::DeclineGreen { stage, reason } => Command::DeclineGreen { stage, reason },
-            Order::Decide { stage, outcome, text, article } => Command::Decide {
-                stage,
-                outcome,
-                text,
-                article,
-                licence: self.licence(pack, item, dossier, serial, now)?,
-            },
-            Order::Issue { stage, opinion } => {
-                Command::Issue { stage, opinion, licence: self.licence(pack, item, dossier, serial, now)? }
-            }
-            Order::Deliver { stage, receiver, channel, proof } => {
-                Command::Deliver { stage, receiver, channel, proof }
-            }
-            Order::Withdraw { slip } => Command::Withdraw { slip },
-            Order::Recall => Command::Recall,
-        })
+        if let Command::Decide { licence, .. } | Command::Issue { licence, .. } = &mut order {
+            *licence = self.licence(&laid.pack, &laid.item, dossier, serial, now)?;
+        }
+        Ok(order)
     }
 
     fn licence(

@@ -22,7 +22,6 @@ mod slips;
 mod supervise;
 mod view;
 
-pub use act::Order;
 pub use authority::LetterView;
 pub use bundles::{BundleView, MemberView};
 pub use catalogue::{CatalogueDiff, ItemChange};

@@ -3,10 +3,10 @@
 use super::checks::{self, Told};
 use super::line::{Line, LineId, Weather};
 use super::node::SimNode;
-use casework::Order;
 use domain::catalogue::StageKind;
 use domain::delegation::Delegate;
 use domain::delivery::{Channel, Proof, ProofKind};
+use domain::dossier::decide::Command;
 use domain::dossier::{NotAcceptedGround, Outcome as Decision};
 use domain::duty::Duty;
 use domain::inspection::Slot;
@@ -665,38 +665,46 @@ async fn do_task(hall: &casework::Hall, officer: &casework::Officer, task: &stor
         return;
     }
     if hall.tier == Tier::City {
-        let _ = hall.perform(officer, &task.case, Order::Claim { stage: stage.clone() }, None).await;
+        let _ = hall.perform(officer, &task.case, Command::Claim { stage: stage.clone() }, None).await;
     }
     let kind = StageKind::ALL.into_iter().find(|kind| kind.as_str() == task.kind).unwrap();
     let order = match kind {
         StageKind::Decision if choice.is_multiple_of(5) => {
             let (text, article) = ("不符合条件".into(), Some("第三十八条".into()));
-            Order::Decide { stage, outcome: Decision::Refused, text, article }
+            Command::Decide { stage, outcome: Decision::Refused, text, article, licence: None }
         }
         StageKind::Decision => {
             bring_what_library_lacks(hall, officer, task, choice).await;
-            Order::Decide { stage, outcome: Decision::Granted, text: "准予".into(), article: None }
+            Command::Decide {
+                stage,
+                outcome: Decision::Granted,
+                text: "准予".into(),
+                article: None,
+                licence: None,
+            }
         }
-        StageKind::Issue => Order::Issue { stage, opinion: String::new() },
+        StageKind::Issue => Command::Issue { stage, opinion: String::new(), licence: None },
         StageKind::Deliver => {
             let proof = Proof { kind: ProofKind::Signature, text: "签名".into() };
-            Order::Deliver { stage, receiver: "本人".into(), channel: Channel::Proxy, proof }
+            Command::Deliver { stage, receiver: "本人".into(), channel: Channel::Proxy, proof }
         }
-        StageKind::Publicity if choice.is_multiple_of(2) => Order::Post { stage, place: "公开栏".into() },
+        StageKind::Publicity if choice.is_multiple_of(2) => {
+            Command::Post { stage, place: "公开栏".into() }
+        }
         StageKind::JointInspection => match visit(hall, officer, task, choice).await {
             Some(order) => order,
             None => return,
         },
         StageKind::Hearing if !is_hearing_noticed(hall, &task.case).await => {
             let on = hall.now().day().plus_days(7);
-            Order::NoticeHearing { stage, on, place: "听证室".into() }
+            Command::NoticeHearing { stage, on, place: "听证室".into() }
         }
         StageKind::Hearing if choice.is_multiple_of(2) => {
-            Order::HoldHearing { stage, record: "笔录".into() }
+            Command::HoldHearing { stage, record: "笔录".into() }
         }
         StageKind::CompletenessCheck | StageKind::Accept if choice.is_multiple_of(11) => {
             let ground = NotAcceptedGround::Unmet { article: "第三十二条".into() };
-            Order::NotAccept { stage, ground, text: "材料不符合法定形式".into() }
+            Command::NotAccept { stage, ground, text: "材料不符合法定形式".into() }
         }
         StageKind::CompletenessCheck | StageKind::Accept
             if choice.is_multiple_of(7) || lacks_in_library(hall, &task.case).await =>
@@ -706,11 +714,11 @@ async fn do_task(hall: &casework::Hall, officer: &casework::Officer, task: &stor
                 label: "申请书".into(),
                 reason: "不清楚".into(),
             };
-            Order::Return { stage, faults: vec![fault], again: Some("调用证照未果".into()) }
+            Command::Return { stage, faults: vec![fault], again: Some("调用证照未果".into()) }
         }
         _ => {
             let officers = vec!["甲".into(), "乙".into()];
-            Order::Complete { stage, agrees: true, opinion: String::new(), officers }
+            Command::Complete { stage, agrees: true, opinion: String::new(), officers }
         }
     };
     let _ = hall.perform(officer, &task.case, order, None).await;
@@ -738,7 +746,7 @@ async fn bring_what_library_lacks(
     let mut dice = StdRng::seed_from_u64(choice);
     let scans = absent.into_iter().map(|id| (id, testkit::scans::jpeg_of(200, &mut dice))).collect();
     let Ok(slip) = hall.make_up(officer, &task.case, scans).await else { return };
-    let taken = Order::TakeMakeUp { stage: task.stage.clone(), slip };
+    let taken = Command::TakeMakeUp { stage: task.stage.clone(), slip };
     let _ = hall.perform(officer, &task.case, taken, None).await;
 }
 
@@ -752,27 +760,27 @@ async fn visit(
     officer: &casework::Officer,
     task: &store::TaskLine,
     choice: u64,
-) -> Option<Order> {
+) -> Option<Command> {
     let stage = task.stage.clone();
     let dossier = hall.store.dossier(&task.case).await.unwrap()?.dossier;
     let body = task.body.clone();
     let Some(known) = dossier.inspections.get(&stage) else {
         let slots = vec![Slot { day: hall.now().day(), time: "09:30".into() }];
         let _ = hall.add_slip(officer, &task.case, "inspection_slot", slots[0].to_string()).await;
-        return Some(Order::ProposeInspection { stage, slots });
+        return Some(Command::ProposeInspection { stage, slots });
     };
     Some(match (&known.fixed, &known.held) {
-        (None, _) if choice.is_multiple_of(2) => Order::ConfirmInspection { stage, body, slots: vec![0] },
-        (None, _) => Order::FixInspection { stage, slot: 0 },
+        (None, _) if choice.is_multiple_of(2) => Command::ConfirmInspection { stage, body, slots: vec![0] },
+        (None, _) => Command::FixInspection { stage, slot: 0 },
         (Some(_), None) => {
             let officers = vec!["甲".into(), "乙".into()];
-            Order::HoldInspection { stage, officers, absent: vec![] }
+            Command::HoldInspection { stage, officers, absent: vec![] }
         }
         (Some(_), Some(_)) if choice.is_multiple_of(2) => {
-            Order::FindInspection { stage, body, passed: true, text: "符合".into() }
+            Command::FindInspection { stage, body, passed: true, text: "符合".into() }
         }
         (Some(_), Some(_)) => {
-            Order::Complete { stage, agrees: true, opinion: "符合".into(), officers: vec![] }
+            Command::Complete { stage, agrees: true, opinion: "符合".into(), officers: vec![] }
         }
     })
 }

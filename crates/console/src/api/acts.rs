@@ -11,9 +11,10 @@ use axum::routing::post;
 use axum::{Json, Router};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use casework::{CaseView, Order};
+use casework::CaseView;
 use domain::clock::Procedure;
 use domain::delivery::{Channel, OriginalStep, Proof, ProofKind};
+use domain::dossier::decide::Command;
 use domain::dossier::{NotAcceptedGround, Outcome};
 use domain::fee::Charge;
 use domain::form::{Form, FormFault};
@@ -174,42 +175,46 @@ impl Act {
         serde_json::from_value(json!({ verb: fields })).map_err(unfit)
     }
 
-    fn at(self, stage: StageId) -> Order {
+    fn at(self, stage: StageId) -> Command {
         match self {
-            Act::Claim {} => Order::Claim { stage },
-            Act::Release {} => Order::Release { stage },
+            Act::Claim {} => Command::Claim { stage },
+            Act::Release {} => Command::Release { stage },
             Act::Complete { agrees, opinion, officers } => {
-                Order::Complete { stage, agrees, opinion, officers }
+                Command::Complete { stage, agrees, opinion, officers }
             }
-            Act::CheckOriginals { materials } => Order::CheckOriginals { stage, materials },
-            Act::Reassign { to, reason } => Order::Reassign { stage, to, reason },
-            Act::Return { faults, again } => Order::Return { stage, faults, again },
-            Act::NotAccept { ground, text } => Order::NotAccept { stage, ground, text },
-            Act::Suspend { procedure, basis, days } => Order::Suspend { stage, procedure, basis, days },
-            Act::Resume { finding } => Order::Resume { stage, finding },
-            Act::Extend { days, reason } => Order::Extend { stage, days, reason },
-            Act::Post { place } => Order::Post { stage, place },
-            Act::ProposeInspection { slots } => Order::ProposeInspection { stage, slots },
-            Act::ConfirmInspection { body, slots } => Order::ConfirmInspection { stage, body, slots },
-            Act::FixInspection { slot } => Order::FixInspection { stage, slot },
-            Act::HoldInspection { officers, absent } => Order::HoldInspection { stage, officers, absent },
-            Act::FindInspection { body, passed, text } => Order::FindInspection { stage, body, passed, text },
-            Act::NoticeHearing { on, place } => Order::NoticeHearing { stage, on, place },
-            Act::HoldHearing { record } => Order::HoldHearing { stage, record },
+            Act::CheckOriginals { materials } => Command::CheckOriginals { stage, materials },
+            Act::Reassign { to, reason } => Command::Reassign { stage, to, reason },
+            Act::Return { faults, again } => Command::Return { stage, faults, again },
+            Act::NotAccept { ground, text } => Command::NotAccept { stage, ground, text },
+            Act::Suspend { procedure, basis, days } => Command::Suspend { stage, procedure, basis, days },
+            Act::Resume { finding } => Command::Resume { stage, finding },
+            Act::Extend { days, reason } => Command::Extend { stage, days, reason },
+            Act::Post { place } => Command::Post { stage, place },
+            Act::ProposeInspection { slots } => Command::ProposeInspection { stage, slots },
+            Act::ConfirmInspection { body, slots } => Command::ConfirmInspection { stage, body, slots },
+            Act::FixInspection { slot } => Command::FixInspection { stage, slot },
+            Act::HoldInspection { officers, absent } => Command::HoldInspection { stage, officers, absent },
+            Act::FindInspection { body, passed, text } => {
+                Command::FindInspection { stage, body, passed, text }
+            }
+            Act::NoticeHearing { on, place } => Command::NoticeHearing { stage, on, place },
+            Act::HoldHearing { record } => Command::HoldHearing { stage, record },
             Act::Charge { fee, amount_fen, receipt, waived } => {
-                Order::Charge { stage, charge: Charge { fee, amount_fen, receipt, waived, page: 0 } }
+                Command::Charge { stage, charge: Charge { fee, amount_fen, receipt, waived, page: 0 } }
             }
-            Act::TakeMakeUp { slip } => Order::TakeMakeUp { stage, slip },
-            Act::RefuseMakeUp { slip, reason } => Order::RefuseMakeUp { stage, slip, reason },
-            Act::CommitmentFalse { finding } => Order::BreakCommitment { stage, finding },
-            Act::DeclineGreen { reason } => Order::DeclineGreen { stage, reason },
-            Act::Decide { outcome, text, article } => Order::Decide { stage, outcome, text, article },
-            Act::Issue { opinion } => Order::Issue { stage, opinion },
-            Act::Dispatch { carrier, waybill } => Order::Dispatch { stage, carrier, waybill },
-            Act::FailDelivery { channel, reason } => Order::FailDelivery { stage, channel, reason },
+            Act::TakeMakeUp { slip } => Command::TakeMakeUp { stage, slip },
+            Act::RefuseMakeUp { slip, reason } => Command::RefuseMakeUp { stage, slip, reason },
+            Act::CommitmentFalse { finding } => Command::BreakCommitment { stage, finding },
+            Act::DeclineGreen { reason } => Command::DeclineGreen { stage, reason },
+            Act::Decide { outcome, text, article } => {
+                Command::Decide { stage, outcome, text, article, licence: None }
+            }
+            Act::Issue { opinion } => Command::Issue { stage, opinion, licence: None },
+            Act::Dispatch { carrier, waybill } => Command::Dispatch { stage, carrier, waybill },
+            Act::FailDelivery { channel, reason } => Command::FailDelivery { stage, channel, reason },
             Act::Deliver { receiver, proof, channel, proof_kind } => {
                 let proof = Proof { kind: proof_kind, text: proof };
-                Order::Deliver { stage, receiver, channel, proof }
+                Command::Deliver { stage, receiver, channel, proof }
             }
         }
     }
@@ -305,7 +310,7 @@ async fn withdraw(
     headers: HeaderMap,
     Body(of): Body<SlipRef>,
 ) -> Answer<CaseView> {
-    let order = Order::Withdraw { slip: of.slip };
+    let order = Command::Withdraw { slip: of.slip };
     Ok(Json(console.hall.perform(&officer, &id(&case, "办件编号")?, order, request_id(&headers)?).await?))
 }
 
@@ -316,7 +321,10 @@ async fn recall(
     headers: HeaderMap,
 ) -> Answer<CaseView> {
     Ok(Json(
-        console.hall.perform(&officer, &id(&case, "办件编号")?, Order::Recall, request_id(&headers)?).await?,
+        console
+            .hall
+            .perform(&officer, &id(&case, "办件编号")?, Command::Recall, request_id(&headers)?)
+            .await?,
     ))
 }
 

@@ -8,6 +8,7 @@ use crate::form::FormFault;
 use crate::inspection::Slot;
 use crate::{Day, EntryId, MaterialId, OrgId, StageId};
 
+/// Whoever gives the order leaves `licence` open: the counter makes it, with its number.
 #[derive(Debug, Clone)]
 pub enum Command {
     Claim {
