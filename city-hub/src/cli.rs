@@ -108,7 +108,12 @@ enum SealVerb {
     /// Published seals
     List,
     /// Make a new seal for a body; its earlier one is withdrawn from today on
-    Make { body: domain::OrgId },
+    Make {
+        body: domain::OrgId,
+        /// Crypto suite: ed25519 (over SHA-256) or sm2 (over SM3); if left out, that of the seal before
+        #[arg(long)]
+        suite: Option<trust::Suite>,
+    },
     /// Withdraw a seal from today on (lost or worn); papers under it from before stay good
     Withdraw { body: domain::OrgId, no: u32 },
 }
@@ -211,10 +216,10 @@ async fn delegation(common: &Common, verb: DelegationVerb) -> Result<()> {
 async fn seal(common: &Common, verb: SealVerb) -> Result<()> {
     let opened = Opened::open(&common.data_dir, &Parts::default())?;
     match verb {
-        SealVerb::Make { body } => {
+        SealVerb::Make { body, suite } => {
             let (_, pack) = opened.hall.pack(None)?;
             anyhow::ensure!(pack.orgs.contains_key(&body), "{body} is not a body of this city");
-            let made = opened.renew_seal(&body).await?;
+            let made = opened.renew_seal(&body, suite).await?;
             println!("seal {} of {} is made and published", made.no, made.owner);
         }
         SealVerb::Withdraw { body, no } => {
@@ -230,7 +235,9 @@ async fn seal(common: &Common, verb: SealVerb) -> Result<()> {
             }
             for record in seals.values() {
                 let until = record.withdrawn.map_or("in use".to_owned(), |day| format!("withdrawn {day}"));
-                println!("{:<8} {:>3} from {} {until}", record.seal.owner, record.seal.no, record.from);
+                let suite = trust::Suite::of(record.suite).map_or("unknown", trust::Suite::name);
+                let SealName { owner, no } = &record.seal;
+                println!("{owner:<8} {no:>3} {suite:<7} from {} {until}", record.from);
             }
         }
     }

@@ -27,7 +27,7 @@ struct Gathered {
 impl Gathered {
     fn sheet(&self, kind: SheetKind, alert: Option<&Alert>) -> Result<Sheet, ActError> {
         // A decision that cannot be believed is not made believable on paper.
-        if matches!(kind, SheetKind::Decision | SheetKind::NotAccepted)
+        if matches!(kind, SheetKind::Decision | SheetKind::NotAccepted | SheetKind::Licence)
             && let Some(why) = &self.doubt
         {
             return Err(ActError::Unfit {
@@ -43,7 +43,7 @@ impl Gathered {
             timers: &self.timers,
             alert,
             code: &self.code,
-            sealed_code: &|paper| SealClaim::of(paper).encode(),
+            sealed_code: &|paper| SealClaim::of(paper).map(|claim| claim.encode()),
         };
         sheet::build(kind, &source).map_err(|none| ActError::Unfit { what: "sheet", reason: none.0 })
     }

@@ -42,7 +42,7 @@ pub struct SealName {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SealRecord {
     pub seal: SealName,
-    /// Crypto suite; 1 is Ed25519 over SHA-256.
+    /// Crypto suite: 1 is Ed25519 over SHA-256, 2 is SM2 over SM3.
     pub suite: u32,
     /// Hexadecimal.
     pub public_key: String,

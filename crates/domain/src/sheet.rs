@@ -139,7 +139,7 @@ pub struct Source<'a> {
     /// Text of the QR code where the sheet itself is not sealed: the case number, signed by the node that prints.
     pub code: &'a str,
     /// The text of the code of a sealed paper.
-    pub sealed_code: &'a dyn Fn(&SealedPaper) -> String,
+    pub sealed_code: &'a dyn Fn(&SealedPaper) -> Option<String>,
 }
 
 /// Why a sheet cannot be printed (yet).

@@ -20,9 +20,9 @@ use store::Store;
 use store_sqlite::blobs::FileBlobs;
 use store_sqlite::{Identity, SqliteStore};
 use tokio::net::TcpListener;
+use trust::cupboard::OwnSeal;
 use trust::files::{CA_CERT, CA_KEY, IdentityFolder};
-use trust::seal::OwnSeal;
-use trust::{CityCa, KeyRing, SealFolder, Seals};
+use trust::{CityCa, KeyRing, SealFolder, Seals, Suite};
 
 /// Time and randomness of the process.
 #[derive(Clone)]
@@ -116,7 +116,7 @@ impl Opened {
             // A key that was written and not yet published when the power went is published now.
             let key = match folder.read(body)? {
                 Some(key) => key,
-                None => folder.make(body, self.fresh_secret())?,
+                None => folder.make(body, None, &*self.hall.random)?,
             };
             if !self.store.seals().contains_key(&key.name) {
                 records.push(key.record(today));
@@ -125,21 +125,16 @@ impl Opened {
         Ok(self.hall.publish_seals("init", &records).await?)
     }
 
-    /// A new seal for a body in place of the present one, which is withdrawn from today on.
+    /// A new seal for a body in place of the present one, which is withdrawn from today on. Of the same crypto suite unless
+    /// another is named.
     ///
     /// # Errors
     /// When the key cannot be written or the record not be stored.
-    pub async fn renew_seal(&self, body: &OrgId) -> Result<SealName> {
+    pub async fn renew_seal(&self, body: &OrgId, suite: Option<Suite>) -> Result<SealName> {
         let folder = SealFolder(IdentityFolder::of(&self.data));
-        let key = folder.make(body, self.fresh_secret())?;
+        let key = folder.make(body, suite, &*self.hall.random)?;
         self.hall.publish_seals("cli", &[key.record(self.hall.now().day())]).await?;
         Ok(key.name)
-    }
-
-    fn fresh_secret(&self) -> [u8; 32] {
-        let mut secret = [0; 32];
-        self.hall.random.fill(&mut secret);
-        secret
     }
 
     /// The hub's CA; only the hub has its key.

@@ -1,18 +1,24 @@
-//! Who somebody is: signing keys, certificates of the city, join tokens, officer accounts.
+//! Who somebody is: signing keys and seals, certificates of the city, join tokens, officer accounts.
 //!
 //! Private keys are made where they live and never travel. Randomness and time are arguments, except inside the TLS key
 //! generator of `rcgen`, which has no seam for them. Not here: sockets (`link`), where accounts are kept (`store`).
 
 pub mod account;
 pub mod ca;
+pub mod cupboard;
 pub mod files;
+pub mod receipt;
 pub mod seal;
 pub mod sign;
+pub mod suite;
 pub mod token;
 
 pub use ca::{CityCa, NodeCertificate, spiffe_id};
-pub use seal::{ReceiptClaim, SealClaim, SealFault, SealFolder, SealKey, SealRing, Seals};
+pub use cupboard::{SealFolder, Seals};
+pub use receipt::ReceiptClaim;
+pub use seal::{SealClaim, SealFault, SealKey, SealRing};
 pub use sign::{KeyRing, NodeKey};
+pub use suite::Suite;
 pub use token::JoinToken;
 
 /// SHA-256 of a certificate's DER bytes, in hexadecimal: what a join token pins.

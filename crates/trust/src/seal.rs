@@ -1,43 +1,43 @@
 //! Seals (审批专用章): the keys that make a paper official, and the check of a paper that needs no network.
 //!
-//! A body's seal is kept by the hub, one file a body, read when it is used; a node that decides by itself seals with the key
-//! that signs its journals. Every signature names its crypto suite, so that another can follow. Not here: the ledger and
-//! the number of a paper (`casework`), where published seals are kept (`store`).
+//! Every signature names its crypto suite, so that a body may change to another and what it sealed before stays good. Not
+//! here: where keys are kept (`cupboard`), the ledger and the number of a paper (`casework`), published seals (`store`).
 
-use crate::ca::TrustError;
-use crate::files::IdentityFolder;
 use crate::sign::NodeKey;
+use crate::suite::{Suite, SuiteKey};
 use domain::network::Network;
 use domain::paper::{PaperKind, SealName, SealRecord, SealRecords, SealedPaper, signed_bytes};
-use domain::{CaseNo, Day, NodeId, OrgId};
-use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
-use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use domain::{Day, NodeId};
 use std::sync::Arc;
-
-/// Ed25519 over SHA-256.
-pub const SUITE_ED25519: u32 = 1;
 
 /// A seal that can be pressed.
 pub struct SealKey {
     pub name: SealName,
-    key: SigningKey,
+    key: SuiteKey,
 }
 
 impl SealKey {
+    /// Of the city's own choice of suite, Ed25519, for which every secret will do.
     pub fn new(owner: &str, no: u32, secret: [u8; 32]) -> SealKey {
-        SealKey { name: SealName { owner: owner.to_owned(), no }, key: SigningKey::from_bytes(&secret) }
+        SealKey { name: SealName { owner: owner.to_owned(), no }, key: SuiteKey::ed25519(secret) }
+    }
+    /// `None` when the suite has no key with this secret.
+    pub fn of_suite(owner: &str, no: u32, suite: Suite, secret: [u8; 32]) -> Option<SealKey> {
+        let key = SuiteKey::new(suite, secret)?;
+        Some(SealKey { name: SealName { owner: owner.to_owned(), no }, key })
     }
     /// The seal of a node: the key that signs its journals.
     pub fn of_node(node: &NodeId, key: &NodeKey) -> SealKey {
         SealKey::new(node.as_str(), 0, key.secret())
     }
+    pub fn suite(&self) -> Suite {
+        self.key.suite()
+    }
     pub fn record(&self, from: Day) -> SealRecord {
         SealRecord {
             seal: self.name.clone(),
-            suite: SUITE_ED25519,
-            public_key: crate::hex(self.key.verifying_key().as_bytes()),
+            suite: self.suite().number(),
+            public_key: crate::hex(&self.key.public()),
             from,
             withdrawn: None,
         }
@@ -48,148 +48,16 @@ impl SealKey {
             number,
             seal: self.name.clone(),
             ledger_no,
-            suite: SUITE_ED25519,
+            suite: self.suite().number(),
             content,
             signature: String::new(),
         };
-        let bytes = paper.signed_bytes(&Sha256::digest(paper.content.as_bytes()));
-        paper.signature = crate::hex(&self.key.sign(&bytes).to_bytes());
+        let bytes = paper.signed_bytes(&self.suite().digest(paper.content.as_bytes()));
+        paper.signature = crate::hex(&self.sign(&bytes));
         paper
     }
-}
-
-const RECEIPT_PREFIX: &str = "TBR1";
-
-/// What a citizen's slip proves: this node took in this case, as the entry with this hash. A case that was withheld on the
-/// way can be proven with it anywhere.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct ReceiptClaim {
-    pub case: CaseNo,
-    pub node: NodeId,
-    /// Hexadecimal hash of the entry that holds the capture.
-    pub entry_hash: String,
-    pub signature: Vec<u8>,
-}
-
-impl ReceiptClaim {
-    fn signed_bytes(case: &CaseNo, node: &NodeId, entry_hash: &str) -> Vec<u8> {
-        format!("tongban receipt 1\0{case}\0{node}\0{entry_hash}").into_bytes()
-    }
-    pub fn make(key: &SealKey, case: &CaseNo, node: &NodeId, entry_hash: &str) -> ReceiptClaim {
-        let bytes = ReceiptClaim::signed_bytes(case, node, entry_hash);
-        let signature = key.key.sign(&bytes).to_bytes().to_vec();
-        ReceiptClaim { case: case.clone(), node: node.clone(), entry_hash: entry_hash.to_owned(), signature }
-    }
-    /// The text of the QR code.
-    pub fn encode(&self) -> String {
-        let signature = crate::hex(&self.signature);
-        [RECEIPT_PREFIX, self.case.as_str(), self.node.as_str(), &self.entry_hash, &signature].join("|")
-    }
-    /// `None` when it is not the text of such a code.
-    pub fn decode(text: &str) -> Option<ReceiptClaim> {
-        let parts: Vec<&str> = text.trim().split('|').collect();
-        let [RECEIPT_PREFIX, case, node, entry_hash, signature] = parts[..] else { return None };
-        Some(ReceiptClaim {
-            case: case.parse().ok()?,
-            node: node.parse().ok()?,
-            entry_hash: entry_hash.to_owned(),
-            signature: crate::unhex(signature)?,
-        })
-    }
-    /// True when the node that it names has signed it.
-    pub fn verifies(&self, network: &Network) -> bool {
-        let key = network.get(&self.node).and_then(|node| verifying_key(&node.sign_key));
-        let signature = <[u8; 64]>::try_from(&*self.signature).ok();
-        let bytes = ReceiptClaim::signed_bytes(&self.case, &self.node, &self.entry_hash);
-        key.zip(signature).is_some_and(|(key, signature)| {
-            key.verify_strict(&bytes, &ed25519_dalek::Signature::from_bytes(&signature)).is_ok()
-        })
-    }
-}
-
-fn verifying_key(hexadecimal: &str) -> Option<VerifyingKey> {
-    VerifyingKey::from_bytes(&crate::unhex(hexadecimal)?.try_into().ok()?).ok()
-}
-
-/// Where the seals of a node are kept.
-pub trait Seals: Send + Sync {
-    /// The seal under which a decision for `body` goes out here; `None` when nobody here keeps one.
-    fn seal_for(&self, body: &OrgId) -> Option<SealKey>;
-    /// The key with which this node signs slips for citizens; `None` at the hub, which takes in no papers.
-    fn own(&self) -> Option<SealKey> {
-        None
-    }
-}
-
-/// A node that decides for itself.
-pub struct OwnSeal(pub NodeId, pub [u8; 32]);
-impl Seals for OwnSeal {
-    fn seal_for(&self, _: &OrgId) -> Option<SealKey> {
-        self.own()
-    }
-    fn own(&self) -> Option<SealKey> {
-        Some(SealKey::new(self.0.as_str(), 0, self.1))
-    }
-}
-
-/// Seals in memory, for a city that lives in one test.
-#[derive(Default)]
-pub struct SealBox(pub BTreeMap<OrgId, (u32, [u8; 32])>);
-impl Seals for SealBox {
-    fn seal_for(&self, body: &OrgId) -> Option<SealKey> {
-        self.0.get(body).map(|(no, secret)| SealKey::new(body.as_str(), *no, *secret))
-    }
-}
-
-/// The hub's cupboard: one file a body in the identity folder.
-pub struct SealFolder(pub IdentityFolder);
-
-#[derive(Serialize, Deserialize)]
-struct SealFile {
-    no: u32,
-    secret: String,
-}
-
-impl SealFolder {
-    fn name(body: &OrgId) -> String {
-        format!("seals/{body}.json")
-    }
-    /// # Errors
-    /// [`TrustError`] when the file is there and cannot be used.
-    pub fn read(&self, body: &OrgId) -> Result<Option<SealKey>, TrustError> {
-        let name = SealFolder::name(body);
-        if !self.0.exists(&name) {
-            return Ok(None);
-        }
-        let file: Option<SealFile> = serde_json::from_str(&self.0.read(&name)?).ok();
-        let key = file.and_then(|file| {
-            let secret = crate::unhex(&file.secret)?.try_into().ok()?;
-            Some(SealKey::new(body.as_str(), file.no, secret))
-        });
-        let damaged = || TrustError::Damaged { path: self.0.path(&name).display().to_string() };
-        key.map(Some).ok_or_else(damaged)
-    }
-    /// Makes the next seal of a body and keeps it in place of the one before.
-    ///
-    /// # Errors
-    /// [`TrustError::File`].
-    pub fn make(&self, body: &OrgId, secret: [u8; 32]) -> Result<SealKey, TrustError> {
-        let no = self.read(body)?.map_or(1, |known| known.name.no + 1);
-        let file = SealFile { no, secret: crate::hex(&secret) };
-        let text = serde_json::to_string(&file).expect("plain data");
-        self.0.write(&SealFolder::name(body), &text)?;
-        Ok(SealKey::new(body.as_str(), no, secret))
-    }
-}
-impl Seals for SealFolder {
-    fn seal_for(&self, body: &OrgId) -> Option<SealKey> {
-        match self.read(body) {
-            Ok(key) => key,
-            Err(error) => {
-                tracing::error!(%error, body = %body, "the seal cannot be used");
-                None
-            }
-        }
+    pub(crate) fn sign(&self, bytes: &[u8]) -> [u8; 64] {
+        self.key.sign(bytes)
     }
 }
 
@@ -219,7 +87,13 @@ impl SealRing {
         let node = network.get(&seal.owner.parse().ok()?)?;
         let from = Day::new(1970, 1, 1)?;
         let public_key = node.sign_key.clone();
-        Some(SealRecord { seal: seal.clone(), suite: SUITE_ED25519, public_key, from, withdrawn: None })
+        Some(SealRecord {
+            seal: seal.clone(),
+            suite: Suite::Ed25519Sha256.number(),
+            public_key,
+            from,
+            withdrawn: None,
+        })
     }
 
     /// Checks a paper of `day`.
@@ -227,16 +101,7 @@ impl SealRing {
     /// # Errors
     /// [`SealFault`].
     pub fn verify(&self, paper: &SealedPaper, day: Day, network: &Network) -> Result<(), SealFault> {
-        let hash = Sha256::digest(paper.content.as_bytes());
-        let claim = SealClaim {
-            kind: paper.kind,
-            number: paper.number.clone(),
-            seal: paper.seal.clone(),
-            ledger_no: paper.ledger_no,
-            suite: paper.suite,
-            content_hash: hash.to_vec(),
-            signature: crate::unhex(&paper.signature).unwrap_or_default(),
-        };
+        let claim = SealClaim::of(paper).ok_or(SealFault::Suite(paper.suite))?;
         self.verify_claim(&claim, day, network)
     }
 
@@ -245,11 +110,11 @@ impl SealRing {
     pub fn verify_claim(&self, claim: &SealClaim, day: Day, network: &Network) -> Result<(), SealFault> {
         let (owner, no) = (claim.seal.owner.clone(), claim.seal.no);
         let record = self.record(&claim.seal, network).ok_or(SealFault::Unknown { owner, no })?;
-        if claim.suite != SUITE_ED25519 || record.suite != claim.suite {
-            return Err(SealFault::Suite(claim.suite));
+        let suite = Suite::of(claim.suite).ok_or(SealFault::Suite(claim.suite))?;
+        // The suite is the seal's, not the paper's to choose: else a weak one would open every seal.
+        if record.suite != claim.suite {
+            return Err(SealFault::Forged);
         }
-        let key = verifying_key(&record.public_key).ok_or(SealFault::Forged)?;
-        let signature = <[u8; 64]>::try_from(&*claim.signature).map_err(|_| SealFault::Forged)?;
         let bytes = signed_bytes(
             claim.kind,
             &claim.number,
@@ -258,8 +123,10 @@ impl SealRing {
             claim.suite,
             &claim.content_hash,
         );
-        let signature = ed25519_dalek::Signature::from_bytes(&signature);
-        key.verify_strict(&bytes, &signature).map_err(|_| SealFault::Forged)?;
+        let public_key = crate::unhex(&record.public_key).unwrap_or_default();
+        if !suite.verifies(&public_key, &bytes, &claim.signature) {
+            return Err(SealFault::Forged);
+        }
         match record.withdrawn {
             // What was pressed on the day itself, before the seal was laid away, stays good.
             Some(from) if day > from => Err(SealFault::Withdrawn { from }),
@@ -283,16 +150,17 @@ pub struct SealClaim {
 const QR_PREFIX: &str = "TBP1";
 
 impl SealClaim {
-    pub fn of(paper: &SealedPaper) -> SealClaim {
-        SealClaim {
+    /// `None` when this version does not know the suite of the paper, and so not how its content is hashed.
+    pub fn of(paper: &SealedPaper) -> Option<SealClaim> {
+        Some(SealClaim {
             kind: paper.kind,
             number: paper.number.clone(),
             seal: paper.seal.clone(),
             ledger_no: paper.ledger_no,
             suite: paper.suite,
-            content_hash: Sha256::digest(paper.content.as_bytes()).to_vec(),
+            content_hash: Suite::of(paper.suite)?.digest(paper.content.as_bytes()).to_vec(),
             signature: crate::unhex(&paper.signature).unwrap_or_default(),
-        }
+        })
     }
 
     /// The text of the QR code.
@@ -360,7 +228,7 @@ mod tests {
             change(&mut forged);
             assert_eq!(ring.verify(&forged, today, &network), Err(SealFault::Forged));
         }
-        let claim = SealClaim::decode(&SealClaim::of(&paper).encode()).unwrap();
+        let claim = SealClaim::decode(&SealClaim::of(&paper).unwrap().encode()).unwrap();
         assert_eq!(ring.verify_claim(&claim, today, &network), Ok(()), "the QR code alone is enough");
         assert_eq!(SealClaim::decode("https://example.org"), None);
         let withdrawn = SealRecord { withdrawn: Some(today), ..seal.record(day("2026-01-01")) };
@@ -371,6 +239,25 @@ mod tests {
             ring.verify(&paper, today.plus_days(1), &network),
             Err(SealFault::Withdrawn { .. })
         ));
+    }
+
+    #[test]
+    fn a_body_that_changes_to_sm2_keeps_what_it_sealed_before() {
+        let (old, new) =
+            (SealKey::new("ga", 1, [7; 32]), SealKey::of_suite("ga", 2, Suite::Sm2Sm3, [8; 32]).unwrap());
+        let (from, today) = (day("2026-01-01"), day("2026-11-24"));
+        let ring = published([SealRecord { withdrawn: Some(today), ..old.record(from) }, new.record(today)]);
+        let network = Network::default();
+        for (key, suite) in [(&old, 1), (&new, 2)] {
+            let paper = key.press(PaperKind::Decision, "1".into(), 1, "{}".into());
+            assert_eq!(paper.suite, suite);
+            assert_eq!(ring.verify(&paper, today, &network), Ok(()));
+            let claim = SealClaim::decode(&SealClaim::of(&paper).unwrap().encode()).unwrap();
+            assert_eq!(ring.verify_claim(&claim, today, &network), Ok(()));
+            // The paper does not choose by which suite its seal is checked.
+            let other = SealedPaper { suite: 3 - suite, ..paper };
+            assert_eq!(ring.verify(&other, today, &network), Err(SealFault::Forged));
+        }
     }
 
     #[test]

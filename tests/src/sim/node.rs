@@ -125,9 +125,11 @@ impl SimNode {
                 let orgs: Vec<serde_json::Value> = serde_json::from_str(&orgs).unwrap();
                 let bodies = orgs.iter().map(|org| org["id"].as_str().unwrap().parse().unwrap());
                 let keys = bodies.enumerate().map(|(index, body)| (body, (1, [index as u8 + 1; 32])));
-                Arc::new(trust::seal::SealBox(keys.collect()))
+                Arc::new(trust::cupboard::SealBox(keys.collect()))
             }
-            Tier::Town | Tier::Village => Arc::new(trust::seal::OwnSeal(self.record.id.clone(), self.secret)),
+            Tier::Town | Tier::Village => {
+                Arc::new(trust::cupboard::OwnSeal(self.record.id.clone(), self.secret))
+            }
         }
     }
 

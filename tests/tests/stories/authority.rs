@@ -86,7 +86,7 @@ async fn a_sealed_decision_is_checked_in_the_village_without_a_network() {
     assert!(paper.number.contains("市场监督管理局行决字") && paper.ledger_no == 1, "{paper:?}");
     let content = paper.read().unwrap();
     assert!(content.remedies.unwrap().contains("六十日内") && content.article.unwrap().contains("三十三条"));
-    let code = trust::SealClaim::of(&paper).encode();
+    let code = trust::SealClaim::of(&paper).unwrap().encode();
     let checked = site.post(&village, "/papers/verify", json!({ "code": code })).await.unwrap();
     assert_eq!(checked["number"], paper.number.as_str());
     let forged = code.replace("|1|1|", "|1|2|");
@@ -125,12 +125,48 @@ async fn a_sealed_decision_is_checked_in_the_village_without_a_network() {
     assert!(sheets.contains("service") && !sheets.contains("commitment"), "{sheets}");
 
     // A worn seal is withdrawn: what was pressed before stays good, the next paper carries the next seal.
-    let made = city.hub.opened().renew_seal(&"sj".parse().unwrap()).await.unwrap();
+    let made = city.hub.opened().renew_seal(&"sj".parse().unwrap(), None).await.unwrap();
     assert_eq!(made.no, 2);
     let seals = city.hub.get(&city.hub.token("officer").await, "/seals").await;
     let of_sj: Vec<_> = seals.as_array().unwrap().iter().filter(|one| one["seal"]["owner"] == "sj").collect();
     assert_eq!(of_sj.len(), 2);
     assert!(!of_sj[0]["withdrawn"].is_null() && of_sj[1]["withdrawn"].is_null(), "{of_sj:?}");
+    city.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_department_changes_its_seal_to_sm2_and_villages_believe_both() {
+    let city = City::start(1).await;
+    let (first, _) = up_to_decision(&city, 86).await;
+    // The head is one person at both: the last log-in is the one that stands.
+    let (second, head) = up_to_decision(&city, 87).await;
+    let text =
+        json!({ "outcome": "refused", "text": "经营场所不符合规定", "article": "《食品安全法》第三十三条" });
+    let village = city.villages[0].token("officer").await;
+    for (case, suite, seal_no) in [(&first, 1, 1), (&second, 2, 2)] {
+        work(&city.hub, &head, case, "decide", "decide", text.clone()).await;
+        village_sees(&city, &village, case, "the village believes it", |view| {
+            view["status"] == "refused" && view["doubt"].is_null()
+        })
+        .await;
+        let view = city.villages[0].get(&village, &format!("/cases/{case}")).await;
+        let paper: domain::paper::SealedPaper =
+            serde_json::from_value(view["dossier"]["papers"][0].clone()).unwrap();
+        assert_eq!((paper.suite, paper.seal.no), (suite, seal_no));
+        // The village checks what is printed by the text of its code alone, and one changed digit gives it away.
+        let code = trust::SealClaim::of(&paper).unwrap().encode();
+        let site = &city.villages[0];
+        let checked = site.post(&village, "/papers/verify", json!({ "code": code })).await.unwrap();
+        assert_eq!(checked["number"], paper.number.as_str());
+        let forged = code.replace(&paper.number, &paper.number.replace("2026", "2025"));
+        let told = site.post(&village, "/papers/verify", json!({ "code": forged })).await.unwrap_err();
+        assert!(refusal(&told).unwrap().message.contains("改动"), "{told:#}");
+        let sheet = site.get(&village, &format!("/cases/{case}/sheets/decision")).await;
+        assert!(sheet.as_str().unwrap().contains(&paper.number));
+        // Between the two cases the department lays its seal away for one of the national algorithms.
+        let sm2 = Some(trust::Suite::Sm2Sm3);
+        city.hub.opened().renew_seal(&"sj".parse().unwrap(), sm2).await.unwrap();
+    }
     city.stop().await;
 }
 

@@ -61,6 +61,11 @@ impl Source<'_> {
         self.find(|body| body.submission().is_some())
     }
 
+    fn seal_code(&self, paper: &SealedPaper) -> Result<String, NoSheet> {
+        let unknown = || NoSheet(format!("加密套件 {} 本版本不能核验,请升级", paper.suite));
+        (self.sealed_code)(paper).ok_or_else(unknown)
+    }
+
     /// Whose case about what: the head of every sheet.
     fn head(&self) -> Vec<Fact> {
         let number = self.submission().and_then(|page| page.body.submission());
@@ -246,7 +251,7 @@ fn sealed(source: &Source<'_>, kind: SheetKind, paper: PaperKind) -> Result<Shee
     sheet.number = Some(paper.number.clone());
     sheet.to = content.applicant.clone();
     sheet.title = content.title.clone();
-    sheet.code = (source.sealed_code)(paper);
+    sheet.code = source.seal_code(paper)?;
     sheet.sections = sealed_sections(&content, paper);
     sheet.sealed = Some(paper.clone());
     Ok(sheet)
@@ -314,7 +319,7 @@ fn licence(source: &Source<'_>) -> Result<Sheet, NoSheet> {
     facts.extend(decision.map(|paper| fact("决定书", paper.number.clone(), "用印台账")));
     sheet.sections = vec![Section::Facts(facts)];
     if let Some(paper) = decision {
-        sheet.code = (source.sealed_code)(paper);
+        sheet.code = source.seal_code(paper)?;
     }
     Ok(sheet)
 }
