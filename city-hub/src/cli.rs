@@ -266,6 +266,7 @@ async fn supervise(common: &Common, verb: SuperviseVerb) -> Result<ExitCode> {
                 println!("{}", serde_json::to_string(&scan)?);
             } else {
                 println!("{} cases, {} findings, {} raised", scan.cases, scan.findings, scan.agreed);
+                scan.rungs.iter().for_each(|(rung, count)| println!("{:<10} {count}", rung.as_str()));
                 scan.missing.iter().for_each(|one| println!("NOT RAISED {} {}", one.case, one.key));
                 scan.unfounded.iter().for_each(|one| println!("UNFOUNDED {} {}", one.case, one.key));
             }

@@ -29,6 +29,8 @@ impl ActError {
             ActError::Refused(Refusal::Faulty(_)) => "form_faults",
             ActError::Refused(Refusal::ClaimedBy { .. }) => "claimed",
             ActError::Refused(Refusal::HeldElsewhere { .. }) => "held_elsewhere",
+            ActError::Refused(Refusal::RestsOn { .. }) => "rests_on",
+            ActError::Refused(Refusal::RestsOnRefused { .. }) => "rests_on_refused",
             ActError::Refused(_) | ActError::Alert(_) => "refused",
             ActError::Store(
                 StoreError::Stale { .. } | StoreError::StaleDraft { .. } | StoreError::SerialTaken { .. },

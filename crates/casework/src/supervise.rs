@@ -5,10 +5,10 @@ use crate::{ActError, Hall, Officer};
 use domain::catalogue::Item;
 use domain::dossier::Status;
 use domain::network::Tier;
-use domain::supervision::{self, Alert, AlertBody, AlertEntry, ConclusionKind, Finding, Standing};
+use domain::supervision::{self, Alert, AlertBody, AlertEntry, ConclusionKind, Finding, Rung, Standing};
 use domain::{CaseNo, EntryId};
 use serde::Serialize;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use store::{AlertQuery, Append, CaseQuery, NewEntry, StoredDossier, TaskQuery, kind};
 
@@ -38,6 +38,8 @@ pub struct Scan {
     pub cases: u64,
     pub findings: u64,
     pub agreed: u64,
+    /// Findings by rung.
+    pub rungs: BTreeMap<Rung, u64>,
     /// In the log, and never raised.
     pub missing: Vec<AlertName>,
     /// Raised and still standing, and not in the log.
@@ -285,6 +287,7 @@ impl Scan {
         self.findings += findings.len() as u64;
         let name = |key: &str| AlertName { case: case.clone(), key: key.to_owned() };
         for finding in findings {
+            *self.rungs.entry(finding.rung).or_default() += 1;
             if alerts.iter().any(|alert| alert.key == finding.key && alert.raised.is_some()) {
                 self.agreed += 1;
             } else {

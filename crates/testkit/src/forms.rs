@@ -17,15 +17,42 @@ pub fn fill(item: &Item, people: &[Applicant], today: Day, dice: &mut impl RngCo
     let mut last = Vec::new();
     for _ in 0..600 {
         let person = people.choose(dice).expect("somebody to apply");
-        let form = try_fill(item, person, today, dice);
-        last = form::check(item, &form, today);
-        if last.is_empty()
-            && domain::plan::can_be_decided(item, &domain::plan::skipped_stages(item, &form, today))
-        {
-            return form;
+        match attempt(item, person, today, dice) {
+            Ok(form) => return form,
+            Err(faults) => last = faults,
         }
     }
     panic!("no valid form for {}: {last:?}", item.id);
+}
+
+/// Valid forms of all items of a bundle for one and the same person, in the order of `items`.
+///
+/// # Panics
+/// When nobody among `people` could apply for all of them.
+pub fn fill_bundle(items: &[&Item], people: &[Applicant], today: Day, dice: &mut impl RngCore) -> Vec<Form> {
+    const TRIES: usize = 30;
+    for _ in 0..600 {
+        let person = people.choose(dice).expect("somebody to apply");
+        let mut one = |item: &&Item| (0..TRIES).find_map(|_| attempt(item, person, today, dice).ok());
+        if let Some(forms) = items.iter().map(&mut one).collect() {
+            return forms;
+        }
+    }
+    panic!("nobody can apply for all of {:?}", items.iter().map(|item| &item.id).collect::<Vec<_>>());
+}
+
+/// One form filled by chance, or what the catalogue's rules say against it.
+fn attempt(
+    item: &Item,
+    person: &Applicant,
+    today: Day,
+    dice: &mut impl RngCore,
+) -> Result<Form, Vec<form::FormFault>> {
+    let form = try_fill(item, person, today, dice);
+    let faults = form::check(item, &form, today);
+    let can_end = faults.is_empty()
+        && domain::plan::can_be_decided(item, &domain::plan::skipped_stages(item, &form, today));
+    if can_end { Ok(form) } else { Err(faults) }
 }
 
 fn try_fill(item: &Item, person: &Applicant, today: Day, dice: &mut impl RngCore) -> Form {

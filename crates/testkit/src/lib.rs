@@ -8,5 +8,5 @@ pub mod people;
 pub mod scans;
 
 pub use dice::{FakeClock, SeededRandom};
-pub use forms::fill;
+pub use forms::{fill, fill_bundle};
 pub use people::{Applicant, applicants};

@@ -6,6 +6,7 @@ pub mod cli;
 pub mod doctor;
 pub mod join;
 mod paper;
+mod rounds;
 pub mod serve;
 pub mod verbs;
 

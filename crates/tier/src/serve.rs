@@ -1,5 +1,6 @@
 //! Starting a node: build → spawn → wait → drain. Tests and benchmarks start nodes through the same call.
 
+use crate::rounds;
 use anyhow::{Context, Result};
 use casework::Hall;
 use console::Console;
@@ -227,94 +228,18 @@ pub async fn start(start: Start<'_>) -> Result<Running> {
         shutdown.spawn(uplink.run());
     }
     if config.tier != Tier::Village {
-        shutdown.spawn(watch_limits(opened.hall.clone()));
+        shutdown.spawn(rounds::watch_limits(opened.hall.clone()));
     }
     if config.tier == Tier::City {
-        shutdown.spawn(supervise(opened.hall.clone()));
-        shutdown.spawn(lend(opened.hall.clone()));
+        shutdown.spawn(rounds::supervise(opened.hall.clone()));
+        shutdown.spawn(rounds::lend(opened.hall.clone()));
     }
     if config.tier == Tier::Town {
-        shutdown.spawn(report_contacts(opened.hall.clone()));
+        shutdown.spawn(rounds::report_contacts(opened.hall.clone()));
     }
     let web = open_web(&opened, uplink.clone(), &shutdown).await?;
     tracing::info!(node.id = %config.id, %web, link = ?link, enrol = ?enrol, "serving");
     Ok(Running { opened, web, link, enrol, uplink, meter, children, shutdown })
-}
-
-/// Lets the law accept what nobody answered in time, and counts limits anew when a calendar was published. Limits end with
-/// the day, so a look every ten minutes is early enough.
-async fn watch_limits(hall: Hall) {
-    const EVERY: std::time::Duration = std::time::Duration::from_secs(600);
-    let (mut due, mut counted_on) = (tokio::time::interval(EVERY), None);
-    loop {
-        due.tick().await;
-        if let Err(error) = hall.deem_accepted().await {
-            tracing::warn!(%error, "the limits of unanswered cases were not checked");
-        }
-        if let Err(error) = hall.lapse_commitments().await {
-            tracing::warn!(%error, "the deadlines of promised papers were not checked");
-        }
-        let newest = hall.pack(None).ok().map(|(release, _)| release);
-        if newest == counted_on {
-            continue;
-        }
-        match hall.reproject().await {
-            Ok(moved) => {
-                counted_on = newest;
-                tracing::info!(moved, release = newest, "limits counted on the newest calendar");
-            }
-            Err(error) => tracing::warn!(%error, "the limits were not counted on the newest calendar"),
-        }
-    }
-}
-
-/// Answers what cases ask of the licence library, as soon as they ask.
-async fn lend(hall: Hall) {
-    const EVERY: std::time::Duration = std::time::Duration::from_secs(60);
-    let (mut changes, mut due) = (hall.store.changes(), tokio::time::interval(EVERY));
-    loop {
-        if let Err(error) = hall.answer_library().await {
-            tracing::warn!(%error, "the licence library did not answer");
-        }
-        tokio::select! {
-            // A listener that fell behind asks all the same; a store that has closed ends with the process.
-            change = changes.recv() => {
-                if matches!(change, Err(tokio::sync::broadcast::error::RecvError::Closed)) {
-                    return;
-                }
-            }
-            _ = due.tick() => {}
-        }
-    }
-}
-
-/// Looks for limits that are near or over. Rungs are reached with the day, so a look every hour is early enough.
-async fn supervise(hall: Hall) {
-    const EVERY: std::time::Duration = std::time::Duration::from_secs(3600);
-    let mut due = tokio::time::interval(EVERY);
-    loop {
-        due.tick().await;
-        match hall.supervise().await {
-            Ok(sweep) if sweep.raised + sweep.disproved > 0 => {
-                tracing::info!(sweep.cases, sweep.raised, sweep.disproved, "supervised");
-            }
-            Ok(_) => {}
-            Err(error) => tracing::warn!(%error, "the cases were not supervised"),
-        }
-    }
-}
-
-/// Tells the hub, now and then, when the villages were last heard.
-async fn report_contacts(hall: Hall) {
-    const EVERY: std::time::Duration = std::time::Duration::from_secs(20);
-    let mut reported = Vec::new();
-    loop {
-        tokio::time::sleep(EVERY).await;
-        match hall.report_contacts(&reported).await {
-            Ok(now) => reported = now,
-            Err(error) => tracing::warn!(%error, "contacts are not reported"),
-        }
-    }
 }
 
 async fn open_web(

@@ -174,7 +174,11 @@ impl City {
         command
     }
 
-    async fn verb(&self, site: &Site, arguments: &[&str], input: Option<String>) -> Result<String> {
+    /// Runs a verb of a site's program to its end and gives what it printed.
+    ///
+    /// # Errors
+    /// With what it said when it failed.
+    pub async fn verb(&self, site: &Site, arguments: &[&str], input: Option<String>) -> Result<String> {
         let mut command = self.command(site, arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         let mut child =

@@ -3,7 +3,7 @@
 use crate::Options;
 use crate::city::{City, Kind, OFFICER};
 use crate::staff::Staff;
-use crate::story;
+use crate::{recording, story};
 use anyhow::{Context, Result, bail};
 use std::fmt::Write as _;
 use std::process::{ExitCode, Stdio};
@@ -151,7 +151,7 @@ fn switch(city: &City, verb: &str, name: &str) -> Result<String> {
 
 async fn load(city: &Arc<City>, staff: &Arc<Staff>, count: usize) -> Result<String> {
     let before = staff.told.lock().map(|told| told.len()).unwrap_or(0);
-    story::record(city, staff, count, &|_| {}).await?;
+    recording::record(city, staff, count, &|_| {}).await?;
     staff.stop.store(false, Ordering::Relaxed);
     let shifts: Vec<_> = (0..4).map(|lane| tokio::spawn(staff.clone().shift(lane, 4))).collect();
     let cut_off =

@@ -7,7 +7,9 @@
 
 mod city;
 mod control;
+mod overdue;
 mod proxy;
+mod recording;
 mod staff;
 mod story;
 

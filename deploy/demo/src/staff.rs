@@ -3,6 +3,8 @@
 mod acts;
 mod record;
 
+pub use record::Papers;
+
 use crate::city::{City, DUTIES, Kind, OFFICER, Site, colleague};
 use anyhow::{Context, Result};
 use bytes::Bytes;
@@ -11,7 +13,7 @@ use domain::delegation::Delegate;
 use domain::duty::Duty;
 use domain::network::Tier;
 use domain::pack::CityPack;
-use domain::{Day, MaterialId};
+use domain::{Day, ItemId, MaterialId};
 use http::Method;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
@@ -253,6 +255,17 @@ impl Staff {
                 tokio::time::sleep(Duration::from_millis(dice.random_range(100..400))).await;
             }
         }
+    }
+
+    /// Two stages that begin after the same ones were both gone through.
+    pub fn ran_in_parallel(&self, dossier: &Value) -> bool {
+        let id = dossier["item"].as_str().and_then(|id| id.parse().ok());
+        let Some(item) = id.and_then(|id: ItemId| self.pack.items.get(&id)) else { return false };
+        let begun = |stage: &&domain::catalogue::Stage| !dossier["stages"][stage.id.as_str()].is_null();
+        let begun: Vec<_> = item.stages.iter().filter(begun).collect();
+        begun.iter().enumerate().any(|(index, one)| {
+            !one.after.is_empty() && begun[..index].iter().any(|other| other.after == one.after)
+        })
     }
 
     /// Status of a case as its village sees it.

@@ -2,7 +2,8 @@
 
 use crate::Options;
 use crate::city::City;
-use crate::staff::{Staff, Told};
+use crate::staff::{Papers, Staff, Told};
+use crate::{overdue, recording};
 use anyhow::{Result, bail, ensure};
 use rand::rngs::StdRng;
 use rand::seq::SliceRandom;
@@ -10,12 +11,12 @@ use rand::{Rng, SeedableRng};
 use serde_json::{Value, json};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 /// Villages whose links stay cut until everybody else is done.
 const LATE: usize = 8;
-const LANES: usize = 6;
+pub(crate) const LANES: usize = 6;
 
 pub async fn once(options: Options) -> Result<ExitCode> {
     let started = Instant::now();
@@ -47,8 +48,11 @@ pub async fn once(options: Options) -> Result<ExitCode> {
         faults.as_array().is_some_and(Vec::is_empty) && verdict["lost"] == 0 && verdict["duplicated"] == 0;
     let done = verdict["delivered"] == verdict["recorded"]
         && verdict["recorded"].as_u64() >= Some(city.options.cases as u64);
+    let supervised = overdue::supervised(&city, &say).await?;
+    verdict["yellow_cards"] = json!(supervised.yellow_cards);
+    let seen = supervised.agrees && supervised.yellow_cards > 0;
     println!("{}", in_order(&verdict, started.elapsed().as_secs()));
-    Ok(if whole && done { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if whole && done && seen { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn in_order(verdict: &Value, seconds: u64) -> Value {
@@ -63,6 +67,7 @@ fn in_order(verdict: &Value, seconds: u64) -> Value {
         "lost",
         "duplicated",
         "journals_verified",
+        "yellow_cards",
     ] {
         line.insert(key.to_owned(), verdict[key].clone());
     }
@@ -82,10 +87,14 @@ async fn tell(city: &Arc<City>, staff: &Arc<Staff>, say: &(dyn Fn(String) + Sync
         Ok(true)
     })
     .await?;
-    say("every village has the catalogue; now all villages are cut off".to_owned());
+    say("every village has the catalogue".to_owned());
+    let known_above = overdue::neglect(city, staff, say).await?;
+    say("now all villages are cut off".to_owned());
     city.villages().for_each(cut);
-    record(city, staff, city.options.cases, say).await?;
-    everything_is_here_only(staff).await?;
+    recording::record(city, staff, city.options.cases, say).await?;
+    recording::bundles(city, staff, say).await?;
+    let offline: Vec<Told> = told(staff).into_iter().filter(|told| told.case != known_above.case).collect();
+    everything_is_here_only(staff, &offline).await?;
     say("every case reads 仅存本机".to_owned());
     let chaos = Arc::new(AtomicBool::new(city.options.chaos));
     let kills = tokio::spawn(trouble(city.clone(), chaos.clone()));
@@ -96,10 +105,11 @@ async fn tell(city: &Arc<City>, staff: &Arc<Staff>, say: &(dyn Fn(String) + Sync
     let shifts: Vec<_> = (0..LANES).map(|lane| tokio::spawn(staff.clone().shift(lane, LANES))).collect();
     let prompt: Vec<Told> = told(staff).into_iter().filter(|told| !late.contains(&told.site)).collect();
     until_delivered(staff, &prompt, say).await?;
-    work_on_offline(staff, &late, say).await?;
+    work_on_offline(staff, &late, &offline, say).await?;
     late.iter().for_each(|index| heal(&city.sites[*index]));
     say("the last links heal".to_owned());
     until_delivered(staff, &told(staff), say).await?;
+    say(format!("of these: {}", recording::kinds(staff).await?));
     chaos.store(false, Ordering::Relaxed);
     let kills = kills.await?;
     if city.options.chaos {
@@ -125,7 +135,7 @@ fn heal(site: &crate::city::Site) {
     }
 }
 
-fn told(staff: &Staff) -> Vec<Told> {
+pub(crate) fn told(staff: &Staff) -> Vec<Told> {
     staff.told.lock().map(|told| told.clone()).unwrap_or_default()
 }
 
@@ -139,55 +149,9 @@ fn late_sites(city: &City, staff: &Staff) -> Vec<usize> {
     with_cases
 }
 
-/// Records `count` cases, all items in turn, spread over all villages.
-pub async fn record(
-    city: &Arc<City>,
-    staff: &Arc<Staff>,
-    count: usize,
-    say: &(dyn Fn(String) + Sync),
-) -> Result<()> {
-    let items = staff.items();
-    let villages: Vec<usize> = city
-        .sites
-        .iter()
-        .enumerate()
-        .filter(|(_, s)| s.kind == crate::city::Kind::Village)
-        .map(|(i, _)| i)
-        .collect();
-    let next = Arc::new(AtomicUsize::new(0));
-    let mut dice = StdRng::seed_from_u64(city.options.seed);
-    let offset: u64 = dice.random();
-    let already = told(staff).len();
-    let mut desks = Vec::new();
-    for _ in 0..LANES {
-        let (staff, items, villages, next) = (staff.clone(), items.clone(), villages.clone(), next.clone());
-        desks.push(tokio::spawn(async move {
-            loop {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                if number >= count {
-                    return Ok::<(), anyhow::Error>(());
-                }
-                let item = &items[(already + number) % items.len()];
-                staff
-                    .record(
-                        villages[number % villages.len()],
-                        item,
-                        offset.wrapping_add((already + number) as u64),
-                    )
-                    .await?;
-            }
-        }));
-    }
-    for desk in desks {
-        desk.await??;
-    }
-    say(format!("{count} cases of {} items recorded", items.len().min(count)));
-    Ok(())
-}
-
-async fn everything_is_here_only(staff: &Staff) -> Result<()> {
-    for told in told(staff) {
-        let view = staff.at_village(&told).await?;
+async fn everything_is_here_only(staff: &Staff, cases: &[Told]) -> Result<()> {
+    for told in cases {
+        let view = staff.at_village(told).await?;
         let ticks = &view["ticks"];
         // A village-decided item is decided on the spot; its tick for the town must still be open.
         ensure!(ticks["town"] == false && ticks["hub"] == false, "{}: cut off, and yet {ticks}", told.case);
@@ -195,8 +159,13 @@ async fn everything_is_here_only(staff: &Staff) -> Result<()> {
     Ok(())
 }
 
-async fn work_on_offline(staff: &Arc<Staff>, late: &[usize], say: &(dyn Fn(String) + Sync)) -> Result<()> {
-    for told in told(staff).iter().filter(|told| late.contains(&told.site)) {
+async fn work_on_offline(
+    staff: &Arc<Staff>,
+    late: &[usize],
+    offline: &[Told],
+    say: &(dyn Fn(String) + Sync),
+) -> Result<()> {
+    for told in offline.iter().filter(|told| late.contains(&told.site)) {
         let ticks = staff.at_village(told).await?["ticks"].clone();
         ensure!(
             ticks["town"] == false,
@@ -206,7 +175,9 @@ async fn work_on_offline(staff: &Arc<Staff>, late: &[usize], say: &(dyn Fn(Strin
     }
     let items = staff.items();
     for (number, index) in late.iter().enumerate() {
-        staff.record(*index, &items[number * 7 % items.len()], 1_000_000 + number as u64).await?;
+        staff
+            .record(*index, &items[number * 7 % items.len()], 1_000_000 + number as u64, Papers::AsLifeIs)
+            .await?;
     }
     say(format!("{} villages still read 仅存本机 and have recorded more meanwhile", late.len()));
     Ok(())
@@ -297,7 +268,11 @@ pub async fn quiet(city: &City, staff: &Staff) -> Result<()> {
     .await
 }
 
-async fn until(what: &str, seconds: u64, mut check: impl AsyncFnMut() -> Result<bool>) -> Result<()> {
+pub(crate) async fn until(
+    what: &str,
+    seconds: u64,
+    mut check: impl AsyncFnMut() -> Result<bool>,
+) -> Result<()> {
     let started = Instant::now();
     while !check().await? {
         if started.elapsed().as_secs() > seconds {

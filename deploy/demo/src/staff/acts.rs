@@ -97,7 +97,14 @@ impl Staff {
             }
             _ => json!({ "outcome": "granted", "text": "经审查符合条件,准予" }),
         };
-        self.act(task, "decide", decision).await.map(drop)
+        match self.act(task, "decide", decision).await {
+            // 一件事: what rests on a licence that was refused cannot be granted.
+            Err(error) if refusal(&error).is_some_and(|refused| refused.code == "rests_on_refused") => {
+                let refused = json!({ "outcome": "refused", "text": "所依据的许可未获准予", "article": "《行政许可法》第三十八条第二款" });
+                self.act(task, "decide", refused).await.map(drop)
+            }
+            other => other.map(drop),
+        }
     }
 
     /// Accepted by law before anybody could tell the applicant that the library lacks a paper: it is brought to the window.

@@ -16,16 +16,21 @@ use serde_json::{Value, json};
 use std::io::Write;
 use testkit::api::refusal;
 
+/// What an applicant has with him.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub enum Papers {
+    /// Some are promised for later, some shall be lent from the city's library.
+    AsLifeIs,
+    All,
+}
+
 impl Staff {
     /// Records one case of `item` in a village, with its scans, and writes it into the oracle once it is confirmed.
-    pub async fn record(&self, index: usize, item: &str, seed: u64) -> Result<Told> {
+    pub async fn record(&self, index: usize, item: &str, seed: u64, papers: Papers) -> Result<Told> {
         let site = &self.city.sites[index];
         let mut dice = StdRng::seed_from_u64(seed);
         let known = self.pack.items.get(&item.parse()?).context("item")?;
-        let today = self.today();
-        let mut neighbours: Vec<_> =
-            self.people.iter().filter(|person| person.village.starts_with(&site.place)).cloned().collect();
-        neighbours.extend(self.people.choose_multiple(&mut dice, 300).cloned());
+        let (today, neighbours) = (self.today(), self.neighbours(site, &mut dice));
         let form = testkit::fill(known, &neighbours, today, &mut dice);
         let draft = self.post(site, OFFICER, "/drafts", json!({ "item": item })).await?;
         let id = draft["id"].as_str().context("draft id")?.to_owned();
@@ -34,7 +39,10 @@ impl Staff {
             .await
             .or_else(|error| self.saved_already(error))?;
         let asked = domain::plan::asked_materials(known, &form, today);
-        let (promised, borrowed) = self.ask_for(site, &id, known, &asked, &form, &mut dice).await?;
+        let (promised, borrowed) = match papers {
+            Papers::All => Default::default(),
+            Papers::AsLifeIs => self.ask_for(site, &id, known, &asked, &form, &mut dice).await?,
+        };
         let handed_in = |m: &&&Material| {
             m.necessity != Necessity::Optional && !promised.contains(&m.id) && !borrowed.contains(&m.id)
         };
@@ -56,6 +64,50 @@ impl Staff {
             self.promised.lock().map_err(|_| anyhow::anyhow!("poisoned"))?.push((told.clone(), promised));
         }
         Ok(told)
+    }
+
+    fn neighbours(&self, site: &Site, dice: &mut StdRng) -> Vec<testkit::Applicant> {
+        let here = self.people.iter().filter(|person| person.village.starts_with(&site.place));
+        here.chain(self.people.choose_multiple(dice, 300)).cloned().collect()
+    }
+
+    /// One thing (一件事): several items for one person with one set of papers. Every case of it goes into the oracle.
+    pub async fn record_bundle(&self, index: usize, bundle: &str, seed: u64) -> Result<Vec<Told>> {
+        let site = &self.city.sites[index];
+        let mut dice = StdRng::seed_from_u64(seed);
+        let (today, neighbours) = (self.today(), self.neighbours(site, &mut dice));
+        let known = self.pack.bundle(bundle).context("bundle")?;
+        let items: Option<Vec<&Item>> =
+            known.items.iter().map(|item| self.pack.items.get(item).map(|item| &**item)).collect();
+        let items = items.context("items of the bundle")?;
+        let forms = testkit::fill_bundle(&items, &neighbours, today, &mut dice);
+        let draft = self.post(site, OFFICER, "/drafts", json!({ "bundle": bundle })).await?;
+        let id = draft["id"].as_str().context("draft id")?.to_owned();
+        let own: serde_json::Map<String, Value> =
+            items.iter().zip(&forms).map(|(item, form)| (item.id.to_string(), json!(form))).collect();
+        let body = json!({ "version": draft["version"], "form": {}, "own": own }).to_string();
+        self.call(site, OFFICER, Method::PUT, &format!("/drafts/{id}"), body.into())
+            .await
+            .or_else(|error| self.saved_already(error))?;
+        for (item, material) in papers_of_bundle(&items, &forms, today) {
+            let (path, scan) =
+                (format!("/drafts/{id}/materials/{item}--{}", material.id), testkit::scans::jpeg(&mut dice));
+            self.call(site, OFFICER, Method::PUT, &path, scan.into()).await?;
+        }
+        let lead = self.capture(site, &id).await?;
+        let view = self.get(site, OFFICER, &format!("/cases/{lead}")).await?;
+        let mut all = Vec::new();
+        for member in view["dossier"]["bundle"]["members"].as_array().context("members")? {
+            let told = Told { case: member["case"].as_str().context("case")?.to_owned(), site: index };
+            let history = self.get(site, OFFICER, &format!("/cases/{}/history", told.case)).await?;
+            self.confirm(history[0]["entry"].as_str().context("entry of the capture")?, &told)?;
+            all.push(told);
+        }
+        Ok(all)
+    }
+
+    pub fn bundles(&self) -> Vec<String> {
+        self.pack.bundles.iter().map(|bundle| bundle.id.clone()).collect()
     }
 
     /// One applicant in three cannot bring a paper that may follow, and signs a commitment (容缺承诺书) for it; one in five lets
@@ -171,4 +223,22 @@ impl Staff {
         self.told.lock().map_err(|_| anyhow::anyhow!("poisoned"))?.push(told.clone());
         Ok(())
     }
+}
+
+/// What the applicant brings for the whole bundle: each paper once, however many items ask for it.
+fn papers_of_bundle<'i>(
+    items: &[&'i Item],
+    forms: &[domain::form::Form],
+    today: domain::Day,
+) -> Vec<(&'i domain::ItemId, &'i Material)> {
+    let mut papers: Vec<(&domain::ItemId, &Material)> = Vec::new();
+    for (item, form) in items.iter().zip(forms) {
+        for material in domain::plan::asked_materials(item, form, today) {
+            let brought = papers.iter().any(|(_, known)| domain::bundle::is_same_paper(known, material));
+            if material.necessity != Necessity::Optional && !brought {
+                papers.push((&item.id, material));
+            }
+        }
+    }
+    papers
 }

@@ -1,0 +1,103 @@
+//! What a serving node does again and again without being asked: limits, alerts, answers of the library, contacts.
+
+use casework::Hall;
+use domain::Timestamp;
+use std::time::Duration;
+
+/// Regular work by the clock of the hall: at the start, then every so often, and as soon as another day has begun.
+struct Rounds {
+    every: Duration,
+    last: Option<Timestamp>,
+}
+
+impl Rounds {
+    fn every(every: Duration) -> Rounds {
+        Rounds { every, last: None }
+    }
+    async fn due(&mut self, hall: &Hall) {
+        const LOOK: Duration = Duration::from_secs(5);
+        while let Some(last) = self.last {
+            let now = hall.now();
+            let waited = now.as_ms() - last.as_ms();
+            // A clock that was set back does not put off the next round by as much.
+            if waited < 0 || waited as u128 >= self.every.as_millis() || now.day() != last.day() {
+                break;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
+        self.last = Some(hall.now());
+    }
+}
+
+/// Lets the law accept what nobody answered in time, and counts limits anew when a calendar was published.
+pub(crate) async fn watch_limits(hall: Hall) {
+    let (mut rounds, mut counted_on) = (Rounds::every(Duration::from_secs(600)), None);
+    loop {
+        rounds.due(&hall).await;
+        if let Err(error) = hall.deem_accepted().await {
+            tracing::warn!(%error, "the limits of unanswered cases were not checked");
+        }
+        if let Err(error) = hall.lapse_commitments().await {
+            tracing::warn!(%error, "the deadlines of promised papers were not checked");
+        }
+        let newest = hall.pack(None).ok().map(|(release, _)| release);
+        if newest == counted_on {
+            continue;
+        }
+        match hall.reproject().await {
+            Ok(moved) => {
+                counted_on = newest;
+                tracing::info!(moved, release = newest, "limits counted on the newest calendar");
+            }
+            Err(error) => tracing::warn!(%error, "the limits were not counted on the newest calendar"),
+        }
+    }
+}
+
+/// Answers what cases ask of the licence library, as soon as they ask.
+pub(crate) async fn lend(hall: Hall) {
+    const EVERY: Duration = Duration::from_secs(60);
+    let (mut changes, mut due) = (hall.store.changes(), tokio::time::interval(EVERY));
+    loop {
+        if let Err(error) = hall.answer_library().await {
+            tracing::warn!(%error, "the licence library did not answer");
+        }
+        tokio::select! {
+            // A listener that fell behind asks all the same; a store that has closed ends with the process.
+            change = changes.recv() => {
+                if matches!(change, Err(tokio::sync::broadcast::error::RecvError::Closed)) {
+                    return;
+                }
+            }
+            _ = due.tick() => {}
+        }
+    }
+}
+
+/// Looks for limits that are near or over.
+pub(crate) async fn supervise(hall: Hall) {
+    let mut rounds = Rounds::every(Duration::from_secs(3600));
+    loop {
+        rounds.due(&hall).await;
+        match hall.supervise().await {
+            Ok(sweep) if sweep.raised + sweep.disproved > 0 => {
+                tracing::info!(sweep.cases, sweep.raised, sweep.disproved, "supervised");
+            }
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "the cases were not supervised"),
+        }
+    }
+}
+
+/// Tells the hub, now and then, when the villages were last heard.
+pub(crate) async fn report_contacts(hall: Hall) {
+    const EVERY: Duration = Duration::from_secs(20);
+    let mut reported = Vec::new();
+    loop {
+        tokio::time::sleep(EVERY).await;
+        match hall.report_contacts(&reported).await {
+            Ok(now) => reported = now,
+            Err(error) => tracing::warn!(%error, "contacts are not reported"),
+        }
+    }
+}
