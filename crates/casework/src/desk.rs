@@ -3,6 +3,7 @@
 use crate::{ActError, Hall};
 use domain::bundle::Waiting;
 use domain::catalogue::Item;
+use domain::clock::Receipts;
 use domain::delegation::{Delegate, Delegations, Exercise, Power};
 use domain::dossier::Dossier;
 use domain::dossier::decide::{Desk, NoSeal, Press};
@@ -24,7 +25,7 @@ pub(crate) struct LaidOut {
     pub network: Arc<Network>,
     newest: Arc<CityPack>,
     delegations: Arc<Delegations>,
-    received: Option<Day>,
+    receipts: Receipts,
     breached: Option<CaseNo>,
     doubt: Option<String>,
     waiting: Waiting,
@@ -40,7 +41,7 @@ impl LaidOut {
             // The newest calendar, not the one of the capture: a year announced later corrects what was provisional.
             calendar: &self.newest.calendar,
             delegations: &self.delegations,
-            received: self.received,
+            receipts: self.receipts,
             breached: self.breached.as_ref(),
             doubt: self.doubt.as_deref(),
             waiting: &self.waiting,
@@ -107,7 +108,7 @@ impl Hall {
             network: self.store.network(),
             newest,
             delegations: self.store.delegations(),
-            received: stored.received,
+            receipts: stored.receipts,
             breached,
             doubt,
             waiting,

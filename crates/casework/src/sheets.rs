@@ -55,7 +55,7 @@ impl Hall {
         let dossier = &stored.dossier;
         let (_, pack, item) = self.item(Some(dossier.release), &dossier.item)?;
         let (_, newest) = self.pack(None)?;
-        let timers = clock::timers(&item, dossier, stored.received);
+        let timers = clock::timers(&item, dossier, stored.receipts);
         let timers = timers.iter().map(|timer| timer.explain(&newest.calendar)).collect();
         let (pages, captured) = self.applied_pages(case).await?;
         let place_name = self.store.network().get(&dossier.origin).map(|node| node.name.clone());

@@ -135,7 +135,7 @@ impl Hall {
             let (_, _, item) = self.item(Some(stored.dossier.release), &stored.dossier.item)?;
             let (rules, calendar) = (&newest.supervision, &newest.calendar);
             let limits =
-                supervision::standing(rules, &item, &stored.dossier, stored.received, calendar, today);
+                supervision::standing(rules, &item, &stored.dossier, stored.receipts, calendar, today);
             if !limits.is_empty() {
                 let days_left = calendar.working_days_left(today, due);
                 warnings.push(Warning { case: task.case, item_name: item.name.clone(), limits, days_left });
@@ -218,7 +218,7 @@ impl Hall {
         let Some(item) = self.item_of(stored) else { return Ok(false) };
         let (_, newest) = self.pack(None)?;
         let (rules, calendar, today) = (&newest.supervision, &newest.calendar, self.now().day());
-        Ok(supervision::may_have_findings(rules, &item, &stored.dossier, stored.received, calendar, today))
+        Ok(supervision::may_have_findings(rules, &item, &stored.dossier, stored.receipts, calendar, today))
     }
 
     async fn findings(&self, stored: &StoredDossier) -> Result<Vec<Finding>, ActError> {

@@ -151,7 +151,7 @@ impl Hall {
         let (_, _, item) = self.item(Some(dossier.release), &dossier.item)?;
         // Judged by the release of the capture, counted on the newest calendar.
         let (_, newest) = self.pack(None)?;
-        let timers = clock::timers(&item, &dossier, stored.received);
+        let timers = clock::timers(&item, &dossier, stored.receipts);
         let timers = timers.iter().map(|timer| timer.explain(&newest.calendar)).collect();
         let ticks = self.ticks(&dossier, stored.captured_seq).await?;
         let ready = plan::ready_stages(&item, &dossier).into_iter().map(|stage| ReadyStage {

@@ -7,7 +7,8 @@
 use crate::Day;
 use crate::calendar::{Calendar, DayUnit, DueDay, Limit, Pause, YearStatus};
 use crate::catalogue::{Item, Stage, StageKind};
-use crate::dossier::Dossier;
+use crate::dossier::{Decision, Dossier};
+use crate::network::Tier;
 use crate::{green, plan, tolerance};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -148,12 +149,28 @@ pub struct Explained {
 const FIVE_DAYS: Limit = Limit { days: 5, unit: DayUnit::Workday };
 const TEN_DAYS: Limit = Limit { days: 10, unit: DayUnit::Workday };
 
-/// All timers of a case. `received` is the day of the legal receipt of its current submission, which is the town's
-/// signed receipt; `None` while that receipt is not known here.
+/// Days on which somebody above first signed for what a village wrote: no village clock takes part in a limit (I19). Each is
+/// `None` while that receipt is not known here.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Receipts {
+    /// The legal receipt of the current submission.
+    pub submitted: Option<Day>,
+    /// For the decision that a village made itself.
+    pub decided: Option<Day>,
+}
+
+impl Receipts {
+    /// Everything of the case was signed for on this day.
+    pub fn all_on(day: Day) -> Receipts {
+        Receipts { submitted: Some(day), decided: Some(day) }
+    }
+}
+
+/// All timers of a case.
 ///
 /// # Source
 /// 《行政许可法》 art. 32 (five days), 42 and 43 (decision), 44 (delivery).
-pub fn timers<'a>(item: &Item, dossier: &'a Dossier, received: Option<Day>) -> Vec<Timer<'a>> {
+pub fn timers<'a>(item: &Item, dossier: &'a Dossier, receipts: Receipts) -> Vec<Timer<'a>> {
     if dossier.withdrawn || dossier.lapsed.is_some() || dossier.not_accepted.is_some() {
         return Vec::new();
     }
@@ -161,7 +178,7 @@ pub fn timers<'a>(item: &Item, dossier: &'a Dossier, received: Option<Day>) -> V
     let mut timers = Vec::new();
     let deemed = dossier.accepted.as_ref().is_some_and(|accepted| accepted.deemed);
     let checks = plan::accepting_stage(item).is_some() && dossier.returned.is_none() && !deemed;
-    if let Some(anchor) = received.filter(|_| checks) {
+    if let Some(anchor) = receipts.submitted.filter(|_| checks) {
         let met = dossier.accepted.as_ref().map(|accepted| accepted.on);
         let basis = "《行政许可法》第三十二条".to_owned();
         let event = "镇(或窗口)签收申请材料";
@@ -189,10 +206,18 @@ pub fn timers<'a>(item: &Item, dossier: &'a Dossier, received: Option<Day>) -> V
     if let Some(decision) = &dossier.decision {
         let met = dossier.delivered.as_ref().map(|delivered| delivered.at.day());
         let basis = "《行政许可法》第四十四条".to_owned();
-        let anchor = (decision.at.day(), "作出决定");
-        timers.push(plain(TimerKind::Delivery, anchor, TEN_DAYS, basis, met));
+        let anchor = match is_villages_own(item, dossier, decision) {
+            true => receipts.decided.map(|day| (day, "镇签收村级决定")),
+            false => Some((decision.at.day(), "作出决定")),
+        };
+        timers.extend(anchor.map(|anchor| plain(TimerKind::Delivery, anchor, TEN_DAYS, basis, met)));
     }
     timers
+}
+
+fn is_villages_own(item: &Item, dossier: &Dossier, decision: &Decision) -> bool {
+    let stage = decision.stage.as_ref().and_then(|stage| item.stage(stage));
+    decision.by == dossier.origin && stage.is_some_and(|stage| stage.tier == Tier::Village)
 }
 
 /// The limit promised to this applicant: the catalogue's, or that of the green channel.

@@ -186,6 +186,8 @@ pub struct Decision {
     pub officer: String,
     pub at: Timestamp,
     pub by: NodeId,
+    /// Its page in the dossier.
+    pub page: u32,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -452,3 +454,5 @@ mod procedures_tests;
 pub(crate) mod tests;
 #[cfg(test)]
 mod tolerance_tests;
+#[cfg(test)]
+mod walk_tests;

@@ -97,6 +97,7 @@ impl SqliteStore {
         executor: impl FnOnce(Connection, executor::Writing) -> Result<Executor, StoreError>,
     ) -> Result<SqliteStore, StoreError> {
         schema::migrate(&mut connection)?;
+        project::bring_up_to_date(&mut connection, &identity)?;
         let known = Arc::new(RwLock::new(Arc::new(Known::load(&connection, None)?)));
         let (changes, _) = tokio::sync::broadcast::channel(CHANGES_KEPT);
         let writing = executor::Writing { known: known.clone(), changes: changes.clone() };

@@ -4,18 +4,19 @@
 
 mod alerts;
 mod persons;
+mod rebuild;
 mod reference;
 mod tasks;
 
 pub(crate) use persons::{breach_of, person_hash};
+pub(crate) use rebuild::{bring_up_to_date, rebuild};
 pub(crate) use reference::seed_nodes;
-pub(crate) use tasks::{receipt_day, received};
+pub(crate) use tasks::{receipt_day, receipts};
 
+use crate::Identity;
 use crate::error::{Broken, unreadable};
 use crate::executor::Work;
-use crate::journals::{self, journal_no_of, seq_of};
-use crate::known::Known;
-use crate::{Identity, schema};
+use crate::journals;
 use domain::dossier::{Dossier, Page, PageBody, Slip, Verdict};
 use domain::{CaseNo, Timestamp, library, plan};
 use replication::Entry;
@@ -478,44 +479,5 @@ pub(crate) fn attachment_arrived(sql: &Connection, hash: &str) -> Result<(), Sto
     sql.prepare_cached("UPDATE attachment SET present = 1 WHERE hash = ?1")
         .and_then(|mut s| s.execute([hash]))
         .broken("note an attachment")?;
-    Ok(())
-}
-
-/// Empties the projections and reads all journals again. `present` of attachments is about files, so it is kept.
-pub(crate) fn rebuild(work: &mut Work<'_>, me: &Identity, now: Timestamp) -> Result<(), StoreError> {
-    let sql = work.sql;
-    sql.execute_batch("CREATE TEMP TABLE IF NOT EXISTS here(hash TEXT); DELETE FROM here; INSERT INTO here SELECT hash FROM attachment WHERE present = 1")
-        .broken("rebuild")?;
-    for table in schema::PROJECTIONS {
-        sql.execute_batch(&format!("DELETE FROM {table}")).broken("rebuild")?;
-    }
-    *work.known = Arc::new(Known::load(sql, None)?);
-    // What ancestors tell everybody comes first: cases cannot be read without the catalogue.
-    let positions: Vec<i64> = sql
-        .prepare(
-            "SELECT entry.pos FROM journal JOIN entry ON entry.pos >> 40 = journal.no
-              ORDER BY journal.channel <> 'all', entry.pos",
-        )
-        .and_then(|mut s| s.query_map([], |row| row.get(0))?.collect())
-        .broken("rebuild")?;
-    for chunk in positions.chunks(1000) {
-        let mut projector = Projector::new(work, me, now);
-        for pos in chunk {
-            let entry = crate::queries::entry_at(projector.work.sql, *pos)?;
-            debug_assert!(entry.seq == seq_of(*pos) && journal_no_of(*pos) > 0);
-            projector.project(*pos, &entry)?;
-        }
-        projector.finish()?;
-    }
-    // Journals are read one after another, so a receipt may have come after the pages it covers.
-    let mut projector = Projector::new(work, me, now);
-    projector.list_tasks_again()?;
-    projector.finish()?;
-    work.sql
-        .execute_batch(
-            "UPDATE attachment SET present = 1 WHERE hash IN (SELECT hash FROM here); DROP TABLE here",
-        )
-        .broken("rebuild")?;
-    work.change.reference_data = true;
     Ok(())
 }

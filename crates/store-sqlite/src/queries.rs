@@ -52,9 +52,9 @@ pub(crate) fn dossier(
         return Ok(None);
     };
     let dossier: Dossier = serde_json::from_str(&state).map_err(|e| unreadable("read a dossier", e))?;
-    let received = crate::project::received(sql, network, &dossier, submitted_pos)?;
+    let receipts = crate::project::receipts(sql, network, &dossier, submitted_pos)?;
     let captured_seq = seq_of(captured_pos);
-    Ok(Some(StoredDossier { dossier, missing_attachments, captured_seq, received, held }))
+    Ok(Some(StoredDossier { dossier, missing_attachments, captured_seq, receipts, held }))
 }
 
 pub(crate) fn history(sql: &Connection, case: &CaseNo) -> Result<Vec<HistoryLine>, StoreError> {

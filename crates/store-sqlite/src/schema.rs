@@ -135,7 +135,17 @@ const STEPS: &[M<'static>] = &[
     ALTER TABLE contact ADD COLUMN all_through INTEGER NOT NULL DEFAULT 0;
     ",
     ),
+    M::up(
+        "
+    -- Which version's projections these are; 0 before anybody counted.
+    CREATE TABLE projected(version INTEGER NOT NULL) STRICT;
+    INSERT INTO projected VALUES(0);
+    ",
+    ),
 ];
+
+/// To be raised whenever the same journals fold to other rows: the projections are then built anew when a node is opened.
+pub(crate) const PROJECTION_VERSION: u32 = 1;
 
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 

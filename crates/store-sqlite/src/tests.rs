@@ -117,6 +117,24 @@ fn projections_folded_anew_are_the_same() {
     assert_eq!(run(store.counts()).unwrap().held, 0);
 }
 
+/// A newer version folds the same journals to other rows: what an older one kept is not read, it is built anew.
+#[test]
+fn projections_of_an_older_version_are_built_anew_when_the_node_is_opened() {
+    let store = inline();
+    run(conformance::holds_what_comes_too_early(&store));
+    let before = run(store.state_hash()).unwrap();
+    let connection = store.into_connection().unwrap();
+    connection.execute_batch("UPDATE dossier SET state = '{}'; UPDATE projected SET version = 0").unwrap();
+    let store = SqliteStore::open_inline(connection, identity()).unwrap();
+    assert_eq!(run(store.state_hash()).unwrap(), before);
+    let connection = store.into_connection().unwrap();
+    connection.execute_batch("UPDATE dossier SET pages = 99").unwrap();
+    let store = SqliteStore::open_inline(connection, identity()).unwrap();
+    let connection = store.into_connection().unwrap();
+    let pages: u32 = connection.query_row("SELECT pages FROM dossier", [], |row| row.get(0)).unwrap();
+    assert_eq!(pages, 99, "once: rows of this version are left as they are");
+}
+
 #[test]
 fn a_full_disk_is_told_and_what_was_saved_stays() {
     let connection = Connection::open_in_memory().unwrap();

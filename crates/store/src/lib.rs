@@ -188,8 +188,7 @@ pub struct StoredDossier {
     pub missing_attachments: u32,
     /// Where the first page stands in the journal `up` of the dossier's origin: what receipts are compared with.
     pub captured_seq: u64,
-    /// The day of the legal receipt of the current submission (the town's signed receipt), where it is known here.
-    pub received: Option<domain::Day>,
+    pub receipts: domain::clock::Receipts,
     /// Pages that wait for a predecessor, are late, or cannot stand.
     pub held: u32,
 }

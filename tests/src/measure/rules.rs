@@ -92,7 +92,7 @@ pub fn rules() -> Vec<Value> {
         network: &network,
         calendar: &pack.calendar,
         delegations: &delegations,
-        received: Some(day),
+        receipts: clock::Receipts::all_on(day),
         breached: None,
         doubt: None,
         waiting: &waiting,
@@ -128,9 +128,18 @@ pub fn rules() -> Vec<Value> {
         let dossier: Dossier = serde_json::from_str(state).unwrap();
         let today = day.plus_days((index % 8) as i32);
         let rules = (&pack.supervision, &pack.calendar);
-        near +=
-            usize::from(supervision::may_have_findings(rules.0, &item, &dossier, Some(day), rules.1, today));
-        black_box(clock::next_due(&clock::timers(&item, &dossier, Some(day)), &pack.calendar));
+        near += usize::from(supervision::may_have_findings(
+            rules.0,
+            &item,
+            &dossier,
+            clock::Receipts::all_on(day),
+            rules.1,
+            today,
+        ));
+        black_box(clock::next_due(
+            &clock::timers(&item, &dossier, clock::Receipts::all_on(day)),
+            &pack.calendar,
+        ));
     }
     let scanned = started.elapsed().as_secs_f64();
     vec![

@@ -72,6 +72,32 @@ async fn a_case_nobody_answers_is_accepted_by_law_on_day_six_as_of_its_receipt()
     city.stop().await;
 }
 
+/// I19: the village decides by itself and its clock is forty days ahead; the limit runs from the day its town signed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_village_decides_is_due_ten_days_after_the_town_signed_whatever_its_clock_says() {
+    let (right, wrong) = (FakeClock::at(MONDAY), FakeClock::at(MONDAY.plus_ms(40 * DAY_MS)));
+    let by = |clock| Parts { clock: Arc::new(clock), ..Parts::default() };
+    let city = City::start_by(1, by(right), by(wrong)).await;
+    let village = city.villages[0].token("officer").await;
+    let case = record(&city.villages[0], &village, "med_reg", 62).await;
+    let grant = json!({ "outcome": "granted", "text": "符合参保条件" });
+    work(&city.villages[0], &village, &case, "decide", "decide", grant).await;
+    let hub = city.hub.token("officer").await;
+    eventually("the hub knows that the town signed", async || {
+        let (status, timers) =
+            city.hub.raw(http::Method::GET, &format!("/api/v1/cases/{case}/explain"), Some(&hub)).await;
+        status == 200 && timers[0]["timer"] == "delivery"
+    })
+    .await;
+    assert_eq!(due(&city.hub, &hub, &case, "delivery").await, "2026-12-07");
+    eventually("the village reads the same day in its queue", async || {
+        let queue = city.villages[0].get(&village, "/queue?limit=10").await;
+        queue[0]["kind"] == "deliver" && queue[0]["due"] == "2026-12-07"
+    })
+    .await;
+    city.stop().await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_application_for_another_body_is_refused_in_writing_and_the_paper_is_handed_over_at_home() {
     let (city, _) = city_on_monday().await;

@@ -5,10 +5,10 @@ use crate::catalogue::Item;
 use crate::dossier::by_law;
 use crate::dossier::decide::{self, Act, Actor, Command, Desk, Refusal};
 use crate::dossier::tests::{NOON, PACK, actor, desk, network, opened};
-use crate::dossier::{NotAcceptedGround, Outcome, Status};
+use crate::dossier::{NotAcceptedGround, Outcome, Slip, Status};
 use crate::form::FormFault;
 use crate::network::Tier;
-use crate::{StageId, Timestamp};
+use crate::{EntryId, StageId, Timestamp};
 
 /// NOON is Monday 23 November 2026.
 fn on(day: i64) -> Timestamp {
@@ -35,14 +35,14 @@ impl Counter {
     }
     fn desk_does(&self, actor: &Actor, command: Command, at: Timestamp) -> Result<Act, Refusal> {
         let network = network();
-        let desk = Desk { received: Some(NOON.day()), ..desk(&self.item, &network) };
+        let desk = Desk { receipts: Receipts::all_on(NOON.day()), ..desk(&self.item, &network) };
         decide::decide(&self.dossier, &desk, actor, command, at)
     }
     fn does(&mut self, actor: &Actor, command: Command, at: Timestamp) {
         self.dossier = self.desk_does(actor, command, at).unwrap().after;
     }
     fn timer(&self, kind: TimerKind) -> Timer<'_> {
-        let timers = timers(&self.item, &self.dossier, Some(NOON.day()));
+        let timers = timers(&self.item, &self.dossier, Receipts::all_on(NOON.day()));
         timers.into_iter().find(|timer| timer.kind == kind).unwrap()
     }
     fn due(&self, kind: TimerKind) -> Option<String> {
@@ -99,7 +99,7 @@ fn on_day_six_the_law_has_accepted_as_of_the_receipt_and_no_notice_is_possible_a
     assert_eq!(counter.desk_does(&town(), back(None), sixth).unwrap_err(), Refusal::DeemFirst);
     let network = network();
     let item = food();
-    let desk = Desk { received: Some(NOON.day()), ..desk(&item, &network) };
+    let desk = Desk { receipts: Receipts::all_on(NOON.day()), ..desk(&item, &network) };
     let act = by_law::deem_accepted(&counter.dossier, &desk, &town(), sixth).unwrap();
     assert_eq!(act.pages.len(), 1, "one system page, and the dossier stays where it is");
     counter.dossier = act.after;
@@ -145,9 +145,16 @@ fn what_is_not_ours_is_refused_in_writing_and_the_paper_goes_to_the_village() {
         "only the notice is left to hand over"
     );
     let stage = ready.iter().find(|stage| stage.tier == Tier::Village).unwrap().id.clone();
+    let (slip, case, by) = (EntryId([5; 16]), counter.dossier.case.clone(), counter.dossier.origin.clone());
+    counter.dossier.add_slip(Slip::plain(slip, case, "withdraw", String::new(), by, on(25)));
+    let withdraws = counter.desk_does(&actor(Tier::Village, None), Command::Withdraw { slip }, on(25));
+    assert_eq!(withdraws.unwrap_err(), Refusal::Over, "I16: the answer has been given");
     let deliver = crate::dossier::tests::handed_over(stage);
     counter.does(&actor(Tier::Village, None), deliver, on(26));
-    assert!(timers(&counter.item, &counter.dossier, Some(NOON.day())).is_empty(), "no clock runs any more");
+    assert!(
+        timers(&counter.item, &counter.dossier, Receipts::all_on(NOON.day())).is_empty(),
+        "no clock runs any more"
+    );
 }
 
 #[test]
@@ -237,7 +244,7 @@ fn a_limit_that_ends_in_an_unpublished_year_is_provisional_and_deems_nothing() {
     let item = food();
     let dossier = opened(&item, vec![]).after;
     let received = day("2026-12-30");
-    let timers = timers(&item, &dossier, Some(received));
+    let timers = timers(&item, &dossier, Receipts::all_on(received));
     let due = timers[0].due(&PACK.calendar).unwrap();
     assert!(due.provisional);
     assert_eq!(deemed_accepted(&timers, &PACK.calendar, day("2027-02-01")), None);
@@ -256,6 +263,7 @@ fn delivery_has_ten_days_from_the_decision() {
         officer: "x".into(),
         at: on(24),
         by: "hub".parse().unwrap(),
+        page: 9,
     });
     assert_eq!(counter.due(TimerKind::Delivery).as_deref(), Some("2026-12-08"));
 }
@@ -290,7 +298,7 @@ fn a_village_cannot_refuse_or_stop_anything_even_where_a_stage_is_its_own() {
     assert_eq!(dossier.holder.as_str(), "v-1", "a catalogue that lets the village check the papers");
     let village = actor(Tier::Village, None);
     let network = network();
-    let desk = Desk { received: None, ..desk(&item, &network) };
+    let desk = Desk { receipts: Receipts::default(), ..desk(&item, &network) };
     let ground = NotAcceptedGround::Unmet { article: "x".into() };
     let command = Command::NotAccept { stage: id("town"), ground, text: "x".into() };
     assert_eq!(decide::decide(&dossier, &desk, &village, command, NOON).unwrap_err(), Refusal::Overreach);
@@ -314,7 +322,7 @@ fn over_new_year() -> Counter {
 
 fn reproject(counter: &Counter, calendar: &Calendar, at: Timestamp) -> Option<Act> {
     let network = network();
-    let desk = Desk { received: None, calendar, ..desk(&counter.item, &network) };
+    let desk = Desk { receipts: Receipts::default(), calendar, ..desk(&counter.item, &network) };
     by_law::reproject(&counter.dossier, &desk, (&PACK.calendar, 2), &handler(), at)
 }
 
@@ -359,7 +367,7 @@ fn a_village_moves_no_limit() {
     counter.dossier.holder = actor(Tier::Village, None).node;
     let published = with_2027("");
     let network = network();
-    let desk = Desk { received: None, calendar: &published, ..desk(&counter.item, &network) };
+    let desk = Desk { receipts: Receipts::default(), calendar: &published, ..desk(&counter.item, &network) };
     let village = actor(Tier::Village, None);
     assert!(by_law::reproject(&counter.dossier, &desk, (&PACK.calendar, 2), &village, on(40)).is_none());
     let page = crate::dossier::PageBody::Reprojected { release: 2, moved: vec![] };

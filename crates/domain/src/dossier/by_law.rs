@@ -22,7 +22,7 @@ pub fn deem_accepted(dossier: &Dossier, desk: &Desk<'_>, actor: &Actor, now: Tim
     if !keeps_limits(dossier, actor) {
         return None;
     }
-    let timers = clock::timers(desk.item, dossier, desk.received);
+    let timers = clock::timers(desk.item, dossier, desk.receipts);
     let received = clock::deemed_accepted(&timers, desk.calendar, now.day())?;
     let mut act = Act::on(dossier);
     act.turn(&system(actor), now, [PageBody::DeemedAccepted { received }]);
@@ -36,7 +36,7 @@ pub fn lapse(dossier: &Dossier, desk: &Desk<'_>, actor: &Actor, now: Timestamp) 
     if !keeps_limits(dossier, actor) || !open || tolerance::pending_make_up(dossier).is_some() {
         return None;
     }
-    let timers = clock::timers(desk.item, dossier, desk.received);
+    let timers = clock::timers(desk.item, dossier, desk.receipts);
     let due = timers.iter().find(|timer| timer.kind == TimerKind::MakeUp)?.due(desk.calendar)?;
     let again =
         tolerance::told_late(dossier, due.day).map(|on| desk.calendar.due_day(on, tolerance::AGAIN).day);
@@ -63,7 +63,7 @@ pub fn reproject(
         return None;
     }
     let today = now.day();
-    let timers = clock::timers(desk.item, dossier, desk.received);
+    let timers = clock::timers(desk.item, dossier, desk.receipts);
     let count = |timer: &Timer<'_>| {
         let (before, counted) = (timer.due(earlier)?, timer.counted(desk.calendar)?);
         let after = counted.day.max(before.day.min(today));

@@ -9,6 +9,7 @@ use super::{
 use crate::bundle::{InBundle, Waiting};
 use crate::calendar::Calendar;
 use crate::catalogue::{Item, Stage};
+use crate::clock::Receipts;
 use crate::delegation::{Delegate, Delegations, Exercise, Power};
 use crate::form::{self, Form, FormFault};
 use crate::network::{Network, Tier};
@@ -32,8 +33,7 @@ pub struct Desk<'a> {
     pub network: &'a Network,
     pub calendar: &'a Calendar,
     pub delegations: &'a Delegations,
-    /// The day of the legal receipt of the current submission, where it is known.
-    pub received: Option<Day>,
+    pub receipts: Receipts,
     /// An earlier case in which this applicant's commitment turned out untrue.
     pub breached: Option<&'a CaseNo>,
     /// Why the decision of the case cannot be believed here; `None` when it verifies, or while there is none.
@@ -461,7 +461,8 @@ fn withdraw(dossier: &Dossier, slip: EntryId) -> Result<Vec<PageBody>, Refusal> 
     if !dossier.slips.iter().any(|known| known.id == slip && known.kind == "withdraw") {
         return Err(Refusal::NoSuchSlip);
     }
-    if dossier.decision.is_some() || dossier.is_void() {
+    // One end for each case (I16): who has his answer keeps it, and it is handed over.
+    if dossier.decision.is_some() || dossier.not_accepted.is_some() || dossier.is_void() {
         return Err(Refusal::Over);
     }
     Ok(vec![PageBody::Withdrawn { slip }])

@@ -149,6 +149,7 @@ impl Dossier {
                     officer: page.officer.clone(),
                     at: page.at,
                     by: author.clone(),
+                    page: page.no,
                 });
             }
             // A seal is pressed where the answer was given, and nowhere later.

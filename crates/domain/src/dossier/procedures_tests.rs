@@ -69,6 +69,7 @@ fn granted_by_hub() -> Decision {
         officer: "x".into(),
         at: NOON,
         by: "hub".parse().unwrap(),
+        page: 9,
     }
 }
 

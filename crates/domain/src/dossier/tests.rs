@@ -1,6 +1,7 @@
 //! Walks through whole items, as village, town and hub would together.
 
 use super::decide::{Act, Actor, Command, Desk, Refusal};
+use super::walk_tests::walk;
 use super::*;
 use crate::catalogue::{Item, StageKind};
 use crate::delegation::{Delegate, Delegations, Letter, Power};
@@ -9,7 +10,6 @@ use crate::duty::Duty;
 use crate::network::{Network, NodeRecord, Tier};
 use crate::pack::{CityPack, kaili_pieces};
 use crate::plan;
-use proptest::prelude::*;
 use std::sync::{Arc, LazyLock};
 
 pub(crate) static PACK: LazyLock<CityPack> = LazyLock::new(|| CityPack::parse(&kaili_pieces()).unwrap());
@@ -75,7 +75,7 @@ pub(crate) fn opened(item: &Item, skipped: Vec<StageId>) -> Act {
     act
 }
 
-fn decide(
+pub(crate) fn decide(
     dossier: &Dossier,
     item: &Item,
     network: &Network,
@@ -93,7 +93,7 @@ pub(crate) fn desk<'a>(item: &'a Item, network: &'a Network) -> Desk<'a> {
         network,
         calendar: &PACK.calendar,
         delegations: &LETTERS,
-        received: None,
+        receipts: Default::default(),
         breached: None,
         doubt: None,
         waiting: &NOTHING,
@@ -146,7 +146,7 @@ fn licence(dossier: &Dossier) -> Licence {
 }
 
 /// Does the ready stage number `choice` the way its officer would; returns what was written.
-fn step(item: &Item, dossier: &Dossier, choice: usize, outcome: Outcome) -> Option<Act> {
+pub(crate) fn step(item: &Item, dossier: &Dossier, choice: usize, outcome: Outcome) -> Option<Act> {
     let network = network();
     let tier = network.get(&dossier.holder).unwrap().tier;
     let mut dossier = dossier.clone();
@@ -178,7 +178,8 @@ fn step(item: &Item, dossier: &Dossier, choice: usize, outcome: Outcome) -> Opti
     }
     let dossier_before = dossier.clone();
     let mut act = Act::on(&dossier);
-    if tier == Tier::City {
+    let claimed = dossier.stages.get(&id).and_then(|state| state.claimed_by.as_ref());
+    if tier == Tier::City && claimed.is_none() {
         act = decide(&act.after, item, &network, &actor, Command::Claim { stage: id.clone() }, NOON).unwrap();
     }
     let mut done = |who: &Actor, command: Command, at: Timestamp| {
@@ -246,29 +247,6 @@ fn visit(stage: &crate::catalogue::Stage, lead: &Actor, done: &mut impl FnMut(&A
 pub(crate) fn handed_over(stage: StageId) -> Command {
     let proof = Proof { kind: ProofKind::Signature, text: "签名".into() };
     Command::Deliver { stage, receiver: "本人".into(), channel: Channel::Proxy, proof }
-}
-
-fn walk(
-    item: &Item,
-    choices: &[usize],
-    outcome: Outcome,
-    skipped: Vec<StageId>,
-) -> (Dossier, Vec<(Page, NodeId)>) {
-    let first = opened(item, skipped);
-    let mut dossier = first.after;
-    let mut pages: Vec<(Page, NodeId)> =
-        first.pages.into_iter().map(|page| (page, "v-1".parse().unwrap())).collect();
-    for round in 0..200 {
-        let writer = dossier.holder.clone();
-        match step(item, &dossier, choices[round % choices.len()], outcome) {
-            Some(act) => {
-                pages.extend(act.pages.into_iter().map(|page| (page, writer.clone())));
-                dossier = act.after;
-            }
-            None => return (dossier, pages),
-        }
-    }
-    panic!("{} never ends: {dossier:?}", item.id);
 }
 
 #[test]
@@ -523,96 +501,4 @@ fn a_village_cannot_write_what_only_the_city_may_decide() {
     let all = item.stages.iter().map(|stage| stage.id.clone()).collect();
     let greedy = Submission { closes: all, ..Submission::default() };
     assert!(plan::overreach(&item, &PageBody::Resubmitted(greedy), Tier::Village).is_some());
-}
-
-/// The other cases of a bundle are walked in any order; a decision waits for those it rests on.
-fn walk_bundle(bundle: &crate::bundle::Bundle, choices: &[usize], refuse: &[bool]) -> Vec<Dossier> {
-    let items: Vec<_> = bundle.items.iter().map(|id| PACK.item(id).unwrap()).collect();
-    let mut cases: Vec<Dossier> = Vec::new();
-    let member = |(index, item): (usize, &Arc<Item>)| crate::bundle::Member {
-        item: item.id.clone(),
-        case: CaseNo::make(&"v-1".parse().unwrap(), NOON.day(), 100 + index as u64),
-    };
-    let members: Vec<_> = items.iter().copied().enumerate().map(member).collect();
-    let within = crate::bundle::InBundle { bundle: bundle.id.clone(), members };
-    for (item, member) in items.iter().zip(&within.members) {
-        let opened = opened(item, vec![]).after;
-        cases.push(Dossier { case: member.case.clone(), bundle: Some(within.clone()), ..opened });
-    }
-    for round in 0..2_000 {
-        let at = choices[round % choices.len()] % cases.len();
-        let Some(open) = (0..cases.len()).map(|step| (at + step) % cases.len()).find(|index| {
-            let (item, dossier) = (items[*index], &cases[*index]);
-            let of = |case: &CaseNo| cases.iter().find(|other| other.case == *case);
-            let waiting = crate::bundle::waiting(bundle, &within, &item.id, of);
-            let decides =
-                plan::ready_stages(item, dossier).iter().any(|stage| stage.kind == StageKind::Decision);
-            !plan::is_finished(item, dossier) && (waiting.undecided.is_empty() || !decides)
-        }) else {
-            return cases;
-        };
-        let of = |case: &CaseNo| cases.iter().find(|other| other.case == *case);
-        let waiting = crate::bundle::waiting(bundle, &within, &items[open].id, of);
-        let refused = refuse[open % refuse.len()] || !waiting.refused.is_empty();
-        let outcome = if refused { Outcome::Refused } else { Outcome::Granted };
-        if let Some(act) = step(items[open], &cases[open], choices[(round + 1) % choices.len()], outcome) {
-            cases[open] = act.after;
-        }
-    }
-    panic!("{} never ends", bundle.id);
-}
-
-proptest! {
-    #![proptest_config(ProptestConfig::with_cases(200))]
-
-    /// I16, I17 over bundles: whatever order the branches are worked in, every case ends, once, and nothing is granted that
-    /// rests on a refusal.
-    #[test]
-    fn random_legal_walks_of_bundles_end(
-        which in 0usize..6,
-        choices in prop::collection::vec(0usize..8, 1..20),
-        refuse in prop::collection::vec(any::<bool>(), 1..6),
-    ) {
-        let bundle = &PACK.bundles[which];
-        let cases = walk_bundle(bundle, &choices, &refuse);
-        for case in &cases {
-            let item = PACK.item(&case.item).unwrap();
-            prop_assert!(plan::is_finished(item, case), "{}: {:?}", case.item, plan::ready_stages(item, case));
-            let granted = |id: &crate::ItemId| cases.iter().any(|other| {
-                other.item == *id && other.decision.as_ref().is_some_and(|one| one.outcome == Outcome::Granted)
-            });
-            if granted(&case.item) {
-                let before = bundle.after.get(&case.item).into_iter().flatten();
-                prop_assert!(before.clone().all(&granted), "{} rests on a refusal", case.item);
-            }
-        }
-    }
-
-    /// I10 and I17: whatever legal way the officers take, the walk ends, and any arrival order folds to the same state.
-    #[test]
-    fn random_legal_walks_end_and_fold_alike_in_any_order(
-        which in 0usize..64,
-        choices in prop::collection::vec(0usize..8, 1..20),
-        refuse in any::<bool>(),
-        order in any::<u64>(),
-    ) {
-        let item = PACK.items.values().nth(which).unwrap();
-        let outcome = if refuse { Outcome::Refused } else { Outcome::Granted };
-        let (dossier, pages) = walk(item, &choices, outcome, vec![]);
-        prop_assert!(plan::is_finished(item, &dossier));
-        let mut rest: Vec<_> = pages[1..].to_vec();
-        let mut seed = order;
-        for i in (1..rest.len()).rev() {
-            seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1);
-            rest.swap(i, (seed >> 33) as usize % (i + 1));
-        }
-        let mut again = Dossier::open(&pages[0].0, &pages[0].1).unwrap();
-        for slip in &dossier.slips { again.add_slip(slip.clone()); }
-        while !rest.is_empty() {
-            let before = rest.len();
-            rest.retain(|(page, author)| again.apply(page, author, false) == Verdict::Held);
-            prop_assert!(rest.len() < before, "pages stay held for ever: {rest:?}");
-        }
-        prop_assert_eq!(again, dossier);
-    }
 }

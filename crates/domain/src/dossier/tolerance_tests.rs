@@ -4,7 +4,7 @@ use super::decide::{Act, Actor, Command, Desk, NoSeal, Refusal};
 use super::tests::{NOON, PACK, actor, desk, network, on_duty};
 use super::*;
 use crate::catalogue::{Item, StageKind};
-use crate::clock::{TimerKind, timers};
+use crate::clock::{Receipts, TimerKind, timers};
 use crate::delegation::Delegations;
 use crate::network::Tier;
 use crate::{green, plan, tolerance};
@@ -32,7 +32,7 @@ impl Counter {
     }
     fn tries(&self, by: &Actor, command: Command, at: Timestamp) -> Result<Act, Refusal> {
         let network = network();
-        let desk = Desk { received: Some(NOON.day()), ..desk(&self.item, &network) };
+        let desk = Desk { receipts: Receipts::all_on(NOON.day()), ..desk(&self.item, &network) };
         decide::decide(&self.dossier, &desk, by, command, at)
     }
     fn does(&mut self, by: &Actor, command: Command, at: Timestamp) {
@@ -47,7 +47,7 @@ impl Counter {
         self.does(by, Command::Complete { stage, agrees: true, opinion: "齐".into(), officers }, at);
     }
     fn due(&self, kind: TimerKind) -> Option<String> {
-        let timers = timers(&self.item, &self.dossier, Some(NOON.day()));
+        let timers = timers(&self.item, &self.dossier, Receipts::all_on(NOON.day()));
         Some(timers.iter().find(|timer| timer.kind == kind)?.due(&PACK.calendar)?.day.to_string())
     }
     fn lapses(&self, at: Timestamp) -> Option<Act> {

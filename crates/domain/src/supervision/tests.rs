@@ -48,8 +48,8 @@ impl Case {
     }
     fn does(&mut self, by: &Actor, command: Command, at: Timestamp) {
         let network = network();
-        let received = Some(NOON.day());
-        let desk = Desk { received, ..desk(&self.item, &network) };
+        let receipts = crate::clock::Receipts::all_on(NOON.day());
+        let desk = Desk { receipts, ..desk(&self.item, &network) };
         let act = decide::decide(&self.dossier, &desk, by, command, at).unwrap();
         self.dossier = act.after;
         self.keep(act.pages, by);
@@ -143,8 +143,8 @@ fn a_village_clock_changes_no_finding() {
 fn what_was_accepted_by_law_is_a_yellow_card() {
     let mut case = Case::captured();
     let network = network();
-    let received = Some(NOON.day());
-    let desk = Desk { received, ..desk(&case.item, &network) };
+    let receipts = crate::clock::Receipts::all_on(NOON.day());
+    let desk = Desk { receipts, ..desk(&case.item, &network) };
     let act = by_law::deem_accepted(&case.dossier, &desk, &town(), on(31)).unwrap();
     case.keep(act.pages, &town());
     assert!(case.findings("2026-12-02").contains(&"deemed_accepted yellow 2026-12-01".to_owned()));
@@ -160,7 +160,7 @@ fn what_may_have_findings_is_never_missed() {
             &PACK.supervision,
             &case.item,
             &case.dossier,
-            Some(NOON.day()),
+            crate::clock::Receipts::all_on(NOON.day()),
             &PACK.calendar,
             today,
         );

@@ -3,7 +3,7 @@
 use super::{Event, Finding, Responsible, Rule, Rules, Rung, Watch};
 use crate::calendar::{Calendar, DueDay, Pause};
 use crate::catalogue::{Item, Stage, StageKind};
-use crate::clock::{self, Suspension, TimerKind};
+use crate::clock::{self, Receipts, Suspension, TimerKind};
 use crate::delegation::Power;
 use crate::dossier::{Dossier, Page, PageBody, Slip, Verdict};
 use crate::fee::{self, Charge};
@@ -48,7 +48,7 @@ pub fn findings(rules: &Rules, item: &Item, log: &CaseLog, calendar: &Calendar, 
         item,
         calendar,
         dossier,
-        received: first.day,
+        receipts: Receipts { submitted: first.day, decided: None },
         since: first.day.unwrap_or(today),
         ready_since: BTreeMap::new(),
         form: first.page.body.submission().map(|one| one.form.clone()).unwrap_or_default(),
@@ -71,12 +71,12 @@ pub fn may_have_findings(
     rules: &Rules,
     item: &Item,
     dossier: &Dossier,
-    received: Option<Day>,
+    receipts: Receipts,
     calendar: &Calendar,
     today: Day,
 ) -> bool {
-    let start = received.or(dossier.accepted.as_ref().map(|accepted| accepted.on));
-    let late = !standing(rules, item, dossier, received, calendar, today).is_empty();
+    let start = receipts.submitted.or(dossier.accepted.as_ref().map(|accepted| accepted.on));
+    let late = !standing(rules, item, dossier, receipts, calendar, today).is_empty();
     late || rules.rules.iter().any(|rule| match rule.watch {
         Watch::Timer(_) => false,
         Watch::Step => plan::ready_stages(item, dossier)
@@ -92,11 +92,11 @@ pub fn standing(
     rules: &Rules,
     item: &Item,
     dossier: &Dossier,
-    received: Option<Day>,
+    receipts: Receipts,
     calendar: &Calendar,
     today: Day,
 ) -> Vec<Standing> {
-    let timers = clock::timers(item, dossier, received);
+    let timers = clock::timers(item, dossier, receipts);
     let mut found = Vec::new();
     for rule in &rules.rules {
         let Watch::Timer(kind) = rule.watch else { continue };
@@ -145,7 +145,7 @@ struct Walk<'a> {
     calendar: &'a Calendar,
     dossier: Dossier,
     /// Receipt of the current submission.
-    received: Option<Day>,
+    receipts: Receipts,
     /// The trusted day of the last page.
     since: Day,
     ready_since: BTreeMap<StageId, Day>,
@@ -165,7 +165,7 @@ impl Walk<'_> {
         for rule in &self.rules.rules {
             match rule.watch {
                 Watch::Timer(kind) => {
-                    let timers = clock::timers(self.item, &self.dossier, self.received);
+                    let timers = clock::timers(self.item, &self.dossier, self.receipts);
                     for timer in timers.iter().filter(|timer| timer.kind == kind && timer.met.is_none()) {
                         let Some(due) = timer.due(self.calendar) else { continue };
                         let about = format!("{}@{}", rule.id, timer.anchor);
@@ -266,9 +266,13 @@ impl Walk<'_> {
         for (event, text) in events {
             self.raise(event, logged, day, text);
         }
-        if let PageBody::Resubmitted(again) = &page.body {
-            self.received = logged.day;
-            self.form = again.form.clone();
+        match &page.body {
+            PageBody::Resubmitted(again) => {
+                self.receipts.submitted = logged.day;
+                self.form = again.form.clone();
+            }
+            PageBody::Decided { .. } => self.receipts.decided = logged.day,
+            _ => {}
         }
         self.since = day;
         self.note_ready();

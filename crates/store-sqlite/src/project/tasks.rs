@@ -3,9 +3,10 @@
 use super::Projector;
 use crate::error::Broken;
 use crate::journals::{self, pos_of, seq_of};
+use domain::clock::{self, Receipts};
 use domain::dossier::Dossier;
 use domain::network::{Network, Tier};
-use domain::{CaseNo, Day, NodeId, Timestamp, clock, plan};
+use domain::{CaseNo, Day, NodeId, Timestamp, plan};
 use replication::{Channel, Custody, Entry, JournalId};
 use rusqlite::{Connection, OptionalExtension, named_params};
 use store::*;
@@ -53,22 +54,28 @@ impl Projector<'_, '_> {
             day: entry.claimed_at.day(),
         };
         self.fresh_receipts.insert(custody.author.clone(), fresh);
-        if self.answers_applicants() { self.list_receipted(&custody, before) } else { Ok(()) }
+        if self.answers_applicants() {
+            self.list_receipted(&custody, before)
+        } else {
+            self.list_decided_here()
+        }
     }
 
-    /// The day that starts the first limit. A batch and its receipt are stored together, so it is mostly at hand.
-    fn received(&self, dossier: &Dossier, submitted_pos: i64) -> Result<Option<Day>, StoreError> {
-        if !self.answers_applicants() {
-            return Ok(None);
-        }
-        let (network, seq) = (&self.work.known.network, seq_of(submitted_pos));
+    /// The days that start limits here. A batch and its receipt are stored together, so they are mostly at hand.
+    fn receipts(&self, dossier: &Dossier, submitted_pos: i64) -> Result<Receipts, StoreError> {
+        let network = &self.work.known.network;
         let town = network.responsible(&dossier.origin, Tier::Town);
-        match self.fresh_receipts.get(&dossier.origin) {
+        let signed = |seq: u64| match self.fresh_receipts.get(&dossier.origin) {
             Some(fresh) if Some(&fresh.by) == town && fresh.after < seq && seq <= fresh.through => {
                 Ok(Some(fresh.day))
             }
-            _ => received(self.work.sql, network, dossier, submitted_pos),
-        }
+            _ => receipt_day(self.work.sql, network, &dossier.origin, seq),
+        };
+        let answers = self.answers_applicants();
+        Ok(Receipts {
+            submitted: if answers { signed(seq_of(submitted_pos))? } else { None },
+            decided: village_decision(self.work.sql, dossier)?.map(signed).transpose()?.flatten(),
+        })
     }
 
     /// The five days of art. 32 bind whoever accepts; what still lies in a village waits for the village.
@@ -114,6 +121,20 @@ impl Projector<'_, '_> {
         self.touch(cases)
     }
 
+    /// What this village decided by itself is to be delivered within ten days of the receipt that may just have come.
+    fn list_decided_here(&mut self) -> Result<(), StoreError> {
+        let cases: Vec<String> = self
+            .work
+            .sql
+            .prepare_cached(
+                "SELECT case_no FROM dossier WHERE status IN ('granted', 'refused') AND holder = ?1
+                    AND json_extract(state, '$.decision.by') = ?1 ORDER BY no",
+            )
+            .and_then(|mut s| s.query_map([self.me.node.as_str()], |row| row.get(0))?.collect())
+            .broken("find decided cases")?;
+        self.touch(cases)
+    }
+
     /// Writes the tasks of every open case here again: the catalogue has come, or the calendar is another one.
     pub(super) fn list_tasks_again(&mut self) -> Result<(), StoreError> {
         let cases: Vec<String> = self
@@ -147,10 +168,10 @@ impl Projector<'_, '_> {
         if dossier.returned.is_some() {
             return insert_task(sql, dossier, "resubmit", "", "returned", "", None);
         }
-        let received = self.received(dossier, submitted_pos)?;
+        let receipts = self.receipts(dossier, submitted_pos)?;
         // The newest calendar, not the one of the capture: a year that is announced later corrects what was provisional.
         let newest = self.work.known.pack(None).map_or_else(|| pack.clone(), |(_, newest)| newest);
-        let due = clock::next_due(&clock::timers(item, dossier, received), &newest.calendar)
+        let due = clock::next_due(&clock::timers(item, dossier, receipts), &newest.calendar)
             .map(|due| due.day.to_string())
             .unwrap_or_default();
         let tier = self.work.known.network.get(&self.me.node).map(|node| node.tier);
@@ -168,15 +189,33 @@ impl Projector<'_, '_> {
     }
 }
 
-/// The day of the legal receipt of what was submitted at `submitted_pos`: the town's, or the hub's where it went past the
-/// town. `None` while neither is known here. No village clock takes part (I19).
-pub(crate) fn received(
+/// When what was submitted at `submitted_pos`, and what the village itself decided on it, was signed for: by the town, or by
+/// the hub where it went past the town.
+pub(crate) fn receipts(
     sql: &Connection,
     network: &Network,
     dossier: &Dossier,
     submitted_pos: i64,
-) -> Result<Option<Day>, StoreError> {
-    receipt_day(sql, network, &dossier.origin, seq_of(submitted_pos))
+) -> Result<Receipts, StoreError> {
+    let signed = |seq| receipt_day(sql, network, &dossier.origin, seq);
+    Ok(Receipts {
+        submitted: signed(seq_of(submitted_pos))?,
+        decided: village_decision(sql, dossier)?.map(signed).transpose()?.flatten(),
+    })
+}
+
+/// Where the page stands with which the case's own village decided it.
+fn village_decision(sql: &Connection, dossier: &Dossier) -> Result<Option<u64>, StoreError> {
+    let Some(decision) = dossier.decision.as_ref().filter(|one| one.by == dossier.origin) else {
+        return Ok(None);
+    };
+    sql.prepare_cached(
+        "SELECT pos FROM case_entry WHERE case_no = ?1 AND no = ?2 AND verdict = 'applied' ORDER BY pos LIMIT 1",
+    )
+    .and_then(|mut s| {
+        s.query_row((dossier.case.as_str(), decision.page), |row| row.get(0).map(seq_of)).optional()
+    })
+    .broken("find a decision")
 }
 
 /// The day on which somebody above first signed for entry `seq` of what `author` reports upward.
