@@ -65,7 +65,7 @@ fn strays(item: &Item, dossier: &Dossier, choice: usize) -> Option<Act> {
     let tier = network.get(&dossier.holder)?.tier;
     // Mostly where something can be done now; now and then anywhere.
     let mut stages = plan::ready_stages(item, dossier);
-    if stages.is_empty() || choice % 11 == 0 {
+    if stages.is_empty() || choice.is_multiple_of(11) {
         stages = item.stages.iter().collect();
     }
     let stage = stages[choice / 24 % stages.len()];
