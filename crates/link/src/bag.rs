@@ -10,7 +10,7 @@ use prost::Message;
 use proto::link::v1 as pb;
 use replication::flow::{Direction, direction};
 use replication::frame::{Batch, Frame, Hello, PROTOCOL};
-use replication::session::Load;
+use replication::session::{Load, Taken};
 use replication::{BATCH_BYTES_MAX, JournalId, RunFault};
 use serde_json::json;
 use std::io::{Read, Write};
@@ -91,7 +91,7 @@ pub async fn export(node: &Node, peer: &NodeId, out: impl Write) -> Result<u64, 
         store.heads().await?.into_iter().filter(|(journal, _)| way(journal) == Some(outward)).collect();
     let mut sink = Sink { out, hash: blake3::Hasher::new() };
     sink.out.write_all(MAGIC)?;
-    let mut packer = Packer::new()?;
+    let mut packer = Packer::for_bag()?;
     let hello = Hello {
         protocol: PROTOCOL,
         node: me.clone(),
@@ -144,7 +144,7 @@ async fn export_journal<W: Write>(
         }
         at += count;
         no += 1;
-        sink.put(FRAME, &wire(packer, Frame::Batch(Batch { no, runs }))?)?;
+        sink.put(FRAME, &wire(packer, Frame::Batch(Batch { no, runs, acks: Vec::new() }))?)?;
     }
     Ok(at - from)
 }
@@ -184,7 +184,7 @@ pub async fn import(node: &Node, mut input: impl Read) -> Result<Report, BagErro
     }
     let mut report = Report::default();
     let mut reader = Reader { input, hash: blake3::Hasher::new(), at: MAGIC.len() as u64 };
-    let mut packer = Packer::new()?;
+    let mut packer = Packer::for_bag()?;
     loop {
         let before = reader.hash.clone();
         match reader.next() {
@@ -291,7 +291,7 @@ async fn take_batch(node: &Node, batch: Batch, report: &mut Report) -> Result<Re
         report.refused.push(format!("{from}: 不是本节点的上级或下级"));
         return Ok(Err("这个上传包来自别处".to_owned()));
     }
-    let (positions, faults) = node.take_runs(&from, batch.runs, incoming).await?;
+    let Taken { positions, faults, .. } = node.take_runs(&from, batch.runs, incoming).await?;
     node.keys.refresh(&node.hall.store.network());
     report.runs += positions.len() as u64;
     // One journal that is refused stops only itself (I14); only a disk that takes nothing ends the import.

@@ -1,15 +1,15 @@
 //! Between wire types and the frames of `replication`. Every field is taken apart; what is wrong is named.
 
+use crate::squeeze::{Alone, Flowing, Squeeze};
 use domain::{NodeId, Timestamp};
 use prost::Message;
 use proto::link::v1 as pb;
 use replication::frame::{Ack, Batch, Frame, Hello};
-use replication::{BATCH_BYTES_MAX, Hash, JournalId, Position, RawEntry, Run, RunFault, Signature};
+use replication::{BATCH_BYTES_MAX, Hash, JournalId, Position, Previous, RawEntry, Run, RunFault, Signature};
 
 /// The dictionary named 1: phrases of real cases, so that one lone case is as small as one of many.
 pub const DICTIONARY: &[u8] = include_bytes!("dictionary-1.bin");
 pub const DICTIONARY_NO: u32 = 1;
-const LEVEL: i32 = 3;
 /// A peer names at most this many journals in one frame.
 const PLACES_MAX: usize = 10_000;
 
@@ -18,27 +18,31 @@ const PLACES_MAX: usize = 10_000;
 #[error("message field {0}")]
 pub struct BadMessage(pub &'static str);
 
-/// Packs and unpacks batches; keeps its zstd state, so one per stream.
-pub struct Packer {
-    pack: zstd::bulk::Compressor<'static>,
-    unpack: zstd::bulk::Decompressor<'static>,
-}
+/// Packs and unpacks batches; keeps its zstd state, so one per stream or bag.
+pub struct Packer(Box<dyn Squeeze>);
 
 impl Packer {
+    /// For a bag: every batch by itself, so that one can be read without those before it.
+    ///
     /// # Errors
     /// When zstd cannot allocate its state.
-    pub fn new() -> std::io::Result<Packer> {
-        Ok(Packer {
-            pack: zstd::bulk::Compressor::with_dictionary(LEVEL, DICTIONARY)?,
-            unpack: zstd::bulk::Decompressor::with_dictionary(DICTIONARY)?,
-        })
+    pub fn for_bag() -> std::io::Result<Packer> {
+        Ok(Packer(Box::new(Alone::new()?)))
+    }
+
+    /// For a stream, which brings everything once and in order.
+    ///
+    /// # Errors
+    /// When zstd cannot allocate its state.
+    pub fn for_stream() -> std::io::Result<Packer> {
+        Ok(Packer(Box::new(Flowing::new()?)))
     }
 
     pub fn to_wire(&mut self, frame: Frame) -> Result<pb::Frame, BadMessage> {
         let kind = match frame {
             Frame::Hello(hello) => pb::frame::Kind::Hello(hello_to_wire(hello)),
             Frame::Batch(batch) => pb::frame::Kind::Batch(self.batch_to_wire(batch)?),
-            Frame::Ack(ack) => pb::frame::Kind::Ack(ack_to_wire(ack)),
+            Frame::Acks(acks) => pb::frame::Kind::Acks(acks_to_wire(acks)),
             Frame::Bye { reason } => pb::frame::Kind::Bye(pb::Bye { reason }),
         };
         Ok(pb::Frame { kind: Some(kind) })
@@ -51,7 +55,7 @@ impl Packer {
         match kind.ok_or(BadMessage("frame.kind"))? {
             pb::frame::Kind::Hello(hello) => hello_from_wire(hello).map(Frame::Hello),
             pb::frame::Kind::Batch(batch) => self.batch_from_wire(batch).map(Frame::Batch),
-            pb::frame::Kind::Ack(ack) => ack_from_wire(ack).map(Frame::Ack),
+            pb::frame::Kind::Acks(acks) => acks_from_wire(acks).map(Frame::Acks),
             pb::frame::Kind::Bye(pb::Bye { reason }) => {
                 Ok(Frame::Bye { reason: reason.chars().take(200).collect() })
             }
@@ -59,31 +63,28 @@ impl Packer {
     }
 
     fn batch_to_wire(&mut self, batch: Batch) -> Result<pb::Batch, BadMessage> {
-        let Batch { no, runs } = batch;
+        let Batch { no, runs, acks } = batch;
         let runs = pb::Runs { runs: runs.into_iter().map(run_to_wire).collect() }.encode_to_vec();
-        let packed = self.pack.compress(&runs).map_err(|_| BadMessage("batch.packed"))?;
-        Ok(pb::Batch { no, dictionary: DICTIONARY_NO, packed: packed.into() })
+        let packed = self.0.pack(&runs).map_err(|_| BadMessage("batch.packed"))?;
+        let acks = (!acks.is_empty()).then(|| acks_to_wire(acks));
+        Ok(pb::Batch { no, dictionary: DICTIONARY_NO, packed: packed.into(), acks })
     }
 
     fn batch_from_wire(&mut self, batch: pb::Batch) -> Result<Batch, BadMessage> {
-        let pb::Batch { no, dictionary, packed } = batch;
+        let pb::Batch { no, dictionary, packed, acks } = batch;
         if dictionary != DICTIONARY_NO {
             return Err(BadMessage("batch.dictionary"));
         }
         // The limit holds while unpacking: a bomb is stopped before it is memory. The slack is for framing.
         let limit = BATCH_BYTES_MAX + BATCH_BYTES_MAX / 4;
-        let claimed = zstd::zstd_safe::get_frame_content_size(&packed).ok().flatten().unwrap_or(limit as u64);
-        if claimed > limit as u64 {
-            return Err(BadMessage("batch.packed"));
-        }
-        let bytes =
-            self.unpack.decompress(&packed, claimed as usize).map_err(|_| BadMessage("batch.packed"))?;
+        let bytes = self.0.unpack(&packed, limit).map_err(|_| BadMessage("batch.packed"))?;
         let pb::Runs { runs } =
             pb::Runs::decode(bytes::Bytes::from(bytes)).map_err(|_| BadMessage("batch.runs"))?;
         if runs.len() > PLACES_MAX || runs.iter().map(|run| run.entries.len()).sum::<usize>() > PLACES_MAX {
             return Err(BadMessage("runs.entries"));
         }
-        Ok(Batch { no, runs: runs.into_iter().map(run_from_wire).collect::<Result<_, _>>()? })
+        let acks = acks.map(acks_from_wire).transpose()?.unwrap_or_default();
+        Ok(Batch { no, runs: runs.into_iter().map(run_from_wire).collect::<Result<_, _>>()?, acks })
     }
 }
 
@@ -157,7 +158,10 @@ fn run_to_wire(run: Run) -> pb::Run {
     pb::Run {
         author: journal.author.to_string(),
         channel: journal.channel.to_string(),
-        previous: previous.0.to_vec().into(),
+        previous: match previous {
+            Previous::Hash(hash) => hash.0.to_vec().into(),
+            Previous::Begins(begins) => begins.to_vec().into(),
+        },
         entries: entries.into_iter().map(entry).collect(),
     }
 }
@@ -174,9 +178,30 @@ fn run_from_wire(run: pb::Run) -> Result<Run, BadMessage> {
     };
     Ok(Run {
         journal: journal_id(&author, &channel)?,
-        previous: Hash::from_slice(&previous).ok_or(BadMessage("run.previous"))?,
+        previous: match Hash::from_slice(&previous) {
+            Some(hash) => Previous::Hash(hash),
+            None => Previous::Begins(previous[..].try_into().map_err(|_| BadMessage("run.previous"))?),
+        },
         entries: entries.into_iter().map(entry).collect::<Result<_, _>>()?,
     })
+}
+
+fn acks_to_wire(acks: Vec<Ack>) -> pb::Acks {
+    let is_whole = |ack: &Ack| ack.positions.is_empty() && ack.faults.is_empty();
+    let (whole, others): (Vec<Ack>, Vec<Ack>) = acks.into_iter().partition(is_whole);
+    pb::Acks {
+        whole: whole.into_iter().map(|ack| ack.no).collect(),
+        others: others.into_iter().map(ack_to_wire).collect(),
+    }
+}
+
+fn acks_from_wire(acks: pb::Acks) -> Result<Vec<Ack>, BadMessage> {
+    let pb::Acks { whole, others } = acks;
+    if whole.len() + others.len() > PLACES_MAX {
+        return Err(BadMessage("acks"));
+    }
+    let whole = whole.into_iter().map(|no| Ok(Ack { no, positions: Vec::new(), faults: Vec::new() }));
+    whole.chain(others.into_iter().map(ack_from_wire)).collect()
 }
 
 fn ack_to_wire(ack: Ack) -> pb::Ack {
@@ -214,6 +239,7 @@ fn ack_from_wire(ack: pb::Ack) -> Result<Ack, BadMessage> {
         let fault = match (code.as_str(), have) {
             ("gap", Some(have)) => RunFault::Gap { have },
             ("fork", Some(have)) => RunFault::Fork { at: have.seq },
+            ("other_previous", _) => RunFault::OtherPrevious,
             ("bad_signature", _) => RunFault::BadSignature,
             ("bad_entry", _) => RunFault::BadEntry("as told by the peer"),
             ("unknown_author", _) => RunFault::UnknownAuthor,
@@ -254,41 +280,47 @@ mod tests {
             body: vec![3; 500].into(),
             signature: Some(Signature([5; 64])),
         };
-        let run =
-            Run { journal: journal_id("v-1", "up").unwrap(), previous: Hash([1; 32]), entries: vec![entry] };
-        Frame::Batch(Batch { no: 7, runs: vec![run] })
+        let previous = Previous::Hash(Hash([1; 32]));
+        let run = Run { journal: journal_id("v-1", "up").unwrap(), previous, entries: vec![entry] };
+        let short = Run { previous: previous.shortened(), ..run.clone() };
+        Frame::Batch(Batch { no: 7, runs: vec![run, short], acks: acks() })
     }
-    fn ack() -> Frame {
+    fn acks() -> Vec<Ack> {
         let journal = journal_id("v-1", "up").unwrap();
         let position = Position { epoch: 1, seq: 9, hash: Hash([2; 32]) };
         let faults = vec![
             (journal.clone(), RunFault::Gap { have: position }),
             (journal.clone(), RunFault::Fork { at: 3 }),
         ];
-        Frame::Ack(Ack { no: 7, positions: vec![(journal, position)], faults })
+        let whole = Ack { no: 6, positions: vec![], faults: vec![] };
+        vec![whole, Ack { no: 7, positions: vec![(journal, position)], faults }]
     }
 
     #[test]
     fn every_frame_survives_the_wire() {
-        let mut packer = Packer::new().unwrap();
-        for frame in [hello(), batch(), ack(), Frame::Bye { reason: "good night".into() }] {
-            let bytes = packer.to_wire(frame.clone()).unwrap().encode_to_vec();
-            let back = packer.from_wire(pb::Frame::decode(bytes.as_slice()).unwrap()).unwrap();
-            assert_eq!(back, frame);
+        for mut packer in [Packer::for_bag().unwrap(), Packer::for_stream().unwrap()] {
+            for frame in
+                [hello(), batch(), Frame::Acks(acks()), batch(), Frame::Bye { reason: "good night".into() }]
+            {
+                let bytes = packer.to_wire(frame.clone()).unwrap().encode_to_vec();
+                let back = packer.from_wire(pb::Frame::decode(bytes.as_slice()).unwrap()).unwrap();
+                assert_eq!(back, frame);
+            }
         }
     }
 
     #[test]
     fn malformed_frames_are_refused_by_the_name_of_the_field() {
-        let mut packer = Packer::new().unwrap();
-        assert_eq!(packer.from_wire(pb::Frame { kind: None }), Err(BadMessage("frame.kind")));
-        let mut broken = |packed: Vec<u8>, dictionary| {
-            let batch = pb::Batch { no: 1, dictionary, packed: packed.into() };
-            packer.from_wire(pb::Frame { kind: Some(pb::frame::Kind::Batch(batch)) })
-        };
-        assert_eq!(broken(vec![1, 2, 3], 1), Err(BadMessage("batch.packed")));
-        assert_eq!(broken(vec![], 9), Err(BadMessage("batch.dictionary")));
-        let bomb = zstd::bulk::compress(&vec![0; 200 << 20], 3).unwrap();
-        assert_eq!(broken(bomb, 1), Err(BadMessage("batch.packed")), "a bomb is stopped by its size");
+        for new in [Packer::for_bag, Packer::for_stream] {
+            assert_eq!(new().unwrap().from_wire(pb::Frame { kind: None }), Err(BadMessage("frame.kind")));
+            let broken = |packed: Vec<u8>, dictionary| {
+                let batch = pb::Batch { no: 1, dictionary, packed: packed.into(), acks: None };
+                new().unwrap().from_wire(pb::Frame { kind: Some(pb::frame::Kind::Batch(batch)) })
+            };
+            assert_eq!(broken(vec![1, 2, 3], 1), Err(BadMessage("batch.packed")));
+            assert_eq!(broken(vec![], 9), Err(BadMessage("batch.dictionary")));
+            let bomb = zstd::bulk::compress(&vec![0; 200 << 20], 3).unwrap();
+            assert_eq!(broken(bomb, 1), Err(BadMessage("batch.packed")), "a bomb is stopped by its size");
+        }
     }
 }

@@ -11,6 +11,7 @@ pub mod enrol;
 pub mod meter;
 pub mod parcels;
 pub mod shell;
+mod squeeze;
 pub mod tls;
 
 pub use dial::{LinkState, Uplink};

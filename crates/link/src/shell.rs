@@ -5,9 +5,10 @@ use casework::Hall;
 use domain::NodeId;
 use domain::network::Network;
 use proto::link::v1 as pb;
-use replication::session::{Greeting, Output, Session};
+use replication::session::{Greeting, Output, Session, Taken};
 use replication::{CheckedRun, Frame, JournalId, Position, Run, RunFault, Verify};
 use std::collections::VecDeque;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use store::{Change, Contact, Quarantined, StoreError};
@@ -42,6 +43,9 @@ pub enum Progress {
 }
 
 const TICK: Duration = Duration::from_secs(10);
+/// So long an acknowledgement waits for a batch to ride with: longer than a receipt takes to be written, shorter than anybody
+/// would notice.
+const PAY_AFTER: Duration = Duration::from_millis(20);
 /// Heads are read again so often, in case another process (an import) has written.
 const REREAD_TICKS: u32 = 3;
 /// A standing link is noted as contact so often.
@@ -72,8 +76,14 @@ impl Node {
         let mut changes = self.hall.store.changes();
         let mut tick = tokio::time::interval(TICK);
         let mut ticks = 0u32;
+        let mut payday: Option<Pin<Box<tokio::time::Sleep>>> = None;
         loop {
+            payday = match talk.session.owes() {
+                true => payday.or_else(|| Some(Box::pin(tokio::time::sleep(PAY_AFTER)))),
+                false => None,
+            };
             let step = tokio::select! {
+                () = async { payday.as_mut().expect("only polled when set").await }, if payday.is_some() => talk.pay().await,
                 frame = inbound.next() => talk.on_inbound(frame).await,
                 change = changes.recv() => talk.on_change(change).await,
                 _ = tick.tick() => {
@@ -116,7 +126,7 @@ impl<'n> Talk<'n> {
         let network = hall.store.network();
         node.keys.refresh(&network);
         let session = Session::new(hall.me().clone(), peer, network.clone());
-        let packer = Packer::new().map_err(|e| Ended::Reason(e.to_string()))?;
+        let packer = Packer::for_stream().map_err(|e| Ended::Reason(e.to_string()))?;
         let mut talk = Talk { node, session, network, packer, outbound, contact: None, noted: Vec::new() };
         let heads = hall.store.heads().await?;
         let oldest = hall.outbox().await.map_err(|e| Ended::Reason(e.to_string()))?.oldest_waiting;
@@ -142,10 +152,7 @@ impl<'n> Talk<'n> {
             Ok(change) => {
                 self.refresh_network();
                 let now = self.node.hall.now();
-                let mut outputs = Vec::new();
-                for (journal, head) in &change.heads {
-                    outputs.extend(self.session.on_head(journal, *head, now));
-                }
+                let outputs = self.session.on_heads(&change.heads, now);
                 self.carry_out(outputs).await
             }
             Err(broadcast::error::RecvError::Lagged(_)) => {
@@ -169,9 +176,7 @@ impl<'n> Talk<'n> {
     async fn read_heads(&mut self) -> Result<(), Ended> {
         let now = self.node.hall.now();
         let mut outputs = self.session.on_tick(now);
-        for (journal, head) in self.node.hall.store.heads().await? {
-            outputs.extend(self.session.on_head(&journal, head, now));
-        }
+        outputs.extend(self.session.on_heads(&self.node.hall.store.heads().await?, now));
         self.carry_out(outputs).await
     }
 
@@ -196,6 +201,11 @@ impl<'n> Talk<'n> {
         Ok(())
     }
 
+    async fn pay(&mut self) -> Result<(), Ended> {
+        let outputs = self.session.pay();
+        self.carry_out(outputs).await
+    }
+
     async fn on_tick(&mut self) -> Result<(), Ended> {
         let outputs = self.session.on_tick(self.node.hall.now());
         self.carry_out(outputs).await?;
@@ -213,8 +223,8 @@ impl<'n> Talk<'n> {
                     todo.extend(self.session.on_loaded(runs, now));
                 }
                 Output::Store { no, runs } => {
-                    let (positions, faults) = self.store(runs).await?;
-                    todo.extend(self.session.on_stored(no, positions, faults));
+                    let taken = self.store(runs).await?;
+                    todo.extend(self.session.on_stored(no, taken));
                 }
                 Output::Refused { journal, fault } => {
                     tracing::error!(%journal, %fault, peer = %self.session.peer(), "the peer does not take a journal");
@@ -276,14 +286,12 @@ impl<'n> Talk<'n> {
     /// Checks every run on its own and stores those that hold. What we are told of positions comes after COMMIT.
     async fn store(&mut self, runs: Vec<Run>) -> Result<Taken, Ended> {
         let incoming = |journal: &JournalId| self.session.is_incoming(journal);
-        let (positions, faults) = self.node.take_runs(self.session.peer(), runs, incoming).await?;
+        let taken = self.node.take_runs(self.session.peer(), runs, incoming).await?;
         // Nodes may just have been introduced: their entries may follow in the very next batch.
         self.refresh_network();
-        Ok((positions, faults))
+        Ok(taken)
     }
 }
-
-type Taken = (Vec<(JournalId, Position)>, Vec<(JournalId, RunFault)>);
 
 impl Node {
     fn is_stranger(&self, journal: &JournalId) -> bool {
@@ -293,6 +301,12 @@ impl Node {
             replication::Channel::Up | replication::Channel::All => None,
         };
         network.get(&journal.author).is_none() || addressee.is_some_and(|node| network.get(node).is_none())
+    }
+
+    async fn check(&self, run: Run) -> Result<Result<CheckedRun, RunFault>, StoreError> {
+        let Some(first) = run.first_seq() else { return Ok(Err(RunFault::BadEntry("core"))) };
+        let stored = self.hall.store.stored(&run.journal, first).await?;
+        Ok(CheckedRun::check(run, stored, &*self.keys as &dyn Verify))
     }
 
     /// The one validator of everything that comes in, over a stream or in a bag.
@@ -311,7 +325,7 @@ impl Node {
             let journal = run.journal.clone();
             let sample = run.entries.first().map(|entry| entry.core.to_vec()).unwrap_or_default();
             let outcome = if incoming(&journal) {
-                CheckedRun::check(run, &*self.keys as &dyn Verify)
+                self.check(run).await?
             } else if self.is_stranger(&journal) {
                 // Enrolled a moment ago, perhaps: the node list may be in this very batch.
                 Err(RunFault::UnknownAuthor)
@@ -337,17 +351,20 @@ impl Node {
                 }
             }
         }
-        let journals: Vec<JournalId> = checked.iter().map(|run| run.journal.clone()).collect();
+        let ends: Vec<(JournalId, Position)> =
+            checked.iter().map(|run| (run.journal.clone(), run.head())).collect();
         match self.hall.store.receive(peer, checked, now).await {
             Ok(received) => {
                 faults.extend(received.faults);
-                Ok((received.positions, faults))
+                let positions = received.positions;
+                let whole = faults.is_empty() && ends.iter().all(|end| positions.contains(end));
+                Ok(Taken { positions, faults, whole })
             }
             Err(StoreError::Closed) => Err(StoreError::Closed),
             Err(error) => {
                 tracing::error!(%error, %peer, "could not store what a neighbour sent; it will be asked for again");
-                faults.extend(journals.into_iter().map(|journal| (journal, RunFault::Storage)));
-                Ok((Vec::new(), faults))
+                faults.extend(ends.into_iter().map(|(journal, _)| (journal, RunFault::Storage)));
+                Ok(Taken { positions: Vec::new(), faults, whole: false })
             }
         }
     }

@@ -10,8 +10,11 @@ pub const PROTOCOL: u32 = 1;
 pub enum Frame {
     Hello(Hello),
     Batch(Batch),
-    Ack(Ack),
-    Bye { reason: String },
+    /// What is owed to the peer when no batch goes its way.
+    Acks(Vec<Ack>),
+    Bye {
+        reason: String,
+    },
 }
 
 /// First frame in both directions: who speaks, and what it has of the journals the two keep in common.
@@ -32,9 +35,12 @@ pub struct Hello {
 pub struct Batch {
     pub no: u64,
     pub runs: Vec<Run>,
+    /// What the speaker owes for batches that came the other way.
+    pub acks: Vec<Ack>,
 }
 
-/// Told only after the entries are on disk: the receiver's positions, and what it could not take.
+/// Told only after the entries are on disk: the receiver's positions, and what it could not take. With neither, every run of
+/// the batch was taken and ends the journal it belongs to.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Ack {
     pub no: u64,
@@ -53,6 +59,8 @@ pub enum RunFault {
     Fork {
         at: u64,
     },
+    /// What we hold before the run begins otherwise than the sender says; send it again with the whole hash.
+    OtherPrevious,
     BadSignature,
     BadEntry(&'static str),
     /// Not enrolled as far as we know; try again when the node list has arrived.
@@ -66,12 +74,16 @@ pub enum RunFault {
 impl RunFault {
     /// Worth sending again without anybody doing anything.
     pub fn is_passing(&self) -> bool {
-        matches!(self, RunFault::Gap { .. } | RunFault::UnknownAuthor | RunFault::Storage)
+        matches!(
+            self,
+            RunFault::Gap { .. } | RunFault::OtherPrevious | RunFault::UnknownAuthor | RunFault::Storage
+        )
     }
     pub fn code(&self) -> &'static str {
         match self {
             RunFault::Gap { .. } => "gap",
             RunFault::Fork { .. } => "fork",
+            RunFault::OtherPrevious => "other_previous",
             RunFault::BadSignature => "bad_signature",
             RunFault::BadEntry(_) => "bad_entry",
             RunFault::UnknownAuthor => "unknown_author",

@@ -17,7 +17,7 @@ pub use entry::{Core, Entry, Hash, RawEntry, Signature};
 pub use frame::{Ack, Frame, Hello, RunFault};
 pub use journal::{Channel, JournalId, Position};
 pub use receipt::{Custody, Ticks};
-pub use run::{CheckedRun, Run, Sign, Verify};
+pub use run::{CheckedRun, Previous, Run, Sign, Stored, Verify};
 pub use session::{Output, Session};
 
 /// An entry may not be larger, body and core together.

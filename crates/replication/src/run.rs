@@ -7,16 +7,61 @@ use crate::entry::{BadEntry, Entry};
 use crate::{Hash, JournalId, Position, RawEntry, RunFault, Signature};
 use domain::NodeId;
 
+/// The entry before the first of a run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Previous {
+    Hash(Hash),
+    /// The first bytes of its hash, to somebody who has that entry: enough to see that both mean the same one. It proves
+    /// nothing and need not, because the signature at the end of the run is over a chain that begins with the whole hash.
+    Begins([u8; 8]),
+}
+
+/// What the receiver of a run has of its journal.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stored {
+    pub head: Position,
+    /// The hash just before the run begins; `None` when that place is not filled.
+    pub before: Option<Hash>,
+}
+
+impl Previous {
+    fn resolve(self, stored: Stored) -> Result<Hash, RunFault> {
+        match (self, stored.before) {
+            (Previous::Hash(hash), _) => Ok(hash),
+            (Previous::Begins(begins), Some(before)) if before.0.starts_with(&begins) => Ok(before),
+            // Two histories, as it seems: only with the whole hash does the run prove it (I8).
+            (Previous::Begins(_), Some(_)) => Err(RunFault::OtherPrevious),
+            (Previous::Begins(_), None) => Err(RunFault::Gap { have: stored.head }),
+        }
+    }
+
+    pub fn shortened(self) -> Previous {
+        match self {
+            Previous::Hash(Hash::NONE) | Previous::Begins(_) => self,
+            Previous::Hash(hash) => {
+                let mut begins = [0; 8];
+                begins.copy_from_slice(&hash.0[..8]);
+                Previous::Begins(begins)
+            }
+        }
+    }
+}
+
 /// Consecutive entries as a frame carries them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Run {
     pub journal: JournalId,
-    /// Hash of the entry before the first.
-    pub previous: Hash,
+    pub previous: Previous,
     pub entries: Vec<RawEntry>,
 }
 
 impl Run {
+    /// The place of its first entry, as that says itself; `None` when it cannot be read.
+    pub fn first_seq(&self) -> Option<u64> {
+        let core = self.entries.first()?.core.clone();
+        <crate::Core as prost::Message>::decode(core).ok().map(|core| core.seq).filter(|seq| *seq > 0)
+    }
+
     pub fn size(&self) -> usize {
         self.entries.iter().map(RawEntry::size).sum::<usize>() + 64
     }
@@ -59,8 +104,9 @@ pub enum Fit {
 impl CheckedRun {
     /// # Errors
     /// The [`RunFault`] to tell the sender. Nothing of a faulty run is taken.
-    pub fn check(run: Run, keys: &dyn Verify) -> Result<CheckedRun, RunFault> {
+    pub fn check(run: Run, stored: Stored, keys: &dyn Verify) -> Result<CheckedRun, RunFault> {
         let Run { journal, previous, entries } = run;
+        let previous = previous.resolve(stored)?;
         let channel = journal.channel.to_string();
         let mut checked: Vec<Entry> = Vec::with_capacity(entries.len());
         let mut before = previous;

@@ -20,6 +20,10 @@ pub const RETRY_MS: i64 = 5_000;
 const FIRST_BATCH_BYTES: usize = 64 * 1024;
 const LARGEST_BATCH_BYTES: usize = 512 * 1024;
 const QUICK_ACK_MS: i64 = 500;
+/// Acknowledgements of small batches may wait for company (the shell says how long), but not for more than so many ...
+const OWED_MAX: usize = CREDIT - 1;
+/// ... and not for more than so many bytes: a drain needs its credit back.
+const OWED_BYTES_MAX: usize = 16 * 1024;
 
 /// Entries the shell shall load: those of each journal after a seq, in this order, up to `budget` bytes in all.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,6 +59,16 @@ pub enum Output {
     },
 }
 
+/// What became of a batch that the peer sent, after COMMIT.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Taken {
+    /// Our positions in the journals of the batch.
+    pub positions: Vec<(JournalId, Position)>,
+    pub faults: Vec<(JournalId, RunFault)>,
+    /// Every run was taken, and is the end of its journal here.
+    pub whole: bool,
+}
+
 /// What a peer says of itself: shown to people, and deciding nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Greeting {
@@ -77,6 +91,8 @@ struct Lane {
     sent: u64,
     /// Not to be offered before this time; `None` is now.
     wait_until: Option<Timestamp>,
+    /// The peer did not know the entry before a run by the beginning of its hash.
+    says_whole_hash: bool,
     frozen: bool,
 }
 
@@ -84,6 +100,8 @@ struct Lane {
 struct InFlight {
     sent_at: Timestamp,
     bytes: usize,
+    /// Where its runs end.
+    ends: Vec<(JournalId, u64)>,
 }
 
 #[derive(Debug)]
@@ -96,9 +114,13 @@ pub struct Session {
     lanes: BTreeMap<JournalId, Lane>,
     in_flight: BTreeMap<u64, InFlight>,
     next_no: u64,
-    loading: bool,
+    /// What the shell was asked to load.
+    loading: Option<Vec<(JournalId, u64)>>,
     budget: usize,
     greeted: bool,
+    /// Acknowledgements not yet said, and the bytes of the batches they are for.
+    owed: Vec<Ack>,
+    owed_bytes: usize,
 }
 
 impl Session {
@@ -113,9 +135,11 @@ impl Session {
             lanes: BTreeMap::new(),
             in_flight: BTreeMap::new(),
             next_no: 1,
-            loading: false,
+            loading: None,
             budget: FIRST_BATCH_BYTES,
             greeted: false,
+            owed: Vec::new(),
+            owed_bytes: 0,
         }
     }
 
@@ -167,14 +191,16 @@ impl Session {
         self.network = network;
     }
 
-    /// A journal has grown here (or was found at opening).
-    pub fn on_head(&mut self, journal: &JournalId, head: Position, now: Timestamp) -> Vec<Output> {
-        if !self.is_outgoing(journal) {
-            return Vec::new();
-        }
-        let lane = self.lanes.entry(journal.clone()).or_default();
-        if head.seq > lane.head {
-            (lane.head, lane.head_hash) = (head.seq, head.hash);
+    /// Journals have grown here (or were found at opening). What grew together goes together.
+    pub fn on_heads(&mut self, heads: &[(JournalId, Position)], now: Timestamp) -> Vec<Output> {
+        for (journal, head) in heads {
+            if !self.is_outgoing(journal) {
+                continue;
+            }
+            let lane = self.lanes.entry(journal.clone()).or_default();
+            if head.seq > lane.head {
+                (lane.head, lane.head_hash) = (head.seq, head.hash);
+            }
         }
         self.pump(now)
     }
@@ -182,9 +208,9 @@ impl Session {
     pub fn on_frame(&mut self, frame: Frame, now: Timestamp) -> Vec<Output> {
         match frame {
             Frame::Hello(hello) => self.on_hello(hello, now),
-            Frame::Batch(batch) if self.greeted => self.on_batch(batch),
+            Frame::Batch(batch) if self.greeted => self.on_batch(batch, now),
             Frame::Batch(_) => close("a batch came before the greeting"),
-            Frame::Ack(ack) => self.on_ack(ack, now),
+            Frame::Acks(acks) => self.on_acks(acks, now),
             Frame::Bye { reason } => close(&reason),
         }
     }
@@ -227,41 +253,85 @@ impl Session {
         outputs
     }
 
-    fn on_batch(&mut self, batch: Batch) -> Vec<Output> {
-        let Batch { no, runs } = batch;
-        vec![Output::Store { no, runs }]
+    fn on_batch(&mut self, batch: Batch, now: Timestamp) -> Vec<Output> {
+        let Batch { no, runs, acks } = batch;
+        let mut outputs = self.on_acks(acks, now);
+        self.owed_bytes += runs.iter().map(Run::size).sum::<usize>();
+        outputs.push(Output::Store { no, runs });
+        outputs
     }
 
-    /// What became of a batch: our positions after COMMIT, and the runs we could not take.
-    pub fn on_stored(
-        &mut self,
-        no: u64,
-        positions: Vec<(JournalId, Position)>,
-        faults: Vec<(JournalId, RunFault)>,
-    ) -> Vec<Output> {
-        vec![Output::Send(Frame::Ack(Ack { no, positions, faults }))]
+    /// A batch is on disk, or could not be taken. What went well may be said a little later, with the next batch or in
+    /// [`Session::pay`]; what did not is said at once.
+    pub fn on_stored(&mut self, no: u64, taken: Taken) -> Vec<Output> {
+        let Taken { positions, faults, whole } = taken;
+        let ack = match whole {
+            true => Ack { no, positions: Vec::new(), faults: Vec::new() },
+            false => Ack { no, positions, faults },
+        };
+        self.owed.push(ack);
+        let full = self.owed.len() >= OWED_MAX || self.owed_bytes >= OWED_BYTES_MAX;
+        if full || !whole { self.pay() } else { Vec::new() }
     }
 
-    fn on_ack(&mut self, ack: Ack, now: Timestamp) -> Vec<Output> {
-        let Ack { no, positions, faults } = ack;
-        if let Some(batch) = self.in_flight.remove(&no) {
-            self.adapt(&batch, now);
+    /// True while acknowledgements wait for company.
+    pub fn owes(&self) -> bool {
+        !self.owed.is_empty()
+    }
+
+    /// Says what is owed.
+    pub fn pay(&mut self) -> Vec<Output> {
+        let acks = self.take_owed();
+        if acks.is_empty() { Vec::new() } else { vec![Output::Send(Frame::Acks(acks))] }
+    }
+
+    fn take_owed(&mut self) -> Vec<Ack> {
+        self.owed_bytes = 0;
+        std::mem::take(&mut self.owed)
+    }
+
+    fn on_acks(&mut self, acks: Vec<Ack>, now: Timestamp) -> Vec<Output> {
+        let mut outputs = Vec::new();
+        for ack in acks {
+            self.on_ack(ack, &mut outputs, now);
         }
-        let idle = self.in_flight.is_empty() && !self.loading;
+        // With nothing under way, what is not confirmed is not there.
+        if self.in_flight.is_empty() && self.loading.is_none() {
+            self.lanes.values_mut().for_each(|lane| lane.sent = lane.acked);
+        }
+        outputs.extend(self.pump(now));
+        outputs
+    }
+
+    fn on_ack(&mut self, ack: Ack, outputs: &mut Vec<Output>, now: Timestamp) {
+        let Ack { no, positions, faults } = ack;
+        let batch = self.in_flight.remove(&no);
+        if let Some(batch) = &batch {
+            self.adapt(batch, now);
+        }
+        if positions.is_empty() && faults.is_empty() {
+            // The batch may have been given up as lost: then it goes again, and its answer will count.
+            for (journal, end) in batch.map(|batch| batch.ends).unwrap_or_default() {
+                let Some(lane) = self.lanes.get_mut(&journal) else { continue };
+                lane.acked = lane.acked.max(end.min(lane.head));
+                lane.sent = lane.sent.max(lane.acked);
+            }
+            return;
+        }
         for (journal, position) in positions {
             let Some(lane) = self.lanes.get_mut(&journal) else { continue };
             lane.acked = position.seq.min(lane.head);
             lane.sent = lane.sent.max(lane.acked);
-            if idle {
-                lane.sent = lane.acked;
-            }
         }
-        let mut outputs = Vec::new();
         for (journal, fault) in faults {
             let Some(lane) = self.lanes.get_mut(&journal) else { continue };
             match &fault {
                 RunFault::Gap { have } => {
                     lane.acked = have.seq.min(lane.head);
+                    lane.sent = lane.acked;
+                }
+                RunFault::OtherPrevious => {
+                    lane.says_whole_hash = true;
                     lane.sent = lane.acked;
                 }
                 _ if fault.is_passing() => {
@@ -274,8 +344,6 @@ impl Session {
                 }
             }
         }
-        outputs.extend(self.pump(now));
-        outputs
     }
 
     /// Larger batches while answers come quickly, smaller ones when they do not.
@@ -287,18 +355,20 @@ impl Session {
         }
     }
 
-    /// Time has passed: give up on lost batches, offer waiting journals again.
+    /// Time has passed: say what is owed, give up on lost batches, offer waiting journals again.
     pub fn on_tick(&mut self, now: Timestamp) -> Vec<Output> {
+        let mut outputs = self.pay();
         let lost = self.in_flight.values().any(|batch| now.since(batch.sent_at) > ACK_TIMEOUT_MS);
         if lost {
             self.in_flight.clear();
             self.lanes.values_mut().for_each(|lane| lane.sent = lane.acked);
         }
-        self.pump(now)
+        outputs.extend(self.pump(now));
+        outputs
     }
 
     fn pump(&mut self, now: Timestamp) -> Vec<Output> {
-        if !self.greeted || self.loading || self.in_flight.len() >= CREDIT {
+        if !self.greeted || self.loading.is_some() || self.in_flight.len() >= CREDIT {
             return Vec::new();
         }
         let ready = |lane: &Lane| {
@@ -315,27 +385,42 @@ impl Session {
         if wants.is_empty() {
             return Vec::new();
         }
-        self.loading = true;
+        self.loading = Some(wants.clone());
         vec![Output::Load(Load { wants, budget: self.budget })]
     }
 
     /// The answer to [`Output::Load`]: runs to send, possibly none.
     pub fn on_loaded(&mut self, runs: Vec<Run>, now: Timestamp) -> Vec<Output> {
-        self.loading = false;
-        let mut bytes = 0;
-        for run in &runs {
-            bytes += run.size();
-            if let Some(lane) = self.lanes.get_mut(&run.journal) {
-                lane.sent += run.entries.len() as u64;
+        let wants = self.loading.take().unwrap_or_default();
+        let (mut going, mut bytes, mut ends, mut outdated) = (Vec::new(), 0, Vec::new(), false);
+        for mut run in runs {
+            let Some((_, after)) = wants.iter().find(|(journal, _)| *journal == run.journal) else {
+                continue;
+            };
+            let Some(lane) = self.lanes.get_mut(&run.journal).filter(|_| !run.entries.is_empty()) else {
+                continue;
+            };
+            // The peer may have said meanwhile that it stands elsewhere: then other entries are wanted.
+            if lane.sent != *after || lane.frozen {
+                outdated = true;
+                continue;
             }
+            lane.sent += run.entries.len() as u64;
+            ends.push((run.journal.clone(), lane.sent));
+            bytes += run.size();
+            if !lane.says_whole_hash {
+                run.previous = run.previous.shortened();
+            }
+            going.push(run);
         }
-        if runs.is_empty() {
-            return Vec::new();
+        if going.is_empty() {
+            return if outdated { self.pump(now) } else { Vec::new() };
         }
         let no = self.next_no;
         self.next_no += 1;
-        self.in_flight.insert(no, InFlight { sent_at: now, bytes });
-        let mut outputs = vec![Output::Send(Frame::Batch(Batch { no, runs }))];
+        self.in_flight.insert(no, InFlight { sent_at: now, bytes, ends });
+        let batch = Batch { no, runs: going, acks: self.take_owed() };
+        let mut outputs = vec![Output::Send(Frame::Batch(batch))];
         outputs.extend(self.pump(now));
         outputs
     }

@@ -11,8 +11,8 @@ use replication::entry::{Core, SUITE_ED25519_SHA256};
 use replication::run::Fit;
 use replication::session::Load;
 use replication::{
-    Channel, CheckedRun, Custody, Entry, Hash, JournalId, Position, RawEntry, Run, RunFault, Signature,
-    Verify,
+    Channel, CheckedRun, Custody, Entry, Hash, JournalId, Position, Previous, RawEntry, Run, RunFault,
+    Signature, Stored, Verify,
 };
 use rusqlite::{Connection, OptionalExtension, named_params};
 use std::collections::BTreeMap;
@@ -41,29 +41,31 @@ fn hash_column(row: &rusqlite::Row<'_>, name: &str) -> rusqlite::Result<Hash> {
 }
 
 /// Finds a journal, or makes its row. Numbers are given once and never reused.
-fn journal(sql: &Connection, id: &JournalId) -> Result<JournalRow, StoreError> {
-    let (author, channel) = (id.author.as_str(), id.channel.to_string());
-    let find = |sql: &Connection| {
-        sql.prepare_cached(
-            "SELECT no, epoch, seq, hash, frozen FROM journal WHERE author = ?1 AND channel = ?2",
-        )?
-        .query_row((author, &channel), |row| {
-            let head = Position {
-                epoch: row.get("epoch")?,
-                seq: row.get::<_, i64>("seq")? as u64,
-                hash: hash_column(row, "hash")?,
-            };
-            Ok(JournalRow { no: row.get("no")?, head, frozen: row.get("frozen")? })
+fn known_journal(sql: &Connection, id: &JournalId) -> Result<Option<JournalRow>, StoreError> {
+    sql.prepare_cached("SELECT no, epoch, seq, hash, frozen FROM journal WHERE author = ?1 AND channel = ?2")
+        .and_then(|mut s| {
+            s.query_row((id.author.as_str(), id.channel.to_string()), |row| {
+                let head = Position {
+                    epoch: row.get("epoch")?,
+                    seq: row.get::<_, i64>("seq")? as u64,
+                    hash: hash_column(row, "hash")?,
+                };
+                Ok(JournalRow { no: row.get("no")?, head, frozen: row.get("frozen")? })
+            })
+            .optional()
         })
-        .optional()
-    };
-    if let Some(row) = find(sql).broken("find the journal")? {
+        .broken("find the journal")
+}
+
+/// The row of a journal, opened if this is the first that is heard of it.
+fn journal(sql: &Connection, id: &JournalId) -> Result<JournalRow, StoreError> {
+    if let Some(row) = known_journal(sql, id)? {
         return Ok(row);
     }
     sql.prepare_cached(
         "INSERT INTO journal(author, channel, epoch, seq, hash) VALUES(?1, ?2, 0, 0, zeroblob(32))",
     )
-    .and_then(|mut s| s.execute((author, &channel)))
+    .and_then(|mut s| s.execute((id.author.as_str(), id.channel.to_string())))
     .broken("open a journal")?;
     Ok(JournalRow { no: sql.last_insert_rowid(), head: Position::NONE, frozen: false })
 }
@@ -424,6 +426,17 @@ pub(crate) fn stored_hash(sql: &Connection, id: &JournalId, seq: u64) -> Result<
     number_of(sql, id)?.map_or(Ok(None), |no| hash_at(sql, no, seq))
 }
 
+/// What is stored of a journal, with the hash just before `seq`. Asking opens no journal.
+pub(crate) fn stored(sql: &Connection, id: &JournalId, seq: u64) -> Result<Stored, StoreError> {
+    let before = seq.saturating_sub(1);
+    let Some(row) = known_journal(sql, id)? else {
+        return Ok(Stored { head: Position::NONE, before: (before == 0).then_some(Hash::NONE) });
+    };
+    let is_head = row.head.seq == before;
+    let before = if is_head { Some(row.head.hash) } else { hash_at(sql, row.no, before)? };
+    Ok(Stored { head: row.head, before })
+}
+
 /// The number of a journal that is known here.
 pub(crate) fn number_of(sql: &Connection, id: &JournalId) -> Result<Option<i64>, StoreError> {
     sql.prepare_cached("SELECT no FROM journal WHERE author = ?1 AND channel = ?2")
@@ -489,7 +502,7 @@ pub(crate) fn load_runs(sql: &Connection, load: &Load) -> Result<Vec<Run>, Store
             continue;
         }
         left = left.saturating_sub(entries.iter().map(RawEntry::size).sum());
-        let previous = hash_at(sql, row.no, *after)?.unwrap_or_default();
+        let previous = Previous::Hash(hash_at(sql, row.no, *after)?.unwrap_or_default());
         runs.push(Run { journal: id.clone(), previous, entries });
     }
     Ok(runs)

@@ -30,7 +30,7 @@ use error::Broken;
 use executor::Executor;
 use known::Known;
 use replication::session::Load;
-use replication::{CheckedRun, JournalId, Position, Run, Sign};
+use replication::{CheckedRun, JournalId, Position, Run, Sign, Stored};
 use rusqlite::Connection;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -243,6 +243,10 @@ impl Store for SqliteStore {
     async fn written_at(&self, journal: &JournalId, seq: u64) -> Result<Option<Timestamp>, StoreError> {
         let journal = journal.clone();
         self.executor.read_briefly(move |sql| journals::written_at(sql, &journal, seq)).await
+    }
+    async fn stored(&self, journal: &JournalId, seq: u64) -> Result<Stored, StoreError> {
+        let journal = journal.clone();
+        self.executor.read_briefly(move |sql| journals::stored(sql, &journal, seq)).await
     }
     async fn load_runs(&self, load: Load) -> Result<Vec<Run>, StoreError> {
         self.executor.read_briefly(move |sql| journals::load_runs(sql, &load)).await

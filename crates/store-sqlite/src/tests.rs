@@ -193,8 +193,12 @@ fn an_entry_of_a_later_version_is_carried_byte_for_byte() {
     let mut raw = replication::RawEntry { core: core.into(), body: vec![0xff, 0, 1].into(), signature: None };
     raw.signature = Some(Toy.sign(&raw.hash(&Hash::NONE)));
     let journal: JournalId = JournalId { author: "hub".parse().unwrap(), channel: replication::Channel::All };
-    let sent = Run { journal: journal.clone(), previous: Hash::NONE, entries: vec![raw] };
-    let checked = CheckedRun::check(sent.clone(), &Toy).unwrap();
+    let sent = Run {
+        journal: journal.clone(),
+        previous: replication::Previous::Hash(Hash::NONE),
+        entries: vec![raw],
+    };
+    let checked = CheckedRun::check(sent.clone(), replication::Stored::default(), &Toy).unwrap();
     let received = run(store.receive(&"t-1".parse().unwrap(), vec![checked], conformance::NOW)).unwrap();
     assert_eq!((received.stored, received.faults.len()), (1, 0));
     let passed_on = run(store.load_runs(Load { wants: vec![(journal, 0)], budget: 1000 })).unwrap();

@@ -24,7 +24,7 @@ use domain::rating::Rectification;
 use domain::supervision::{Alert, CaseLog};
 use domain::{CaseNo, EntryId, LicenceNo, NodeId, Timestamp};
 use replication::session::Load;
-use replication::{CheckedRun, JournalId, Position, Run};
+use replication::{CheckedRun, JournalId, Position, Run, Stored};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -102,6 +102,8 @@ pub trait Store: Send + Sync + 'static {
     async fn quarantine(&self, item: Quarantined) -> Result<(), StoreError>;
 
     async fn heads(&self) -> Result<Vec<(JournalId, Position)>, StoreError>;
+    /// What is stored of a journal, with the hash just before `seq`.
+    async fn stored(&self, journal: &JournalId, seq: u64) -> Result<Stored, StoreError>;
     /// When the entry at a place of a journal was written, by its author's clock.
     async fn written_at(&self, journal: &JournalId, seq: u64) -> Result<Option<Timestamp>, StoreError>;
     /// Runs as asked for, each ending with a signed entry.

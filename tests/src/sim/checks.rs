@@ -7,7 +7,7 @@ use domain::network::Tier;
 use domain::{CaseNo, EntryId};
 use futures::executor::block_on;
 use replication::session::Load;
-use replication::{Channel, Hash, JournalId};
+use replication::{Channel, Hash, JournalId, Previous};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use store::Store;
@@ -58,7 +58,10 @@ fn hash_at(node: &SimNode, journal: &JournalId, seq: u64) -> Option<Hash> {
     // The run after `seq` names the hash at it.
     let load = Load { wants: vec![(journal.clone(), seq)], budget: 1 };
     let runs = block_on(node.hall()?.store.load_runs(load)).unwrap();
-    runs.first().map(|run| run.previous)
+    match runs.first()?.previous {
+        Previous::Hash(hash) => Some(hash),
+        Previous::Begins(_) => None,
+    }
 }
 
 fn up(node: &SimNode) -> JournalId {

@@ -161,7 +161,7 @@ impl SimNode {
         outputs: Vec<Output>,
         steps: &mut Option<u32>,
     ) -> Option<Vec<Frame>> {
-        let mut frames = Vec::new();
+        let (mut frames, mut acknowledged) = (Vec::new(), Vec::new());
         let mut todo: VecDeque<Output> = outputs.into();
         while let Some(output) = todo.pop_front() {
             if let Some(left) = steps {
@@ -181,13 +181,14 @@ impl SimNode {
                 }
                 Output::Store { no, runs } => {
                     let peer = session.peer().clone();
-                    let (positions, faults) =
+                    let taken =
                         block_on(alive.node.take_runs(&peer, runs, |journal| session.is_incoming(journal)))
                             .unwrap();
+                    acknowledged.extend(taken.positions.iter().cloned());
                     let network = alive.store.network();
                     alive.node.keys.refresh(&network);
                     session.on_network(network);
-                    todo.extend(session.on_stored(no, positions, faults));
+                    todo.extend(session.on_stored(no, taken));
                 }
                 Output::Refused { journal, fault } => {
                     panic!("{}: {journal} was refused for good: {fault}", self.record.id)
@@ -200,17 +201,16 @@ impl SimNode {
             }
         }
         for frame in &frames {
-            self.remember(frame);
+            if let Frame::Hello(hello) = frame {
+                self.remember(&hello.positions);
+            }
         }
+        // Whether it says so in full or not: an acknowledgement tells these.
+        self.remember(&acknowledged);
         Some(frames)
     }
 
-    fn remember(&mut self, frame: &Frame) {
-        let positions: &[(JournalId, Position)] = match frame {
-            Frame::Hello(hello) => &hello.positions,
-            Frame::Ack(ack) => &ack.positions,
-            Frame::Batch(_) | Frame::Bye { .. } => return,
-        };
+    fn remember(&mut self, positions: &[(JournalId, Position)]) {
         for (journal, position) in positions {
             let known = self.told.entry(journal.clone()).or_insert((0, Hash::NONE));
             if position.seq > known.0 {

@@ -61,15 +61,43 @@ pub struct Outcome {
 }
 
 enum Event {
-    Arrive { line: LineId, generation: u32, upward: bool, frame: Box<Frame> },
-    Tick { line: LineId },
-    Dial { line: LineId },
-    Record { village: usize },
-    Work { node: usize },
-    Cut { line: LineId },
-    Heal { line: LineId },
-    Crash { node: usize, midway: bool },
-    Boot { node: usize },
+    Arrive {
+        line: LineId,
+        generation: u32,
+        upward: bool,
+        frame: Box<Frame>,
+    },
+    Tick {
+        line: LineId,
+    },
+    /// Acknowledgements that found no company in time.
+    Pay {
+        line: LineId,
+        generation: u32,
+        upward: bool,
+    },
+    Dial {
+        line: LineId,
+    },
+    Record {
+        village: usize,
+    },
+    Work {
+        node: usize,
+    },
+    Cut {
+        line: LineId,
+    },
+    Heal {
+        line: LineId,
+    },
+    Crash {
+        node: usize,
+        midway: bool,
+    },
+    Boot {
+        node: usize,
+    },
     Publish,
 }
 
@@ -318,6 +346,7 @@ impl World {
                 self.arrive(line, generation, upward, *frame)
             }
             Event::Tick { line } => self.tick(line),
+            Event::Pay { line, generation, upward } => self.pay(line, generation, upward),
             Event::Dial { line } => self.dial(line),
             Event::Record { village } => self.record(village),
             Event::Work { node } => self.work(node),
@@ -367,6 +396,21 @@ impl World {
         };
         self.send(line, upward, frames);
         self.spread(own);
+        let session = self.nodes[own].alive.as_ref().and_then(|alive| alive.sessions.get(&line));
+        if session.is_some_and(Session::owes) {
+            let generation = self.lines[line].generation;
+            self.at(20, Event::Pay { line, generation, upward });
+        }
+    }
+
+    fn pay(&mut self, line: LineId, generation: u32, upward: bool) {
+        let Line { child, parent, generation: current, .. } = self.lines[line];
+        let own = if upward { child } else { parent };
+        let session = self.nodes[own].alive.as_mut().and_then(|alive| alive.sessions.get_mut(&line));
+        if let Some(session) = session.filter(|_| generation == current) {
+            let outputs = session.pay();
+            self.act(own, line, upward, outputs);
+        }
     }
 
     fn send(&mut self, line: LineId, upward: bool, frames: Vec<Frame>) {
@@ -399,10 +443,7 @@ impl World {
                 if change.reference_data {
                     session.on_network(network.clone());
                 }
-                let mut outputs = Vec::new();
-                for (journal, head) in &change.heads {
-                    outputs.extend(session.on_head(journal, *head, now));
-                }
+                let outputs = session.on_heads(&change.heads, now);
                 let upward = self.lines[line].child == own;
                 let frames = self.nodes[own].carry_out(line, outputs, &mut None).unwrap_or_default();
                 self.send(line, upward, frames);

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::entry::{Core, RawEntry, Signature};
-use crate::run::{CheckedRun, Fit, KeyFault, Sign, Verify};
+use crate::run::{CheckedRun, Fit, KeyFault, Previous, Sign, Stored, Verify};
 use crate::{Channel, Hash};
 use domain::network::{NodeRecord, Tier};
 use proptest::prelude::*;
@@ -50,7 +50,6 @@ fn network() -> Arc<Network> {
 }
 
 /// What a disk answers to a batch: positions, and what it could not take.
-type Taken = (Vec<(JournalId, Position)>, Vec<(JournalId, RunFault)>);
 
 /// A node's disk: journals as lists of raw entries with their hashes.
 #[derive(Default, Clone)]
@@ -95,16 +94,23 @@ impl Disk {
                 list[*after as usize..].iter().take(5).map(|(raw, _)| raw.clone()).collect();
             let last = entries.len() - 1;
             entries[..last].iter_mut().for_each(|entry| entry.signature = None);
-            let previous = if *after == 0 { Hash::NONE } else { list[*after as usize - 1].1 };
+            let previous = Previous::Hash(if *after == 0 { Hash::NONE } else { list[*after as usize - 1].1 });
             runs.push(Run { journal: journal.clone(), previous, entries });
         }
         runs
     }
     fn store(&mut self, runs: Vec<Run>) -> Taken {
-        let (mut positions, mut faults) = (Vec::new(), Vec::new());
+        let (mut positions, mut faults, mut whole) = (Vec::new(), Vec::new(), true);
         for run in runs {
             let journal = run.journal.clone();
-            let outcome = CheckedRun::check(run, &Toy).and_then(|run| {
+            let list = self.0.get(&journal).map_or(&[][..], |list| list);
+            let before = match run.first_seq() {
+                Some(1) => Some(Hash::NONE),
+                Some(first) => list.get(first as usize - 2).map(|(_, hash)| *hash),
+                None => None,
+            };
+            let stored = Stored { head: self.head(&journal), before };
+            let outcome = CheckedRun::check(run, stored, &Toy).and_then(|run| {
                 let list = self.0.entry(journal.clone()).or_default();
                 let head = list
                     .last()
@@ -120,14 +126,20 @@ impl Disk {
                 if let Fit::New { from } = run.fit(head, stored).unwrap()? {
                     list.extend(run.entries[from..].iter().map(|entry| (entry.raw.clone(), entry.hash)));
                 }
-                Ok(())
+                Ok(run.head())
             });
             match outcome {
-                Ok(()) => positions.push((journal.clone(), self.head(&journal))),
-                Err(fault) => faults.push((journal, fault)),
+                Ok(end) => {
+                    whole &= end == self.head(&journal);
+                    positions.push((journal.clone(), self.head(&journal)));
+                }
+                Err(fault) => {
+                    whole = false;
+                    faults.push((journal, fault));
+                }
             }
         }
-        (positions, faults)
+        Taken { positions, faults, whole }
     }
 }
 
@@ -152,8 +164,8 @@ impl End {
                 Output::Send(frame) => frames.push(frame),
                 Output::Load(load) => todo.extend(self.session.on_loaded(self.disk.load(&load), now)),
                 Output::Store { no, runs } => {
-                    let (positions, faults) = self.disk.store(runs);
-                    todo.extend(self.session.on_stored(no, positions, faults));
+                    let taken = self.disk.store(runs);
+                    todo.extend(self.session.on_stored(no, taken));
                 }
                 Output::Refused { .. }
                 | Output::PeerAhead { .. }
@@ -211,6 +223,13 @@ proptest! {
                 if is_up { to_v.extend(frames) } else { to_t.extend(frames) }
                 break;
             }
+            // What is owed is said soon, with company or without.
+            if round % 3 == 0 {
+                let outputs = v.session.pay();
+                to_t.extend(v.carry_out(outputs, now));
+                let outputs = t.session.pay();
+                to_v.extend(t.carry_out(outputs, now));
+            }
             if round % 40 == 39 {
                 let outputs = v.session.on_tick(now);
                 let frames = v.carry_out(outputs, now);
@@ -233,18 +252,18 @@ fn a_forged_or_foreign_run_is_refused_and_the_rest_flows() {
     let (runs, mut town) = (disk.load(&Load { wants: vec![(up("v"), 0)], budget: 1 }), Disk::default());
     let mut changed = runs.clone();
     changed[0].entries[0].body = "b".into();
-    assert_eq!(town.store(changed).1, [(up("v"), RunFault::BadSignature)]);
+    assert_eq!(town.store(changed).faults, [(up("v"), RunFault::BadSignature)]);
     let mut unsigned = runs.clone();
     unsigned[0].entries[0].signature = None;
-    assert_eq!(town.store(unsigned).1, [(up("v"), RunFault::BadSignature)]);
+    assert_eq!(town.store(unsigned).faults, [(up("v"), RunFault::BadSignature)]);
     let mut renamed = runs.clone();
     renamed[0].journal = up("w");
     assert_eq!(
-        town.store(renamed).1,
+        town.store(renamed).faults,
         [(up("w"), RunFault::BadEntry("author"))],
         "I24: nobody writes in another's name"
     );
-    assert!(town.store(runs).1.is_empty());
+    assert!(town.store(runs).faults.is_empty());
 }
 
 #[test]
@@ -258,10 +277,40 @@ fn a_second_history_is_seen_as_a_fork_not_merged() {
     two.append(&up("v"), "more");
     let mut town = Disk::default();
     town.store(one.load(&Load { wants: vec![(up("v"), 0)], budget: 1 }));
-    let told = town.store(two.load(&Load { wants: vec![(up("v"), 0)], budget: 1 })).1;
+    let told = town.store(two.load(&Load { wants: vec![(up("v"), 0)], budget: 1 })).faults;
     assert_eq!(told, [(up("v"), RunFault::Fork { at: 2 })], "I8");
-    let told = town.store(two.load(&Load { wants: vec![(up("v"), 2)], budget: 1 })).1;
+    let continued = two.load(&Load { wants: vec![(up("v"), 2)], budget: 1 });
+    let told = town.store(continued.clone()).faults;
     assert_eq!(told, [(up("v"), RunFault::Fork { at: 2 })], "I8: also when only the continuation is offered");
+    let short = continued.into_iter().map(|run| Run { previous: run.previous.shortened(), ..run }).collect();
+    assert_eq!(town.store(short).faults, [(up("v"), RunFault::OtherPrevious)], "which proves nothing yet");
+}
+
+/// I8 over a line: the sender saves bytes until the receiver wonders, and then says all that proves the second history.
+#[test]
+fn a_cloned_village_that_only_continues_is_found_out_over_the_line() {
+    let (mut one, mut two) = (Disk::default(), Disk::default());
+    (0..3).for_each(|i| one.append(&up("v"), &format!("mine {i}")));
+    (0..9).for_each(|i| two.append(&up("v"), &format!("clone's {i}")));
+    let mut town = Disk::default();
+    town.store(one.load(&Load { wants: vec![(up("v"), 0)], budget: 1 }));
+    let ((mut v, mut to_t), (mut t, mut to_v)) = (End::new("v", "t", two), End::new("t", "v", town));
+    let mut refused = false;
+    for round in 0..60 {
+        let now = Timestamp::from_ms(round * 1000);
+        for frame in std::mem::take(&mut to_t) {
+            let outputs = t.session.on_frame(frame, now);
+            to_v.extend(t.carry_out(outputs, now));
+        }
+        for frame in std::mem::take(&mut to_v) {
+            let outputs = v.session.on_frame(frame, now);
+            let fork = |one: &Output| matches!(one, Output::Refused { fault: RunFault::Fork { .. }, .. });
+            refused |= outputs.iter().any(fork);
+            to_t.extend(v.carry_out(outputs, now));
+        }
+    }
+    assert!(refused);
+    assert_eq!(t.disk.head(&up("v")).seq, 3, "nothing of the second history was taken");
 }
 
 #[test]
@@ -292,7 +341,7 @@ fn a_journal_that_went_past_us_in_a_bag_flows_on_and_an_equally_long_other_histo
         let mut session = Session::new("t".parse().unwrap(), "hub".parse().unwrap(), network());
         session.open(&disk.heads(), 1, "test", None, now);
         let outputs = session.on_frame(hello(vec![(up("v"), position)]), now);
-        let later = session.on_head(&up("v"), Position { epoch: 1, seq: 9, hash: Hash([9; 32]) }, now);
+        let later = session.on_heads(&[(up("v"), Position { epoch: 1, seq: 9, hash: Hash([9; 32]) })], now);
         (outputs, later)
     };
     let (outputs, later) = greeted(Position { epoch: 1, seq: 7, hash: Hash([7; 32]) });

@@ -91,7 +91,7 @@ impl Staff {
         for slip in unanswered(&self.dossier(task).await?) {
             self.act(task, "take-make-up", json!({ "slip": slip })).await?;
         }
-        let decision = match task.lot(20) {
+        let decision = match task.lot(12) {
             0 => {
                 json!({ "outcome": "refused", "text": "不符合受理条件第一项", "article": "《行政许可法》第三十八条第二款" })
             }
