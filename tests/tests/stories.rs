@@ -10,6 +10,8 @@ mod bundle;
 mod catalogue;
 #[path = "stories/law.rs"]
 mod law;
+#[path = "stories/links.rs"]
+mod links;
 #[path = "stories/service.rs"]
 mod service;
 #[path = "stories/supervision.rs"]

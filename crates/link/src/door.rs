@@ -10,13 +10,15 @@ use proto::link::v1 as pb;
 use proto::link::v1::enrolment_server::EnrolmentServer;
 use proto::link::v1::exchange_server::{Exchange, ExchangeServer};
 use runtime::Shutdown;
+use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, StreamExt};
+use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status, Streaming};
 
@@ -27,6 +29,30 @@ const FRAMES_QUEUED: usize = 8;
 struct LinkDoor {
     node: Node,
     shutdown: Shutdown,
+    live: Newest,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Lane {
+    Journals,
+    Attachments,
+}
+
+/// The newest stream of each child and lane. A child that comes again has lost the line before, whatever that still looks
+/// like from here; and two who say they are the same village must not talk both at once.
+#[derive(Default)]
+struct Newest(Mutex<BTreeMap<(Lane, NodeId), CancellationToken>>);
+
+impl Newest {
+    /// Ends the stream before and gives what ends this one when the next comes.
+    fn enter(&self, lane: Lane, child: &NodeId) -> CancellationToken {
+        let mut live = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let token = CancellationToken::new();
+        if let Some(before) = live.insert((lane, child.clone()), token.clone()) {
+            before.cancel();
+        }
+        token
+    }
 }
 
 type Frames<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
@@ -63,9 +89,13 @@ impl Exchange for LinkDoor {
         let child = self.child(&request)?;
         let (sender, receiver) = mpsc::channel(FRAMES_QUEUED);
         let (node, inbound) = (self.node.clone(), request.into_inner());
+        let newer = self.live.enter(Lane::Journals, &child);
         self.shutdown.spawn(async move {
-            let ended = node.converse(child.clone(), inbound, sender, |_| {}).await;
-            tracing::info!(node.id = %child, reason = %ended, "link closed");
+            let reason = tokio::select! {
+                ended = node.converse(child.clone(), inbound, sender, |_| {}) => ended.to_string(),
+                () = newer.cancelled() => "a newer link of this child is open".to_owned(),
+            };
+            tracing::info!(node.id = %child, %reason, "link closed");
         });
         Ok(Self::answer(receiver))
     }
@@ -77,8 +107,13 @@ impl Exchange for LinkDoor {
         let child = self.child(&request)?;
         let (sender, receiver) = mpsc::channel(FRAMES_QUEUED);
         let (node, inbound) = (self.node.clone(), request.into_inner());
+        let newer = self.live.enter(Lane::Attachments, &child);
         self.shutdown.spawn(async move {
-            if let Err(error) = parcels::run(&node, child.clone(), inbound, sender).await {
+            let ended = tokio::select! {
+                ended = parcels::run(&node, child.clone(), inbound, sender) => ended,
+                () = newer.cancelled() => Ok(()),
+            };
+            if let Err(error) = ended {
                 tracing::warn!(node.id = %child, %error, "attachment lane closed");
             }
         });
@@ -112,7 +147,7 @@ pub fn open_links(
     shutdown: &Shutdown,
 ) -> Result<(), TlsError> {
     let incoming = tls::incoming(listener, identity.link_server()?, identity.city.clone(), meter, switch);
-    let exchange = ExchangeServer::new(LinkDoor { node, shutdown: shutdown.clone() })
+    let exchange = ExchangeServer::new(LinkDoor { node, shutdown: shutdown.clone(), live: Newest::default() })
         .max_decoding_message_size(MESSAGE_BYTES_MAX)
         .max_encoding_message_size(MESSAGE_BYTES_MAX);
     // Towns forward joining villages through their own link, so the hub answers enrolment here too.

@@ -7,6 +7,7 @@
 
 use clap::Parser;
 use serde_json::{Value, json};
+use std::time::Duration;
 use tests::measure::{self, Bench};
 
 #[derive(Parser)]
@@ -22,6 +23,9 @@ struct Cli {
     /// Cases of each village in the drain
     #[arg(long, default_value_t = 1000)]
     cases: usize,
+    /// Seconds that the line of `reconnect` is cut for
+    #[arg(long, default_value_t = 20)]
+    cut: u64,
 }
 
 fn main() {
@@ -58,7 +62,7 @@ fn main() {
             report("roundtrip", measure::round_trip(200).await);
         }
         if wanted("reconnect") {
-            report("reconnect", measure::reconnect().await);
+            report("reconnect", measure::reconnect(Duration::from_secs(cli.cut), if cli.cut > 60 { 1 } else { 3 }).await);
         }
         if wanted("attachments") {
             report("attachments", measure::attachments(100).await);
