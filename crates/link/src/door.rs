@@ -147,9 +147,10 @@ pub fn open_links(
     shutdown: &Shutdown,
 ) -> Result<(), TlsError> {
     let incoming = tls::incoming(listener, identity.link_server()?, identity.city.clone(), meter, switch);
-    let exchange = ExchangeServer::new(LinkDoor { node, shutdown: shutdown.clone(), live: Newest::default() })
-        .max_decoding_message_size(MESSAGE_BYTES_MAX)
-        .max_encoding_message_size(MESSAGE_BYTES_MAX);
+    let exchange =
+        ExchangeServer::new(LinkDoor { node, shutdown: shutdown.clone(), live: Newest::default() })
+            .max_decoding_message_size(MESSAGE_BYTES_MAX)
+            .max_encoding_message_size(MESSAGE_BYTES_MAX);
     // Towns forward joining villages through their own link, so the hub answers enrolment here too.
     let enrolment = enrolment.map(|door| EnrolmentServer::new(door).max_decoding_message_size(64 * 1024));
     let server = builder().add_service(exchange).add_optional_service(enrolment);

@@ -278,7 +278,7 @@ pub(crate) fn receive(
     work: &mut Work<'_>,
     me: &Identity,
     peer: &NodeId,
-    runs: Vec<CheckedRun>,
+    runs: &[CheckedRun],
     now: Timestamp,
 ) -> Result<Received, StoreError> {
     let mut received = Received::default();
@@ -286,7 +286,7 @@ pub(crate) fn receive(
     let mut projector = Projector::new(work, me, now);
     for run in runs {
         let id = run.journal.clone();
-        match store_run(&mut projector, peer, &run, now)? {
+        match store_run(&mut projector, peer, run, now)? {
             Ok((position, new)) => {
                 received.positions.push((id.clone(), position));
                 received.stored += new;

@@ -30,7 +30,7 @@ use error::Broken;
 use executor::Executor;
 use known::Known;
 use replication::session::Load;
-use replication::{CheckedRun, JournalId, Position, Run, Sign, Stored};
+use replication::{CheckedRun, JournalId, Position, Run, RunFault, Sign, Stored};
 use rusqlite::Connection;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -138,6 +138,45 @@ impl SqliteStore {
         self.executor.read(move |connection| journals::verify(connection, &*keys)).await
     }
 
+    async fn receive_some(
+        &self,
+        peer: &NodeId,
+        runs: &Arc<Vec<CheckedRun>>,
+        range: std::ops::Range<usize>,
+        now: Timestamp,
+    ) -> Result<Received, StoreError> {
+        let (me, peer, runs) = (self.identity.clone(), peer.clone(), runs.clone());
+        let receive = move |work: &mut executor::Work<'_>| {
+            journals::receive(work, &me, &peer, &runs[range.clone()], now)
+        };
+        self.executor.write("receive", receive).await
+    }
+
+    /// The database refused something in one of these runs: the others are not to suffer for it (I14).
+    async fn receive_one_by_one(
+        &self,
+        peer: &NodeId,
+        runs: &Arc<Vec<CheckedRun>>,
+        now: Timestamp,
+    ) -> Result<Received, StoreError> {
+        let mut all = Received::default();
+        for (index, run) in runs.iter().enumerate() {
+            match self.receive_some(peer, runs, index..index + 1, now).await {
+                Ok(Received { positions, faults, stored }) => {
+                    all.positions.extend(positions);
+                    all.faults.extend(faults);
+                    all.stored += stored;
+                }
+                Err(error @ StoreError::Broken { .. }) => {
+                    tracing::error!(%error, journal = %run.journal, "a run could not be stored; it will be asked for again");
+                    all.faults.push((run.journal.clone(), RunFault::Storage));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(all)
+    }
+
     fn known(&self) -> Arc<Known> {
         self.known.read().unwrap_or_else(std::sync::PoisonError::into_inner).clone()
     }
@@ -230,8 +269,14 @@ impl Store for SqliteStore {
         runs: Vec<CheckedRun>,
         now: Timestamp,
     ) -> Result<Received, StoreError> {
-        let (me, peer) = (self.identity.clone(), peer.clone());
-        self.executor.write("receive", move |work| journals::receive(work, &me, &peer, runs, now)).await
+        let runs = Arc::new(runs);
+        match self.receive_some(peer, &runs, 0..runs.len(), now).await {
+            Err(error @ StoreError::Broken { .. }) if runs.len() > 1 => {
+                tracing::warn!(%error, %peer, "a batch could not be stored as one; run by run now");
+                self.receive_one_by_one(peer, &runs, now).await
+            }
+            outcome => outcome,
+        }
     }
     async fn quarantine(&self, item: Quarantined) -> Result<(), StoreError> {
         self.executor.write("quarantine", move |work| journals::quarantine(work.sql, &item)).await

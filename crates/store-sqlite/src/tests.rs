@@ -206,6 +206,47 @@ fn an_entry_of_a_later_version_is_carried_byte_for_byte() {
     assert!(run(store.verify_log(Arc::new(Toy))).unwrap().faults.is_empty());
 }
 
+/// I14: a run that the database refuses holds up itself and nobody else.
+#[test]
+fn a_run_that_cannot_be_stored_does_not_take_its_batch_with_it() {
+    use prost::Message;
+    use replication::{CheckedRun, Core, JournalId, Run};
+    let store = inline();
+    let connection = store.into_connection().unwrap();
+    connection
+        .execute_batch(
+            "CREATE TRIGGER poison BEFORE INSERT ON entry WHEN NEW.body = x'706f69736f6e'
+             BEGIN SELECT RAISE(ABORT, 'poison'); END",
+        )
+        .unwrap();
+    let store = SqliteStore::open_inline(connection, identity()).unwrap();
+    let made = |author: &str, body: &'static [u8]| {
+        let journal = JournalId { author: author.parse().unwrap(), channel: replication::Channel::All };
+        let core = Core {
+            suite: 1,
+            schema: 1,
+            author: author.into(),
+            channel: journal.channel.to_string(),
+            epoch: 1,
+            seq: 1,
+            id: vec![1; 16],
+            kind: "from the future".into(),
+            ..Core::default()
+        };
+        let (core, body) = (core.encode_to_vec().into(), body.into());
+        let mut raw = replication::RawEntry { core, body, signature: None };
+        raw.signature = Some(Toy.sign(&raw.hash(&Hash::NONE)));
+        let run = Run { journal, previous: replication::Previous::Hash(Hash::NONE), entries: vec![raw] };
+        CheckedRun::check(run, replication::Stored::default(), &Toy).unwrap()
+    };
+    let batch = vec![made("hub", b"good"), made("t-1", b"poison"), made("t-2", b"good")];
+    let received = run(store.receive(&"t-1".parse().unwrap(), batch, conformance::NOW)).unwrap();
+    assert_eq!(received.stored, 2);
+    let faults: Vec<_> =
+        received.faults.iter().map(|(id, fault)| (id.author.as_str(), fault.code())).collect();
+    assert_eq!(faults, [("t-1", "storage")]);
+}
+
 /// A village answers for nobody but itself: not for the licence library, not for a bad rating of its own.
 #[test]
 fn a_village_that_forges_an_answer_makes_an_incident_and_nothing_else() {

@@ -62,7 +62,10 @@ fn main() {
             report("roundtrip", measure::round_trip(200).await);
         }
         if wanted("reconnect") {
-            report("reconnect", measure::reconnect(Duration::from_secs(cli.cut), if cli.cut > 60 { 1 } else { 3 }).await);
+            report(
+                "reconnect",
+                measure::reconnect(Duration::from_secs(cli.cut), if cli.cut > 60 { 1 } else { 3 }).await,
+            );
         }
         if wanted("attachments") {
             report("attachments", measure::attachments(100).await);
