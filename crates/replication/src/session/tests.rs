@@ -49,8 +49,6 @@ fn network() -> Arc<Network> {
     Arc::new(network)
 }
 
-/// What a disk answers to a batch: positions, and what it could not take.
-
 /// A node's disk: journals as lists of raw entries with their hashes.
 #[derive(Default, Clone)]
 struct Disk(BTreeMap<JournalId, Vec<(RawEntry, Hash)>>);
