@@ -16,7 +16,7 @@ pub struct FileBlobs {
 fn failed(what: &'static str) -> impl Fn(io::Error) -> StoreError {
     move |error| match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => StoreError::DiskFull,
-        ErrorKind::NotFound => StoreError::Missing { what: "the attachment" },
+        ErrorKind::NotFound => StoreError::Missing { what: "这份附件" },
         _ => StoreError::Broken { what, detail: error.to_string() },
     }
 }
@@ -39,7 +39,7 @@ impl FileBlobs {
         if hash.len() == 64 && hash.bytes().all(|b| b.is_ascii_hexdigit() && !b.is_ascii_uppercase()) {
             Ok(self.root.join(&hash[..2]).join(hash))
         } else {
-            Err(StoreError::Missing { what: "the attachment" })
+            Err(StoreError::Missing { what: "这份附件" })
         }
     }
     fn partial_path(&self, hash: &str) -> Result<PathBuf, StoreError> {
@@ -48,7 +48,7 @@ impl FileBlobs {
 
     fn publish(&self, from: &Path, hash: &str) -> Result<(), StoreError> {
         let to = self.path(hash)?;
-        let folder = to.parent().ok_or(StoreError::Missing { what: "the attachment" })?;
+        let folder = to.parent().ok_or(StoreError::Missing { what: "这份附件" })?;
         let what = failed("publish an attachment");
         fs::create_dir_all(folder).map_err(&what)?;
         fs::rename(from, &to).map_err(&what)?;

@@ -173,7 +173,7 @@ fn repeated(
     let known = crate::queries::entry_at(sql, pos)?;
     // A capture's number is drawn anew by a retry; everything else must be about the same case, or it is another act.
     if !captures && (known.subject != first.subject || known.kind != first.kind) {
-        return Err(StoreError::Exists { what: "another act under this request id" });
+        return Err(StoreError::Exists { what: "同一请求编号下的另一次办理" });
     }
     let id = JournalId::new(&me.node, first.channel.clone());
     let head = journal(sql, &id)?.head;

@@ -57,7 +57,7 @@ pub(crate) fn consume_draft(sql: &Connection, id: EntryId, version: u32) -> Resu
         .prepare_cached("DELETE FROM draft WHERE id = ?1")
         .and_then(|mut s| s.execute([id.0.as_slice()]))
         .broken("use up a draft")?;
-    if gone == 1 { Ok(()) } else { Err(StoreError::Missing { what: "the draft (it was captured already)" }) }
+    if gone == 1 { Ok(()) } else { Err(StoreError::Missing { what: "这份草稿(可能已提交)" }) }
 }
 
 fn account_of(row: &Row<'_>) -> rusqlite::Result<Account> {
@@ -158,7 +158,7 @@ pub(crate) fn consume_enrolment(
             (secret_hash, at.as_ms()),
         )
         .broken("use up an enrolment")?;
-    if used == 1 { Ok(()) } else { Err(StoreError::Missing { what: "an unused enrolment for this token" }) }
+    if used == 1 { Ok(()) } else { Err(StoreError::Missing { what: "可用的接入令牌(可能已用过或过期)" }) }
 }
 
 pub(crate) fn last_serial(sql: &Connection, scope: &str) -> Result<u64, StoreError> {

@@ -61,7 +61,7 @@ impl Blobs for MemoryBlobs {
     }
     fn read(&self, hash: &str, offset: u64, limit: usize) -> Result<Vec<u8>, StoreError> {
         let whole = lock(&self.whole);
-        let bytes = whole.get(hash).ok_or(StoreError::Missing { what: "the attachment" })?;
+        let bytes = whole.get(hash).ok_or(StoreError::Missing { what: "这份附件" })?;
         Ok(bytes.iter().skip(offset as usize).take(limit).copied().collect())
     }
     fn size(&self, hash: &str) -> Option<u64> {

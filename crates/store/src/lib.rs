@@ -31,27 +31,27 @@ use std::sync::Arc;
 /// Why something was not stored or not found. Nothing was changed.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
-    #[error("case {case} moved on since it was read: read again, decide again")]
+    #[error("{case} 刚刚有了新的进展;请重新打开后再办")]
     Stale { case: CaseNo },
-    #[error("draft {draft} was changed in another window; both texts are kept: reload and compare")]
+    #[error("草稿 {draft} 已在另一个窗口修改,两份内容都保留;请重新打开,对照后再保存")]
     StaleDraft { draft: EntryId },
     /// Remedy: read the serial again, number again.
-    #[error("another act took number {number} of {scope} first")]
+    #[error("编号 {scope} 第 {number} 号刚刚被使用;请重试")]
     SerialTaken { scope: String, number: u64 },
     /// Remedy: a new letter of delegation.
     #[error("授权委托书 {number} 刚刚被撤销,本次办理没有记入")]
     DelegationRevoked { number: String },
-    #[error("{what} does not exist")]
+    #[error("没有{what}")]
     Missing { what: &'static str },
-    #[error("{what} already exists")]
+    #[error("{what}已存在")]
     Exists { what: &'static str },
     /// Remedy: free space; nothing was lost, nothing more is taken until then.
-    #[error("the disk is full: free some space on the data disk; what was saved before is safe")]
+    #[error("磁盘已满,本次没有保存;此前保存的都在。请腾出数据盘空间后重试")]
     DiskFull,
     /// Remedy: an operator. The officer is told to keep the paper.
-    #[error("the database failed at {what}: {detail}")]
+    #[error("数据库出错({what}):{detail};请保留纸质材料,并告知管理员")]
     Broken { what: &'static str, detail: String },
-    #[error("the database has stopped: the process is shutting down")]
+    #[error("程序正在停止;请稍后重试")]
     Closed,
 }
 
