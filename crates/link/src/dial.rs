@@ -73,8 +73,15 @@ pub struct Uplink {
 enum Attempt {
     Unreachable(String),
     Refused(String),
-    Talked(String),
+    /// It stood, and so long.
+    Talked {
+        stood_ms: i64,
+        reason: String,
+    },
 }
+
+/// A link that broke sooner did not stand: dialling again at once would only break it again.
+const STOOD_MS: i64 = 30_000;
 
 impl Uplink {
     /// Keeps the link for ever.
@@ -88,7 +95,9 @@ impl Uplink {
             self.state.attempts.fetch_add(1, Ordering::Relaxed);
             let attempt = tokio::select! {
                 attempt = self.attempt() => attempt,
-                () = self.switched_off() => Attempt::Talked("switched off".to_owned()),
+                () = self.switched_off() => {
+                    Attempt::Talked { stood_ms: STOOD_MS, reason: "switched off".to_owned() }
+                }
             };
             self.state.connected.store(false, Ordering::Relaxed);
             self.state.channel.store(None);
@@ -99,9 +108,11 @@ impl Uplink {
                 }
                 Attempt::Unreachable(reason) => (knock.next_ms(random), reason),
                 Attempt::Refused(reason) => (refused.next_ms(random), reason),
-                Attempt::Talked(reason) => {
-                    knock.reset();
-                    refused.reset();
+                Attempt::Talked { stood_ms, reason } => {
+                    if stood_ms >= STOOD_MS {
+                        knock.reset();
+                        refused.reset();
+                    }
                     (knock.next_ms(random), reason)
                 }
             };
@@ -150,7 +161,7 @@ impl Uplink {
             Err(status) => return Attempt::Refused(status.message().to_owned()),
         };
         let parcels = self.parcel_lane(client);
-        let mut greeted = false;
+        let (mut greeted, dialled) = (false, self.node.hall.now());
         let talk = self
             .node
             .converse(self.parent.clone(), inbound, frames, |progress| self.note(progress, &mut greeted));
@@ -158,7 +169,10 @@ impl Uplink {
             ended = talk => ended.to_string(),
             () = parcels => "the attachment lane broke off".to_owned(),
         };
-        if greeted { Attempt::Talked(ended) } else { Attempt::Refused(ended) }
+        match greeted {
+            true => Attempt::Talked { stood_ms: self.node.hall.now().since(dialled), reason: ended },
+            false => Attempt::Refused(ended),
+        }
     }
 
     fn note(&self, progress: Progress, greeted: &mut bool) {

@@ -39,7 +39,8 @@ enum Lane {
 }
 
 /// The newest stream of each child and lane. A child that comes again has lost the line before, whatever that still looks
-/// like from here; and two who say they are the same village must not talk both at once.
+/// like from here; and two who say they are the same village must not talk both at once. A request that was stuck in a dead
+/// line may come late and end a live stream: its child dials again, and that is all.
 #[derive(Default)]
 struct Newest(Mutex<BTreeMap<(Lane, NodeId), CancellationToken>>);
 
@@ -89,11 +90,17 @@ impl Exchange for LinkDoor {
         let child = self.child(&request)?;
         let (sender, receiver) = mpsc::channel(FRAMES_QUEUED);
         let (node, inbound) = (self.node.clone(), request.into_inner());
-        let newer = self.live.enter(Lane::Journals, &child);
+        let (newer, farewell) = (self.live.enter(Lane::Journals, &child), sender.clone());
         self.shutdown.spawn(async move {
             let reason = tokio::select! {
                 ended = node.converse(child.clone(), inbound, sender, |_| {}) => ended.to_string(),
-                () = newer.cancelled() => "a newer link of this child is open".to_owned(),
+                () = newer.cancelled() => {
+                    let reason = "a newer link of this node is open: does it run twice?".to_owned();
+                    let bye = pb::frame::Kind::Bye(pb::Bye { reason: reason.clone() });
+                    // A line that takes nothing more needs no farewell.
+                    let _ = farewell.try_send(pb::Frame { kind: Some(bye) });
+                    reason
+                }
             };
             tracing::info!(node.id = %child, %reason, "link closed");
         });

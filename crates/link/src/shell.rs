@@ -305,8 +305,14 @@ impl Node {
 
     async fn check(&self, run: Run) -> Result<Result<CheckedRun, RunFault>, StoreError> {
         let Some(first) = run.first_seq() else { return Ok(Err(RunFault::BadEntry("core"))) };
-        let stored = self.hall.store.stored(&run.journal, first).await?;
-        Ok(CheckedRun::check(run, stored, &*self.keys as &dyn Verify))
+        match self.hall.store.stored(&run.journal, first).await {
+            Ok(stored) => Ok(CheckedRun::check(run, stored, &*self.keys as &dyn Verify)),
+            Err(StoreError::Closed) => Err(StoreError::Closed),
+            Err(error) => {
+                tracing::error!(%error, journal = %run.journal, "a journal could not be read; it will be asked for again");
+                Ok(Err(RunFault::Storage))
+            }
+        }
     }
 
     /// The one validator of everything that comes in, over a stream or in a bag.
@@ -351,13 +357,17 @@ impl Node {
                 }
             }
         }
+        let sent = checked.iter().map(|run| run.entries.len() as u64).sum::<u64>();
         let ends: Vec<(JournalId, Position)> =
             checked.iter().map(|run| (run.journal.clone(), run.head())).collect();
         match self.hall.store.receive(peer, checked, now).await {
             Ok(received) => {
                 faults.extend(received.faults);
                 let positions = received.positions;
-                let whole = faults.is_empty() && ends.iter().all(|end| positions.contains(end));
+                // A repetition is answered in full: its first answer may have come too late to count.
+                let whole = faults.is_empty()
+                    && received.stored == sent
+                    && ends.iter().all(|end| positions.contains(end));
                 Ok(Taken { positions, faults, whole })
             }
             Err(StoreError::Closed) => Err(StoreError::Closed),

@@ -81,23 +81,76 @@ impl Squeeze for Flowing {
     }
 
     fn unpack(&mut self, packed: &[u8], limit: usize) -> Result<Vec<u8>> {
-        let mut bytes: Vec<u8> = Vec::with_capacity((packed.len() * 4).clamp(1024, limit));
+        let mut bytes: Vec<u8> = Vec::with_capacity((packed.len() * 4).max(1024).min(limit + 1));
         let mut input = InBuffer::around(packed);
         loop {
             let at = bytes.len();
             self.unpack.run(&mut input, &mut OutBuffer::around_pos(&mut bytes, at))?;
-            let has_room = bytes.len() < bytes.capacity();
-            if input.pos() == packed.len() && has_room {
-                return Ok(bytes);
-            }
-            if bytes.len() >= limit {
+            if bytes.len() > limit {
                 return Err(too_large());
             }
-            bytes.reserve(bytes.len().clamp(1024, limit - bytes.len()));
+            // Room that is left says that nothing more waits inside.
+            if input.pos() == packed.len() && bytes.len() < bytes.capacity() {
+                return Ok(bytes);
+            }
+            let more = bytes.len().max(1024).min(limit + 1 - bytes.len());
+            bytes.reserve_exact(more);
         }
     }
 }
 
 fn too_large() -> Error {
     Error::new(ErrorKind::InvalidData, "unpacks to more than a batch may hold")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_flow_says_nothing_twice_and_loses_nothing() {
+        let (mut from, mut to) = (Flowing::new().unwrap(), Flowing::new().unwrap());
+        let batch: Vec<u8> =
+            (0..20_000u32).flat_map(|n| (n.wrapping_mul(2_654_435_761)).to_be_bytes()).collect();
+        let sizes: Vec<usize> = (0..3)
+            .map(|_| {
+                let packed = from.pack(&batch).unwrap();
+                assert_eq!(to.unpack(&packed, batch.len()).unwrap(), batch);
+                packed.len()
+            })
+            .collect();
+        assert!(sizes[1] * 10 < sizes[0], "{sizes:?}");
+        assert_eq!(to.unpack(&from.pack(b"").unwrap(), 10).unwrap(), b"");
+    }
+
+    /// Whatever size a peer chooses: what is within the limit comes out whole, what is not is refused, and nobody panics.
+    #[test]
+    fn nothing_larger_than_the_limit_is_unpacked_whatever_way_it_was_packed() {
+        const LIMIT: usize = 100_000;
+        let noise: Vec<u8> =
+            (0..40_000u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()).collect();
+        let mut sizes =
+            vec![0, 1, 1023, 1024, 1025, 50_000, 99_000, LIMIT - 1, LIMIT, LIMIT + 1, 150_000, 160_000];
+        sizes.extend((1..40).map(|n| LIMIT / 40 * n));
+        for size in sizes {
+            // Noise packs to its own size, so the first room is four times too large; zeros are a bomb.
+            for mixture in [0, size / 7, size / 2, size] {
+                let mut bytes = noise[..mixture].to_vec();
+                bytes.resize(size, 0);
+                let new = || -> [Box<dyn Squeeze>; 2] {
+                    [Box::new(Flowing::new().unwrap()), Box::new(Alone::new().unwrap())]
+                };
+                for (mut from, mut to) in new().into_iter().zip(new()) {
+                    let unpacked = to.unpack(&from.pack(&bytes).unwrap(), LIMIT);
+                    match size > LIMIT {
+                        true => assert!(unpacked.is_err(), "{size} with {mixture} of noise"),
+                        false => assert_eq!(unpacked.unwrap(), bytes),
+                    }
+                }
+            }
+        }
+        let bomb = Flowing::new().unwrap().pack(&vec![0; 200 << 20]).unwrap();
+        assert!(bomb.len() < 100_000);
+        assert!(Flowing::new().unwrap().unpack(&bomb, LIMIT).is_err());
+    }
 }

@@ -4,7 +4,7 @@ use crate::{Hash, JournalId, Position, Run};
 use domain::{NodeId, Timestamp};
 
 /// Version of the conversation; a peer with another major version is told so and left in peace.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 #[derive(Clone, Debug, PartialEq)]
 pub enum Frame {

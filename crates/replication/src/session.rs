@@ -65,7 +65,7 @@ pub struct Taken {
     /// Our positions in the journals of the batch.
     pub positions: Vec<(JournalId, Position)>,
     pub faults: Vec<(JournalId, RunFault)>,
-    /// Every run was taken, and is the end of its journal here.
+    /// Every run was taken, brought only new entries, and is the end of its journal here.
     pub whole: bool,
 }
 
@@ -121,6 +121,8 @@ pub struct Session {
     /// Acknowledgements not yet said, and the bytes of the batches they are for.
     owed: Vec<Ack>,
     owed_bytes: usize,
+    /// Bytes of the batches that are being stored.
+    taking: BTreeMap<u64, usize>,
 }
 
 impl Session {
@@ -140,6 +142,7 @@ impl Session {
             greeted: false,
             owed: Vec::new(),
             owed_bytes: 0,
+            taking: BTreeMap::new(),
         }
     }
 
@@ -256,7 +259,7 @@ impl Session {
     fn on_batch(&mut self, batch: Batch, now: Timestamp) -> Vec<Output> {
         let Batch { no, runs, acks } = batch;
         let mut outputs = self.on_acks(acks, now);
-        self.owed_bytes += runs.iter().map(Run::size).sum::<usize>();
+        self.taking.insert(no, runs.iter().map(Run::size).sum());
         outputs.push(Output::Store { no, runs });
         outputs
     }
@@ -265,6 +268,7 @@ impl Session {
     /// [`Session::pay`]; what did not is said at once.
     pub fn on_stored(&mut self, no: u64, taken: Taken) -> Vec<Output> {
         let Taken { positions, faults, whole } = taken;
+        self.owed_bytes += self.taking.remove(&no).unwrap_or(0);
         let ack = match whole {
             true => Ack { no, positions: Vec::new(), faults: Vec::new() },
             false => Ack { no, positions, faults },
@@ -310,7 +314,7 @@ impl Session {
             self.adapt(batch, now);
         }
         if positions.is_empty() && faults.is_empty() {
-            // The batch may have been given up as lost: then it goes again, and its answer will count.
+            // Of a batch that was given up as lost this says nothing: it goes again and is answered in full.
             for (journal, end) in batch.map(|batch| batch.ends).unwrap_or_default() {
                 let Some(lane) = self.lanes.get_mut(&journal) else { continue };
                 lane.acked = lane.acked.max(end.min(lane.head));

@@ -58,7 +58,7 @@ impl Executor {
         for _ in 0..READERS {
             let reader = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
                 .broken("open a reader")?;
-            reader.busy_timeout(std::time::Duration::from_secs(10)).broken("set the busy timeout")?;
+            reader.busy_timeout(crate::BUSY_TIMEOUT).broken("set the busy timeout")?;
             reader.pragma_update(None, "cache_size", -1024).broken("bound the page cache")?;
             reader.set_prepared_statement_cache_capacity(64);
             idle.push(reader);

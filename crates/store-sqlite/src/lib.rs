@@ -39,6 +39,8 @@ use store::*;
 
 /// Oldest SQLite whose WAL is known to be sound; the bundled one is newer.
 const OLDEST_SQLITE: i32 = 3_051_003;
+/// How long one process waits for another that writes to the same database.
+const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
 /// Listeners that fall further behind than this read the heads again.
 const CHANGES_KEPT: usize = 1024;
 
@@ -220,7 +222,7 @@ pub fn configure(connection: &Connection) -> Result<(), StoreError> {
     connection.pragma_update(None, "wal_autocheckpoint", 4000).broken("space the checkpoints")?;
     // What undoing a savepoint needs: it never outlives the transaction, so it need not be a file.
     connection.pragma_update(None, "temp_store", "MEMORY").broken("keep temporary pages in memory")?;
-    connection.busy_timeout(std::time::Duration::from_secs(10)).broken("set the busy timeout")?;
+    connection.busy_timeout(BUSY_TIMEOUT).broken("set the busy timeout")?;
     connection.set_prepared_statement_cache_capacity(128);
     Ok(())
 }

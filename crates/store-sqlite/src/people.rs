@@ -158,7 +158,11 @@ pub(crate) fn consume_enrolment(
             (secret_hash, at.as_ms()),
         )
         .broken("use up an enrolment")?;
-    if used == 1 { Ok(()) } else { Err(StoreError::Missing { what: "可用的接入令牌(可能已用过或过期)" }) }
+    if used == 1 {
+        Ok(())
+    } else {
+        Err(StoreError::Missing { what: "可用的接入令牌(可能已用过或过期)" })
+    }
 }
 
 pub(crate) fn last_serial(sql: &Connection, scope: &str) -> Result<u64, StoreError> {

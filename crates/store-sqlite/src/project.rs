@@ -47,6 +47,7 @@ pub(crate) struct Projector<'p, 'w> {
     fresh_receipts: BTreeMap<domain::NodeId, tasks::FreshReceipt>,
     /// Letters or seals have come: read again once, at the end.
     authority_changed: bool,
+    notes_incidents: bool,
 }
 
 impl<'p, 'w> Projector<'p, 'w> {
@@ -59,7 +60,13 @@ impl<'p, 'w> Projector<'p, 'w> {
             touched: BTreeSet::new(),
             fresh_receipts: BTreeMap::new(),
             authority_changed: false,
+            notes_incidents: true,
         }
+    }
+
+    /// For entries that were given their meaning before: what was wrong with them has been told.
+    pub fn again(work: &'p mut Work<'w>, me: &'p Identity, now: Timestamp) -> Projector<'p, 'w> {
+        Projector { notes_incidents: false, ..Projector::new(work, me, now) }
     }
 
     /// Gives one stored entry its meaning. Only a failing database is an error; a bad entry becomes an incident.
@@ -122,6 +129,9 @@ impl<'p, 'w> Projector<'p, 'w> {
     }
 
     fn incident(&mut self, entry: &Entry, reason: &str) -> Result<(), StoreError> {
+        if !self.notes_incidents {
+            return Ok(());
+        }
         let item = Quarantined {
             at: self.now,
             peer: entry.author.clone(),

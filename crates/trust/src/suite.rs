@@ -10,7 +10,6 @@ use sm2::dsa;
 const SM2_ID: &str = "1234567812345678";
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
 pub enum Suite {
     #[default]
     #[serde(rename = "ed25519")]

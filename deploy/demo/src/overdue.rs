@@ -14,11 +14,15 @@ const ITEM: &str = "food";
 /// Nobody is at work yet and a citizen waits for an answer: the law accepts (art. 32), the town gets its yellow card, and the
 /// card is read where the case was recorded. Later the case is worked through like any other.
 ///
-/// To be told while the year is young: no card rests on a day of a calendar that is not final.
+/// `None`, and nothing is told, when these days reach into a year whose calendar is not final: no card rests on such a day.
 ///
 /// # Errors
 /// When nobody is told of the limit that passed.
-pub async fn neglect(city: &City, staff: &Arc<Staff>, say: &(dyn Fn(String) + Sync)) -> Result<Told> {
+pub async fn neglect(city: &City, staff: &Arc<Staff>, say: &(dyn Fn(String) + Sync)) -> Result<Option<Told>> {
+    if !staff.calendar_is_final_for(DAYS) {
+        say("the days ahead are of a year whose calendar is not published: no card can be shown".to_owned());
+        return Ok(None);
+    }
     let village = city.sites.iter().position(|site| site.place == "522601108201");
     let told = staff.record(village.context("柿花村")?, ITEM, 2_000_000, Papers::All).await?;
     until("the hub has the case", 120, async || Ok(staff.at_village(&told).await?["ticks"]["hub"] == true))
@@ -36,7 +40,7 @@ pub async fn neglect(city: &City, staff: &Arc<Staff>, say: &(dyn Fn(String) + Sy
         "{}: {DAYS} days without an answer: 黄牌 {} {}",
         told.case, raised["rule"], raised["responsible"]
     ));
-    Ok(told)
+    Ok(Some(told))
 }
 
 /// What was raised against what the log says, once all processes have ended.

@@ -8,6 +8,7 @@ pub use record::Papers;
 use crate::city::{City, DUTIES, Kind, OFFICER, Site, colleague};
 use anyhow::{Context, Result};
 use bytes::Bytes;
+use domain::calendar::{DayUnit, Limit};
 use domain::catalogue::StageKind;
 use domain::delegation::Delegate;
 use domain::duty::Duty;
@@ -91,6 +92,14 @@ impl Staff {
     pub fn today(&self) -> Day {
         let machine = domain::seams::Clock::now(&runtime::SystemClock);
         machine.plus_ms(self.ahead_ms.load(Ordering::Relaxed)).day()
+    }
+
+    /// Do limits that end in so many days rest on a published calendar?
+    pub fn calendar_is_final_for(&self, days: i64) -> bool {
+        let last = Limit { days: days as u32, unit: DayUnit::Natural };
+        let due = self.pack.calendar.due_day(self.today(), last);
+        let next = Limit { days: 1, unit: DayUnit::Workday };
+        !due.provisional && !self.pack.calendar.due_day(due.day, next).provisional
     }
 
     /// Nights pass (演练时钟): limits run on, publicity comes to its end.

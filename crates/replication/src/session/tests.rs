@@ -121,14 +121,15 @@ impl Disk {
                         list.get(seq as usize - 1).map(|(_, hash)| *hash)
                     })
                 };
-                if let Fit::New { from } = run.fit(head, stored).unwrap()? {
+                let fit = run.fit(head, stored).unwrap()?;
+                if let Fit::New { from } = fit {
                     list.extend(run.entries[from..].iter().map(|entry| (entry.raw.clone(), entry.hash)));
                 }
-                Ok(run.head())
+                Ok((run.head(), fit == Fit::New { from: 0 }))
             });
             match outcome {
-                Ok(end) => {
-                    whole &= end == self.head(&journal);
+                Ok((end, all_new)) => {
+                    whole &= all_new && end == self.head(&journal);
                     positions.push((journal.clone(), self.head(&journal)));
                 }
                 Err(fault) => {
@@ -353,4 +354,75 @@ fn a_journal_that_went_past_us_in_a_bag_flows_on_and_an_equally_long_other_histo
         "{outputs:?}"
     );
     assert!(later.is_empty(), "I8: the journal is frozen");
+}
+
+/// A receiver whose disk is so slow that every answer comes after the sender has given the batch up.
+#[test]
+fn answers_that_come_too_late_are_answers_all_the_same() {
+    let mut disk = Disk::default();
+    (0..3).for_each(|i| disk.append(&up("v"), &format!("case {i}")));
+    let ((mut v, to_t), (mut t, to_v)) = (End::new("v", "t", disk), End::new("t", "v", Disk::default()));
+    let mut coming: Vec<(i64, bool, Frame)> = Vec::new();
+    coming.extend(to_t.into_iter().map(|frame| (0, true, frame)));
+    coming.extend(to_v.into_iter().map(|frame| (0, false, frame)));
+    let mut batches = 0;
+    for second in 0..600 {
+        let now = Timestamp::from_ms(second * 1000);
+        let (due, later): (Vec<_>, Vec<_>) = coming.drain(..).partition(|(at, ..)| *at <= second);
+        coming = later;
+        for (_, is_up, frame) in due {
+            batches += usize::from(matches!(frame, Frame::Batch(_)));
+            let end = if is_up { &mut t } else { &mut v };
+            let outputs = end.session.on_frame(frame, now);
+            let mut frames = end.carry_out(outputs, now);
+            let owed = end.session.pay();
+            frames.extend(end.carry_out(owed, now));
+            let delay = if is_up { 45 } else { 0 };
+            coming.extend(frames.into_iter().map(|frame| (second + delay, !is_up, frame)));
+        }
+        if second % 10 == 0 {
+            let outputs = v.session.on_tick(now);
+            let frames = v.carry_out(outputs, now);
+            coming.extend(frames.into_iter().map(|frame| (second, true, frame)));
+        }
+    }
+    assert_eq!(v.session.unconfirmed(), 0);
+    assert!(batches <= 3, "{batches} batches for three entries");
+}
+
+#[test]
+fn acknowledgements_ride_with_a_batch_and_do_not_wait_for_more_than_two_others() {
+    let mut session = Session::new("t".parse().unwrap(), "v".parse().unwrap(), network());
+    let now = Timestamp::from_ms(0);
+    let hello = Hello {
+        protocol: PROTOCOL,
+        node: "v".parse().unwrap(),
+        incarnation: 1,
+        clock: now,
+        release: String::new(),
+        oldest_waiting: None,
+        positions: vec![],
+    };
+    session.on_frame(Frame::Hello(hello), now);
+    let whole = || Taken { whole: true, ..Taken::default() };
+    let take = |session: &mut Session, no| {
+        session.on_frame(Frame::Batch(Batch { no, runs: vec![], acks: vec![] }), now);
+        session.on_stored(no, whole())
+    };
+    assert_eq!((take(&mut session, 1), take(&mut session, 2)), (vec![], vec![]));
+    let said = take(&mut session, 3);
+    assert!(matches!(&said[..], [Output::Send(Frame::Acks(acks))] if acks.len() == 3), "{said:?}");
+    assert!(!session.owes());
+
+    let mut disk = Disk::default();
+    let mail = JournalId::new(&"t".parse().unwrap(), Channel::To("v".parse().unwrap()));
+    disk.append(&mail, "receipt");
+    take(&mut session, 4);
+    let outputs = session.on_heads(&[(mail.clone(), disk.head(&mail))], now);
+    let [Output::Load(load)] = &outputs[..] else { panic!("{outputs:?}") };
+    let sent = session.on_loaded(disk.load(load), now);
+    assert!(matches!(&sent[0], Output::Send(Frame::Batch(batch)) if batch.acks.len() == 1), "{sent:?}");
+    assert!(!session.owes());
+    let refused = Taken { faults: vec![(up("v"), RunFault::Storage)], ..Taken::default() };
+    assert_eq!(session.on_stored(5, refused).len(), 1, "bad news is told at once");
 }

@@ -8,16 +8,32 @@ use crate::journals::{journal_no_of, seq_of};
 use crate::known::Known;
 use crate::schema::{PROJECTION_VERSION, PROJECTIONS};
 use domain::Timestamp;
-use rusqlite::Connection;
+use rusqlite::{Connection, TransactionBehavior};
 use std::sync::Arc;
+use std::time::Duration;
 use store::{Change, StoreError};
 
 /// Journals are for ever, projections are this version's.
 pub(crate) fn bring_up_to_date(connection: &mut Connection, me: &Identity) -> Result<(), StoreError> {
-    let transaction = connection.transaction().broken("begin a rebuild")?;
-    let version: u32 = transaction
+    if version_of(connection)? == PROJECTION_VERSION {
+        return Ok(());
+    }
+    // Another process may be at it: whoever waits finds it done.
+    connection.busy_timeout(Duration::from_secs(600)).broken("set the busy timeout")?;
+    rebuild_if_older(connection, me)?;
+    connection.busy_timeout(crate::BUSY_TIMEOUT).broken("set the busy timeout")
+}
+
+fn version_of(connection: &Connection) -> Result<u32, StoreError> {
+    connection
         .query_row("SELECT version FROM projected", [], |row| row.get(0))
-        .broken("read the version of the projections")?;
+        .broken("read the version of the projections")
+}
+
+fn rebuild_if_older(connection: &mut Connection, me: &Identity) -> Result<(), StoreError> {
+    let transaction =
+        connection.transaction_with_behavior(TransactionBehavior::Immediate).broken("begin a rebuild")?;
+    let version = version_of(&transaction)?;
     if version == PROJECTION_VERSION {
         return Ok(());
     }
@@ -55,7 +71,7 @@ pub(crate) fn rebuild(work: &mut Work<'_>, me: &Identity, now: Timestamp) -> Res
         .and_then(|mut s| s.query_map([], |row| row.get(0))?.collect())
         .broken("rebuild")?;
     for chunk in positions.chunks(1000) {
-        let mut projector = Projector::new(work, me, now);
+        let mut projector = Projector::again(work, me, now);
         for pos in chunk {
             let entry = crate::queries::entry_at(projector.work.sql, *pos)?;
             debug_assert!(entry.seq == seq_of(*pos) && journal_no_of(*pos) > 0);
@@ -64,7 +80,7 @@ pub(crate) fn rebuild(work: &mut Work<'_>, me: &Identity, now: Timestamp) -> Res
         projector.finish()?;
     }
     // Journals are read one after another, so a receipt may have come after the pages it covers.
-    let mut projector = Projector::new(work, me, now);
+    let mut projector = Projector::again(work, me, now);
     projector.list_tasks_again()?;
     projector.finish()?;
     work.sql

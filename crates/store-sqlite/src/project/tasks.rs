@@ -54,11 +54,17 @@ impl Projector<'_, '_> {
             day: entry.claimed_at.day(),
         };
         self.fresh_receipts.insert(custody.author.clone(), fresh);
-        if self.answers_applicants() {
-            self.list_receipted(&custody, before)
-        } else {
-            self.list_decided_here()
+        if !self.answers_applicants() {
+            return self.list_decided_here();
         }
+        // Where the town has signed already, its day is the one that counts, whoever signs after it.
+        let town = self.work.known.network.responsible(&custody.author, Tier::Town).cloned();
+        let signed = match town {
+            Some(town) if town != entry.author => self.receipted(&custody.author, &town, i64::MAX)?,
+            _ => 0,
+        };
+        let before = before.max(signed);
+        if before < custody.seq { self.list_receipted(&custody, before) } else { Ok(()) }
     }
 
     /// The days that start limits here. A batch and its receipt are stored together, so they are mostly at hand.
@@ -88,16 +94,24 @@ impl Projector<'_, '_> {
     fn note_receipt_day(&self, entry: &Entry, custody: &Custody) -> Result<u64, StoreError> {
         let sql = self.work.sql;
         let (author, by) = (custody.author.as_str(), entry.author.as_str());
-        let before: Option<i64> = sql
-            .prepare_cached("SELECT max(seq) FROM receipt WHERE author = ?1 AND by_node = ?2 AND seq < ?3")
-            .and_then(|mut s| s.query_row((author, by, custody.seq as i64), |row| row.get(0)))
-            .broken("read a receipt")?;
+        let before = self.receipted(&custody.author, &entry.author, custody.seq as i64)?;
         sql.prepare_cached(
             "INSERT INTO receipt(author, by_node, seq, at_ms) VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
         )
         .and_then(|mut s| s.execute((author, by, custody.seq as i64, entry.claimed_at.as_ms())))
         .broken("note a receipt")?;
-        Ok(before.unwrap_or(0) as u64)
+        Ok(before)
+    }
+
+    /// How far `by` had receipted what `author` reports, in receipts for less than `below`.
+    fn receipted(&self, author: &NodeId, by: &NodeId, below: i64) -> Result<u64, StoreError> {
+        let seq: Option<i64> = self
+            .work
+            .sql
+            .prepare_cached("SELECT max(seq) FROM receipt WHERE author = ?1 AND by_node = ?2 AND seq < ?3")
+            .and_then(|mut s| s.query_row((author.as_str(), by.as_str(), below), |row| row.get(0)))
+            .broken("read a receipt")?;
+        Ok(seq.unwrap_or(0) as u64)
     }
 
     /// The receipt may come after the pages it covers (the hub hears of the town's later): their limit is known only now.
@@ -127,7 +141,9 @@ impl Projector<'_, '_> {
             .work
             .sql
             .prepare_cached(
-                "SELECT case_no FROM dossier WHERE status IN ('granted', 'refused') AND holder = ?1
+                // Named for the same reason: what was delivered long ago stays with its holder.
+                "SELECT case_no FROM dossier INDEXED BY dossier_status
+                  WHERE status IN ('granted', 'refused') AND holder = ?1
                     AND json_extract(state, '$.decision.by') = ?1 ORDER BY no",
             )
             .and_then(|mut s| s.query_map([self.me.node.as_str()], |row| row.get(0))?.collect())
