@@ -5,8 +5,10 @@ use std::io::{Error, ErrorKind, Result};
 use zstd::stream::raw::{CParameter, DParameter, Decoder, Encoder, InBuffer, Operation, OutBuffer};
 
 const LEVEL: i32 = 3;
-/// How far back a flow remembers what was said, as a power of two: 256 KiB, about a hundred cases, at either end of every link.
-const WINDOW_LOG: u32 = 18;
+/// How far back a flow remembers what was said, as a power of two: 128 KiB, about fifty cases, at either end of every link.
+const WINDOW_LOG: u32 = 17;
+/// Tables in which the packer finds it again, as powers of two of entries of four bytes. A town keeps a dozen flows.
+const TABLE_LOG: u32 = 15;
 
 pub(crate) trait Squeeze: Send + Sync {
     fn pack(&mut self, bytes: &[u8]) -> Result<Vec<u8>>;
@@ -52,6 +54,8 @@ impl Flowing {
     pub fn new() -> Result<Flowing> {
         let mut pack = Encoder::with_dictionary(LEVEL, DICTIONARY)?;
         pack.set_parameter(CParameter::WindowLog(WINDOW_LOG))?;
+        pack.set_parameter(CParameter::HashLog(TABLE_LOG))?;
+        pack.set_parameter(CParameter::ChainLog(TABLE_LOG))?;
         let mut unpack = Decoder::with_dictionary(DICTIONARY)?;
         unpack.set_parameter(DParameter::WindowLogMax(WINDOW_LOG))?;
         Ok(Flowing { pack, unpack })
