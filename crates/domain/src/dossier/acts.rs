@@ -74,6 +74,9 @@ pub(super) fn act(
             if dossier.hearing.as_ref().is_some_and(|hearing| hearing.record.is_none()) {
                 return Err(Refusal::HearingOpen);
             }
+            if procedures::hearing_asked(dossier) {
+                return Err(Refusal::HearingAsked);
+            }
             let issues_now = !item.stages.iter().any(|stage| stage.kind == StageKind::Issue);
             if outcome == Outcome::Granted {
                 rests_well(desk)?;

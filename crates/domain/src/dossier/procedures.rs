@@ -206,6 +206,18 @@ pub(super) fn find_inspection(
     Ok(vec![PageBody::InspectionFound { stage: stage.id.clone(), body, passed, text }])
 }
 
+/// Somebody has asked for a hearing and has had no notice of one. One hearing answers all who ask.
+///
+/// # Source
+/// 《行政许可法》 art. 47: whoever asks in time is heard before the decision.
+pub(super) fn hearing_asked(dossier: &Dossier) -> bool {
+    dossier.hearing.is_none()
+        && dossier
+            .slips
+            .iter()
+            .any(|slip| slip.kind == HEARING_REQUEST && !dossier.noted.contains(&slip.id))
+}
+
 /// A hearing that the applicant or somebody concerned asked for, or that the item prescribes.
 pub(super) fn notice_hearing(
     dossier: &Dossier,

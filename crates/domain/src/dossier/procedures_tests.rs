@@ -185,10 +185,6 @@ fn a_hearing_is_noticed_a_week_before_and_held_by_somebody_who_did_not_examine()
         "nobody asked for one"
     );
     counter.slip(1, procedures::HEARING_REQUEST, "要求听证");
-    let first = "2026-11-30".parse().unwrap();
-    assert_eq!(counter.refuses(&head, notice("2026-11-29"), NOON), Refusal::HearingTooSoon { first });
-    assert!(matches!(counter.refuses(&head, notice("2027-03-01"), NOON), Refusal::HearingTooLate { .. }));
-    counter.does(&head, notice("2026-11-30"), NOON);
     let grant = Command::Decide {
         stage: id("decide"),
         outcome: Outcome::Granted,
@@ -196,6 +192,11 @@ fn a_hearing_is_noticed_a_week_before_and_held_by_somebody_who_did_not_examine()
         article: None,
         licence: None,
     };
+    assert_eq!(counter.refuses(&head, grant.clone(), NOON), Refusal::HearingAsked, "nobody decides past it");
+    let first = "2026-11-30".parse().unwrap();
+    assert_eq!(counter.refuses(&head, notice("2026-11-29"), NOON), Refusal::HearingTooSoon { first });
+    assert!(matches!(counter.refuses(&head, notice("2027-03-01"), NOON), Refusal::HearingTooLate { .. }));
+    counter.does(&head, notice("2026-11-30"), NOON);
     assert_eq!(counter.refuses(&head, grant.clone(), NOON), Refusal::HearingOpen);
     let hold = || Command::HoldHearing { stage: id("decide"), record: "笔录".into() };
     assert!(matches!(counter.refuses(&head, hold(), NOON), Refusal::HearingTooSoon { .. }));

@@ -99,6 +99,7 @@ pub enum Refusal {
     Waived,
     NoBody,
     HearingOpen,
+    HearingAsked,
     HearingTooSoon {
         first: Day,
     },
@@ -245,6 +246,9 @@ impl fmt::Display for Refusal {
             Refusal::CitizenNotAsked => f.write_str("申请人还没有选定该时间;请登记便条 inspection_slot,内容为所选时间,形如 2026-11-25 09:30"),
             Refusal::Waived => f.write_str("该部门未到场,视为放弃查验,不得要求再次查验"),
             Refusal::NoBody => f.write_str("查验意见须由参加查验的部门作出;请用该部门的账号登录,镇里请在 body 中写明部门"),
+            Refusal::HearingAsked => f.write_str(
+                "申请人或利害关系人已要求听证;请先告知听证时间和地点,听证后再作决定(《行政许可法》第四十七条)",
+            ),
             Refusal::HearingOpen => f.write_str("听证尚未举行或已有听证安排;作出决定须依据听证笔录"),
             Refusal::HearingTooSoon { first } => {
                 write!(f, "听证应提前七日通知,不得早于 {first}(《行政许可法》第四十八条)")
