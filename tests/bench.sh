@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Benchmarks: tests/bench.sh [capture|drain|roundtrip|reconnect|attachments|idle|rules …] [--json]
+# Benchmarks: tests/bench.sh [capture|drain|roundtrip|reconnect|herd|attachments|idle|rules …] [--json]
 set -euo pipefail
 cd "$(dirname "$0")/.."
 cargo build --release --quiet -p tests --bin bench -p city-hub -p town-node -p village-agent >&2

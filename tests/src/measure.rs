@@ -137,6 +137,49 @@ pub async fn round_trip(count: usize) -> Vec<Value> {
     ]
 }
 
+/// G16: every village of the city comes back in the same second, each with a backlog; somebody at the hub looks meanwhile.
+pub async fn herd(towns: usize, villages: usize, cases: usize) -> Vec<Value> {
+    let rig = Rig::start(towns, villages, false).await;
+    for (index, village) in rig.villages.iter().enumerate() {
+        let records = (0..cases).map(|n| rig.record(village, (index * 1_000_000 + n) as u64)).collect();
+        rig::append_all(village, records, 32).await;
+    }
+    let before = resident_mb();
+    let reader = rig.reader_of_the_hub().await;
+    let still = reader.looks_while(tokio::time::sleep(Duration::from_secs(2))).await.1;
+    let started = Instant::now();
+    let (seconds, looks) = reader
+        .looks_while(async {
+            rig.connect();
+            rig.until_receipted().await;
+            started.elapsed().as_secs_f64()
+        })
+        .await;
+    let (total, errors, after) = ((villages * cases) as f64, rig.errors().await, resident_mb());
+    rig.stop().await;
+    let floor = percentile(&still, 99);
+    vec![
+        json!({ "what": format!("{villages} villages of {towns} towns back in one second, {cases} cases each (G16)"), "value": round(total / seconds),
+            "unit": "cases/s", "seconds": round(seconds), "errors": errors, "floor": 0, "floor_is": "errors", "ratio": errors }),
+        json!({ "what": "the hub's list of all nodes meanwhile, p99 (G16)", "value": round(percentile(&looks, 99)), "unit": "ms",
+            "p50": round(percentile(&looks, 50)), "looks": looks.len(), "floor": round(floor), "floor_is": "p99 of the same list before they came",
+            "ratio": round(percentile(&looks, 99) / floor) }),
+        json!({ "what": "memory of all nodes in one process, growth while they came back", "value": round(after - before), "unit": "MB",
+            "floor": round(before), "floor_is": "before", "ratio": round(after / before) }),
+    ]
+}
+
+fn percentile(sorted: &[f64], of: usize) -> f64 {
+    sorted.get((sorted.len() * of / 100).min(sorted.len().saturating_sub(1))).copied().unwrap_or(f64::NAN)
+}
+
+/// Memory of this process that is in use.
+fn resident_mb() -> f64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse::<f64>().unwrap() / 1024.0
+}
+
 /// G9: the first case at the hub after the line comes back.
 pub async fn reconnect(cut: Duration, rounds: u64) -> Vec<Value> {
     let rig = Rig::start(1, 1, true).await;

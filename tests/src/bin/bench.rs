@@ -12,7 +12,7 @@ use tests::measure::{self, Bench};
 
 #[derive(Parser)]
 struct Cli {
-    /// Measures to run; all if left out: rules capture drain roundtrip lone reconnect attachments idle
+    /// Measures to run; all if left out: rules capture drain roundtrip lone reconnect herd attachments idle
     names: Vec<String>,
     /// Only JSON lines
     #[arg(long)]
@@ -23,6 +23,9 @@ struct Cli {
     /// Cases of each village in the drain
     #[arg(long, default_value_t = 1000)]
     cases: usize,
+    /// Villages of `herd`
+    #[arg(long, default_value_t = 100)]
+    herd: usize,
     /// Seconds that the line of `reconnect` is cut for
     #[arg(long, default_value_t = 20)]
     cut: u64,
@@ -66,6 +69,9 @@ fn main() {
                 "reconnect",
                 measure::reconnect(Duration::from_secs(cli.cut), if cli.cut > 60 { 1 } else { 3 }).await,
             );
+        }
+        if wanted("herd") {
+            report("herd", measure::herd(10, cli.herd, 100).await);
         }
         if wanted("attachments") {
             report("attachments", measure::attachments(100).await);

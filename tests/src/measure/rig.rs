@@ -39,6 +39,34 @@ impl Record {
     }
 }
 
+pub struct Reader<'r> {
+    hub: &'r Site,
+    token: String,
+}
+
+impl Reader<'_> {
+    /// Does `work` and looks meanwhile; gives how long each look took, in milliseconds, the shortest first.
+    pub async fn looks_while<T>(&self, work: impl Future<Output = T>) -> (T, Vec<f64>) {
+        let mut work = std::pin::pin!(work);
+        let mut looks = Vec::new();
+        loop {
+            let started = std::time::Instant::now();
+            let look = async {
+                let nodes = self.hub.get(&self.token, "/nodes").await;
+                assert!(!nodes.as_array().unwrap().is_empty());
+            };
+            tokio::select! {
+                done = &mut work => {
+                    looks.sort_by(f64::total_cmp);
+                    return (done, looks);
+                }
+                () = look => looks.push(started.elapsed().as_secs_f64() * 1000.0),
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
 fn doors() -> Listen {
     Listen { web: "127.0.0.1:0".into(), link: Some("127.0.0.1:0".into()), enrol: Some("127.0.0.1:0".into()) }
 }
@@ -102,6 +130,21 @@ impl Rig {
         // A town's meter counts its children's links and its own uplink; the hub's counts the towns' links.
         let villages: u64 = self.villages.iter().map(|site| site.node().meter.total()).sum();
         (villages, self.hub.node().meter.total())
+    }
+
+    /// What was refused, held or quarantined anywhere: nothing, when everybody behaves.
+    pub async fn errors(&self) -> u64 {
+        let mut errors = 0;
+        for site in self.villages.iter().chain(&self.towns).chain([&self.hub]) {
+            let counts = site.node().hall().counts().await.unwrap();
+            errors += u64::from(counts.held) + u64::from(counts.quarantined);
+        }
+        errors
+    }
+
+    /// Somebody at the hub who looks at the list of all nodes again and again.
+    pub async fn reader_of_the_hub(&self) -> Reader<'_> {
+        Reader { hub: &self.hub, token: self.hub.token("officer").await }
     }
 
     /// Waits until every village has the hub's receipt for all it wrote.

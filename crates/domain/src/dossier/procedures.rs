@@ -212,10 +212,7 @@ pub(super) fn find_inspection(
 /// 《行政许可法》 art. 47: whoever asks in time is heard before the decision.
 pub(super) fn hearing_asked(dossier: &Dossier) -> bool {
     dossier.hearing.is_none()
-        && dossier
-            .slips
-            .iter()
-            .any(|slip| slip.kind == HEARING_REQUEST && !dossier.noted.contains(&slip.id))
+        && dossier.slips.iter().any(|slip| slip.kind == HEARING_REQUEST && !dossier.noted.contains(&slip.id))
 }
 
 /// A hearing that the applicant or somebody concerned asked for, or that the item prescribes.
