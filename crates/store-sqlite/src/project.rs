@@ -3,6 +3,7 @@
 //! A page that cannot stand stops only its own dossier: it is marked, an incident is noted, everything else goes on (I14).
 
 mod alerts;
+mod judged_again;
 mod persons;
 mod rebuild;
 mod reference;
@@ -48,6 +49,12 @@ pub(crate) struct Projector<'p, 'w> {
     /// Letters or seals have come: read again once, at the end.
     authority_changed: bool,
     notes_incidents: bool,
+}
+
+impl Open {
+    fn release(&self) -> Option<u32> {
+        self.dossier.as_ref().map(|dossier| dossier.release)
+    }
 }
 
 impl<'p, 'w> Projector<'p, 'w> {

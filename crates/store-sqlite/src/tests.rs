@@ -206,6 +206,101 @@ fn an_entry_of_a_later_version_is_carried_byte_for_byte() {
     assert!(run(store.verify_log(Arc::new(Toy))).unwrap().faults.is_empty());
 }
 
+/// I10, I18: a village's page claims a decision before the town has the catalogue that says who decides. When the catalogue
+/// comes, the page falls, what was written upon it waits, and everything is as if the catalogue had been there first.
+#[test]
+fn a_page_that_came_before_its_catalogue_is_judged_when_that_comes() {
+    use domain::dossier::{Captured, Outcome, Page, PageBody, Status, Submission};
+    use prost::Message;
+    use replication::{CheckedRun, Core, JournalId, Previous, Run, Stored};
+    use store::{PackPiece, PackRelease, kind};
+    let me = Identity { node: "t-1".parse().unwrap(), ..identity() };
+    let store = SqliteStore::open_inline(Connection::open_in_memory().unwrap(), me.clone()).unwrap();
+    run(store.seed_nodes(conformance::network())).unwrap();
+    let receive = |author: &str, channel: replication::Channel, bodies: Vec<(&str, String, Vec<u8>)>| {
+        let journal = JournalId { author: author.parse().unwrap(), channel };
+        let mut before = Hash::NONE;
+        let mut entries = Vec::new();
+        for (index, (kind, subject, body)) in bodies.into_iter().enumerate() {
+            let core = Core {
+                suite: 1,
+                schema: 1,
+                author: author.into(),
+                channel: journal.channel.to_string(),
+                epoch: 1,
+                seq: index as u64 + 1,
+                id: vec![index as u8; 16],
+                kind: kind.into(),
+                subject,
+                area: "522601108201".into(),
+                officer: "wang".into(),
+                ..Core::default()
+            };
+            let core = core.encode_to_vec().into();
+            let raw = replication::RawEntry { core, body: body.into(), signature: None };
+            before = raw.hash(&before);
+            entries.push(raw);
+        }
+        entries.last_mut().unwrap().signature = Some(Toy.sign(&before));
+        let sent = Run { journal, previous: Previous::Hash(Hash::NONE), entries };
+        let checked = CheckedRun::check(sent, Stored::default(), &Toy).unwrap();
+        let taken = run(store.receive(&"hub".parse().unwrap(), vec![checked], conformance::NOW)).unwrap();
+        assert!(taken.faults.is_empty());
+    };
+    let case = domain::CaseNo::make(&"v-1".parse().unwrap(), conformance::NOW.day(), 5);
+    let captured = Captured {
+        item: "food".parse().unwrap(),
+        release: 1,
+        submission: Submission::default(),
+        bundle: None,
+    };
+    let decided = PageBody::Decided {
+        stage: "decide".parse().unwrap(),
+        outcome: Outcome::Granted,
+        text: "自己批准".into(),
+        article: None,
+    };
+    let handed_over = PageBody::HandedOver { to: "t-1".parse().unwrap() };
+    let pages =
+        [PageBody::Captured(captured), decided, handed_over].into_iter().enumerate().map(|(index, body)| {
+            let no = index as u32 + 1;
+            let page = Page {
+                case: case.clone(),
+                no,
+                term: 1,
+                at: conformance::NOW,
+                officer: "wang".into(),
+                delegation: None,
+                body,
+            };
+            (kind::PAGE, case.to_string(), serde_json::to_vec(&page).unwrap())
+        });
+    receive("v-1", replication::Channel::Up, pages.collect());
+    let status = || run(store.dossier(&case)).unwrap().unwrap().dossier.status();
+    assert_eq!(status(), Status::Granted, "nobody here can tell yet");
+
+    let pieces = domain::pack::kaili_pieces();
+    let names: Vec<String> = pieces.keys().cloned().collect();
+    let mut published: Vec<_> = pieces
+        .into_iter()
+        .map(|(name, text)| {
+            let piece = PackPiece { release: 1, name: name.clone(), text };
+            (kind::PACK_PIECE, name, serde_json::to_vec(&piece).unwrap())
+        })
+        .collect();
+    let release = PackRelease { release: 1, pieces: names };
+    published.push((kind::PACK_RELEASE, "1".into(), serde_json::to_vec(&release).unwrap()));
+    receive("hub", replication::Channel::All, published);
+    assert_eq!(status(), Status::Captured, "I18");
+    let stored = run(store.dossier(&case)).unwrap().unwrap();
+    assert_eq!((stored.dossier.holder.as_str(), stored.held), ("v-1", 2), "the page upon it waits");
+    let told: Vec<_> = run(store.incidents()).unwrap().into_iter().map(|one| one.reason).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    let before = run(store.state_hash()).unwrap();
+    run(store.rebuild(conformance::NOW)).unwrap();
+    assert_eq!(run(store.state_hash()).unwrap(), before, "I10");
+}
+
 /// I14: a run that the database refuses holds up itself and nobody else.
 #[test]
 fn a_run_that_cannot_be_stored_does_not_take_its_batch_with_it() {

@@ -138,6 +138,7 @@ impl Projector<'_, '_> {
                 .broken("drop a release")?;
             return self.incident(entry, "pack release cannot be used by this version: update this node");
         }
+        self.judge_pages_of(release.release)?;
         // Cases captured under it get their tasks now, and its calendar may move the due days of all others.
         self.list_tasks_again()
     }

@@ -1,0 +1,69 @@
+//! Pages that came before the catalogue they rest on: nobody here could tell what their writers may write. Told now, so that
+//! every order of arrival comes to the same state (I10), and no writer gains by being early (I18).
+
+use super::{Open, Projector};
+use crate::error::Broken;
+use domain::CaseNo;
+use domain::dossier::Verdict;
+use store::StoreError;
+
+impl Projector<'_, '_> {
+    /// Judges the pages of every case captured under `release`, which has just come into force here. Mostly there are none:
+    /// the hub publishes before a village can capture, and only a bag or a node set up anew overtakes it.
+    pub(super) fn judge_pages_of(&mut self, release: u32) -> Result<(), StoreError> {
+        let stored: Vec<String> = self
+            .work
+            .sql
+            .prepare_cached("SELECT case_no FROM dossier WHERE release = ?1 ORDER BY no")
+            .and_then(|mut s| s.query_map([release], |row| row.get(0))?.collect())
+            .broken("find cases of a release")?;
+        let opened = self.open.iter().filter(|(_, open)| open.release() == Some(release));
+        let opened: Vec<CaseNo> = opened.map(|(case, _)| case.clone()).collect();
+        let stored = stored.iter().filter_map(|case| case.parse::<CaseNo>().ok());
+        for case in
+            stored.filter(|case| !opened.contains(case)).collect::<Vec<_>>().into_iter().chain(opened.clone())
+        {
+            self.judge_pages(&case)?;
+        }
+        Ok(())
+    }
+
+    fn judge_pages(&mut self, case: &CaseNo) -> Result<(), StoreError> {
+        let mut open = self.take(case)?;
+        for (pos, page, entry) in self.pages_with(case, "applied")? {
+            let Some(reason) = self.overreach(&open, &page, &entry) else { continue };
+            self.note_page(pos, &page, &Verdict::Refused(reason))?;
+            self.incident(&entry, reason)?;
+            self.take_back(case, &mut open, page.no)?;
+            // What was written upon it waits for the page that belongs there.
+            self.apply_held(&mut open, case)?;
+            break;
+        }
+        self.put(case, open);
+        Ok(())
+    }
+
+    /// The dossier as it was before page `no`, which does not stand.
+    fn take_back(&mut self, case: &CaseNo, open: &mut Open, no: u32) -> Result<(), StoreError> {
+        self.work
+            .sql
+            .prepare_cached("UPDATE case_entry SET verdict = 'held' WHERE case_no = ?1 AND no > ?2 AND verdict = 'applied'")
+            .and_then(|mut s| s.execute((case.as_str(), no)))
+            .broken("hold pages")?;
+        self.forget_person(case)?;
+        (open.waiting, open.attachments_changed) = (true, true);
+        if no > 1 {
+            let (dossier, submitted_pos) = self.fold_to(case, no - 1)?;
+            (open.dossier, open.submitted_pos) = (Some(dossier), submitted_pos);
+            return Ok(());
+        }
+        for table in ["task", "case_attachment", "dossier"] {
+            self.work
+                .sql
+                .execute(&format!("DELETE FROM {table} WHERE case_no = ?1"), [case.as_str()])
+                .broken("take a case back")?;
+        }
+        open.dossier = None;
+        Ok(())
+    }
+}
