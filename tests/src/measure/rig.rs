@@ -137,7 +137,7 @@ impl Rig {
         let mut errors = 0;
         for site in self.villages.iter().chain(&self.towns).chain([&self.hub]) {
             let counts = site.node().hall().counts().await.unwrap();
-            errors += u64::from(counts.held) + u64::from(counts.quarantined);
+            errors += counts.held + counts.quarantined;
         }
         errors
     }
