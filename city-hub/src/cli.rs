@@ -122,7 +122,7 @@ enum SealVerb {
 enum SuperviseVerb {
     /// Compute every alert again from the log and compare with what was raised; exit 3 if they differ
     Scan,
-    /// Look through the running cases now, as the serving hub does every hour
+    /// Look through all cases now; the serving hub looks through running and changed ones every hour
     Sweep,
 }
 
@@ -248,7 +248,7 @@ async fn supervise(common: &Common, verb: SuperviseVerb) -> Result<ExitCode> {
     let opened = Opened::open(&common.data_dir, &Parts::default())?;
     match verb {
         SuperviseVerb::Sweep => {
-            let sweep = opened.hall.supervise().await?;
+            let sweep = opened.hall.supervise_all().await?;
             if common.json {
                 println!("{}", serde_json::to_string(&sweep)?);
             } else {
