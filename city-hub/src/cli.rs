@@ -122,7 +122,7 @@ enum SealVerb {
 enum SuperviseVerb {
     /// Compute every alert again from the log and compare with what was raised; exit 3 if they differ
     Scan,
-    /// Look through all cases now; the serving hub looks through running and changed ones every hour
+    /// Look through all cases now, as the serving hub does once a day (running and changed ones every hour)
     Sweep,
 }
 
