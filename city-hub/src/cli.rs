@@ -122,7 +122,7 @@ enum SealVerb {
 enum SuperviseVerb {
     /// Compute every alert again from the log and compare with what was raised; exit 3 if they differ
     Scan,
-    /// Look through all cases now, as the serving hub does once a day (running and changed ones every hour)
+    /// Look through the running and the changed cases now, as the serving hub does every hour
     Sweep,
 }
 
@@ -248,7 +248,7 @@ async fn supervise(common: &Common, verb: SuperviseVerb) -> Result<ExitCode> {
     let opened = Opened::open(&common.data_dir, &Parts::default())?;
     match verb {
         SuperviseVerb::Sweep => {
-            let sweep = opened.hall.supervise_all().await?;
+            let sweep = opened.hall.supervise().await?;
             if common.json {
                 println!("{}", serde_json::to_string(&sweep)?);
             } else {

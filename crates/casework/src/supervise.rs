@@ -70,7 +70,8 @@ impl Hall {
     pub async fn supervise(&self) -> Result<Sweep, ActError> {
         self.only_at(Tier::City, "电子监察")?;
         let mut sweep = Sweep::default();
-        // What was written since the last look: a case may have come to its end meanwhile, too late all the same.
+        // What was written since the last look: a case may have come to its end meanwhile, too late all the same, and a receipt
+        // or a calendar that comes after the end may move the days of what was done before it.
         let (changed, mark) = self.store.cases_since(self.store.mark(JOB).await?).await?;
         for case in &changed {
             if let Some(stored) = self.store.dossier(case).await? {
@@ -100,24 +101,6 @@ impl Hall {
             }
         }
         self.store.put_mark(JOB, mark).await?;
-        Ok(sweep)
-    }
-
-    /// As [`Hall::supervise`], over all cases that ever were: a receipt that comes after a case has ended may move the day of a
-    /// village's page, and with it what the rules find. For whoever asks for it; a large log takes minutes.
-    ///
-    /// # Errors
-    /// As [`Hall::supervise`].
-    pub async fn supervise_all(&self) -> Result<Sweep, ActError> {
-        let mut sweep = self.supervise().await?;
-        sweep.cases = 0;
-        let mut query = CaseQuery { limit: PAGE, ..CaseQuery::default() };
-        while let Some(cases) = self.next_cases(&mut query).await? {
-            for stored in cases {
-                sweep.cases += 1;
-                self.settle(&stored, &mut sweep).await?;
-            }
-        }
         Ok(sweep)
     }
 

@@ -1,18 +1,20 @@
-//! Journals on disk: append, receive, load, verify.
+//! Journals on disk: append, load, verify; what neighbours send is taken in `receive`.
+
+mod receive;
+
+pub(crate) use receive::{quarantine, receive};
 
 use crate::error::{Broken, unreadable};
 use crate::executor::Work;
 use crate::project::Projector;
 use crate::{Identity, VerifyReport, audit};
 use bytes::Bytes;
-use domain::{NodeId, Timestamp};
+use domain::Timestamp;
 use prost::Message;
 use replication::entry::{Core, SUITE_ED25519_SHA256};
-use replication::run::Fit;
 use replication::session::Load;
 use replication::{
-    Channel, CheckedRun, Custody, Entry, Hash, JournalId, Position, Previous, RawEntry, Run, RunFault,
-    Signature, Stored, Verify,
+    Channel, Entry, Hash, JournalId, Position, Previous, RawEntry, Run, Signature, Stored, Verify,
 };
 use rusqlite::{Connection, OptionalExtension, named_params};
 use std::collections::BTreeMap;
@@ -271,145 +273,6 @@ fn encode(
         claimed_at: at,
         officer: officer.to_owned(),
     })
-}
-
-/// Takes runs from a neighbour. Each stands or falls alone; receipts for what arrived are written in the same step.
-pub(crate) fn receive(
-    work: &mut Work<'_>,
-    me: &Identity,
-    peer: &NodeId,
-    runs: &[CheckedRun],
-    now: Timestamp,
-) -> Result<Received, StoreError> {
-    let mut received = Received::default();
-    let mut receipts: BTreeMap<NodeId, Position> = BTreeMap::new();
-    let mut projector = Projector::new(work, me, now);
-    for run in runs {
-        let id = run.journal.clone();
-        match store_run(&mut projector, peer, run, now)? {
-            Ok((position, new)) => {
-                received.positions.push((id.clone(), position));
-                received.stored += new;
-                if new > 0 {
-                    projector.work.change.heads.push((id.clone(), position));
-                    let below = projector.work.known.network.is_above(&me.node, &id.author);
-                    if id.channel == Channel::Up && below {
-                        receipts.insert(id.author.clone(), position);
-                    }
-                }
-            }
-            Err(fault) => received.faults.push((id, fault)),
-        }
-    }
-    // Before the dossiers are written: the day of the receipt starts their first limit.
-    give_receipts(&mut projector, me, receipts, now)?;
-    projector.finish()?;
-    if received.stored > 0 {
-        audit::record(work.sql, now, peer.as_str(), "receive", &received.stored.to_string())?;
-    }
-    Ok(received)
-}
-
-type StoredRun = Result<(Position, u64), RunFault>;
-
-fn store_run(
-    projector: &mut Projector<'_, '_>,
-    peer: &NodeId,
-    run: &CheckedRun,
-    now: Timestamp,
-) -> Result<StoredRun, StoreError> {
-    let sql = projector.work.sql;
-    let row = journal(sql, &run.journal)?;
-    if row.frozen {
-        return Ok(Err(RunFault::Fork { at: row.head.seq }));
-    }
-    let stored_hash = |seq: u64| hash_at(sql, row.no, seq);
-    let from = match run.fit(row.head, stored_hash)? {
-        Ok(Fit::New { from }) => from,
-        Ok(Fit::Known) => return Ok(Ok((row.head, 0))),
-        Err(RunFault::Fork { at }) => {
-            freeze(sql, &row, run, peer, at, now)?;
-            return Ok(Err(RunFault::Fork { at }));
-        }
-        Err(fault) => return Ok(Err(fault)),
-    };
-    for entry in &run.entries[from..] {
-        let pos = pos_of(row.no, entry.seq);
-        insert_entry(sql, pos, entry.epoch, &entry.raw, &entry.hash)?;
-        projector.project(pos, entry)?;
-    }
-    let head = run.head();
-    set_head(sql, row.no, head)?;
-    Ok(Ok((head, (run.entries.len() - from) as u64)))
-}
-
-/// A second signed history (I8): ours stays, theirs is kept beside it, and nothing more is taken until a person looked.
-fn freeze(
-    sql: &Connection,
-    row: &JournalRow,
-    run: &CheckedRun,
-    peer: &NodeId,
-    at: u64,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    sql.execute("UPDATE journal SET frozen = 1 WHERE no = ?1", [row.no]).broken("freeze a journal")?;
-    for entry in run.entries.iter().filter(|entry| entry.seq >= at) {
-        let mut bytes = entry.raw.core.to_vec();
-        bytes.extend_from_slice(&entry.raw.body);
-        let reason = format!("fork: another entry with hash {} is signed for this place", entry.hash.short());
-        let (peer, journal) = (peer.clone(), run.journal.to_string());
-        quarantine(sql, &Quarantined { at: now, peer, journal, seq: entry.seq, reason, bytes })?;
-    }
-    Ok(())
-}
-
-pub(crate) fn quarantine(sql: &Connection, item: &Quarantined) -> Result<(), StoreError> {
-    // A neighbour that sends rubbish for ever must not fill the disk: the oldest incidents of a full table make room.
-    const KEPT: i64 = 10_000;
-    sql.prepare_cached("DELETE FROM quarantine WHERE no <= (SELECT max(no) FROM quarantine) - ?1 AND reason NOT LIKE 'fork:%'")
-        .and_then(|mut s| s.execute([KEPT]))
-        .broken("bound the quarantine")?;
-    // Of rubbish a sample is enough; a fork's bytes are evidence and few, because its journal is frozen at once.
-    let kept = if item.reason.starts_with("fork:") { replication::ENTRY_BYTES_MAX } else { 4096 };
-    let bytes = &item.bytes[..item.bytes.len().min(kept)];
-    sql.prepare_cached(
-        "INSERT INTO quarantine(at_ms, peer, journal, seq, reason, bytes) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
-    )
-    .and_then(|mut s| {
-        s.execute((item.at.as_ms(), item.peer.as_str(), &item.journal, item.seq as i64, &item.reason, bytes))
-    })
-    .broken("quarantine")?;
-    Ok(())
-}
-
-fn give_receipts(
-    projector: &mut Projector<'_, '_>,
-    me: &Identity,
-    receipts: BTreeMap<NodeId, Position>,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    let mut entries = Vec::new();
-    for (author, position) in receipts {
-        let body = serde_json::to_vec(&Custody::of(&author, position))
-            .map_err(|e| unreadable("write a receipt", e))?;
-        // A receipt has no asker who could repeat it, so its id need not be random: its seq, which costs little on the wire.
-        let mut id = [0; 16];
-        id[8..].copy_from_slice(&position.seq.to_be_bytes());
-        let id = domain::EntryId(id);
-        entries.push(NewEntry {
-            id,
-            channel: Channel::To(author.clone()),
-            kind: kind::RECEIPT,
-            subject: author.to_string(),
-            body,
-        });
-    }
-    let written = write_own(projector.work.sql, me, now, "", entries)?;
-    for (pos, entry) in &written {
-        projector.project(*pos, entry)?;
-        projector.work.change.heads.push((journal_of(entry), position_of(entry)));
-    }
-    Ok(())
 }
 
 pub(crate) fn hash_at(sql: &Connection, journal_no: i64, seq: u64) -> Result<Option<Hash>, StoreError> {

@@ -2,10 +2,12 @@
 
 use crate::error::{Broken, unreadable};
 use crate::journals::{heads, number_of, pos_of};
+use crate::project::{cases_of, receipted};
+use crate::queries::entry_at;
 use domain::CaseNo;
 use prost::Message;
-use replication::JournalId;
 use replication::entry::Core;
+use replication::{Channel, Custody, JournalId};
 use rusqlite::{Connection, named_params};
 use std::collections::{BTreeMap, BTreeSet};
 use store::{Mark, StoreError, kind};
@@ -32,17 +34,31 @@ fn read_cases(
     cases: &mut BTreeSet<CaseNo>,
 ) -> Result<(), StoreError> {
     let mut statement = sql
-        .prepare_cached("SELECT core FROM entry WHERE pos > ?1 AND pos <= ?2 ORDER BY pos")
+        .prepare_cached("SELECT pos, core FROM entry WHERE pos > ?1 AND pos <= ?2 ORDER BY pos")
         .broken("read new entries")?;
     let mut rows = statement.query((after, last)).broken("read new entries")?;
     while let Some(row) = rows.next().broken("read new entries")? {
         let core: Vec<u8> = row.get("core").broken("read new entries")?;
         let core = Core::decode(core.as_slice()).map_err(|e| unreadable("read new entries", e))?;
-        if matches!(core.kind.as_str(), kind::PAGE | kind::SLIP) {
-            cases.extend(core.subject.parse::<CaseNo>());
+        match core.kind.as_str() {
+            kind::PAGE | kind::SLIP => cases.extend(core.subject.parse::<CaseNo>()),
+            kind::RECEIPT => read_receipted(sql, row.get("pos").broken("read new entries")?, cases)?,
+            kind::PACK_RELEASE => cases.extend(cases_of(sql, "SELECT case_no FROM dossier", [])?),
+            _ => {}
         }
     }
     Ok(())
+}
+
+/// Cases with pages that a receipt dates.
+fn read_receipted(sql: &Connection, pos: i64, cases: &mut BTreeSet<CaseNo>) -> Result<(), StoreError> {
+    let receipt = entry_at(sql, pos)?;
+    // What cannot be read has become an incident when it came, and dates nothing.
+    let Ok(custody) = serde_json::from_slice::<Custody>(&receipt.raw.body) else { return Ok(()) };
+    let journal = JournalId::new(&custody.author, Channel::Up);
+    let Some(no) = number_of(sql, &journal)? else { return Ok(()) };
+    let before = receipted(sql, &custody.author, &receipt.author, custody.seq as i64)?;
+    read_cases(sql, pos_of(no, before), pos_of(no, custody.seq), cases)
 }
 
 pub(crate) fn mark(sql: &Connection, job: &str) -> Result<Mark, StoreError> {

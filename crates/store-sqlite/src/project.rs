@@ -12,7 +12,7 @@ mod tasks;
 pub(crate) use persons::{breach_of, person_hash};
 pub(crate) use rebuild::{bring_up_to_date, rebuild};
 pub(crate) use reference::seed_nodes;
-pub(crate) use tasks::{receipt_day, receipts};
+pub(crate) use tasks::{cases_of, receipt_day, receipted, receipts};
 
 use crate::Identity;
 use crate::error::{Broken, unreadable};
@@ -52,8 +52,8 @@ pub(crate) struct Projector<'p, 'w> {
 }
 
 impl Open {
-    fn release(&self) -> Option<u32> {
-        self.dossier.as_ref().map(|dossier| dossier.release)
+    fn is_of(&self, release: u32) -> bool {
+        self.dossier.as_ref().is_some_and(|dossier| dossier.release == release)
     }
 }
 

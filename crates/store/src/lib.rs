@@ -116,7 +116,8 @@ pub trait Store: Send + Sync + 'static {
     async fn current_submission(&self, case: &CaseNo) -> Result<Option<Page>, StoreError>;
     /// The log that supervision computes from: the pages that count, with the days they are trusted to be of.
     async fn case_log(&self, case: &CaseNo) -> Result<CaseLog, StoreError>;
-    /// Cases with pages or slips beyond `mark`, and the mark to ask from next time.
+    /// Cases of which the journals say something new beyond `mark`, and the mark to ask from next time: pages, slips, receipts
+    /// that give a village's pages their day, and a release, whose calendar and rules concern every case.
     async fn cases_since(&self, mark: Mark) -> Result<(BTreeSet<CaseNo>, Mark), StoreError>;
     /// How far a job of this node has read the journals; empty before its first run.
     async fn mark(&self, job: &'static str) -> Result<Mark, StoreError>;

@@ -74,18 +74,12 @@ pub(crate) async fn lend(hall: Hall) {
     }
 }
 
-/// Looks for limits that are near or over: all cases once a day, the running and the changed ones every hour.
+/// Looks for limits that are near or over.
 pub(crate) async fn supervise(hall: Hall) {
-    let (mut rounds, mut seen_all_on) = (Rounds::every(Duration::from_secs(3600)), None);
+    let mut rounds = Rounds::every(Duration::from_secs(3600));
     loop {
         rounds.due(&hall).await;
-        let today = hall.now().day();
-        let looked = match seen_all_on == Some(today) {
-            true => hall.supervise().await,
-            false => hall.supervise_all().await,
-        };
-        seen_all_on = looked.is_ok().then_some(today).or(seen_all_on);
-        match looked {
+        match hall.supervise().await {
             Ok(sweep) if sweep.raised + sweep.disproved > 0 => {
                 tracing::info!(sweep.cases, sweep.raised, sweep.disproved, "supervised");
             }

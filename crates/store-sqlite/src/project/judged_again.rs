@@ -1,31 +1,21 @@
 //! Pages that came before the catalogue they rest on: nobody here could tell what their writers may write. Told now, so that
 //! every order of arrival comes to the same state (I10), and no writer gains by being early (I18).
 
-use super::{Open, Projector};
+use super::{Open, Projector, cases_of};
 use crate::error::Broken;
 use domain::CaseNo;
 use domain::dossier::Verdict;
+use std::collections::BTreeSet;
 use store::StoreError;
 
 impl Projector<'_, '_> {
     /// Judges the pages of every case captured under `release`, which has just come into force here. Mostly there are none:
     /// the hub publishes before a village can capture, and only a bag or a node set up anew overtakes it.
     pub(super) fn judge_pages_of(&mut self, release: u32) -> Result<(), StoreError> {
-        let stored: Vec<String> = self
-            .work
-            .sql
-            .prepare_cached("SELECT case_no FROM dossier WHERE release = ?1 ORDER BY no")
-            .and_then(|mut s| s.query_map([release], |row| row.get(0))?.collect())
-            .broken("find cases of a release")?;
-        let opened = self.open.iter().filter(|(_, open)| open.release() == Some(release));
-        let opened: Vec<CaseNo> = opened.map(|(case, _)| case.clone()).collect();
-        let stored = stored.iter().filter_map(|case| case.parse::<CaseNo>().ok());
-        for case in
-            stored.filter(|case| !opened.contains(case)).collect::<Vec<_>>().into_iter().chain(opened.clone())
-        {
-            self.judge_pages(&case)?;
-        }
-        Ok(())
+        let stored = cases_of(self.work.sql, "SELECT case_no FROM dossier WHERE release = ?1", [release])?;
+        let captured_now = self.open.iter().filter(|(_, open)| open.is_of(release));
+        let cases: BTreeSet<CaseNo> = captured_now.map(|(case, _)| case.clone()).chain(stored).collect();
+        cases.iter().try_for_each(|case| self.judge_pages(case))
     }
 
     fn judge_pages(&mut self, case: &CaseNo) -> Result<(), StoreError> {

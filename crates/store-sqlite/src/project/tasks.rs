@@ -60,7 +60,7 @@ impl Projector<'_, '_> {
         // Where the town has signed already, its day is the one that counts, whoever signs after it.
         let town = self.work.known.network.responsible(&custody.author, Tier::Town).cloned();
         let signed = match town {
-            Some(town) if town != entry.author => self.receipted(&custody.author, &town, i64::MAX)?,
+            Some(town) if town != entry.author => receipted(self.work.sql, &custody.author, &town, i64::MAX)?,
             _ => 0,
         };
         let before = before.max(signed);
@@ -80,7 +80,7 @@ impl Projector<'_, '_> {
         let answers = self.answers_applicants();
         Ok(Receipts {
             submitted: if answers { signed(seq_of(submitted_pos))? } else { None },
-            decided: village_decision(self.work.sql, dossier)?.map(signed).transpose()?.flatten(),
+            decided: decided_on(self.work.sql, dossier, signed)?,
         })
     }
 
@@ -94,7 +94,7 @@ impl Projector<'_, '_> {
     fn note_receipt_day(&self, entry: &Entry, custody: &Custody) -> Result<u64, StoreError> {
         let sql = self.work.sql;
         let (author, by) = (custody.author.as_str(), entry.author.as_str());
-        let before = self.receipted(&custody.author, &entry.author, custody.seq as i64)?;
+        let before = receipted(sql, &custody.author, &entry.author, custody.seq as i64)?;
         sql.prepare_cached(
             "INSERT INTO receipt(author, by_node, seq, at_ms) VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO NOTHING",
         )
@@ -103,70 +103,46 @@ impl Projector<'_, '_> {
         Ok(before)
     }
 
-    /// How far `by` had receipted what `author` reports, in receipts for less than `below`.
-    fn receipted(&self, author: &NodeId, by: &NodeId, below: i64) -> Result<u64, StoreError> {
-        let seq: Option<i64> = self
-            .work
-            .sql
-            .prepare_cached("SELECT max(seq) FROM receipt WHERE author = ?1 AND by_node = ?2 AND seq < ?3")
-            .and_then(|mut s| s.query_row((author.as_str(), by.as_str(), below), |row| row.get(0)))
-            .broken("read a receipt")?;
-        Ok(seq.unwrap_or(0) as u64)
-    }
-
     /// The receipt may come after the pages it covers (the hub hears of the town's later): their limit is known only now.
     fn list_receipted(&mut self, custody: &Custody, before: u64) -> Result<(), StoreError> {
         let journal = JournalId::new(&custody.author, Channel::Up);
         let Some(no) = journals::number_of(self.work.sql, &journal)? else { return Ok(()) };
-        let cases: Vec<String> = self
-            .work
-            .sql
-            .prepare_cached(
-                // Named, because without statistics the planner would rather walk through all cases of a holder.
-                "SELECT case_no FROM dossier INDEXED BY dossier_unanswered
-                  WHERE status = 'captured' AND holder = ?1 AND submitted_pos > ?2 AND submitted_pos <= ?3
-                  ORDER BY submitted_pos",
-            )
-            .and_then(|mut s| {
-                let (first, last) = (pos_of(no, before), pos_of(no, custody.seq));
-                s.query_map((self.me.node.as_str(), first, last), |row| row.get(0))?.collect()
-            })
-            .broken("find receipted cases")?;
+        // Named, because without statistics the planner would rather walk through all cases of a holder.
+        let cases = cases_of(
+            self.work.sql,
+            "SELECT case_no FROM dossier INDEXED BY dossier_unanswered
+              WHERE status = 'captured' AND holder = ?1 AND submitted_pos > ?2 AND submitted_pos <= ?3
+              ORDER BY submitted_pos",
+            (self.me.node.as_str(), pos_of(no, before), pos_of(no, custody.seq)),
+        )?;
         self.touch(cases)
     }
 
     /// What this village decided by itself is to be delivered within ten days of the receipt that may just have come.
     fn list_decided_here(&mut self) -> Result<(), StoreError> {
-        let cases: Vec<String> = self
-            .work
-            .sql
-            .prepare_cached(
-                // Named for the same reason: what was delivered long ago stays with its holder.
-                "SELECT case_no FROM dossier INDEXED BY dossier_status
-                  WHERE status IN ('granted', 'refused') AND holder = ?1
-                    AND json_extract(state, '$.decision.by') = ?1 ORDER BY no",
-            )
-            .and_then(|mut s| s.query_map([self.me.node.as_str()], |row| row.get(0))?.collect())
-            .broken("find decided cases")?;
+        // Named for the same reason: what was delivered long ago stays with its holder.
+        let cases = cases_of(
+            self.work.sql,
+            "SELECT case_no FROM dossier INDEXED BY dossier_status
+              WHERE status IN ('granted', 'refused') AND holder = ?1
+                AND json_extract(state, '$.decision.by') = ?1 ORDER BY no",
+            [self.me.node.as_str()],
+        )?;
         self.touch(cases)
     }
 
     /// Writes the tasks of every open case here again: the catalogue has come, or the calendar is another one.
     pub(super) fn list_tasks_again(&mut self) -> Result<(), StoreError> {
-        let cases: Vec<String> = self
-            .work
-            .sql
-            .prepare_cached(
-                "SELECT case_no FROM dossier WHERE holder = ?1 AND status NOT IN ('delivered', 'withdrawn')
-                  ORDER BY no",
-            )
-            .and_then(|mut s| s.query_map([self.me.node.as_str()], |row| row.get(0))?.collect())
-            .broken("find open cases")?;
+        let cases = cases_of(
+            self.work.sql,
+            "SELECT case_no FROM dossier WHERE holder = ?1 AND status NOT IN ('delivered', 'withdrawn') ORDER BY no",
+            [self.me.node.as_str()],
+        )?;
         self.touch(cases)
     }
 
-    fn touch(&mut self, cases: Vec<String>) -> Result<(), StoreError> {
-        for case in cases.iter().filter_map(|case| case.parse::<CaseNo>().ok()) {
+    fn touch(&mut self, cases: Vec<CaseNo>) -> Result<(), StoreError> {
+        for case in cases {
             let open = self.take(&case)?;
             self.put(&case, open);
         }
@@ -214,24 +190,54 @@ pub(crate) fn receipts(
     submitted_pos: i64,
 ) -> Result<Receipts, StoreError> {
     let signed = |seq| receipt_day(sql, network, &dossier.origin, seq);
-    Ok(Receipts {
-        submitted: signed(seq_of(submitted_pos))?,
-        decided: village_decision(sql, dossier)?.map(signed).transpose()?.flatten(),
-    })
+    Ok(Receipts { submitted: signed(seq_of(submitted_pos))?, decided: decided_on(sql, dossier, signed)? })
 }
 
-/// Where the page stands with which the case's own village decided it.
-fn village_decision(sql: &Connection, dossier: &Dossier) -> Result<Option<u64>, StoreError> {
+/// The day that `signed` gives the page with which the case's own village decided it.
+fn decided_on(
+    sql: &Connection,
+    dossier: &Dossier,
+    signed: impl Fn(u64) -> Result<Option<Day>, StoreError>,
+) -> Result<Option<Day>, StoreError> {
     let Some(decision) = dossier.decision.as_ref().filter(|one| one.by == dossier.origin) else {
         return Ok(None);
     };
-    sql.prepare_cached(
-        "SELECT pos FROM case_entry WHERE case_no = ?1 AND no = ?2 AND verdict = 'applied' ORDER BY pos LIMIT 1",
-    )
-    .and_then(|mut s| {
-        s.query_row((dossier.case.as_str(), decision.page), |row| row.get(0).map(seq_of)).optional()
-    })
-    .broken("find a decision")
+    let seq: Option<u64> = sql
+        .prepare_cached(
+            "SELECT pos FROM case_entry WHERE case_no = ?1 AND no = ?2 AND verdict = 'applied' ORDER BY pos LIMIT 1",
+        )
+        .and_then(|mut s| {
+            s.query_row((dossier.case.as_str(), decision.page), |row| row.get(0).map(seq_of)).optional()
+        })
+        .broken("find a decision")?;
+    seq.map_or(Ok(None), signed)
+}
+
+/// How far `by` had receipted what `author` reports, in receipts for less than `below`.
+pub(crate) fn receipted(
+    sql: &Connection,
+    author: &NodeId,
+    by: &NodeId,
+    below: i64,
+) -> Result<u64, StoreError> {
+    let seq: Option<i64> = sql
+        .prepare_cached("SELECT max(seq) FROM receipt WHERE author = ?1 AND by_node = ?2 AND seq < ?3")
+        .and_then(|mut s| s.query_row((author.as_str(), by.as_str(), below), |row| row.get(0)))
+        .broken("read a receipt")?;
+    Ok(seq.unwrap_or(0) as u64)
+}
+
+/// The cases that `select` gives.
+pub(crate) fn cases_of(
+    sql: &Connection,
+    select: &str,
+    parameters: impl rusqlite::Params,
+) -> Result<Vec<CaseNo>, StoreError> {
+    let cases: Vec<String> = sql
+        .prepare_cached(select)
+        .and_then(|mut s| s.query_map(parameters, |row| row.get(0))?.collect())
+        .broken("find cases")?;
+    Ok(cases.iter().filter_map(|case| case.parse().ok()).collect())
 }
 
 /// The day on which somebody above first signed for entry `seq` of what `author` reports upward.

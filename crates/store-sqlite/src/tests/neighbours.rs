@@ -1,0 +1,169 @@
+//! What neighbours send, in an order nobody chose.
+
+use super::{Toy, identity, inline, run};
+use crate::{Identity, SqliteStore};
+use domain::CaseNo;
+use domain::dossier::{Captured, Outcome, Page, PageBody, Status, Submission};
+use prost::Message;
+use replication::{
+    Channel, CheckedRun, Core, Custody, Hash, JournalId, Position, Previous, RawEntry, Run, Sign, Stored,
+};
+use rusqlite::Connection;
+use std::collections::BTreeSet;
+use store::{PackPiece, PackRelease, Store, conformance, kind};
+
+/// Kind, subject and body of an entry.
+type Sent = (&'static str, String, Vec<u8>);
+
+/// The beginning of a journal, as a link hands it over: chained, signed and checked.
+fn journal(author: &str, channel: Channel, entries: Vec<Sent>) -> CheckedRun {
+    let journal = JournalId { author: author.parse().unwrap(), channel };
+    let (mut head, mut chained) = (Hash::NONE, Vec::new());
+    for (index, (kind, subject, body)) in entries.into_iter().enumerate() {
+        let core = Core {
+            suite: 1,
+            schema: 1,
+            author: author.into(),
+            channel: journal.channel.to_string(),
+            epoch: 1,
+            seq: index as u64 + 1,
+            id: vec![index as u8; 16],
+            kind: kind.into(),
+            subject,
+            area: "522601108201".into(),
+            officer: "wang".into(),
+            claimed_ms: conformance::NOW.as_ms(),
+        };
+        let entry = RawEntry { core: core.encode_to_vec().into(), body: body.into(), signature: None };
+        head = entry.hash(&head);
+        chained.push(entry);
+    }
+    chained.last_mut().unwrap().signature = Some(Toy.sign(&head));
+    let run = Run { journal, previous: Previous::Hash(Hash::NONE), entries: chained };
+    CheckedRun::check(run, Stored::default(), &Toy).unwrap()
+}
+
+fn case() -> CaseNo {
+    CaseNo::make(&"v-1".parse().unwrap(), conformance::NOW.day(), 5)
+}
+fn captured() -> PageBody {
+    let (item, submission) = ("food".parse().unwrap(), Submission::default());
+    PageBody::Captured(Captured { item, release: 1, submission, bundle: None })
+}
+fn page(case: &CaseNo, no: u32, body: PageBody) -> Sent {
+    let (at, officer) = (conformance::NOW, "wang".to_owned());
+    let page = Page { case: case.clone(), no, term: 1, at, officer, delegation: None, body };
+    (kind::PAGE, case.to_string(), serde_json::to_vec(&page).unwrap())
+}
+/// Kaili's catalogue as the hub publishes it under release 1.
+fn catalogue() -> Vec<Sent> {
+    let pieces = domain::pack::kaili_pieces();
+    let release = PackRelease { release: 1, pieces: pieces.keys().cloned().collect() };
+    let piece = |(name, text): (String, String)| {
+        let piece = PackPiece { release: 1, name: name.clone(), text };
+        (kind::PACK_PIECE, name, serde_json::to_vec(&piece).unwrap())
+    };
+    let release = (kind::PACK_RELEASE, "1".to_owned(), serde_json::to_vec(&release).unwrap());
+    pieces.into_iter().map(piece).chain([release]).collect()
+}
+
+/// I10, I18: a village's page claims a decision before the town has the catalogue that says who decides. When the catalogue
+/// comes, the page falls, what was written upon it waits, and everything is as if the catalogue had been there first.
+#[test]
+fn a_page_that_came_before_its_catalogue_is_judged_when_that_comes() {
+    let me = Identity { node: "t-1".parse().unwrap(), ..identity() };
+    let store = SqliteStore::open_inline(Connection::open_in_memory().unwrap(), me.clone()).unwrap();
+    run(store.seed_nodes(conformance::network())).unwrap();
+    let receive = |author: &str, channel: Channel, entries: Vec<Sent>| {
+        let runs = vec![journal(author, channel, entries)];
+        assert!(
+            run(store.receive(&"hub".parse().unwrap(), runs, conformance::NOW)).unwrap().faults.is_empty()
+        );
+    };
+    let case = case();
+    let decided = PageBody::Decided {
+        stage: "decide".parse().unwrap(),
+        outcome: Outcome::Granted,
+        text: "自己批准".into(),
+        article: None,
+    };
+    let handed_over = PageBody::HandedOver { to: "t-1".parse().unwrap() };
+    let pages = [captured(), decided, handed_over].into_iter().enumerate();
+    let pages = pages.map(|(index, body)| page(&case, index as u32 + 1, body));
+    receive("v-1", Channel::Up, pages.collect());
+    let status = || run(store.dossier(&case)).unwrap().unwrap().dossier.status();
+    assert_eq!(status(), Status::Granted, "nobody here can tell yet");
+
+    receive("hub", Channel::All, catalogue());
+    assert_eq!(status(), Status::Captured, "I18");
+    let stored = run(store.dossier(&case)).unwrap().unwrap();
+    assert_eq!((stored.dossier.holder.as_str(), stored.held), ("v-1", 2), "the page upon it waits");
+    let told: Vec<_> = run(store.incidents()).unwrap().into_iter().map(|one| one.reason).collect();
+    assert_eq!(told.len(), 1, "{told:?}");
+    let before = run(store.state_hash()).unwrap();
+    run(store.rebuild(conformance::NOW)).unwrap();
+    assert_eq!(run(store.state_hash()).unwrap(), before, "I10");
+}
+
+/// I14: a run that the database refuses holds up itself and nobody else.
+#[test]
+fn a_run_that_cannot_be_stored_does_not_take_its_batch_with_it() {
+    let store = inline();
+    let connection = store.into_connection().unwrap();
+    connection
+        .execute_batch(
+            "CREATE TRIGGER poison BEFORE INSERT ON entry WHEN NEW.body = x'706f69736f6e'
+             BEGIN SELECT RAISE(ABORT, 'poison'); END",
+        )
+        .unwrap();
+    let store = SqliteStore::open_inline(connection, identity()).unwrap();
+    let made = |author: &str, body: &[u8]| {
+        journal(author, Channel::All, vec![("from the future", String::new(), body.to_vec())])
+    };
+    let batch = vec![made("hub", b"good"), made("t-1", b"poison"), made("t-2", b"good")];
+    let received = run(store.receive(&"t-1".parse().unwrap(), batch, conformance::NOW)).unwrap();
+    assert_eq!(received.stored, 2);
+    let faults: Vec<_> =
+        received.faults.iter().map(|(id, fault)| (id.author.as_str(), fault.code())).collect();
+    assert_eq!(faults, [("t-1", "storage")]);
+}
+
+/// A job that reads the journals onward is told of a case again when its pages get their day, and of all when a release comes.
+#[test]
+fn a_receipt_or_a_release_that_comes_late_concerns_the_cases_before_it() {
+    let me = Identity { node: "hub".parse().unwrap(), ..identity() };
+    let store = SqliteStore::open_inline(Connection::open_in_memory().unwrap(), me).unwrap();
+    run(store.seed_nodes(conformance::network())).unwrap();
+    let receive = |sent: CheckedRun| {
+        assert!(
+            run(store.receive(&"t-1".parse().unwrap(), vec![sent], conformance::NOW))
+                .unwrap()
+                .faults
+                .is_empty()
+        );
+    };
+    let since = |mark: &store::Mark| run(store.cases_since(mark.clone())).unwrap();
+    let case = case();
+    let up = journal("v-1", Channel::Up, vec![page(&case, 1, captured())]);
+    let (village, head): (_, Position) = (up.journal.author.clone(), up.head());
+    receive(up);
+    let (seen, mark) = since(&store::Mark::new());
+    assert_eq!(seen, BTreeSet::from([case.clone()]));
+    // Our own receipt for it is in the journals too.
+    let (_, mark) = since(&mark);
+    assert_eq!(since(&mark).0, BTreeSet::new(), "nothing new");
+
+    let receipt = serde_json::to_vec(&Custody::of(&village, head)).unwrap();
+    receive(journal(
+        "t-1",
+        Channel::To(village.clone()),
+        vec![(kind::RECEIPT, village.to_string(), receipt)],
+    ));
+    let (seen, mark) = since(&mark);
+    assert_eq!(seen, BTreeSet::from([case.clone()]), "the town's receipt dates its page");
+
+    let release = journal("hub", Channel::All, catalogue());
+    let appended = run(store.receive(&"t-1".parse().unwrap(), vec![release], conformance::NOW)).unwrap();
+    assert!(appended.faults.is_empty());
+    assert_eq!(since(&mark).0, BTreeSet::from([case]), "its calendar and rules concern every case");
+}
