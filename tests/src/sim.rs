@@ -6,6 +6,7 @@
 mod checks;
 mod line;
 mod node;
+mod people;
 mod world;
 
 pub use world::{Outcome, Plan, frames, run};

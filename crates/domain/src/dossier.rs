@@ -449,7 +449,7 @@ pub struct Licence {
 }
 
 #[cfg(test)]
-mod procedures_tests;
+pub(crate) mod procedures_tests;
 #[cfg(test)]
 pub(crate) mod tests;
 #[cfg(test)]

@@ -28,14 +28,14 @@ pub async fn neglect(city: &City, staff: &Arc<Staff>, say: &(dyn Fn(String) + Sy
     until("the hub has the case", 120, async || Ok(staff.at_village(&told).await?["ticks"]["hub"] == true))
         .await?;
     staff.pass_days(DAYS)?;
-    let card = async || {
-        let path = format!("/cases/{}/alerts", told.case);
+    let (path, mut raised) = (format!("/cases/{}/alerts", told.case), Value::Null);
+    until("the village reads of the yellow card", 120, async || {
         let alerts = staff.get(&city.sites[told.site], OFFICER, &path).await?;
-        let yellow = |line: &&Value| line["alert"]["raised"]["rung"] == "yellow";
-        Ok::<_, anyhow::Error>(alerts.as_array().and_then(|all| all.iter().find(yellow).cloned()))
-    };
-    until("the village reads of the yellow card", 120, async || Ok(card().await?.is_some())).await?;
-    let raised = card().await?.context("the card")?["alert"]["raised"].take();
+        let mut raisings = alerts.as_array().into_iter().flatten().map(|line| &line["alert"]["raised"]);
+        raised = raisings.find(|raised| raised["rung"] == "yellow").cloned().unwrap_or_default();
+        Ok(!raised.is_null())
+    })
+    .await?;
     say(format!(
         "{}: {DAYS} days without an answer: 黄牌 {} {}",
         told.case, raised["rule"], raised["responsible"]

@@ -5,7 +5,7 @@ use crate::catalogue::Item;
 use crate::dossier::by_law;
 use crate::dossier::decide::{self, Act, Actor, Command, Desk, Refusal};
 use crate::dossier::tests::{NOON, PACK, actor, desk, network, opened};
-use crate::dossier::{NotAcceptedGround, Outcome, Slip, Status};
+use crate::dossier::{NotAcceptedGround, Slip, Status};
 use crate::form::FormFault;
 use crate::network::Tier;
 use crate::{EntryId, StageId, Timestamp};
@@ -254,17 +254,8 @@ fn a_limit_that_ends_in_an_unpublished_year_is_provisional_and_deems_nothing() {
 #[test]
 fn delivery_has_ten_days_from_the_decision() {
     let mut counter = Counter::under_review();
-    counter.dossier.decision = Some(crate::dossier::Decision {
-        outcome: Outcome::Granted,
-        text: String::new(),
-        article: None,
-        stage: None,
-        delegation: None,
-        officer: "x".into(),
-        at: on(24),
-        by: "hub".parse().unwrap(),
-        page: 9,
-    });
+    let granted = crate::dossier::procedures_tests::granted_by_hub();
+    counter.dossier.decision = Some(crate::dossier::Decision { at: on(24), ..granted });
     assert_eq!(counter.due(TimerKind::Delivery).as_deref(), Some("2026-12-08"));
 }
 

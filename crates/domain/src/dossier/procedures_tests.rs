@@ -59,7 +59,7 @@ impl Counter {
     }
 }
 
-fn granted_by_hub() -> Decision {
+pub(crate) fn granted_by_hub() -> Decision {
     Decision {
         outcome: Outcome::Granted,
         text: String::new(),

@@ -34,10 +34,8 @@ impl Staff {
         let form = testkit::fill(known, &neighbours, today, &mut dice);
         let draft = self.post(site, OFFICER, "/drafts", json!({ "item": item })).await?;
         let id = draft["id"].as_str().context("draft id")?.to_owned();
-        let body = json!({ "version": draft["version"], "form": form }).to_string();
-        self.call(site, OFFICER, Method::PUT, &format!("/drafts/{id}"), body.into())
-            .await
-            .or_else(|error| self.saved_already(error))?;
+        let body = json!({ "version": draft["version"], "form": form });
+        self.save(site, &format!("/drafts/{id}"), body).await?;
         let asked = domain::plan::asked_materials(known, &form, today);
         let (promised, borrowed) = match papers {
             Papers::All => Default::default(),
@@ -47,15 +45,7 @@ impl Staff {
             m.necessity != Necessity::Optional && !promised.contains(&m.id) && !borrowed.contains(&m.id)
         };
         for material in asked.iter().filter(handed_in) {
-            let scan = testkit::scans::jpeg(&mut dice);
-            self.call(
-                site,
-                OFFICER,
-                Method::PUT,
-                &format!("/drafts/{id}/materials/{}", material.id),
-                scan.into(),
-            )
-            .await?;
+            self.scan(site, &id, material.id.as_str(), &mut dice).await?;
         }
         let captured = self.capture(site, &id).await?;
         let told = Told { case: captured, site: index };
@@ -85,14 +75,10 @@ impl Staff {
         let id = draft["id"].as_str().context("draft id")?.to_owned();
         let own: serde_json::Map<String, Value> =
             items.iter().zip(&forms).map(|(item, form)| (item.id.to_string(), json!(form))).collect();
-        let body = json!({ "version": draft["version"], "form": {}, "own": own }).to_string();
-        self.call(site, OFFICER, Method::PUT, &format!("/drafts/{id}"), body.into())
-            .await
-            .or_else(|error| self.saved_already(error))?;
+        let body = json!({ "version": draft["version"], "form": {}, "own": own });
+        self.save(site, &format!("/drafts/{id}"), body).await?;
         for (item, material) in papers_of_bundle(&items, &forms, today) {
-            let (path, scan) =
-                (format!("/drafts/{id}/materials/{item}--{}", material.id), testkit::scans::jpeg(&mut dice));
-            self.call(site, OFFICER, Method::PUT, &path, scan.into()).await?;
+            self.scan(site, &id, &format!("{item}--{}", material.id), &mut dice).await?;
         }
         let lead = self.capture(site, &id).await?;
         let view = self.get(site, OFFICER, &format!("/cases/{lead}")).await?;
@@ -143,9 +129,7 @@ impl Staff {
         }
         let consent = |id: &MaterialId| json!({ "material": id, "consent": name });
         body["borrowed"] = borrowed.iter().map(consent).collect();
-        self.call(site, OFFICER, Method::PUT, &format!("/drafts/{draft}/requests"), body.to_string().into())
-            .await
-            .or_else(|error| self.saved_already(error))?;
+        self.save(site, &format!("/drafts/{draft}/requests"), body).await?;
         Ok((promised, borrowed))
     }
 
@@ -190,12 +174,20 @@ impl Staff {
         Ok(true)
     }
 
-    /// After a kill the same save may come twice; the second finds a newer version, which is its own.
-    fn saved_already(&self, error: anyhow::Error) -> Result<Value> {
-        match refusal(&error) {
-            Some(refused) if refused.code == "stale" => Ok(Value::Null),
-            _ => Err(error),
+    async fn save(&self, site: &Site, path: &str, body: Value) -> Result<()> {
+        let saved = self.call(site, OFFICER, Method::PUT, path, body.to_string().into()).await;
+        match saved {
+            // After a kill the same save may come twice; the second finds a newer version, which is its own.
+            Err(error) if refusal(&error).is_none_or(|refused| refused.code != "stale") => Err(error),
+            _ => Ok(()),
         }
+    }
+
+    /// Scans one paper into a draft.
+    async fn scan(&self, site: &Site, draft: &str, paper: &str, dice: &mut StdRng) -> Result<()> {
+        let path = format!("/drafts/{draft}/materials/{paper}");
+        let scan = testkit::scans::jpeg(dice);
+        self.call(site, OFFICER, Method::PUT, &path, scan.into()).await.map(drop)
     }
 
     async fn capture(&self, site: &Site, draft: &str) -> Result<String> {
