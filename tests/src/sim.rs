@@ -7,6 +7,7 @@ mod checks;
 mod line;
 mod node;
 mod people;
+mod restoring;
 mod world;
 
 pub use world::{Outcome, Plan, frames, run};

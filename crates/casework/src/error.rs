@@ -39,6 +39,8 @@ impl ActError {
             ActError::Store(StoreError::Missing { .. }) | ActError::NotFound { .. } => "not_found",
             ActError::Store(StoreError::Exists { .. }) => "exists",
             ActError::Store(StoreError::DiskFull) => "disk_full",
+            ActError::Store(StoreError::Recovering { .. }) => "recovering",
+            ActError::Store(StoreError::Superseded) => "superseded",
             ActError::Store(StoreError::Broken { .. } | StoreError::Closed) => "storage",
             ActError::Unfit { .. } => "unfit",
             ActError::Incomplete { .. } => "incomplete",

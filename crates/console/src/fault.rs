@@ -56,8 +56,10 @@ impl From<ActError> for Fault {
                 | StoreError::StaleDraft { .. }
                 | StoreError::SerialTaken { .. }
                 | StoreError::DelegationRevoked { .. }
+                | StoreError::Superseded
                 | StoreError::Exists { .. },
             ) => StatusCode::CONFLICT,
+            ActError::Store(StoreError::Recovering { .. }) => StatusCode::SERVICE_UNAVAILABLE,
             ActError::Store(StoreError::DiskFull) => StatusCode::INSUFFICIENT_STORAGE,
             ActError::Store(StoreError::Broken { .. } | StoreError::Closed) => {
                 StatusCode::INTERNAL_SERVER_ERROR

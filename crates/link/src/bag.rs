@@ -136,7 +136,7 @@ async fn export_journal<W: Write>(
     let mut at = from;
     let mut no = 0;
     while at < to {
-        let load = Load { wants: vec![(journal.clone(), at)], budget: BATCH_BYTES_MAX / 2 };
+        let load = Load::new(vec![(journal.clone(), at)], BATCH_BYTES_MAX / 2);
         let runs = node.hall.store.load_runs(load).await?;
         let count: u64 = runs.iter().map(|run| run.entries.len() as u64).sum();
         if count == 0 {

@@ -4,6 +4,7 @@ use crate::squeeze::{Alone, Flowing, Squeeze};
 use domain::{NodeId, Timestamp};
 use prost::Message;
 use proto::link::v1 as pb;
+use replication::epoch::Proof;
 use replication::frame::{Ack, Batch, Frame, Hello};
 use replication::{BATCH_BYTES_MAX, Hash, JournalId, Position, Previous, RawEntry, Run, RunFault, Signature};
 
@@ -43,6 +44,9 @@ impl Packer {
             Frame::Hello(hello) => pb::frame::Kind::Hello(hello_to_wire(hello)),
             Frame::Batch(batch) => pb::frame::Kind::Batch(self.batch_to_wire(batch)?),
             Frame::Acks(acks) => pb::frame::Kind::Acks(acks_to_wire(acks)),
+            Frame::Want(places) => {
+                pb::frame::Kind::Want(pb::Places { places: places.into_iter().map(place_to_wire).collect() })
+            }
             Frame::Bye { reason } => pb::frame::Kind::Bye(pb::Bye { reason }),
         };
         Ok(pb::Frame { kind: Some(kind) })
@@ -56,6 +60,7 @@ impl Packer {
             pb::frame::Kind::Hello(hello) => hello_from_wire(hello).map(Frame::Hello),
             pb::frame::Kind::Batch(batch) => self.batch_from_wire(batch).map(Frame::Batch),
             pb::frame::Kind::Acks(acks) => acks_from_wire(acks).map(Frame::Acks),
+            pb::frame::Kind::Want(want) => places(want.places).map(Frame::Want),
             pb::frame::Kind::Bye(pb::Bye { reason }) => {
                 Ok(Frame::Bye { reason: reason.chars().take(200).collect() })
             }
@@ -149,12 +154,22 @@ fn journal_id(author: &str, channel: &str) -> Result<JournalId, BadMessage> {
     Ok(JournalId { author, channel: channel.parse().map_err(|_| BadMessage("journal.channel"))? })
 }
 
-fn run_to_wire(run: Run) -> pb::Run {
-    let Run { journal, previous, entries } = run;
-    let entry = |entry: RawEntry| {
-        let RawEntry { core, body, signature } = entry;
-        pb::Entry { core, body, signature: signature.map(|s| s.0.to_vec()).unwrap_or_default().into() }
+fn entry_to_wire(entry: RawEntry) -> pb::Entry {
+    let RawEntry { core, body, signature } = entry;
+    pb::Entry { core, body, signature: signature.map(|s| s.0.to_vec()).unwrap_or_default().into() }
+}
+
+fn entry_from_wire(entry: pb::Entry) -> Result<RawEntry, BadMessage> {
+    let pb::Entry { core, body, signature } = entry;
+    let signature = match signature.len() {
+        0 => None,
+        _ => Some(Signature::from_slice(&signature).ok_or(BadMessage("entry.signature"))?),
     };
+    Ok(RawEntry { core, body, signature })
+}
+
+fn run_to_wire(run: Run) -> pb::Run {
+    let Run { journal, previous, entries, proof } = run;
     pb::Run {
         author: journal.author.to_string(),
         channel: journal.channel.to_string(),
@@ -162,27 +177,32 @@ fn run_to_wire(run: Run) -> pb::Run {
             Previous::Hash(hash) => hash.0.to_vec().into(),
             Previous::Begins(begins) => begins.to_vec().into(),
         },
-        entries: entries.into_iter().map(entry).collect(),
+        entries: entries.into_iter().map(entry_to_wire).collect(),
+        proof: proof.map(|Proof { previous, entry }| pb::Proof {
+            previous: previous.0.to_vec().into(),
+            entry: Some(entry_to_wire(entry)),
+        }),
     }
 }
 
+fn proof_from_wire(proof: pb::Proof) -> Result<Proof, BadMessage> {
+    let pb::Proof { previous, entry } = proof;
+    Ok(Proof {
+        previous: Hash::from_slice(&previous).ok_or(BadMessage("proof.previous"))?,
+        entry: entry_from_wire(entry.ok_or(BadMessage("proof.entry"))?)?,
+    })
+}
+
 fn run_from_wire(run: pb::Run) -> Result<Run, BadMessage> {
-    let pb::Run { author, channel, previous, entries } = run;
-    let entry = |entry: pb::Entry| {
-        let pb::Entry { core, body, signature } = entry;
-        let signature = match signature.len() {
-            0 => None,
-            _ => Some(Signature::from_slice(&signature).ok_or(BadMessage("entry.signature"))?),
-        };
-        Ok(RawEntry { core, body, signature })
-    };
+    let pb::Run { author, channel, previous, entries, proof } = run;
     Ok(Run {
         journal: journal_id(&author, &channel)?,
         previous: match Hash::from_slice(&previous) {
             Some(hash) => Previous::Hash(hash),
             None => Previous::Begins(previous[..].try_into().map_err(|_| BadMessage("run.previous"))?),
         },
-        entries: entries.into_iter().map(entry).collect::<Result<_, _>>()?,
+        entries: entries.into_iter().map(entry_from_wire).collect::<Result<_, _>>()?,
+        proof: proof.map(proof_from_wire).transpose()?,
     })
 }
 
@@ -281,9 +301,14 @@ mod tests {
             signature: Some(Signature([5; 64])),
         };
         let previous = Previous::Hash(Hash([1; 32]));
-        let run = Run { journal: journal_id("v-1", "up").unwrap(), previous, entries: vec![entry] };
+        let proof = Some(Proof { previous: Hash([6; 32]), entry: entry.clone() });
+        let run = Run { journal: journal_id("v-1", "up").unwrap(), previous, entries: vec![entry], proof };
         let short = Run { previous: previous.shortened(), ..run.clone() };
         Frame::Batch(Batch { no: 7, runs: vec![run, short], acks: acks() })
+    }
+    fn want() -> Frame {
+        let from = Position { epoch: 2, seq: 8, hash: Hash([8; 32]) };
+        Frame::Want(vec![(journal_id("v-1", "up").unwrap(), from)])
     }
     fn acks() -> Vec<Ack> {
         let journal = journal_id("v-1", "up").unwrap();
@@ -299,9 +324,14 @@ mod tests {
     #[test]
     fn every_frame_survives_the_wire() {
         for mut packer in [Packer::for_bag().unwrap(), Packer::for_stream().unwrap()] {
-            for frame in
-                [hello(), batch(), Frame::Acks(acks()), batch(), Frame::Bye { reason: "good night".into() }]
-            {
+            for frame in [
+                hello(),
+                batch(),
+                Frame::Acks(acks()),
+                batch(),
+                want(),
+                Frame::Bye { reason: "good night".into() },
+            ] {
                 let bytes = packer.to_wire(frame.clone()).unwrap().encode_to_vec();
                 let back = packer.from_wire(pb::Frame::decode(bytes.as_slice()).unwrap()).unwrap();
                 assert_eq!(back, frame);

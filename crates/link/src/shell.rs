@@ -7,11 +7,11 @@ use domain::network::Network;
 use proto::link::v1 as pb;
 use replication::session::{Greeting, Output, Session, Taken};
 use replication::{CheckedRun, Frame, JournalId, Position, Run, RunFault, Verify};
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
-use store::{Change, Contact, Quarantined, StoreError};
+use store::{Change, Contact, Quarantined, Recovery, StoreError, WhyRecovering};
 use tokio::sync::{broadcast, mpsc};
 use tokio_stream::{Stream, StreamExt};
 use trust::KeyRing;
@@ -29,6 +29,8 @@ pub struct Node {
 pub enum Ended {
     #[error("the line was closed")]
     Line,
+    #[error("our own journals are not what they were: greeting anew")]
+    GreetAnew,
     #[error("{0}")]
     Reason(String),
     #[error("{0}")]
@@ -149,6 +151,7 @@ impl<'n> Talk<'n> {
 
     async fn on_change(&mut self, change: Result<Change, broadcast::error::RecvError>) -> Result<(), Ended> {
         match change {
+            Ok(change) if change.greet_anew => Err(Ended::GreetAnew),
             Ok(change) => {
                 self.refresh_network();
                 let now = self.node.hall.now();
@@ -224,23 +227,28 @@ impl<'n> Talk<'n> {
                 }
                 Output::Store { no, runs } => {
                     let taken = self.store(runs).await?;
-                    todo.extend(self.session.on_stored(no, taken));
+                    todo.extend(self.session.on_stored(no, taken, now));
                 }
                 Output::Refused { journal, fault } => {
                     tracing::error!(%journal, %fault, peer = %self.session.peer(), "the peer does not take a journal");
                     self.note(&journal, &format!("refused by {}: {fault}", self.session.peer())).await?;
                 }
-                Output::PeerAhead { journal, peer } => {
-                    tracing::error!(%journal, peer_seq = peer.seq, "the peer has more of this journal than we do");
-                    self.note(
-                        &journal,
-                        &format!(
-                            "{} has {} entries, more than we do: were we restored?",
-                            self.session.peer(),
-                            peer.seq
-                        ),
-                    )
-                    .await?;
+                Output::Compare(places) => {
+                    let compared = self.node.hall.store.compare(places).await?;
+                    todo.extend(self.session.on_compared(compared, now));
+                }
+                Output::Behind { journal, mine, peer } => {
+                    todo.extend(self.node.take_back(&mut self.session, journal, mine, peer).await?);
+                }
+                Output::OlderCopy { journal, peer } => {
+                    let reason = format!("an older copy of its author is running, at epoch {}", peer.epoch);
+                    tracing::error!(%journal, %reason, "two copies of one node");
+                    self.note(&journal, &reason).await?;
+                }
+                Output::Answered => {
+                    if self.node.hall.store.recovery().is_some() {
+                        self.node.hall.store.neighbour_answered(self.session.peer(), now).await?;
+                    }
                 }
                 Output::Greeted(greeting) => {
                     let Greeting { clock_skew_ms, own_head, oldest_waiting } = greeting;
@@ -294,6 +302,50 @@ impl<'n> Talk<'n> {
 }
 
 impl Node {
+    /// A neighbour has more of a journal of ours than we do. We were restored: the recovery begins, or goes on, and what the
+    /// neighbour has is asked for. Or another copy of this node took over: then nothing is, and nothing more is written.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be noted.
+    pub async fn take_back(
+        &self,
+        session: &mut Session,
+        journal: JournalId,
+        mine: Position,
+        peer: Position,
+    ) -> Result<Option<Output>, StoreError> {
+        let store = &self.hall.store;
+        let by_a_person = store.recovery().is_some_and(|present| present.why == WhyRecovering::Restored);
+        let why = match peer.epoch > mine.epoch && mine.epoch > 0 && !by_a_person {
+            true => WhyRecovering::Superseded,
+            false => WhyRecovering::Behind,
+        };
+        let awaited = self.authorities().into_iter().chain([session.peer().clone()]).collect();
+        let recovery = Recovery::new(self.hall.now(), why, awaited, true);
+        if store.begin_recovery(recovery).await? {
+            tracing::error!(%journal, ours = mine.seq, theirs = peer.seq, ?why, "a neighbour has more of our journal than we do");
+        }
+        if !store.recovery().is_some_and(|present| present.takes_back()) {
+            return Ok(None);
+        }
+        let shared = store.shared_with(session.peer(), &journal).await?;
+        let from = if shared.seq < peer.seq {
+            shared
+        } else {
+            Position { seq: peer.seq.saturating_sub(1), ..shared }
+        };
+        Ok(Some(session.want_back(journal, from, self.hall.now())))
+    }
+
+    /// Whose word a restored node waits for: its parent's; at the hub, every town's.
+    pub fn authorities(&self) -> BTreeSet<NodeId> {
+        let (network, me) = (self.hall.store.network(), self.hall.me());
+        match network.parent(me) {
+            Some(parent) => BTreeSet::from([parent.clone()]),
+            None => network.children(me).map(|child| child.id.clone()).collect(),
+        }
+    }
+
     fn is_stranger(&self, journal: &JournalId) -> bool {
         let network = self.hall.store.network();
         let addressee = match &journal.channel {

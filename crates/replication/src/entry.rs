@@ -88,6 +88,10 @@ pub struct Core {
     pub claimed_ms: i64,
     #[prost(string, tag = "12")]
     pub officer: String,
+    /// Of an entry that its author wrote once before, on a branch that ended with a restore: the hash it had there, which is
+    /// what a receipt or a citizen's slip of that day names. Empty otherwise.
+    #[prost(bytes = "vec", tag = "13")]
+    pub first_hash: Vec<u8>,
 }
 
 /// An entry as it is stored and sent.
@@ -131,6 +135,8 @@ pub struct Entry {
     pub area: String,
     pub claimed_at: Timestamp,
     pub officer: String,
+    /// See [`Core::first_hash`].
+    pub first_hash: Option<Hash>,
 }
 
 /// Why an entry cannot be read. The name of the field is part of the message.
@@ -159,6 +165,7 @@ impl Entry {
             area,
             claimed_ms,
             officer,
+            first_hash,
         } = core;
         if suite != SUITE_ED25519_SHA256 {
             return Err(BadEntry("suite"));
@@ -181,6 +188,7 @@ impl Entry {
             area,
             claimed_at: Timestamp::from_ms(claimed_ms),
             officer,
+            first_hash: Hash::from_slice(&first_hash),
         })
     }
 }

@@ -12,6 +12,8 @@ pub enum Frame {
     Batch(Batch),
     /// What is owed to the peer when no batch goes its way.
     Acks(Vec<Ack>),
+    /// "Send me these from here on, though they flow from me": the speaker was restored and lacks what the peer has.
+    Want(Vec<(JournalId, Position)>),
     Bye {
         reason: String,
     },

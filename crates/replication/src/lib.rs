@@ -6,6 +6,7 @@
 
 pub mod backoff;
 pub mod entry;
+pub mod epoch;
 pub mod flow;
 pub mod frame;
 pub mod journal;

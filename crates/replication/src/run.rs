@@ -4,6 +4,7 @@
 //! others would cost 64 incompressible bytes each, and an unchecked one, spoilt on the way, would poison later runs.
 
 use crate::entry::{BadEntry, Entry};
+use crate::epoch::{self, Opening, Proof, Proven, further_back};
 use crate::{Hash, JournalId, Position, RawEntry, RunFault, Signature};
 use domain::NodeId;
 
@@ -53,6 +54,8 @@ pub struct Run {
     pub journal: JournalId,
     pub previous: Previous,
     pub entries: Vec<RawEntry>,
+    /// To somebody who holds an older branch: the author has begun a newer epoch, and this run leads to it.
+    pub proof: Option<Proof>,
 }
 
 impl Run {
@@ -90,6 +93,11 @@ pub struct CheckedRun {
     pub journal: JournalId,
     pub previous: Hash,
     pub entries: Vec<Entry>,
+    /// A newer epoch that this run leads to, though it may not reach it yet.
+    pub newer: Option<Proven>,
+    /// Entries of others that were put aside somewhere and are on their way back: the place of the entry that carries them,
+    /// and what is in it. Only what its author signed.
+    pub returned: Vec<(usize, CheckedRun)>,
 }
 
 /// How a checked run continues a journal.
@@ -99,14 +107,28 @@ pub enum Fit {
     New { from: usize },
     /// Everything is known; compare the hashes at these positions to be sure it is the same.
     Known,
+    /// The author has begun a newer epoch from an earlier place: what stands here after `keep` is a dead branch.
+    Rewind { keep: u64 },
+}
+
+/// An epoch begins with an entry that names its parent (I9); only a journal's first entry begins one without.
+fn opens_rightly(entry: &Entry, before: Option<&Entry>, previous: &Hash) -> bool {
+    let begins = before.is_some_and(|before| before.epoch < entry.epoch);
+    if entry.kind != epoch::OPENING {
+        return !begins;
+    }
+    let Ok(opening) = serde_json::from_slice::<Opening>(&entry.raw.body) else { return false };
+    let after = before.is_none_or(|before| before.epoch == opening.parent_epoch);
+    after && opening.parent_epoch < entry.epoch && opening.names(entry.seq - 1, previous)
 }
 
 impl CheckedRun {
     /// # Errors
     /// The [`RunFault`] to tell the sender. Nothing of a faulty run is taken.
     pub fn check(run: Run, stored: Stored, keys: &dyn Verify) -> Result<CheckedRun, RunFault> {
-        let Run { journal, previous, entries } = run;
+        let Run { journal, previous, entries, proof } = run;
         let previous = previous.resolve(stored)?;
+        let newer = proof.and_then(|proof| proof.check(&journal, keys));
         let channel = journal.channel.to_string();
         let mut checked: Vec<Entry> = Vec::with_capacity(entries.len());
         let mut before = previous;
@@ -121,13 +143,25 @@ impl CheckedRun {
             if entry.seq == 0 || entry.epoch == 0 || !follows {
                 return Err(RunFault::BadEntry("seq"));
             }
+            if !opens_rightly(&entry, checked.last(), &before) {
+                return Err(RunFault::BadEntry("epoch"));
+            }
             before = entry.hash;
             checked.push(entry);
         }
         let Some(last) = checked.last() else { return Err(RunFault::BadEntry("none")) };
+        if checked[0].seq == 1 && previous != Hash::NONE {
+            return Err(RunFault::BadEntry("previous"));
+        }
         let signature = last.raw.signature.ok_or(RunFault::BadSignature)?;
         match keys.verify(&journal.author, &last.hash, &signature) {
-            Ok(()) => Ok(CheckedRun { journal, previous, entries: checked }),
+            Ok(()) => {
+                let carries = checked.iter().enumerate().filter(|(_, entry)| entry.kind == epoch::RETURNED);
+                let returned = carries
+                    .filter_map(|(at, entry)| Some((at, epoch::open(&entry.raw.body, keys)?)))
+                    .collect();
+                Ok(CheckedRun { journal, previous, entries: checked, newer, returned })
+            }
             Err(KeyFault::Unknown) => Err(RunFault::UnknownAuthor),
             Err(KeyFault::Bad) => Err(RunFault::BadSignature),
         }
@@ -136,31 +170,76 @@ impl CheckedRun {
     /// Compares the run with what is stored; `stored_hash` gives the hash stored at a seq.
     ///
     /// # Errors
-    /// [`RunFault::Gap`] with our position when entries in between are missing, [`RunFault::Fork`] when the journal we
-    /// have and the one offered have different entries at one seq (I8).
+    /// [`RunFault::Gap`] with our position when entries in between are missing, or with an earlier one while we look for the
+    /// place where a newer epoch left the branch we hold; [`RunFault::Fork`] when the journal we have and the one offered have
+    /// different entries at one seq (I8).
     pub fn fit<E>(
         &self,
         head: Position,
         stored_hash: impl Fn(u64) -> Result<Option<Hash>, E>,
     ) -> Result<Result<Fit, RunFault>, E> {
         let first = self.entries[0].seq;
-        let last = self.entries[self.entries.len() - 1].seq;
+        let last = self.head();
         if first > head.seq + 1 {
             return Ok(Err(RunFault::Gap { have: head }));
         }
         let known = (head.seq + 1 - first) as usize;
         // Where the run overlaps, one hash decides: the chain makes everything before it equal too.
-        let overlap_end = last.min(head.seq);
+        let overlap_end = last.seq.min(head.seq);
         let ours = if overlap_end == head.seq { Some(head.hash) } else { stored_hash(overlap_end)? };
-        let theirs = if overlap_end + 1 == first {
-            self.previous
-        } else {
-            self.entries[(overlap_end - first) as usize].hash
-        };
-        if ours != Some(theirs) {
-            return Ok(Err(RunFault::Fork { at: overlap_end }));
+        if ours != Some(self.hash_at(overlap_end)) {
+            let newer = self.newer.map_or(last.epoch, |proven| proven.epoch.max(last.epoch));
+            if newer <= head.epoch {
+                return Ok(Err(RunFault::Fork { at: overlap_end }));
+            }
+            return self.branch(head, stored_hash);
         }
-        Ok(Ok(if known >= self.entries.len() { Fit::Known } else { Fit::New { from: known } }))
+        let Some(next) = self.entries.get(known) else { return Ok(self.all_known(head)) };
+        let goes_on = next.epoch == head.epoch || next.epoch > head.epoch && next.kind == epoch::OPENING;
+        Ok(if head.seq == 0 || goes_on {
+            Ok(Fit::New { from: known })
+        } else {
+            Err(RunFault::BadEntry("epoch"))
+        })
+    }
+
+    /// Where the run leaves the branch that is stored.
+    pub fn branch<E>(
+        &self,
+        head: Position,
+        stored_hash: impl Fn(u64) -> Result<Option<Hash>, E>,
+    ) -> Result<Result<Fit, RunFault>, E> {
+        let first = self.entries[0].seq;
+        if stored_hash(first - 1)? != Some(self.previous) {
+            let back = further_back(head.seq, first - 1);
+            let seq = self
+                .newer
+                .map_or(back, |proven| if first - 1 > proven.parent_seq { proven.parent_seq } else { back });
+            let have = Position { epoch: head.epoch, seq, hash: stored_hash(seq)?.unwrap_or_default() };
+            return Ok(Err(RunFault::Gap { have }));
+        }
+        for entry in &self.entries {
+            if entry.seq > head.seq || stored_hash(entry.seq)? != Some(entry.hash) {
+                return Ok(Ok(Fit::Rewind { keep: entry.seq - 1 }));
+            }
+        }
+        Ok(self.all_known(head))
+    }
+
+    /// Nothing new; but when the run is on its way to where a newer epoch leaves our branch, the rest of it is wanted.
+    fn all_known(&self, head: Position) -> Result<Fit, RunFault> {
+        match self.newer {
+            Some(newer) if newer.epoch > head.epoch && self.head().seq < head.seq => {
+                Err(RunFault::Gap { have: self.head() })
+            }
+            _ => Ok(Fit::Known),
+        }
+    }
+
+    /// The hash at a place of the run, or just before it.
+    fn hash_at(&self, seq: u64) -> Hash {
+        let first = self.entries[0].seq;
+        if seq + 1 == first { self.previous } else { self.entries[(seq - first) as usize].hash }
     }
 
     pub fn head(&self) -> Position {

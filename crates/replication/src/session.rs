@@ -5,11 +5,13 @@
 
 use crate::flow::{Direction, direction};
 use crate::frame::{Ack, Batch, Frame, Hello, PROTOCOL, RunFault};
-use crate::{Channel, Hash, JournalId, Position, Run};
+use crate::{Channel, JournalId, Position, Run};
 use domain::network::Network;
 use domain::{NodeId, Timestamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+mod branches;
 
 /// Batches that may be under way at once.
 pub const CREDIT: usize = 4;
@@ -30,6 +32,14 @@ const OWED_BYTES_MAX: usize = 16 * 1024;
 pub struct Load {
     pub wants: Vec<(JournalId, u64)>,
     pub budget: usize,
+    /// Journals whose newest opening goes along as a proof, because the peer holds an older branch.
+    pub proofs: BTreeSet<JournalId>,
+}
+
+impl Load {
+    pub fn new(wants: Vec<(JournalId, u64)>, budget: usize) -> Load {
+        Load { wants, budget, proofs: BTreeSet::new() }
+    }
 }
 
 #[derive(Debug, Clone, PartialEq)]
@@ -47,11 +57,22 @@ pub enum Output {
         journal: JournalId,
         fault: RunFault,
     },
-    /// The peer has more of a journal than we do, though it flows from us: we were restored from a backup.
-    PeerAhead {
+    /// Compare these places with our own copies, then answer with [`Session::on_compared`].
+    Compare(Vec<(JournalId, Position)>),
+    /// The peer has something else, or more, of a journal of our own: we were restored from a backup, or run twice. Whoever
+    /// decides that we may, calls [`Session::want_back`].
+    Behind {
+        journal: JournalId,
+        mine: Position,
+        peer: Position,
+    },
+    /// The peer stands in an epoch of its own journal that has ended: an older copy of it is running.
+    OlderCopy {
         journal: JournalId,
         peer: Position,
     },
+    /// The peer has said how it stands, and whatever it had that we lacked is here.
+    Answered,
     /// The peer has said who it is and how it stands.
     Greeted(Greeting),
     Close {
@@ -83,8 +104,7 @@ pub struct Greeting {
 /// One journal on its way to the peer.
 #[derive(Debug, Clone, Default)]
 struct Lane {
-    head: u64,
-    head_hash: Hash,
+    head: Position,
     /// What the peer said it has.
     acked: u64,
     /// What was handed to the stream.
@@ -94,6 +114,10 @@ struct Lane {
     /// The peer did not know the entry before a run by the beginning of its hash.
     says_whole_hash: bool,
     frozen: bool,
+    /// The peer's branch is older than our epoch: the proof of that goes along.
+    rewinds: bool,
+    /// Flows back to its author, or to somebody below it, who lacks it.
+    returns: bool,
 }
 
 #[derive(Debug, Clone)]
@@ -123,6 +147,13 @@ pub struct Session {
     owed_bytes: usize,
     /// Bytes of the batches that are being stored.
     taking: BTreeMap<u64, usize>,
+    /// Our heads of the journals that flow from the peer.
+    incoming: BTreeMap<JournalId, Position>,
+    /// Journals that flow from us and that we asked back.
+    wanted: BTreeMap<JournalId, branches::Wanted>,
+    /// Places of the peer that are being compared with our own copies.
+    comparing: bool,
+    answered: bool,
 }
 
 impl Session {
@@ -143,6 +174,10 @@ impl Session {
             owed: Vec::new(),
             owed_bytes: 0,
             taking: BTreeMap::new(),
+            incoming: BTreeMap::new(),
+            wanted: BTreeMap::new(),
+            comparing: false,
+            answered: false,
         }
     }
 
@@ -162,7 +197,7 @@ impl Session {
     }
     /// True when the peer may send us this journal.
     pub fn is_incoming(&self, journal: &JournalId) -> bool {
-        self.flows(journal).is_some_and(|way| way != self.outward)
+        self.flows(journal).is_some_and(|way| way != self.outward) || self.wanted.contains_key(journal)
     }
 
     /// Greets the peer with all heads of the common journals.
@@ -177,8 +212,9 @@ impl Session {
         let mut positions = Vec::new();
         for (journal, head) in heads {
             if self.is_outgoing(journal) {
-                let lane = self.lanes.entry(journal.clone()).or_default();
-                (lane.head, lane.head_hash) = (head.seq, head.hash);
+                self.lanes.entry(journal.clone()).or_default().head = *head;
+            } else if self.flows(journal).is_some() {
+                self.incoming.insert(journal.clone(), *head);
             }
             if self.flows(journal).is_some() {
                 positions.push((journal.clone(), *head));
@@ -201,8 +237,8 @@ impl Session {
                 continue;
             }
             let lane = self.lanes.entry(journal.clone()).or_default();
-            if head.seq > lane.head {
-                (lane.head, lane.head_hash) = (head.seq, head.hash);
+            if head.seq > lane.head.seq {
+                lane.head = *head;
             }
         }
         self.pump(now)
@@ -214,6 +250,8 @@ impl Session {
             Frame::Batch(batch) if self.greeted => self.on_batch(batch, now),
             Frame::Batch(_) => close("a batch came before the greeting"),
             Frame::Acks(acks) => self.on_acks(acks, now),
+            Frame::Want(places) if self.greeted => self.on_want(places, now),
+            Frame::Want(_) => close("a wish came before the greeting"),
             Frame::Bye { reason } => close(&reason),
         }
     }
@@ -234,24 +272,7 @@ impl Session {
             positions.iter().find(|(journal, _)| *journal == own).map_or(0, |(_, position)| position.seq);
         let greeting = Greeting { clock_skew_ms: clock.since(now), own_head, oldest_waiting };
         let mut outputs = vec![Output::Greeted(greeting)];
-        for (journal, position) in positions {
-            if !self.is_outgoing(&journal) {
-                continue;
-            }
-            let lane = self.lanes.entry(journal.clone()).or_default();
-            if position.seq > lane.head && journal.author == self.me {
-                lane.frozen = true;
-                outputs.push(Output::PeerAhead { journal, peer: position });
-            } else if position.seq == lane.head && position.seq > 0 && position.hash != lane.head_hash {
-                // As long, and yet another history: one of the two was restored or cloned.
-                lane.frozen = true;
-                outputs.push(Output::Refused { journal, fault: RunFault::Fork { at: position.seq } });
-            } else {
-                // A relayed journal may have reached the peer by another way (a bag): it has what we shall get.
-                lane.acked = position.seq;
-                lane.sent = position.seq;
-            }
-        }
+        outputs.extend(self.judge_positions(positions, now));
         outputs.extend(self.pump(now));
         outputs
     }
@@ -266,16 +287,19 @@ impl Session {
 
     /// A batch is on disk, or could not be taken. What went well may be said a little later, with the next batch or in
     /// [`Session::pay`]; what did not is said at once.
-    pub fn on_stored(&mut self, no: u64, taken: Taken) -> Vec<Output> {
+    pub fn on_stored(&mut self, no: u64, taken: Taken, now: Timestamp) -> Vec<Output> {
         let Taken { positions, faults, whole } = taken;
         self.owed_bytes += self.taking.remove(&no).unwrap_or(0);
+        let answered = self.got_back(&positions, now);
         let ack = match whole {
             true => Ack { no, positions: Vec::new(), faults: Vec::new() },
             false => Ack { no, positions, faults },
         };
         self.owed.push(ack);
         let full = self.owed.len() >= OWED_MAX || self.owed_bytes >= OWED_BYTES_MAX;
-        if full || !whole { self.pay() } else { Vec::new() }
+        let mut outputs = if full || !whole { self.pay() } else { Vec::new() };
+        outputs.extend(answered);
+        outputs
     }
 
     /// True while acknowledgements wait for company.
@@ -317,23 +341,27 @@ impl Session {
             // Of a batch that was given up as lost this says nothing: it goes again and is answered in full.
             for (journal, end) in batch.map(|batch| batch.ends).unwrap_or_default() {
                 let Some(lane) = self.lanes.get_mut(&journal) else { continue };
-                lane.acked = lane.acked.max(end.min(lane.head));
+                lane.acked = lane.acked.max(end.min(lane.head.seq));
                 lane.sent = lane.sent.max(lane.acked);
+                lane.rewinds = false;
             }
             return;
         }
         for (journal, position) in positions {
             let Some(lane) = self.lanes.get_mut(&journal) else { continue };
-            lane.acked = position.seq.min(lane.head);
+            lane.acked = position.seq.min(lane.head.seq);
             lane.sent = lane.sent.max(lane.acked);
+            lane.rewinds = false;
         }
         for (journal, fault) in faults {
             let Some(lane) = self.lanes.get_mut(&journal) else { continue };
             match &fault {
                 RunFault::Gap { have } => {
-                    lane.acked = have.seq.min(lane.head);
+                    lane.acked = have.seq.min(lane.head.seq);
                     lane.sent = lane.acked;
                 }
+                // The author has settled which branch goes on, and the peer does not know it yet.
+                RunFault::Fork { at } if lane.head.epoch > 1 && !lane.rewinds => lane.rewind_from(*at),
                 RunFault::OtherPrevious => {
                     lane.says_whole_hash = true;
                     lane.sent = lane.acked;
@@ -362,6 +390,7 @@ impl Session {
     /// Time has passed: say what is owed, give up on lost batches, offer waiting journals again.
     pub fn on_tick(&mut self, now: Timestamp) -> Vec<Output> {
         let mut outputs = self.pay();
+        outputs.extend(self.ask_again(now));
         let lost = self.in_flight.values().any(|batch| now.since(batch.sent_at) > ACK_TIMEOUT_MS);
         if lost {
             self.in_flight.clear();
@@ -372,12 +401,12 @@ impl Session {
     }
 
     fn pump(&mut self, now: Timestamp) -> Vec<Output> {
-        if !self.greeted || self.loading.is_some() || self.in_flight.len() >= CREDIT {
+        if !self.greeted || self.comparing || self.loading.is_some() || self.in_flight.len() >= CREDIT {
             return Vec::new();
         }
         let ready = |lane: &Lane| {
             !lane.frozen
-                && lane.sent < lane.head
+                && lane.sent < lane.head.seq
                 && lane.wait_until.is_none_or(|at| at <= now || at.since(now) > RETRY_MS)
         };
         let wants: Vec<_> = self
@@ -390,7 +419,9 @@ impl Session {
             return Vec::new();
         }
         self.loading = Some(wants.clone());
-        vec![Output::Load(Load { wants, budget: self.budget })]
+        let proves = |journal: &&JournalId| self.lanes.get(*journal).is_some_and(|lane| lane.rewinds);
+        let proofs = wants.iter().map(|(journal, _)| journal).filter(proves).cloned().collect();
+        vec![Output::Load(Load { wants, budget: self.budget, proofs })]
     }
 
     /// The answer to [`Output::Load`]: runs to send, possibly none.
@@ -431,11 +462,14 @@ impl Session {
 
     /// Entries the peer has not confirmed, over all journals of this link.
     pub fn unconfirmed(&self) -> u64 {
-        self.lanes.values().map(|lane| lane.head.saturating_sub(lane.acked)).sum()
+        self.forward().map(|(_, lane)| lane.head.seq.saturating_sub(lane.acked)).sum()
     }
     /// What the peer has confirmed of each journal that flows to it.
     pub fn confirmed(&self) -> Vec<(JournalId, u64)> {
-        self.lanes.iter().map(|(journal, lane)| (journal.clone(), lane.acked)).collect()
+        self.forward().map(|(journal, lane)| (journal.clone(), lane.acked)).collect()
+    }
+    fn forward(&self) -> impl Iterator<Item = (&JournalId, &Lane)> {
+        self.lanes.iter().filter(|(_, lane)| !lane.returns)
     }
     pub fn is_greeted(&self) -> bool {
         self.greeted
@@ -446,5 +480,7 @@ fn close(reason: &str) -> Vec<Output> {
     vec![Output::Close { reason: reason.to_owned() }]
 }
 
+#[cfg(test)]
+mod branch_tests;
 #[cfg(test)]
 mod tests;

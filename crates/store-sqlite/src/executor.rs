@@ -219,14 +219,15 @@ fn reload(connection: &Connection, writing: &Writing) {
     let before = writing.known.read().unwrap_or_else(PoisonError::into_inner).clone();
     // Unreadable reference data leaves the old in force; the process that wrote it was told.
     if let Ok(known) = Known::load(connection, Some(&before)) {
+        let greet_anew = known.recovery != before.recovery;
         *writing.known.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(known);
-        drop(writing.changes.send(Change { reference_data: true, ..Change::default() }));
+        drop(writing.changes.send(Change { reference_data: true, greet_anew, ..Change::default() }));
     }
 }
 
 fn run_group(connection: &Connection, writing: &Writing, first: Job, mut next: impl FnMut() -> Option<Job>) {
-    let mut known = writing.known.read().unwrap_or_else(PoisonError::into_inner).clone();
-    let mut total = Change::default();
+    let before = writing.known.read().unwrap_or_else(PoisonError::into_inner).clone();
+    let (mut known, mut total) = (before.clone(), Change::default());
     let mut finishes = Vec::new();
     let mut failure = connection.execute_batch("BEGIN IMMEDIATE").broken("begin").err();
     let mut job = Some(first);
@@ -251,7 +252,7 @@ fn run_group(connection: &Connection, writing: &Writing, first: Job, mut next: i
         // If even this fails, the next BEGIN will, and every caller is told.
         drop(connection.execute_batch("ROLLBACK"));
     }
-    if failure.is_none() && total.reference_data {
+    if failure.is_none() && !Arc::ptr_eq(&known, &before) {
         *writing.known.write().unwrap_or_else(PoisonError::into_inner) = known;
     }
     for finish in finishes {
@@ -259,6 +260,7 @@ fn run_group(connection: &Connection, writing: &Writing, first: Job, mut next: i
     }
     let nothing = total.heads.is_empty()
         && !total.reference_data
+        && !total.greet_anew
         && total.cases.is_empty()
         && total.attachments.is_empty();
     if failure.is_none() && !nothing {
@@ -319,4 +321,5 @@ fn merge(total: &mut Change, change: Change) {
     total.reference_data |= change.reference_data;
     total.cases.extend(change.cases);
     total.attachments.extend(change.attachments);
+    total.greet_anew |= change.greet_anew;
 }

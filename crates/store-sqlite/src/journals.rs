@@ -1,8 +1,13 @@
 //! Journals on disk: append, load, verify; what neighbours send is taken in `receive`.
 
+mod branches;
 mod receive;
+mod recover;
+mod write;
 
-pub(crate) use receive::{quarantine, receive};
+pub(crate) use receive::{note, quarantine, receive};
+pub(crate) use recover::{answered, begin, read as read_recovery, settle};
+use write::{ToWrite, write_own};
 
 use crate::error::{Broken, unreadable};
 use crate::executor::Work;
@@ -11,7 +16,8 @@ use crate::{Identity, VerifyReport, audit};
 use bytes::Bytes;
 use domain::Timestamp;
 use prost::Message;
-use replication::entry::{Core, SUITE_ED25519_SHA256};
+use replication::entry::Core;
+use replication::epoch::{self, Compared, Proof};
 use replication::session::Load;
 use replication::{
     Channel, Entry, Hash, JournalId, Position, Previous, RawEntry, Run, Signature, Stored, Verify,
@@ -116,6 +122,7 @@ pub(crate) fn append(work: &mut Work<'_>, me: &Identity, append: Append) -> Resu
     if let Some(appended) = repeated(work.sql, me, &entries, consumes_draft.is_some())? {
         return Ok(appended);
     }
+    recover::may_write(work.known)?;
     if let Some((case, pages)) = &expected {
         let now: Option<u32> = work
             .sql
@@ -136,7 +143,8 @@ pub(crate) fn append(work: &mut Work<'_>, me: &Identity, append: Append) -> Resu
     }
     let subject = entries.first().map(|entry| entry.subject.clone()).unwrap_or_default();
     audit::record(work.sql, at, &officer, action, &subject)?;
-    let written = write_own(work.sql, me, at, &officer, entries)?;
+    let entries = entries.into_iter().map(|entry| ToWrite::new(entry, at, &officer)).collect();
+    let written = write_own(work.sql, me, None, entries)?;
     let mut projector = Projector::new(work, me, at);
     for (pos, entry) in &written {
         projector.project(*pos, entry)?;
@@ -187,92 +195,6 @@ pub(crate) fn request(sql: &Connection, id: domain::EntryId) -> Result<Option<i6
     sql.prepare_cached("SELECT pos FROM request WHERE id = ?1")
         .and_then(|mut s| s.query_row([id.0.as_slice()], |row| row.get(0)).optional())
         .broken("look for a request")
-}
-
-/// Chains, signs and inserts entries; all entries of one journal in one call share one signature, on the last.
-pub(crate) fn write_own(
-    sql: &Connection,
-    me: &Identity,
-    at: Timestamp,
-    officer: &str,
-    entries: Vec<NewEntry>,
-) -> Result<Vec<(i64, Entry)>, StoreError> {
-    let mut by_channel: BTreeMap<Channel, Vec<NewEntry>> = BTreeMap::new();
-    for entry in entries {
-        by_channel.entry(entry.channel.clone()).or_default().push(entry);
-    }
-    let mut written = Vec::new();
-    for (channel, entries) in by_channel {
-        let id = JournalId::new(&me.node, channel);
-        let row = journal(sql, &id)?;
-        let mut head = Position { epoch: row.head.epoch.max(1), ..row.head };
-        let count = entries.len();
-        for (index, entry) in entries.into_iter().enumerate() {
-            let (mut entry, channel_text) =
-                (encode(me, &id, &head, at, officer, entry)?, id.channel.to_string());
-            entry.hash = entry.raw.hash(&head.hash);
-            if index + 1 == count {
-                entry.raw.signature = Some(me.signer.sign(&entry.hash));
-            }
-            debug_assert!(Entry::decode(entry.raw.clone(), &head.hash, &channel_text).is_ok());
-            head = Position { epoch: head.epoch, seq: head.seq + 1, hash: entry.hash };
-            let pos = pos_of(row.no, head.seq);
-            insert_entry(sql, pos, head.epoch, &entry.raw, &entry.hash)?;
-            // An act is asked for again by the id of its first entry; receipts by nobody.
-            if index == 0 && entry.kind != kind::RECEIPT {
-                sql.prepare_cached("INSERT OR IGNORE INTO request(id, pos) VALUES(?1, ?2)")
-                    .and_then(|mut s| s.execute((entry.id.0.as_slice(), pos)))
-                    .broken("remember the request")?;
-            }
-            written.push((pos, entry));
-        }
-        set_head(sql, row.no, head)?;
-    }
-    Ok(written)
-}
-
-fn encode(
-    me: &Identity,
-    journal: &JournalId,
-    head: &Position,
-    at: Timestamp,
-    officer: &str,
-    new: NewEntry,
-) -> Result<Entry, StoreError> {
-    let core = Core {
-        suite: SUITE_ED25519_SHA256,
-        schema: 1,
-        author: me.node.to_string(),
-        channel: journal.channel.to_string(),
-        epoch: head.epoch,
-        seq: head.seq + 1,
-        id: new.id.0.to_vec(),
-        kind: new.kind.to_owned(),
-        subject: new.subject.clone(),
-        area: me.area.clone(),
-        claimed_ms: at.as_ms(),
-        officer: officer.to_owned(),
-    };
-    let raw = RawEntry { core: core.encode_to_vec().into(), body: Bytes::from(new.body), signature: None };
-    if raw.size() > replication::ENTRY_BYTES_MAX {
-        return Err(StoreError::Broken {
-            what: "write an entry",
-            detail: format!("it has {} bytes, more than 256 KiB", raw.size()),
-        });
-    }
-    Ok(Entry {
-        raw,
-        hash: Hash::NONE,
-        author: me.node.clone(),
-        epoch: head.epoch,
-        seq: head.seq + 1,
-        id: new.id,
-        kind: new.kind.to_owned(),
-        subject: new.subject,
-        area: me.area.clone(),
-        claimed_at: at,
-        officer: officer.to_owned(),
-    })
 }
 
 pub(crate) fn hash_at(sql: &Connection, journal_no: i64, seq: u64) -> Result<Option<Hash>, StoreError> {
@@ -366,9 +288,49 @@ pub(crate) fn load_runs(sql: &Connection, load: &Load) -> Result<Vec<Run>, Store
         }
         left = left.saturating_sub(entries.iter().map(RawEntry::size).sum());
         let previous = Previous::Hash(hash_at(sql, row.no, *after)?.unwrap_or_default());
-        runs.push(Run { journal: id.clone(), previous, entries });
+        let proof = if load.proofs.contains(id) { newest_opening(sql, &row)? } else { None };
+        runs.push(Run { journal: id.clone(), previous, entries, proof });
     }
     Ok(runs)
+}
+
+/// The first entry of a journal's present epoch, unless that is its first epoch.
+fn newest_opening(sql: &Connection, row: &JournalRow) -> Result<Option<Proof>, StoreError> {
+    let found: Option<i64> = sql
+        .prepare_cached("SELECT min(pos) FROM entry WHERE pos > ?1 AND pos < ?2 AND epoch = ?3")
+        .and_then(|mut s| {
+            s.query_row((pos_of(row.no, 0), pos_of(row.no + 1, 0), row.head.epoch), |row| row.get(0))
+        })
+        .broken("find an opening")?;
+    let Some(pos) = found else { return Ok(None) };
+    let entry = crate::queries::entry_at(sql, pos)?;
+    let previous = hash_at(sql, row.no, seq_of(pos) - 1)?.unwrap_or_default();
+    Ok((entry.kind == epoch::OPENING).then_some(Proof { previous, entry: entry.raw }))
+}
+
+/// Compares places that a neighbour names with what stands there here.
+pub(crate) fn compare(
+    sql: &Connection,
+    places: Vec<(JournalId, Position)>,
+) -> Result<Vec<(JournalId, Compared)>, StoreError> {
+    let one = |(journal, peer): (JournalId, Position)| {
+        let same = stored_hash(sql, &journal, peer.seq)? == Some(peer.hash);
+        Ok((journal, Compared { peer, same }))
+    };
+    places.into_iter().map(one).collect()
+}
+
+/// How far a neighbour surely has the same of a journal: what it once confirmed and we still have.
+pub(crate) fn shared_with(
+    sql: &Connection,
+    peer: &domain::NodeId,
+    id: &JournalId,
+) -> Result<Position, StoreError> {
+    let Some(row) = known_journal(sql, id)? else { return Ok(Position::NONE) };
+    let confirmed = crate::people::confirmed(sql, peer)?;
+    let seq = confirmed.iter().find(|(journal, _)| journal == id).map_or(0, |(_, seq)| *seq);
+    let seq = seq.min(row.head.seq);
+    Ok(Position { epoch: row.head.epoch, seq, hash: hash_at(sql, row.no, seq)?.unwrap_or_default() })
 }
 
 fn load_entries(

@@ -8,13 +8,14 @@ use domain::paper::{SealRecord, SealRecords};
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use store::StoreError;
+use store::{Recovery, StoreError};
 
 #[derive(Default, Clone)]
 pub(crate) struct Known {
     pub network: Arc<Network>,
     pub delegations: Arc<Delegations>,
     pub seals: Arc<SealRecords>,
+    pub recovery: Option<Arc<Recovery>>,
     packs: BTreeMap<u32, Arc<CityPack>>,
 }
 
@@ -39,7 +40,8 @@ impl Known {
             packs.insert(release, pack);
         }
         let (delegations, seals) = (Arc::new(read_delegations(sql)?), Arc::new(read_seals(sql)?));
-        Ok(Known { network: Arc::new(network), delegations, seals, packs })
+        let recovery = crate::journals::read_recovery(sql)?.map(Arc::new);
+        Ok(Known { network: Arc::new(network), delegations, seals, recovery, packs })
     }
 
     /// A node has come or changed; everything else is as it was.
@@ -50,6 +52,10 @@ impl Known {
     pub fn with_new_authority(&self, sql: &Connection) -> Result<Known, StoreError> {
         let (delegations, seals) = (Arc::new(read_delegations(sql)?), Arc::new(read_seals(sql)?));
         Ok(Known { delegations, seals, ..self.clone() })
+    }
+
+    pub fn with_recovery(&self, recovery: Option<Recovery>) -> Known {
+        Known { recovery: recovery.map(Arc::new), ..self.clone() }
     }
 
     pub fn pack(&self, release: Option<u32>) -> Option<(u32, Arc<CityPack>)> {

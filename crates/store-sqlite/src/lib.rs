@@ -29,6 +29,7 @@ use domain::{CaseNo, EntryId, LicenceNo, NodeId, Timestamp};
 use error::Broken;
 use executor::Executor;
 use known::Known;
+use replication::epoch::Compared;
 use replication::session::Load;
 use replication::{CheckedRun, JournalId, Position, Run, RunFault, Sign, Stored};
 use rusqlite::Connection;
@@ -286,6 +287,39 @@ impl Store for SqliteStore {
 
     async fn heads(&self) -> Result<Vec<(JournalId, Position)>, StoreError> {
         self.executor.read_briefly(journals::heads).await
+    }
+    async fn compare(
+        &self,
+        places: Vec<(JournalId, Position)>,
+    ) -> Result<Vec<(JournalId, Compared)>, StoreError> {
+        self.executor.read_briefly(move |sql| journals::compare(sql, places)).await
+    }
+    fn recovery(&self) -> Option<Arc<Recovery>> {
+        self.known().recovery.clone()
+    }
+    async fn begin_recovery(&self, recovery: Recovery) -> Result<bool, StoreError> {
+        self.executor.write("begin a recovery", move |work| journals::begin(work, recovery)).await
+    }
+    async fn neighbour_answered(&self, peer: &NodeId, now: Timestamp) -> Result<bool, StoreError> {
+        let (me, peer) = (self.identity.clone(), peer.clone());
+        self.executor.write("recover", move |work| journals::answered(work, &me, &peer, now)).await
+    }
+    async fn settle_recovery(
+        &self,
+        without: Vec<NodeId>,
+        take_over: bool,
+        now: Timestamp,
+    ) -> Result<Option<Arc<Recovery>>, StoreError> {
+        let me = self.identity.clone();
+        let settle =
+            move |work: &mut executor::Work<'_>| journals::settle(work, &me, &without, take_over, now);
+        self.executor.write("settle a recovery", settle).await
+    }
+    async fn shared_with(&self, peer: &NodeId, journal: &JournalId) -> Result<Position, StoreError> {
+        self.executor.read_briefly(|sql| journals::shared_with(sql, peer, journal)).await
+    }
+    async fn note(&self, item: Quarantined) -> Result<(), StoreError> {
+        self.executor.write("note a remark", move |work| journals::note(work.sql, &item)).await
     }
     async fn written_at(&self, journal: &JournalId, seq: u64) -> Result<Option<Timestamp>, StoreError> {
         let journal = journal.clone();

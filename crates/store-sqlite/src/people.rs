@@ -165,12 +165,37 @@ pub(crate) fn consume_enrolment(
     }
 }
 
+/// Where series begin that a restored node knows nothing of, for they may have been begun after its backup: those of that
+/// year, and the ledgers of seals.
+pub(crate) fn unknown_series(year: i16) -> [String; 2] {
+    [format!("*/{year}"), "*/seal".to_owned()]
+}
+
 pub(crate) fn last_serial(sql: &Connection, scope: &str) -> Result<u64, StoreError> {
+    let kind = if scope.starts_with("seal/") { "seal" } else { scope.rsplit('/').next().unwrap_or_default() };
     let last: Option<i64> = sql
-        .prepare_cached("SELECT last FROM serial WHERE scope = ?1")
-        .and_then(|mut s| s.query_row([scope], |row| row.get(0)).optional())
+        .prepare_cached(
+            "SELECT last FROM serial WHERE scope IN (?1, '*/' || ?2) ORDER BY scope <> ?1 LIMIT 1",
+        )
+        .and_then(|mut s| s.query_row([scope, kind], |row| row.get(0)).optional())
         .broken("read a serial")?;
     Ok(last.unwrap_or(0) as u64)
+}
+
+/// All series and the last number taken in each.
+pub(crate) fn serials(sql: &Connection) -> Result<Vec<(String, u64)>, StoreError> {
+    sql.prepare_cached("SELECT scope, last FROM serial WHERE scope NOT LIKE '*/%' ORDER BY scope")
+        .and_then(|mut s| s.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as u64)))?.collect())
+        .broken("list serials")
+}
+
+pub(crate) fn set_serial(sql: &Connection, scope: &str, last: u64) -> Result<(), StoreError> {
+    sql.prepare_cached(
+        "INSERT INTO serial(scope, last) VALUES(?1, ?2) ON CONFLICT(scope) DO UPDATE SET last = ?2",
+    )
+    .and_then(|mut s| s.execute((scope, last as i64)))
+    .broken("set a serial")?;
+    Ok(())
 }
 
 /// Takes `number`, which must be the next of its scope: numbers have no gaps and none is given twice (I20).
@@ -178,12 +203,7 @@ pub(crate) fn take_serial(sql: &Connection, scope: &str, number: u64) -> Result<
     if last_serial(sql, scope)? + 1 != number {
         return Err(StoreError::SerialTaken { scope: scope.to_owned(), number });
     }
-    sql.prepare_cached(
-        "INSERT INTO serial(scope, last) VALUES(?1, ?2) ON CONFLICT(scope) DO UPDATE SET last = ?2",
-    )
-    .and_then(|mut s| s.execute((scope, number as i64)))
-    .broken("take a serial")?;
-    Ok(())
+    set_serial(sql, scope, number)
 }
 
 pub(crate) fn note_contact(sql: &Connection, contact: &Contact) -> Result<(), StoreError> {

@@ -85,6 +85,7 @@ pub(crate) fn history(sql: &Connection, case: &CaseNo) -> Result<Vec<HistoryLine
             claimed_at: entry.claimed_at,
             page,
             slip,
+            first_hash: entry.first_hash.map(|hash| hash.to_hex()),
         })
     };
     rows.into_iter().map(line).collect()
@@ -227,7 +228,7 @@ pub(crate) fn counts(sql: &Connection) -> Result<Counts, StoreError> {
         tasks: one("SELECT count(*) FROM task")?,
         drafts: one("SELECT count(*) FROM draft")?,
         held: one("SELECT count(*) FROM case_entry WHERE verdict <> 'applied' AND verdict <> 'slip'")?,
-        quarantined: one("SELECT count(*) FROM quarantine")?,
+        quarantined: one("SELECT count(*) FROM quarantine WHERE remark = 0")?,
         attachments_missing: one("SELECT count(*) FROM attachment WHERE present = 0")?,
     })
 }

@@ -142,6 +142,21 @@ const STEPS: &[M<'static>] = &[
     INSERT INTO projected VALUES(0);
     ",
     ),
+    M::up(
+        "
+    -- Set while this node takes back what it once told others.
+    CREATE TABLE recovery(one INTEGER PRIMARY KEY CHECK(one = 1), state TEXT NOT NULL) STRICT;
+    -- Branches that ended when their author opened a newer epoch, kept as they were. `done`: ours are filed again, others'
+    -- are on their way back to their author.
+    CREATE TABLE aside(
+        no INTEGER PRIMARY KEY, author TEXT NOT NULL, channel TEXT NOT NULL, epoch INTEGER NOT NULL, seq INTEGER NOT NULL,
+        previous BLOB NOT NULL, core BLOB NOT NULL, body BLOB NOT NULL, signature BLOB, hash BLOB NOT NULL,
+        at_ms INTEGER NOT NULL, done INTEGER NOT NULL DEFAULT 0, UNIQUE(author, channel, hash)) STRICT;
+    CREATE INDEX aside_waiting ON aside(author) WHERE done = 0;
+    -- What an operator should know and that needs nothing done stands beside what does.
+    ALTER TABLE quarantine ADD COLUMN remark INTEGER NOT NULL DEFAULT 0;
+    ",
+    ),
 ];
 
 /// To be raised whenever the same journals fold to other rows: the projections are then built anew when a node is opened.

@@ -1,6 +1,7 @@
 //! The SQLite engine passes the contract's stories, both executors, and keeps its own promises.
 
 mod neighbours;
+mod restored;
 
 use super::*;
 use replication::run::KeyFault;
@@ -199,11 +200,12 @@ fn an_entry_of_a_later_version_is_carried_byte_for_byte() {
         journal: journal.clone(),
         previous: replication::Previous::Hash(Hash::NONE),
         entries: vec![raw],
+        proof: None,
     };
     let checked = CheckedRun::check(sent.clone(), replication::Stored::default(), &Toy).unwrap();
     let received = run(store.receive(&"t-1".parse().unwrap(), vec![checked], conformance::NOW)).unwrap();
     assert_eq!((received.stored, received.faults.len()), (1, 0));
-    let passed_on = run(store.load_runs(Load { wants: vec![(journal, 0)], budget: 1000 })).unwrap();
+    let passed_on = run(store.load_runs(Load::new(vec![(journal, 0)], 1000))).unwrap();
     assert_eq!(passed_on, vec![sent]);
     assert!(run(store.verify_log(Arc::new(Toy))).unwrap().faults.is_empty());
 }

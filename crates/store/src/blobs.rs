@@ -51,6 +51,13 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+impl MemoryBlobs {
+    /// As a backup copies them.
+    pub fn copy(&self) -> MemoryBlobs {
+        MemoryBlobs { whole: Mutex::new(lock(&self.whole).clone()), parts: Mutex::default() }
+    }
+}
+
 impl Blobs for MemoryBlobs {
     fn put(&self, hash: &str, bytes: &[u8]) -> Result<(), StoreError> {
         lock(&self.whole).insert(hash.to_owned(), bytes.to_vec());

@@ -96,7 +96,7 @@ pub async fn loads_runs_that_can_be_checked(store: &dyn Store) {
     }
     let mut at = 0;
     while at < 20 {
-        let load = Load { wants: vec![(own_journal(store), at)], budget: 700 };
+        let load = Load::new(vec![(own_journal(store), at)], 700);
         let runs = store.load_runs(load).await.expect("load");
         let entries = &runs[0].entries;
         assert!(entries.last().is_some_and(|entry| entry.signature.is_some()));

@@ -10,8 +10,10 @@
 pub mod blobs;
 pub mod conformance;
 mod model;
+mod recovery;
 
 pub use model::*;
+pub use recovery::*;
 
 use async_trait::async_trait;
 use domain::delegation::Delegations;
@@ -23,6 +25,7 @@ use domain::paper::SealRecords;
 use domain::rating::Rectification;
 use domain::supervision::{Alert, CaseLog};
 use domain::{CaseNo, EntryId, LicenceNo, NodeId, Timestamp};
+use replication::epoch::Compared;
 use replication::session::Load;
 use replication::{CheckedRun, JournalId, Position, Run, Stored};
 use std::collections::BTreeSet;
@@ -51,6 +54,14 @@ pub enum StoreError {
     /// Remedy: an operator. The officer is told to keep the paper.
     #[error("数据库出错({what}):{detail};请保留纸质材料,并告知管理员")]
     Broken { what: &'static str, detail: String },
+    /// Remedy: the link to those who are awaited.
+    #[error(
+        "本节点从备份恢复后正在与 {awaited} 核对日志,核对完以前不能办理;草稿照常保存,请检查与 {awaited} 的网络"
+    )]
+    Recovering { awaited: String },
+    /// Remedy: a person says which copy goes on.
+    #[error("本节点的另一份拷贝已经接替它,这一份不再办理;如应以这一份为准,请管理员运行 recover --take-over")]
+    Superseded,
     #[error("程序正在停止;请稍后重试")]
     Closed,
 }
@@ -64,6 +75,8 @@ pub struct Change {
     pub cases: Vec<CaseNo>,
     /// Attachments whose bytes have arrived.
     pub attachments: Vec<String>,
+    /// Our own journals are not what they were: whoever talks to a neighbour greets anew.
+    pub greet_anew: bool,
 }
 
 #[async_trait]
@@ -104,6 +117,30 @@ pub trait Store: Send + Sync + 'static {
     async fn heads(&self) -> Result<Vec<(JournalId, Position)>, StoreError>;
     /// What is stored of a journal, with the hash just before `seq`.
     async fn stored(&self, journal: &JournalId, seq: u64) -> Result<Stored, StoreError>;
+    /// Compares places of neighbours with our own copies.
+    async fn compare(
+        &self,
+        places: Vec<(JournalId, Position)>,
+    ) -> Result<Vec<(JournalId, Compared)>, StoreError>;
+    /// Set while this node recovers what it once had.
+    fn recovery(&self) -> Option<Arc<Recovery>>;
+    /// Begins to recover, or widens a recovery that is on; `true` when that changed anything.
+    async fn begin_recovery(&self, recovery: Recovery) -> Result<bool, StoreError>;
+    /// A neighbour has said how it stands, and whatever it had more of our journals is here. The last one that is awaited
+    /// ends the recovery: a new epoch begins, and what was put aside is filed again. `true` when that has happened.
+    async fn neighbour_answered(&self, peer: &NodeId, now: Timestamp) -> Result<bool, StoreError>;
+    /// A person's word: goes on without these neighbours, or as the copy that counts.
+    async fn settle_recovery(
+        &self,
+        without: Vec<NodeId>,
+        take_over: bool,
+        now: Timestamp,
+    ) -> Result<Option<Arc<Recovery>>, StoreError>;
+    /// Up to where a neighbour surely has the same of a journal as we do.
+    async fn shared_with(&self, peer: &NodeId, journal: &JournalId) -> Result<Position, StoreError>;
+    /// Notes something an operator should know and that needs nothing done; told once.
+    async fn note(&self, item: Quarantined) -> Result<(), StoreError>;
+
     /// When the entry at a place of a journal was written, by its author's clock.
     async fn written_at(&self, journal: &JournalId, seq: u64) -> Result<Option<Timestamp>, StoreError>;
     /// Runs as asked for, each ending with a signed entry.

@@ -140,6 +140,9 @@ pub struct HistoryLine {
     pub page: Option<serde_json::Value>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub slip: Option<Slip>,
+    /// Of an entry filed again after a restore: the hash it had first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub first_hash: Option<String>,
 }
 
 #[derive(Debug, Clone, Default)]

@@ -29,13 +29,15 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     let started = Instant::now();
     let (mut failed, mut cases, mut crashes, mut cuts, mut frames) = (Vec::new(), 0, 0, 0, 0);
-    let mut alerts = (0, 0);
+    let (mut alerts, mut restores, mut branches) = ((0, 0), 0, 0);
     for seed in cli.start..cli.start + cli.seeds {
         let plan = Plan { seed, towns: cli.towns, villages: cli.villages, days: cli.days, cases: cli.cases };
         match catch_unwind(|| run(plan)) {
             Ok(outcome) => {
                 cases += outcome.cases;
                 crashes += outcome.crashes;
+                restores += outcome.restores;
+                branches += outcome.branches;
                 cuts += outcome.cuts;
                 frames += outcome.frames;
                 alerts = (alerts.0 + outcome.alerts.0, alerts.1 + outcome.alerts.1);
@@ -48,7 +50,7 @@ fn main() -> ExitCode {
     }
     println!(
         "{}",
-        json!({ "seeds": cli.seeds, "failed": failed, "cases": cases, "crashes": crashes, "cuts": cuts, "frames": frames,
+        json!({ "seeds": cli.seeds, "failed": failed, "cases": cases, "crashes": crashes, "restores": restores, "branches": branches, "cuts": cuts, "frames": frames,
                 "alerts": alerts.0, "disproved": alerts.1,
                 "seconds": started.elapsed().as_secs() })
     );

@@ -25,6 +25,24 @@ pub struct Disk {
     pub blobs: Arc<MemoryBlobs>,
 }
 
+impl Disk {
+    /// A copy as a backup makes it: the database as of one moment, and the attachments it names.
+    pub fn copy(&self) -> Disk {
+        let mut connection = Connection::open_in_memory().unwrap();
+        rusqlite::backup::Backup::new(&self.connection, &mut connection).unwrap().step(-1).unwrap();
+        Disk { connection, blobs: Arc::new(self.blobs.copy()) }
+    }
+    /// Whether a case is known to this disk, in whatever state.
+    pub fn knows(&self, case: &domain::CaseNo) -> bool {
+        let count = self.connection.query_row(
+            "SELECT count(*) FROM case_entry WHERE case_no = ?1",
+            [case.as_str()],
+            |row| row.get::<_, i64>(0),
+        );
+        count.unwrap() > 0
+    }
+}
+
 /// What runs while there is power.
 pub struct Alive {
     pub store: Arc<SqliteStore>,
@@ -40,6 +58,8 @@ pub struct SimNode {
     random: Arc<SeededRandom>,
     pub disk: Option<Disk>,
     pub alive: Option<Alive>,
+    /// A copy of the disk that somebody made, and will put back.
+    pub backup: Option<Disk>,
     /// Positions this node has told others: (journal) → highest (seq, hash). What it says it must keep (I4, I11).
     pub told: BTreeMap<JournalId, (u64, Hash)>,
 }
@@ -85,6 +105,7 @@ impl SimNode {
             random: Arc::new(SeededRandom::new(seed ^ u64::from_be_bytes(secret[9..17].try_into().unwrap()))),
             disk: Some(Disk { connection, blobs: Arc::default() }),
             alive: None,
+            backup: None,
             told: BTreeMap::new(),
         }
     }
@@ -188,13 +209,24 @@ impl SimNode {
                     let network = alive.store.network();
                     alive.node.keys.refresh(&network);
                     session.on_network(network);
-                    todo.extend(session.on_stored(no, taken));
+                    todo.extend(session.on_stored(no, taken, now));
                 }
                 Output::Refused { journal, fault } => {
                     panic!("{}: {journal} was refused for good: {fault}", self.record.id)
                 }
-                Output::PeerAhead { journal, peer } => {
-                    panic!("{}: a neighbour has more of {journal} ({}) than we do", self.record.id, peer.seq)
+                Output::Compare(places) => {
+                    let compared = block_on(alive.store.compare(places)).unwrap();
+                    todo.extend(session.on_compared(compared, now));
+                }
+                Output::Behind { journal, mine, peer } => {
+                    todo.extend(block_on(alive.node.take_back(session, journal, mine, peer)).unwrap());
+                }
+                Output::OlderCopy { .. } => {}
+                Output::Answered => {
+                    if alive.store.recovery().is_some() {
+                        let peer = session.peer().clone();
+                        block_on(alive.store.neighbour_answered(&peer, now)).unwrap();
+                    }
                 }
                 Output::Greeted(_) => {}
                 Output::Close { reason } => panic!("{}: closed: {reason}", self.record.id),

@@ -49,6 +49,10 @@ pub struct Outcome {
     pub cases: usize,
     pub delivered: usize,
     pub crashes: usize,
+    /// Nodes that were set back to a copy of their disk.
+    pub restores: usize,
+    /// Branches of journals that ended and were kept aside, over all nodes.
+    pub branches: usize,
     pub cuts: usize,
     pub frames: usize,
     /// Alerts of supervision that the hub raised, and how many of them later pages disproved.
@@ -56,7 +60,7 @@ pub struct Outcome {
     pub trace: String,
 }
 
-enum Event {
+pub(super) enum Event {
     Arrive {
         line: LineId,
         generation: u32,
@@ -94,27 +98,46 @@ enum Event {
     Boot {
         node: usize,
     },
+    /// Somebody copies the disk of a node while it is off.
+    Backup {
+        node: usize,
+    },
+    /// And puts the copy in place of the disk; `said` when the node is told so.
+    Restore {
+        node: usize,
+        said: bool,
+    },
+    /// The disk that was replaced comes back: two copies of one node, one after the other.
+    PutBack {
+        node: usize,
+    },
+    /// Somebody says that this copy is the one that counts.
+    TakeOver {
+        node: usize,
+    },
     Publish,
 }
 
-struct World {
-    plan: Plan,
-    dice: StdRng,
+pub(super) struct World {
+    pub(super) plan: Plan,
+    pub(super) dice: StdRng,
     clock: Arc<FakeClock>,
     weather: Weather,
-    nodes: Vec<SimNode>,
-    blobs: Vec<Arc<MemoryBlobs>>,
-    lines: Vec<Line>,
+    pub(super) nodes: Vec<SimNode>,
+    pub(super) blobs: Vec<Arc<MemoryBlobs>>,
+    pub(super) lines: Vec<Line>,
     events: BTreeMap<(i64, u64), Event>,
     order: u64,
     people: Vec<Applicant>,
-    told: Vec<Told>,
-    outcome: Outcome,
+    pub(super) told: Vec<Told>,
+    pub(super) outcome: Outcome,
     trace: u64,
     midway: Option<u32>,
     pieces: Pieces,
-    healing: bool,
+    pub(super) healing: bool,
     healed_at: Timestamp,
+    /// The node that was set back to an earlier disk.
+    pub(super) restored: Option<usize>,
     /// Every frame sent, for whoever wants to look at real traffic.
     collected: Option<Vec<Frame>>,
 }
@@ -148,8 +171,9 @@ fn play(mut world: World) -> World {
     world.run_until(end);
     world.heal_everything();
     world.run_to_rest();
-    checks::at_rest(&world.nodes, &world.told);
+    checks::at_rest(&world.nodes, &world.told, world.restored.is_some());
     world.outcome.cases = world.told.len();
+    world.outcome.branches = checks::branches(&world.nodes);
     world.outcome.alerts = checks::alerts(&world.nodes[0]);
     world.outcome.delivered = checks::delivered(&world.nodes[0], &world.told);
     world.outcome.trace = format!("{:016x}", world.trace);
@@ -202,6 +226,8 @@ impl World {
             cases: 0,
             delivered: 0,
             crashes: 0,
+            restores: 0,
+            branches: 0,
             cuts: 0,
             frames: 0,
             alerts: (0, 0),
@@ -224,6 +250,7 @@ impl World {
             pieces,
             healing: false,
             healed_at: testkit::dice::MONDAY,
+            restored: None,
             collected: None,
             plan,
         }
@@ -235,7 +262,7 @@ impl World {
     fn now(&self) -> Timestamp {
         domain::seams::Clock::now(&*self.clock)
     }
-    fn at(&mut self, delay_ms: i64, event: Event) {
+    pub(super) fn at(&mut self, delay_ms: i64, event: Event) {
         self.order += 1;
         self.events.insert((self.now().as_ms() + delay_ms.max(0), self.order), event);
     }
@@ -321,6 +348,7 @@ impl World {
             self.at(when, Event::Crash { node, midway });
         }
         self.at(span / 2, Event::Publish);
+        self.plan_restore(span);
     }
 
     fn run_until(&mut self, end: Timestamp) {
@@ -350,6 +378,10 @@ impl World {
             Event::Heal { line } => self.lines[line].up = true,
             Event::Crash { node, midway } => self.crash(node, midway),
             Event::Boot { node } => self.boot(node),
+            Event::Backup { node } => self.back_up(node),
+            Event::Restore { node, said } => self.restore(node, said),
+            Event::PutBack { node } => self.put_back(node),
+            Event::TakeOver { node } => self.take_over(node),
             Event::Publish => self.publish(),
         }
     }
@@ -423,10 +455,14 @@ impl World {
     }
 
     /// What was committed at a node concerns all its lines.
-    fn spread(&mut self, own: usize) {
+    pub(super) fn spread(&mut self, own: usize) {
         loop {
             let Some(alive) = self.nodes[own].alive.as_mut() else { return };
             let Ok(change) = alive.changes.try_recv() else { return };
+            if change.greet_anew {
+                self.hang_up(own);
+                continue;
+            }
             let now = alive.node.hall.now();
             let network = alive.store.network();
             if change.reference_data {
@@ -489,12 +525,28 @@ impl World {
         if !up || !connected {
             return;
         }
-        let Some(hall) = self.nodes[parent].hall() else { return };
-        let origins = self.nodes.iter().map(|node| node.id().clone()).collect();
-        for wanted in block_on(hall.store.wanted_attachments(origins, 100)).unwrap() {
-            if let Ok(bytes) = self.blobs[child].read(&wanted.hash, 0, usize::MAX >> 1) {
-                self.blobs[parent].put(&wanted.hash, &bytes).unwrap();
-                block_on(hall.store.attachment_arrived(&wanted.hash)).unwrap();
+        // Both sides ask for scans of cases from the child's side, as over a real line.
+        let below = |node: &&SimNode| node.record.parent.as_ref() == Some(self.nodes[child].id());
+        let own = std::iter::once(&self.nodes[child]).chain(self.nodes.iter().filter(below));
+        let origins: Vec<_> = own.map(|node| node.id().clone()).collect();
+        for (asks, has) in [(parent, child), (child, parent)] {
+            let Some(hall) = self.nodes[asks].hall() else { return };
+            for wanted in block_on(hall.store.wanted_attachments(origins.clone(), 100)).unwrap() {
+                if let Ok(bytes) = self.blobs[has].read(&wanted.hash, 0, usize::MAX >> 1) {
+                    self.blobs[asks].put(&wanted.hash, &bytes).unwrap();
+                    block_on(hall.store.attachment_arrived(&wanted.hash)).unwrap();
+                }
+            }
+        }
+    }
+
+    /// A node whose own journals are not what they were greets its neighbours anew.
+    fn hang_up(&mut self, node: usize) {
+        for line in 0..self.lines.len() {
+            if self.lines[line].child == node || self.lines[line].parent == node {
+                self.break_line(line);
+                let redial = self.dice.random_range(500..5_000);
+                self.at(redial, Event::Dial { line });
             }
         }
     }
@@ -505,6 +557,9 @@ impl World {
         let Some(hall) = self.nodes[village].hall().cloned() else { return };
         if hall.pack(None).is_err() {
             return;
+        }
+        if !may_write(&hall) {
+            return self.at(6 * HOUR_MS, Event::Record { village });
         }
         let officer = self.nodes[village].officer(None, None);
         let told = block_on(capture(&hall, &officer, item, &self.people, seed));
@@ -523,7 +578,7 @@ impl World {
             (false, false) => self.dice.random_range(HOUR_MS..6 * HOUR_MS),
         };
         self.at(pause, Event::Work { node: index });
-        let Some(hall) = self.nodes[index].hall().cloned() else { return };
+        let Some(hall) = self.nodes[index].hall().cloned().filter(may_write) else { return };
         let tasks = block_on(hall.store.tasks(TaskQuery { body: None, limit: 50 })).unwrap();
         for task in tasks {
             if self.nodes[index].alive.is_none() || self.dice.random_bool(0.2) && !self.healing {
@@ -542,7 +597,9 @@ impl World {
     }
 
     fn publish(&mut self) {
-        let Some(hall) = self.nodes[0].hall().cloned() else { return };
+        let Some(hall) = self.nodes[0].hall().cloned().filter(may_write) else {
+            return self.at(6 * HOUR_MS, Event::Publish);
+        };
         let mut changed = self.pieces.clone();
         let item =
             changed.get("item/dibao").unwrap().replace("最低生活保障审核确认", "最低生活保障审核确认(新版)");
@@ -564,7 +621,7 @@ impl World {
         }
     }
 
-    fn cut(&mut self, line: LineId) {
+    pub(super) fn cut(&mut self, line: LineId) {
         self.outcome.cuts += 1;
         self.lines[line].up = false;
         self.break_line(line);
@@ -582,7 +639,7 @@ impl World {
         self.power_off(node);
     }
 
-    fn power_off(&mut self, node: usize) {
+    pub(super) fn power_off(&mut self, node: usize) {
         if self.nodes[node].alive.is_none() {
             return;
         }
@@ -600,17 +657,19 @@ impl World {
         self.at(dark, Event::Boot { node });
     }
 
-    fn boot(&mut self, node: usize) {
+    pub(super) fn boot(&mut self, node: usize) {
         if self.nodes[node].alive.is_some() {
             return;
         }
         let clock = self.clock.clone();
         self.nodes[node].boot(&clock);
-        checks::after_boot(&self.nodes[node], self.told.iter().filter(|told| told.village == node));
+        // A disk that was set back lacks, for a while, what others will give back.
+        let told = self.told.iter().filter(|told| told.village == node && self.restored != Some(node));
+        checks::after_boot(&self.nodes[node], told);
     }
 
     /// The first hours after everything healed: all that was held up comes at once.
-    fn settling(&self) -> bool {
+    pub(super) fn settling(&self) -> bool {
         self.healing && self.now().since(self.healed_at) < 2 * HOUR_MS
     }
 
@@ -648,6 +707,11 @@ impl World {
             checks::describe(&self.nodes, &self.told)
         );
     }
+}
+
+/// A restored node whose neighbours have not all answered does nothing of its own.
+fn may_write(hall: &casework::Hall) -> bool {
+    hall.store.recovery().is_none_or(|recovery| recovery.may_write().is_ok())
 }
 
 /// The position of a journal at a node, for the checks.

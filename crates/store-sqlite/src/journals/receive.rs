@@ -1,7 +1,8 @@
 //! What neighbours send: each run stands or falls alone, and a second history is kept beside the first.
 
+use super::write::{ToWrite, write_own};
 use super::{
-    JournalRow, hash_at, insert_entry, journal, journal_of, pos_of, position_of, set_head, write_own,
+    JournalRow, branches, insert_entry, journal, journal_of, pos_of, position_of, recover, set_head,
 };
 use crate::error::{Broken, unreadable};
 use crate::executor::Work;
@@ -24,10 +25,11 @@ pub(crate) fn receive(
 ) -> Result<Received, StoreError> {
     let mut received = Received::default();
     let mut receipts: BTreeMap<NodeId, Position> = BTreeMap::new();
+    branches::leave_ended(work, me, peer, runs, now)?;
     let mut projector = Projector::new(work, me, now);
     for run in runs {
         let id = run.journal.clone();
-        match store_run(&mut projector, peer, run, now)? {
+        match store_run(&mut projector, me, peer, run, now)? {
             Ok((position, new)) => {
                 received.positions.push((id.clone(), position));
                 received.stored += new;
@@ -44,7 +46,14 @@ pub(crate) fn receive(
     }
     // Before the dossiers are written: the day of the receipt starts their first limit.
     give_receipts(&mut projector, me, receipts, now)?;
+    for (pos, entry) in branches::send_back(projector.work, me, now)? {
+        projector.project(pos, &entry)?;
+        projector.work.change.heads.push((journal_of(&entry), position_of(&entry)));
+    }
     projector.finish()?;
+    if runs.iter().any(|run| !run.returned.is_empty()) {
+        recover::file_again(work, me, now)?;
+    }
     if received.stored > 0 {
         audit::record(work.sql, now, peer.as_str(), "receive", &received.stored.to_string())?;
     }
@@ -55,33 +64,47 @@ type StoredRun = Result<(Position, u64), RunFault>;
 
 fn store_run(
     projector: &mut Projector<'_, '_>,
+    me: &Identity,
     peer: &NodeId,
     run: &CheckedRun,
     now: Timestamp,
 ) -> Result<StoredRun, StoreError> {
     let sql = projector.work.sql;
     let row = journal(sql, &run.journal)?;
-    if row.frozen {
+    // Only its author thaws a journal, with a new epoch.
+    if row.frozen && run.head().epoch <= row.head.epoch {
         return Ok(Err(RunFault::Fork { at: row.head.seq }));
     }
-    let stored_hash = |seq: u64| hash_at(sql, row.no, seq);
-    let from = match run.fit(row.head, stored_hash)? {
+    let from = match branches::fit(projector.work, me, &row, run)? {
         Ok(Fit::New { from }) => from,
         Ok(Fit::Known) => return Ok(Ok((row.head, 0))),
         Err(RunFault::Fork { at }) => {
             freeze(sql, &row, run, peer, at, now)?;
             return Ok(Err(RunFault::Fork { at }));
         }
+        // The branch it leads away from has been left; a first one that came with others of its journal is left next time.
+        Ok(Fit::Rewind { .. }) => return Ok(Err(RunFault::Gap { have: row.head })),
         Err(fault) => return Ok(Err(fault)),
     };
-    for entry in &run.entries[from..] {
-        let pos = pos_of(row.no, entry.seq);
-        insert_entry(sql, pos, entry.epoch, &entry.raw, &entry.hash)?;
-        projector.project(pos, entry)?;
+    let new: Vec<_> = run.entries[from..].iter().map(|entry| (pos_of(row.no, entry.seq), entry)).collect();
+    for (pos, entry) in &new {
+        insert_entry(sql, *pos, entry.epoch, &entry.raw, &entry.hash)?;
+        projector.project(*pos, entry)?;
+    }
+    if run.journal.author == me.node {
+        recover::came_back(projector.work, &new)?;
+    }
+    for (at, returned) in &run.returned {
+        if *at >= from {
+            branches::keep_returned(sql, me, returned, now)?;
+        }
     }
     let head = run.head();
     set_head(sql, row.no, head)?;
-    Ok(Ok((head, (run.entries.len() - from) as u64)))
+    if row.frozen {
+        sql.execute("UPDATE journal SET frozen = 0 WHERE no = ?1", [row.no]).broken("thaw a journal")?;
+    }
+    Ok(Ok((head, new.len() as u64)))
 }
 
 /// A second signed history (I8): ours stays, theirs is kept beside it, and nothing more is taken until a person looked.
@@ -123,12 +146,16 @@ pub(crate) fn quarantine(sql: &Connection, item: &Quarantined) -> Result<(), Sto
     Ok(())
 }
 
-fn give_receipts(
+pub(super) fn give_receipts(
     projector: &mut Projector<'_, '_>,
     me: &Identity,
     receipts: BTreeMap<NodeId, Position>,
     now: Timestamp,
 ) -> Result<(), StoreError> {
+    // What comes while we recover is receipted when we are done.
+    if recover::may_write(projector.work.known).is_err() {
+        return Ok(());
+    }
     let mut entries = Vec::new();
     for (author, position) in receipts {
         let body = serde_json::to_vec(&Custody::of(&author, position))
@@ -137,18 +164,25 @@ fn give_receipts(
         let mut id = [0; 16];
         id[8..].copy_from_slice(&position.seq.to_be_bytes());
         let id = domain::EntryId(id);
-        entries.push(NewEntry {
-            id,
-            channel: Channel::To(author.clone()),
-            kind: kind::RECEIPT,
-            subject: author.to_string(),
-            body,
-        });
+        let (channel, subject) = (Channel::To(author.clone()), author.to_string());
+        entries.push(ToWrite::new(NewEntry { id, channel, kind: kind::RECEIPT, subject, body }, now, ""));
     }
-    let written = write_own(projector.work.sql, me, now, "", entries)?;
+    let written = write_own(projector.work.sql, me, None, entries)?;
     for (pos, entry) in &written {
         projector.project(*pos, entry)?;
         projector.work.change.heads.push((journal_of(entry), position_of(entry)));
     }
+    Ok(())
+}
+
+/// Notes something an operator should know and that needs nothing done; told once.
+pub(crate) fn note(sql: &Connection, item: &Quarantined) -> Result<(), StoreError> {
+    let Quarantined { at, peer, journal, seq, reason, bytes: _ } = item;
+    sql.prepare_cached(
+        "INSERT INTO quarantine(at_ms, peer, journal, seq, reason, bytes, remark) SELECT ?1, ?2, ?3, ?4, ?5, x'', 1
+          WHERE NOT EXISTS(SELECT 1 FROM quarantine WHERE peer = ?2 AND journal = ?3 AND seq = ?4 AND reason = ?5)",
+    )
+    .and_then(|mut s| s.execute((at.as_ms(), peer.as_str(), journal, *seq as i64, reason)))
+    .broken("note a remark")?;
     Ok(())
 }

@@ -20,6 +20,10 @@ pub(super) struct FreshReceipt {
 }
 
 impl Projector<'_, '_> {
+    fn is_beyond_us(&self, journal: &JournalId, custody: &Custody) -> Result<bool, StoreError> {
+        Ok(journals::stored(self.work.sql, journal, 1)?.head.seq < custody.seq)
+    }
+
     pub(super) fn receipt(&mut self, entry: &Entry) -> Result<(), StoreError> {
         let Ok(custody) = serde_json::from_slice::<Custody>(&entry.raw.body) else {
             return self.incident(entry, "receipt cannot be read");
@@ -28,6 +32,14 @@ impl Projector<'_, '_> {
             return self.incident(entry, "receipt: its author does not stand above the one it receipts");
         }
         let journal = JournalId::new(&custody.author, Channel::Up);
+        if custody.author == self.me.node && self.is_beyond_us(&journal, &custody)? {
+            // We were restored: a tick must not come from an entry that is not here. All receipts are read again once we have
+            // taken back what is ours.
+            return match self.work.known.recovery {
+                Some(_) => Ok(()),
+                None => self.incident(entry, "receipt: it names an entry of ours that we do not have"),
+            };
+        }
         if let Some(ours) = journals::stored_hash(self.work.sql, &journal, custody.seq)?
             && !custody.matches(Some(ours))
         {

@@ -33,13 +33,14 @@ fn journal(author: &str, channel: Channel, entries: Vec<Sent>) -> CheckedRun {
             area: "522601108201".into(),
             officer: "wang".into(),
             claimed_ms: conformance::NOW.as_ms(),
+            ..Core::default()
         };
         let entry = RawEntry { core: core.encode_to_vec().into(), body: body.into(), signature: None };
         head = entry.hash(&head);
         chained.push(entry);
     }
     chained.last_mut().unwrap().signature = Some(Toy.sign(&head));
-    let run = Run { journal, previous: Previous::Hash(Hash::NONE), entries: chained };
+    let run = Run { journal, previous: Previous::Hash(Hash::NONE), entries: chained, proof: None };
     CheckedRun::check(run, Stored::default(), &Toy).unwrap()
 }
 
@@ -162,8 +163,11 @@ fn a_receipt_or_a_release_that_comes_late_concerns_the_cases_before_it() {
     let (seen, mark) = since(&mark);
     assert_eq!(seen, BTreeSet::from([case.clone()]), "the town's receipt dates its page");
 
-    let release = journal("hub", Channel::All, catalogue());
-    let appended = run(store.receive(&"t-1".parse().unwrap(), vec![release], conformance::NOW)).unwrap();
-    assert!(appended.faults.is_empty());
+    let entry = |(no, (kind, subject, body)): (usize, Sent)| {
+        let id = domain::EntryId([no as u8 + 1; 16]);
+        store::NewEntry { id, channel: Channel::All, kind, subject, body }
+    };
+    let entries = catalogue().into_iter().enumerate().map(entry).collect();
+    run(store.append(store::Append::new(conformance::NOW, "cli", "publish", entries))).unwrap();
     assert_eq!(since(&mark).0, BTreeSet::from([case]), "its calendar and rules concern every case");
 }
