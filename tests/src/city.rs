@@ -5,6 +5,7 @@ use domain::NodeId;
 use domain::delegation::Delegate;
 use domain::network::Tier;
 use http::Method;
+use runtime::NodeConfig;
 use runtime::config::Listen;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
@@ -87,6 +88,14 @@ impl Site {
     }
     pub async fn start_again(&mut self) {
         self.running = Some(start(Start { data: &self.data, parts: self.parts.clone() }).await.unwrap());
+    }
+    /// The parent has a new address: this node is told, and started again.
+    pub async fn dial(&mut self, parent: &Site) {
+        self.stop().await;
+        let mut config = NodeConfig::load(&self.data).unwrap();
+        config.parent.as_mut().unwrap().address = parent.node().link.unwrap().to_string();
+        config.save(&self.data).unwrap();
+        self.start_again().await;
     }
     pub async fn token(&self, account: &str) -> String {
         self.api.log_in(self.node().web.port(), account, PASSWORD).await.unwrap()

@@ -12,6 +12,8 @@ mod catalogue;
 mod law;
 #[path = "stories/links.rs"]
 mod links;
+#[path = "stories/restored.rs"]
+mod restored;
 #[path = "stories/service.rs"]
 mod service;
 #[path = "stories/supervision.rs"]
@@ -105,13 +107,7 @@ async fn an_application_recorded_without_network_is_decided_and_its_licence_come
 
     // The town comes back on another port, as a machine with a new address would; the village is told where.
     city.town.start_again().await;
-    let link = city.town.node().link.unwrap().to_string();
-    let village = &mut city.villages[0];
-    village.stop().await;
-    let mut config = runtime::NodeConfig::load(&village.data).unwrap();
-    config.parent.as_mut().unwrap().address = link;
-    config.save(&village.data).unwrap();
-    village.start_again().await;
+    city.villages[0].dial(&city.town).await;
     let (village, town, hub) = (&city.villages[0], &city.town, &city.hub);
     waits_in_queue(town, &town_token, &case, "town").await;
     work(town, &town_token, &case, "town", "complete", json!({ "agrees": true })).await;

@@ -51,7 +51,7 @@ impl Hall {
             Ok((release, pack, item))
         });
         if found.is_err() {
-            self.store.note_refusal(self.now(), officer, &format!("item {id}")).await?;
+            self.store.note_act(self.now(), officer, "refused", &format!("item {id}")).await?;
         }
         found
     }

@@ -126,7 +126,7 @@ async fn status(State(console): State<Console>, _: ByToken) -> Answer<Value> {
     Ok(Json(json!({
         "node": console.hall.me(), "name": console.name, "version": env!("CARGO_PKG_VERSION"), "catalogue_release": release,
         "letters": letters,
-        "counts": counts, "outbox": outbox, "link": link,
+        "counts": counts, "outbox": outbox, "link": link, "recovery": console.hall.store.recovery(),
     })))
 }
 

@@ -84,6 +84,13 @@ async fn home(State(console): State<Console>, ByCookie(officer): ByCookie) -> Re
     rows.push(("附件未到", counts.attachments_missing.to_string()));
     rows.push(("挂起的页", counts.held.to_string()));
     rows.push(("隔离", counts.quarantined.to_string()));
+    if let Some(recovery) = console.hall.store.recovery() {
+        let words = recovery.may_write().err().map_or_else(
+            || format!("从备份恢复,联网后与 {} 核对日志;可照常录入", recovery.awaited_names()),
+            |refusal| refusal.to_string(),
+        );
+        rows.push(("恢复", words));
+    }
     let nodes = if console.hall.tier == Tier::Village { Vec::new() } else { console.hall.nodes().await? };
     let map = if console.hall.tier == Tier::City {
         crate::page::map::svg(&nodes, console.hall.now())

@@ -77,7 +77,7 @@ fn read_all<T: serde::de::DeserializeOwned>(
     rows.map(|row| serde_json::from_str(&row.broken(query)?).map_err(|e| unreadable(query, e))).collect()
 }
 
-fn read_network(sql: &Connection) -> Result<Network, StoreError> {
+pub(crate) fn read_network(sql: &Connection) -> Result<Network, StoreError> {
     let mut network = Network::default();
     read_all(sql, "SELECT record FROM node ORDER BY id")?
         .into_iter()

@@ -5,6 +5,7 @@
 //! checked (`replication`).
 
 mod audit;
+pub mod backup;
 pub mod blobs;
 mod error;
 mod executor;
@@ -255,10 +256,16 @@ impl Store for SqliteStore {
     async fn release_through(&self, seq: u64) -> Result<Option<u32>, StoreError> {
         self.executor.read_briefly(move |sql| known::release_through(sql, seq)).await
     }
-    async fn note_refusal(&self, at: Timestamp, actor: &str, subject: &str) -> Result<(), StoreError> {
+    async fn note_act(
+        &self,
+        at: Timestamp,
+        actor: &str,
+        action: &'static str,
+        subject: &str,
+    ) -> Result<(), StoreError> {
         let (actor, subject) = (actor.to_owned(), subject.to_owned());
         self.executor
-            .write("note a refusal", move |work| audit::record(work.sql, at, &actor, "refused", &subject))
+            .write("note an act", move |work| audit::record(work.sql, at, &actor, action, &subject))
             .await
     }
 

@@ -90,8 +90,14 @@ pub trait Store: Send + Sync + 'static {
     async fn pack_pieces(&self, release: Option<u32>) -> Result<Pieces, StoreError>;
     /// The newest release among the first `seq` entries of the hub's journal to all.
     async fn release_through(&self, seq: u64) -> Result<Option<u32>, StoreError>;
-    /// Writes an audit row about something that was refused and changed nothing else.
-    async fn note_refusal(&self, at: Timestamp, actor: &str, subject: &str) -> Result<(), StoreError>;
+    /// Writes an audit row about something that changed nothing here: a refusal, a backup.
+    async fn note_act(
+        &self,
+        at: Timestamp,
+        actor: &str,
+        action: &'static str,
+        subject: &str,
+    ) -> Result<(), StoreError>;
     /// Letters of delegation known now.
     fn delegations(&self) -> Arc<Delegations>;
     /// Seals published so far.

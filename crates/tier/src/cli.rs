@@ -39,6 +39,31 @@ pub enum Verb {
     ImportBag { file: PathBuf },
     /// Fold all projections anew from the journals
     Rebuild,
+    /// Copy this node's whole data into a folder, while it serves; the copy is checked before it counts
+    Backup {
+        /// Folder for backups; attachments in it are shared by all of them
+        #[arg(long)]
+        to: Option<PathBuf>,
+        #[command(subcommand)]
+        verb: Option<BackupVerb>,
+    },
+    /// Put a backup in place of this node's data; the present data is moved aside
+    Restore {
+        /// Folder of one backup, as `backup list` shows it
+        from: PathBuf,
+        /// Check the backup and say what would happen; change nothing
+        #[arg(long)]
+        dry_run: bool,
+    },
+    /// After a restore: what this node waits for; with an option, a person's decision to go on
+    Recover {
+        /// Do not wait for this neighbour; what only it has comes back when it returns
+        #[arg(long, value_name = "NODE")]
+        without: Vec<domain::NodeId>,
+        /// This copy of the node counts, though another one took over
+        #[arg(long)]
+        take_over: bool,
+    },
     /// Officer accounts
     User {
         #[command(subcommand)]
@@ -60,6 +85,15 @@ pub enum Verb {
     },
     /// Version of this program
     Version,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum BackupVerb {
+    /// Finished backups in a folder, newest first
+    List {
+        #[arg(long)]
+        from: PathBuf,
+    },
 }
 
 #[derive(Debug, Subcommand)]

@@ -58,6 +58,7 @@ async fn examine(common: &Common) -> Vec<Finding> {
             note("database is whole", quick_check(common).err());
             note("no pages held, nothing in quarantine", trouble(&opened).await.err());
             note("clocks agree", clocks(&opened).await.err());
+            note("journals as others have them", recovery(&opened).err());
         }
         Err(error) => {
             note("database opens", Some(format!("{error:#}; next: restore the data folder from a backup")))
@@ -112,6 +113,10 @@ async fn trouble(opened: &Opened) -> Result<(), String> {
             Err(format!("{held} held, {quarantined} in quarantine; next: look at /api/v1/incidents"))
         }
     }
+}
+
+fn recovery(opened: &Opened) -> Result<(), String> {
+    opened.store.recovery().map_or(Ok(()), |recovery| Err(crate::keeping::sentence(&recovery)))
 }
 
 async fn clocks(opened: &Opened) -> Result<(), String> {

@@ -2,9 +2,11 @@
 //!
 //! A tier's own crate says what is special about it; whoever knows one knows all three.
 
+pub mod backup;
 pub mod cli;
 pub mod doctor;
 pub mod join;
+mod keeping;
 mod paper;
 mod rounds;
 pub mod serve;

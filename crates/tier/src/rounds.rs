@@ -25,6 +25,10 @@ impl Rounds {
             }
             tokio::time::sleep(LOOK).await;
         }
+        // What may not write has no rounds to do.
+        while hall.store.recovery().is_some_and(|recovery| recovery.may_write().is_err()) {
+            tokio::time::sleep(LOOK).await;
+        }
         self.last = Some(hall.now());
     }
 }

@@ -185,7 +185,9 @@ pub async fn start(start: Start<'_>) -> Result<Running> {
     let (shutdown, meter, children) =
         (Shutdown::default(), Arc::new(Meter::default()), DoorSwitch::default());
     let uplink = config.parent.as_ref().map(|_| Arc::new(LinkState::default()));
-    if config.tier == Tier::City {
+    // A restored hub publishes nothing before its towns have answered; it is known to them already.
+    let may_write = opened.store.recovery().is_none_or(|recovery| recovery.may_write().is_ok());
+    if config.tier == Tier::City && may_write {
         opened.introduce().await?;
         opened.ensure_seals().await?;
     }

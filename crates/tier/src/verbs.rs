@@ -1,6 +1,7 @@
 //! The verbs every tier has, carried out on a node's data, whether or not a process is serving it.
 
-use crate::cli::{CalendarVerb, Common, UserVerb, Verb};
+use crate::cli::{BackupVerb, CalendarVerb, Common, UserVerb, Verb};
+use crate::keeping;
 use crate::serve::{Opened, Parts, Start, start};
 use anyhow::{Context, Result, bail};
 use domain::seams::Random;
@@ -23,6 +24,8 @@ pub async fn run(common: &Common, verb: Verb) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Verb::Doctor => crate::doctor::run(common).await,
+        Verb::Backup { verb: Some(BackupVerb::List { from }), .. } => keeping::list(common, &from),
+        Verb::Restore { from, dry_run } => keeping::restore(common, &from, dry_run).await,
         other => on_data(common, other).await,
     }
 }
@@ -49,6 +52,8 @@ async fn on_data(common: &Common, verb: Verb) -> Result<ExitCode> {
             println!("projections were folded anew; state {}", opened.store.state_hash().await?);
             Ok(ExitCode::SUCCESS)
         }
+        Verb::Backup { to, .. } => keeping::back_up(common, &opened, to).await,
+        Verb::Recover { without, take_over } => keeping::recover(common, &opened, without, take_over).await,
         Verb::User { verb } => user(&opened, verb).await,
         Verb::Warnings => warnings(common, &opened).await,
         Verb::Explain { case } => explain(common, &opened, &case).await,
@@ -56,7 +61,9 @@ async fn on_data(common: &Common, verb: Verb) -> Result<ExitCode> {
         Verb::Calendar { verb: CalendarVerb::Due { anchor, working_days } } => {
             due(common, &opened, anchor, working_days)
         }
-        Verb::Serve | Verb::Doctor | Verb::Version => bail!("handled before the data is opened"),
+        Verb::Serve | Verb::Doctor | Verb::Version | Verb::Restore { .. } => {
+            bail!("handled before the data is opened")
+        }
     }
 }
 
@@ -104,10 +111,11 @@ fn due(common: &Common, opened: &Opened, anchor: domain::Day, working_days: u32)
 async fn status(common: &Common, opened: &Opened) -> Result<ExitCode> {
     let (counts, outbox) = (opened.hall.counts().await?, opened.hall.outbox().await?);
     let contacts = opened.store.contacts().await?;
-    let degraded = counts.held > 0 || counts.quarantined > 0;
+    let recovery = opened.store.recovery();
+    let degraded = counts.held > 0 || counts.quarantined > 0 || recovery.is_some();
     if common.json {
         let nodes = opened.hall.nodes().await?;
-        let status = json!({ "node": opened.config.id, "name": opened.config.name, "counts": counts, "outbox": outbox, "contacts": contacts, "nodes": nodes });
+        let status = json!({ "node": opened.config.id, "name": opened.config.name, "counts": counts, "outbox": outbox, "contacts": contacts, "nodes": nodes, "recovery": recovery });
         println!("{status}");
     } else {
         println!("{} {}", opened.config.id, opened.config.name);
@@ -122,6 +130,7 @@ async fn status(common: &Common, opened: &Opened) -> Result<ExitCode> {
             "  待办 {},草稿 {},附件未到 {},挂起 {},隔离 {}",
             counts.tasks, counts.drafts, counts.attachments_missing, counts.held, counts.quarantined
         );
+        recovery.iter().for_each(|recovery| println!("  {}", keeping::sentence(recovery)));
     }
     Ok(if degraded { ExitCode::from(DEGRADED) } else { ExitCode::SUCCESS })
 }

@@ -7,7 +7,7 @@ use testkit::api::refusal;
 use tests::city::{City, eventually};
 
 /// A food licence, worked through to its decision; the last act is `head`'s.
-async fn up_to_decision(city: &City, seed: u64) -> (String, String) {
+pub async fn up_to_decision(city: &City, seed: u64) -> (String, String) {
     let village = city.villages[0].token("officer").await;
     let case = record(&city.villages[0], &village, "food", seed).await;
     let town = city.town.token("officer").await;
