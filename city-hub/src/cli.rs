@@ -3,15 +3,13 @@
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
 use domain::delegation::{Delegate, Letter, Revocation};
-use domain::network::Tier;
 use domain::paper::SealName;
 use runtime::config::Listen;
-use serde_json::json;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
 use crate::catalogue::CatalogueVerb;
-use casework::Place;
+use crate::nodes::{self, NodeVerb, Whom};
 use tier::serve::{Opened, Parts};
 use tier::{Common, Verb};
 
@@ -44,14 +42,10 @@ enum HubVerb {
         #[arg(long, default_value = "0.0.0.0:7002")]
         enrol: String,
     },
-    /// Make a one-use token for a new node
+    /// Make a one-use token for a new node, or for the machine that takes the place of another
     EnrollToken {
-        /// Division code of the town
-        #[arg(long, conflicts_with = "village", required_unless_present = "village")]
-        town: Option<String>,
-        /// Division code of the village
-        #[arg(long)]
-        village: Option<String>,
+        #[command(flatten)]
+        whom: Whom,
         /// Hours it is good for
         #[arg(long, default_value_t = 24)]
         ttl: i64,
@@ -71,8 +65,11 @@ enum HubVerb {
         #[command(subcommand)]
         verb: SealVerb,
     },
-    /// All nodes: own head, acknowledged head, last contact
-    NodeList,
+    /// The nodes of the city
+    Node {
+        #[command(subcommand)]
+        verb: NodeVerb,
+    },
     /// Check a city pack without taking it
     CheckPack { folder: PathBuf },
     /// The catalogue: import a draft, compare, publish, export, see the roll-out
@@ -148,37 +145,13 @@ async fn run(cli: Cli) -> Result<ExitCode> {
             println!("the pack is whole");
         }
         HubVerb::Catalogue { verb } => crate::catalogue::run(&common, verb).await?,
-        HubVerb::EnrollToken { town, village, ttl } => enroll_token(&common, town, village, ttl).await?,
+        HubVerb::EnrollToken { whom, ttl } => nodes::enroll_token(&common, whom, ttl).await?,
         HubVerb::Delegation { verb } => delegation(&common, verb).await?,
         HubVerb::Seal { verb } => seal(&common, verb).await?,
         HubVerb::Supervise { verb } => return supervise(&common, verb).await,
-        HubVerb::NodeList => node_list(&common).await?,
+        HubVerb::Node { verb } => nodes::run(&common, verb).await?,
     }
     Ok(ExitCode::SUCCESS)
-}
-
-async fn enroll_token(
-    common: &Common,
-    town: Option<String>,
-    village: Option<String>,
-    ttl: i64,
-) -> Result<()> {
-    let opened = Opened::open(&common.data_dir, &Parts::default())?;
-    let ca = opened.ca()?;
-    let (tier, place) = match (town, village) {
-        (Some(town), _) => (Tier::Town, town),
-        (None, Some(village)) => (Tier::Village, village),
-        (None, None) => anyhow::bail!("say --town CODE or --village CODE"),
-    };
-    let place = Place { tier, place, parent: None };
-    let token =
-        opened.hall.enrol_token(place, &trust::fingerprint(ca.certificate_der()), ttl * 3_600_000).await?;
-    if common.json {
-        println!("{}", json!({ "token": token.line, "node": token.node, "name": token.name }));
-    } else {
-        println!("{}", token.line);
-    }
-    Ok(())
 }
 
 async fn delegation(common: &Common, verb: DelegationVerb) -> Result<()> {
@@ -273,27 +246,4 @@ async fn supervise(common: &Common, verb: SuperviseVerb) -> Result<ExitCode> {
             Ok(if agrees { ExitCode::SUCCESS } else { ExitCode::from(tier::verbs::DEGRADED) })
         }
     }
-}
-
-async fn node_list(common: &Common) -> Result<()> {
-    let opened = Opened::open(&common.data_dir, &Parts::default())?;
-    let nodes = opened.hall.nodes().await?;
-    if common.json {
-        println!("{}", serde_json::to_string(&nodes)?);
-        return Ok(());
-    }
-    for node in nodes {
-        let last = node.last_contact.map_or("never".to_owned(), domain::Timestamp::to_minute);
-        println!(
-            "{:<12} {:<7} {:<24} own {:>6} acknowledged {:>6} catalogue {:>3} last {last}",
-            node.id,
-            node.tier.as_str(),
-            node.name,
-            node.own_head,
-            node.acknowledged,
-            node.catalogue_release.map_or("—".to_owned(), |release| release.to_string())
-        );
-    }
-
-    Ok(())
 }

@@ -84,7 +84,7 @@ fn make_identity(data: &Path, city: &str, id: &NodeId) -> Result<()> {
     let mut secret = [0; 32];
     OsRandom.fill(&mut secret);
     let (tls_key, csr) = trust::ca::new_request(id)?;
-    let certificate = ca.issue(&csr, id, 1, now)?;
+    let certificate = ca.issue(&csr, &trust::ca::Machine { node: id.clone(), incarnation: 1 }, 1, now)?;
     for (name, text) in [
         (SIGN_KEY, trust::hex(&secret).as_str()),
         (CA_KEY, &ca_key),

@@ -12,6 +12,8 @@ mod catalogue;
 mod law;
 #[path = "stories/links.rs"]
 mod links;
+#[path = "stories/machines.rs"]
+mod machines;
 #[path = "stories/restored.rs"]
 mod restored;
 #[path = "stories/service.rs"]

@@ -98,11 +98,7 @@ impl Hall {
             tier: place.tier,
             city: self.city.clone(),
             ca: ca_fingerprint.to_owned(),
-            secret: {
-                let mut secret = [0; 16];
-                self.random.fill(&mut secret);
-                trust::hex(&secret)
-            },
+            secret: self.fresh_secret(),
             expires: now.plus_ms(ttl_ms),
         };
         let name = pack.divisions.full_name(&place.place);
@@ -115,9 +111,53 @@ impl Hall {
             name: name.clone(),
             expires: token.expires,
             used: None,
+            incarnation: 1,
         };
         self.store.put_enrolment(enrolment).await?;
         Ok(NewToken { line: token.encode(), node: token.node, name })
+    }
+
+    /// A token for the machine that takes the place of another one of the same node: its disk died, it was lost, or it is old.
+    /// The new machine takes the node's journals back from its neighbours; the old one is let in no more once it has joined.
+    ///
+    /// # Errors
+    /// [`ActError::NotFound`] for a node that was never enrolled, [`ActError::Unfit`] for the hub and for one that was closed.
+    pub async fn replacement_token(
+        &self,
+        node: &NodeId,
+        ca_fingerprint: &str,
+        ttl_ms: i64,
+    ) -> Result<NewToken, ActError> {
+        self.only_at(Tier::City, "发放入网令牌")?;
+        let record = self.replaceable(node)?;
+        let now = self.now();
+        let token = JoinToken {
+            node: record.id.clone(),
+            tier: record.tier,
+            city: self.city.clone(),
+            ca: ca_fingerprint.to_owned(),
+            secret: self.fresh_secret(),
+            expires: now.plus_ms(ttl_ms),
+        };
+        let enrolment = Enrolment {
+            secret_hash: token.secret_hash(),
+            node: record.id.clone(),
+            tier: record.tier,
+            parent: record.parent.clone().unwrap_or_else(|| self.me().clone()),
+            place: record.place.clone(),
+            name: record.name.clone(),
+            expires: token.expires,
+            used: None,
+            incarnation: record.incarnation + 1,
+        };
+        self.store.put_enrolment(enrolment).await?;
+        Ok(NewToken { line: token.encode(), node: record.id, name: record.name })
+    }
+
+    fn fresh_secret(&self) -> String {
+        let mut secret = [0; 16];
+        self.random.fill(&mut secret);
+        trust::hex(&secret)
     }
 
     fn free_node_id(&self, tier: Tier) -> NodeId {
@@ -166,14 +206,18 @@ impl Hall {
         if trust::unhex(sign_key).is_none_or(|key| key.len() != 32) {
             return Err(unfit("签名公钥格式不对"));
         }
-        let record = NodeRecord {
-            id: enrolment.node,
-            tier: enrolment.tier,
-            parent: Some(enrolment.parent),
-            place: enrolment.place,
-            name: enrolment.name,
-            sign_key: sign_key.to_owned(),
-            incarnation: 1,
+        let record = match (self.store.network().get(node), enrolment.incarnation) {
+            (None, 1) => {
+                let Enrolment { node, tier, parent, place, name, .. } = enrolment;
+                NodeRecord::first(node, tier, Some(parent), place, name, sign_key)
+            }
+            (Some(known), next) if known.incarnation + 1 == next => known.replaced_by(sign_key),
+            (known, _) => {
+                let state = known.map_or("还没有入网".to_owned(), |known| {
+                    format!("已是第 {} 台机器", known.incarnation)
+                });
+                return Err(unfit(&format!("令牌与节点现状不符({node} {state});请向市级管理员申请新令牌")));
+            }
         };
         let entry = self.all_entry(kind::NODE, record.id.to_string(), &record)?;
         let append = Append {

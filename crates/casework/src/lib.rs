@@ -19,6 +19,7 @@ mod logins;
 mod ratings;
 mod sheets;
 mod slips;
+mod standing;
 mod supervise;
 mod view;
 

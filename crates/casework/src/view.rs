@@ -107,6 +107,10 @@ pub struct NodeStatus {
     pub oldest_waiting: Option<Timestamp>,
     /// The catalogue release it is known to have.
     pub catalogue_release: Option<u32>,
+    /// Whether it is let in.
+    pub standing: domain::network::Standing,
+    /// Which machine of this place it is.
+    pub incarnation: u32,
 }
 
 /// A due day anybody can check by hand.
@@ -307,6 +311,8 @@ impl Hall {
                 },
             };
             nodes.push(NodeStatus {
+                standing: node.standing,
+                incarnation: node.incarnation,
                 catalogue_release,
                 id: node.id.clone(),
                 tier: node.tier,

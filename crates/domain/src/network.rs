@@ -1,6 +1,6 @@
 //! The 1+10+100 network as data: who exists, who is whose parent, where each node stands.
 
-use crate::NodeId;
+use crate::{NodeId, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -22,6 +22,48 @@ impl Tier {
     }
 }
 
+/// How far the signatures of a machine count that was reported lost.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cut {
+    pub since: Timestamp,
+    /// By the channel of the journal, the last entry that counts. In a channel that is not named none does.
+    pub through: BTreeMap<String, u64>,
+}
+
+impl Cut {
+    pub fn covers(&self, channel: &str, seq: u64) -> bool {
+        self.through.get(channel).is_some_and(|last| seq <= *last)
+    }
+}
+
+/// Whether a node still belongs to the city. Both ends of it are the hub's to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Standing {
+    #[default]
+    Active,
+    /// Closed in good order (撤并): it is let in nowhere, and whatever it signed counts.
+    Evicted,
+    /// Lost or stolen (挂失): it is let in nowhere, and what its key signs beyond the cut is not believed.
+    Banned,
+}
+
+impl Standing {
+    fn is_active(&self) -> bool {
+        *self == Standing::Active
+    }
+}
+
+/// The key of a machine that was replaced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FormerKey {
+    pub incarnation: u32,
+    pub sign_key: String,
+    /// Of a machine that was reported lost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut: Option<Cut>,
+}
+
 /// A node as the hub enrolled it. Published to everybody, so that everybody can check everybody's signatures.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeRecord {
@@ -36,6 +78,67 @@ pub struct NodeRecord {
     pub sign_key: String,
     /// Grows with every re-enrolment (I12).
     pub incarnation: u32,
+    #[serde(default, skip_serializing_if = "Standing::is_active")]
+    pub standing: Standing,
+    /// Of the present key, once the node is banned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cut: Option<Cut>,
+    /// Keys of the machines before this one, oldest first: what they signed is read for ever.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub earlier: Vec<FormerKey>,
+}
+
+impl NodeRecord {
+    /// The first machine of a place.
+    pub fn first(
+        id: NodeId,
+        tier: Tier,
+        parent: Option<NodeId>,
+        place: impl Into<String>,
+        name: impl Into<String>,
+        sign_key: impl Into<String>,
+    ) -> NodeRecord {
+        NodeRecord {
+            id,
+            tier,
+            parent,
+            place: place.into(),
+            name: name.into(),
+            sign_key: sign_key.into(),
+            incarnation: 1,
+            standing: Standing::Active,
+            cut: None,
+            earlier: Vec::new(),
+        }
+    }
+
+    /// The record of the machine that takes the place of this one.
+    pub fn replaced_by(&self, sign_key: impl Into<String>) -> NodeRecord {
+        let former = FormerKey {
+            incarnation: self.incarnation,
+            sign_key: self.sign_key.clone(),
+            cut: self.cut.clone(),
+        };
+        NodeRecord {
+            sign_key: sign_key.into(),
+            incarnation: self.incarnation + 1,
+            standing: Standing::Active,
+            cut: None,
+            earlier: self.earlier.iter().cloned().chain([former]).collect(),
+            ..self.clone()
+        }
+    }
+
+    /// All keys this node ever had, the present one first, each with how far it counts.
+    pub fn keys(&self) -> impl Iterator<Item = (&str, Option<&Cut>)> {
+        let earlier = self.earlier.iter().rev().map(|former| (former.sign_key.as_str(), former.cut.as_ref()));
+        std::iter::once((self.sign_key.as_str(), self.cut.as_ref())).chain(earlier)
+    }
+
+    /// Whether a machine that says it is of this incarnation is let in.
+    pub fn lets_in(&self, incarnation: u32) -> bool {
+        self.standing == Standing::Active && incarnation == self.incarnation
+    }
 }
 
 /// Every known node. Small (111 records for a city), so it is kept whole in memory.
@@ -45,11 +148,17 @@ pub struct Network {
 }
 
 impl Network {
-    /// Adds or replaces a record; a lower incarnation than the known one is ignored (I12).
+    /// Adds or replaces a record; one of a lower incarnation than the known, or with another key for the same, is not taken
+    /// (I12).
     pub fn insert(&mut self, record: NodeRecord) {
-        if self.nodes.get(&record.id).is_none_or(|known| known.incarnation <= record.incarnation) {
+        if self.takes(&record) {
             self.nodes.insert(record.id.clone(), record);
         }
+    }
+    pub fn takes(&self, record: &NodeRecord) -> bool {
+        let Some(known) = self.nodes.get(&record.id) else { return true };
+        known.incarnation < record.incarnation
+            || known.incarnation == record.incarnation && known.sign_key == record.sign_key
     }
     pub fn get(&self, id: &NodeId) -> Option<&NodeRecord> {
         self.nodes.get(id)

@@ -5,7 +5,7 @@ use domain::{NodeId, Timestamp};
 use prost::Message;
 use proto::link::v1 as pb;
 use replication::epoch::Proof;
-use replication::frame::{Ack, Batch, Frame, Hello};
+use replication::frame::{Ack, Batch, Frame, Hello, Wish};
 use replication::{BATCH_BYTES_MAX, Hash, JournalId, Position, Previous, RawEntry, Run, RunFault, Signature};
 
 /// The dictionary named 1: phrases of real cases, so that one lone case is as small as one of many.
@@ -44,8 +44,8 @@ impl Packer {
             Frame::Hello(hello) => pb::frame::Kind::Hello(hello_to_wire(hello)),
             Frame::Batch(batch) => pb::frame::Kind::Batch(self.batch_to_wire(batch)?),
             Frame::Acks(acks) => pb::frame::Kind::Acks(acks_to_wire(acks)),
-            Frame::Want(places) => {
-                pb::frame::Kind::Want(pb::Places { places: places.into_iter().map(place_to_wire).collect() })
+            Frame::Want(wishes) => {
+                pb::frame::Kind::Want(pb::Wishes { wishes: wishes.into_iter().map(wish_to_wire).collect() })
             }
             Frame::Bye { reason } => pb::frame::Kind::Bye(pb::Bye { reason }),
         };
@@ -60,7 +60,7 @@ impl Packer {
             pb::frame::Kind::Hello(hello) => hello_from_wire(hello).map(Frame::Hello),
             pb::frame::Kind::Batch(batch) => self.batch_from_wire(batch).map(Frame::Batch),
             pb::frame::Kind::Acks(acks) => acks_from_wire(acks).map(Frame::Acks),
-            pb::frame::Kind::Want(want) => places(want.places).map(Frame::Want),
+            pb::frame::Kind::Want(want) => wishes(want).map(Frame::Want),
             pb::frame::Kind::Bye(pb::Bye { reason }) => {
                 Ok(Frame::Bye { reason: reason.chars().take(200).collect() })
             }
@@ -134,6 +134,22 @@ fn place_to_wire((journal, position): (JournalId, Position)) -> pb::Place {
         seq: position.seq,
         hash: position.hash.0.to_vec().into(),
     }
+}
+
+fn wish_to_wire(wish: Wish) -> pb::Wish {
+    let Wish { journal, from, through } = wish;
+    pb::Wish { from: Some(place_to_wire((journal, from))), through }
+}
+
+fn wishes(wishes: pb::Wishes) -> Result<Vec<Wish>, BadMessage> {
+    if wishes.wishes.len() > PLACES_MAX {
+        return Err(BadMessage("wishes"));
+    }
+    let wish = |pb::Wish { from, through }: pb::Wish| {
+        let (journal, from) = place_from_wire(from.ok_or(BadMessage("wish.from"))?)?;
+        Ok(Wish { journal, from, through })
+    };
+    wishes.wishes.into_iter().map(wish).collect()
 }
 
 fn places(places: Vec<pb::Place>) -> Result<Vec<(JournalId, Position)>, BadMessage> {
@@ -261,6 +277,7 @@ fn ack_from_wire(ack: pb::Ack) -> Result<Ack, BadMessage> {
             ("fork", Some(have)) => RunFault::Fork { at: have.seq },
             ("other_previous", _) => RunFault::OtherPrevious,
             ("bad_signature", _) => RunFault::BadSignature,
+            ("revoked", _) => RunFault::Revoked,
             ("bad_entry", _) => RunFault::BadEntry("as told by the peer"),
             ("unknown_author", _) => RunFault::UnknownAuthor,
             ("not_yours", _) => RunFault::NotYours,
@@ -308,7 +325,7 @@ mod tests {
     }
     fn want() -> Frame {
         let from = Position { epoch: 2, seq: 8, hash: Hash([8; 32]) };
-        Frame::Want(vec![(journal_id("v-1", "up").unwrap(), from)])
+        Frame::Want(vec![Wish { journal: journal_id("v-1", "up").unwrap(), from, through: 9 }])
     }
     fn acks() -> Vec<Ack> {
         let journal = journal_id("v-1", "up").unwrap();

@@ -6,6 +6,7 @@ use crate::parcels;
 use crate::shell::{Node, Progress};
 use crate::tls;
 use arc_swap::ArcSwapOption;
+use domain::network::Standing;
 use domain::{NodeId, Timestamp};
 use proto::link::v1::exchange_client::ExchangeClient;
 use replication::backoff::Backoff;
@@ -15,6 +16,7 @@ use std::time::Duration;
 use tokio::sync::{Notify, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::{Channel, Endpoint};
+use trust::ca::Machine;
 
 /// While nobody answers at all, a knock costs next to nothing and a citizen may be waiting: never longer than this,
 const KNOCK_MS_MAX: u64 = 4_000;
@@ -136,16 +138,28 @@ impl Uplink {
     }
 
     async fn attempt(&self) -> Attempt {
-        let stream =
-            match tls::connect(&self.address, self.tls.clone(), &self.city, &self.parent, self.meter.clone())
-                .await
-            {
-                Ok(stream) => stream,
-                Err(error) if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => {
-                    return Attempt::Refused(error.to_string());
-                }
-                Err(error) => return Attempt::Unreachable(error.to_string()),
-            };
+        let known = self.node.hall.store.network();
+        let known = known.get(&self.parent);
+        if let Some(record) = known.filter(|record| record.standing != Standing::Active) {
+            return Attempt::Refused(format!("{} no longer belongs to the city: join another", record.id));
+        }
+        let incarnation = known.map_or(1, |record| record.incarnation);
+        let want = Machine { node: self.parent.clone(), incarnation };
+        let stream = match tls::connect(
+            &self.address,
+            self.tls.clone(),
+            &self.city,
+            &want,
+            self.meter.clone(),
+        )
+        .await
+        {
+            Ok(stream) => stream,
+            Err(error) if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => {
+                return Attempt::Refused(error.to_string());
+            }
+            Err(error) => return Attempt::Unreachable(error.to_string()),
+        };
         let channel = match channel_over(stream).await {
             Ok(channel) => channel,
             Err(error) => return Attempt::Unreachable(error.to_string()),

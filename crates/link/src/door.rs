@@ -6,6 +6,7 @@ use crate::parcels;
 use crate::shell::Node;
 use crate::tls::{self, DoorSwitch, Peer, TlsError, TlsIdentity};
 use domain::NodeId;
+use domain::network::Standing;
 use proto::link::v1 as pb;
 use proto::link::v1::enrolment_server::EnrolmentServer;
 use proto::link::v1::exchange_server::{Exchange, ExchangeServer};
@@ -21,6 +22,7 @@ use tokio_stream::{Stream, StreamExt};
 use tokio_util::sync::CancellationToken;
 use tonic::transport::Server;
 use tonic::{Request, Response, Status, Streaming};
+use trust::ca::Machine;
 
 /// One frame at most, framing included.
 pub const MESSAGE_BYTES_MAX: usize = 2 * 1024 * 1024;
@@ -56,20 +58,60 @@ impl Newest {
     }
 }
 
+fn unknown_yet(child: &NodeId) -> Status {
+    Status::unavailable(format!("{child} is not known here yet: try again in a moment"))
+}
+
+impl Node {
+    /// Whether a machine is let in, as far as the node list says that has come here (I26).
+    fn welcomes(&self, machine: &Machine) -> Result<(), Status> {
+        let (network, node) = (self.hall.store.network(), &machine.node);
+        let Some(record) = network.get(node) else { return Err(unknown_yet(node)) };
+        let told = match record.standing {
+            Standing::Active if machine.incarnation == record.incarnation => return Ok(()),
+            // Enrolled a moment ago, and the node list is on its way.
+            Standing::Active if machine.incarnation > record.incarnation => return Err(unknown_yet(node)),
+            Standing::Active => format!(
+                "another machine has taken the place of this one of {node}; what is only on this disk goes by export-bag"
+            ),
+            Standing::Banned => format!(
+                "{node} was reported lost: if this machine was found again, ask the city for a token to join anew"
+            ),
+            Standing::Evicted => format!("{node} was closed: its cases are with its town"),
+        };
+        Err(Status::permission_denied(told))
+    }
+
+    /// Returns when a machine that was let in is no longer welcome.
+    async fn turns_away(&self, machine: &Machine) -> String {
+        let mut changes = self.hall.store.changes();
+        loop {
+            if let Err(status) = self.welcomes(machine) {
+                return status.message().to_owned();
+            }
+            // A listener that fell behind looks all the same.
+            if matches!(changes.recv().await, Err(tokio::sync::broadcast::error::RecvError::Closed)) {
+                return "the node stops".to_owned();
+            }
+        }
+    }
+}
+
 type Frames<T> = Pin<Box<dyn Stream<Item = Result<T, Status>> + Send>>;
 
 impl LinkDoor {
     /// The child at the other end, by its certificate. Only our own children have business at this door.
-    fn child<T>(&self, request: &Request<T>) -> Result<NodeId, Status> {
-        let peer = request.extensions().get::<Peer>().and_then(|peer| peer.node.clone());
-        let child = peer.ok_or_else(|| Status::unauthenticated("no certificate"))?;
-        let network = self.node.hall.store.network();
-        match network.parent(&child) {
-            Some(parent) if parent == self.node.hall.me() => Ok(child),
+    fn child<T>(&self, request: &Request<T>) -> Result<Machine, Status> {
+        let peer = request.extensions().get::<Peer>().and_then(|peer| peer.machine.clone());
+        let machine = peer.ok_or_else(|| Status::unauthenticated("no certificate"))?;
+        self.node.welcomes(&machine)?;
+        let (network, child) = (self.node.hall.store.network(), &machine.node);
+        match network.parent(child) {
+            Some(parent) if parent == self.node.hall.me() => Ok(machine),
             Some(parent) => {
                 Err(Status::permission_denied(format!("{child} belongs to {parent}: join there")))
             }
-            None => Err(Status::unavailable(format!("{child} is not known here yet: try again in a moment"))),
+            None => Err(unknown_yet(child)),
         }
     }
 
@@ -87,22 +129,22 @@ impl Exchange for LinkDoor {
         &self,
         request: Request<Streaming<pb::Frame>>,
     ) -> Result<Response<Self::JournalsStream>, Status> {
-        let child = self.child(&request)?;
+        let machine = self.child(&request)?;
         let (sender, receiver) = mpsc::channel(FRAMES_QUEUED);
         let (node, inbound) = (self.node.clone(), request.into_inner());
-        let (newer, farewell) = (self.live.enter(Lane::Journals, &child), sender.clone());
+        let (newer, farewell) = (self.live.enter(Lane::Journals, &machine.node), sender.clone());
         self.shutdown.spawn(async move {
-            let reason = tokio::select! {
-                ended = node.converse(child.clone(), inbound, sender, |_| {}) => ended.to_string(),
-                () = newer.cancelled() => {
-                    let reason = "a newer link of this node is open: does it run twice?".to_owned();
-                    let bye = pb::frame::Kind::Bye(pb::Bye { reason: reason.clone() });
-                    // A line that takes nothing more needs no farewell.
-                    let _ = farewell.try_send(pb::Frame { kind: Some(bye) });
-                    reason
-                }
+            let (reason, bye) = tokio::select! {
+                ended = node.converse(machine.node.clone(), inbound, sender, |_| {}) => (ended.to_string(), false),
+                () = newer.cancelled() => ("a newer link of this node is open: does it run twice?".to_owned(), true),
+                told = node.turns_away(&machine) => (told, true),
             };
-            tracing::info!(node.id = %child, %reason, "link closed");
+            if bye {
+                let bye = pb::frame::Kind::Bye(pb::Bye { reason: reason.clone() });
+                // A line that takes nothing more needs no farewell.
+                let _ = farewell.try_send(pb::Frame { kind: Some(bye) });
+            }
+            tracing::info!(node.id = %machine.node, %reason, "link closed");
         });
         Ok(Self::answer(receiver))
     }
@@ -111,7 +153,8 @@ impl Exchange for LinkDoor {
         &self,
         request: Request<Streaming<pb::Parcel>>,
     ) -> Result<Response<Self::AttachmentsStream>, Status> {
-        let child = self.child(&request)?;
+        let machine = self.child(&request)?;
+        let child = machine.node.clone();
         let (sender, receiver) = mpsc::channel(FRAMES_QUEUED);
         let (node, inbound) = (self.node.clone(), request.into_inner());
         let newer = self.live.enter(Lane::Attachments, &child);
@@ -119,6 +162,7 @@ impl Exchange for LinkDoor {
             let ended = tokio::select! {
                 ended = parcels::run(&node, child.clone(), inbound, sender) => ended,
                 () = newer.cancelled() => Ok(()),
+                _ = node.turns_away(&machine) => Ok(()),
             };
             if let Err(error) = ended {
                 tracing::warn!(node.id = %child, %error, "attachment lane closed");

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::net::TcpStream;
 use tonic::{Request, Response, Status};
-use trust::ca::SERVER_NAME;
+use trust::ca::{Machine, SERVER_NAME};
 use trust::{CityCa, JoinToken};
 
 /// Who answers at a door for joining nodes.
@@ -61,11 +61,12 @@ async fn admit(
     let now = hall.now();
     // The request is judged before the token is used up: a damaged one must not cost the village its token.
     let number = now.as_ms() as u64 * 1000 + serial.fetch_add(1, Ordering::Relaxed) % 1000;
-    let issue = |node: &NodeId| {
-        ca.issue(&certificate_request_pem, node, number, now)
+    let issue = |node: &NodeId, incarnation: u32| {
+        let machine = Machine { node: node.clone(), incarnation };
+        ca.issue(&certificate_request_pem, &machine, number, now)
             .map_err(|_| Status::invalid_argument("join.certificate_request_pem"))
     };
-    issue(&node)?;
+    issue(&node, 1)?;
     let admitted = match hall.admit(&secret_hash, &node, &sign_key).await {
         Ok((record, above)) => (record, above),
         Err(error) => match hall.admitted_before(&secret_hash, &node, &sign_key, now).await {
@@ -75,7 +76,7 @@ async fn admit(
     };
     let (record, mut records) = admitted;
     // Given out only now, and for the node that was let in: a token must never buy another node's name.
-    let certificate = issue(&record.id)?;
+    let certificate = issue(&record.id, record.incarnation)?;
     records.push(record);
     let records_json = serde_json::to_string(&records).map_err(|e| Status::internal(e.to_string()))?;
     Ok(pb::JoinReply {

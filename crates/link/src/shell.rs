@@ -329,12 +329,41 @@ impl Node {
             return Ok(None);
         }
         let shared = store.shared_with(session.peer(), &journal).await?;
-        let from = if shared.seq < peer.seq {
-            shared
-        } else {
-            Position { seq: peer.seq.saturating_sub(1), ..shared }
-        };
-        Ok(Some(session.want_back(journal, from, self.hall.now())))
+        let through = self.last_that_counts(&journal).map_or(peer.seq, |last| last.min(peer.seq));
+        let before = Position { seq: peer.seq.saturating_sub(1), ..shared };
+        let from = if shared.seq < peer.seq { shared } else { before };
+        Ok(session.want_back(journal, from, through, self.hall.now()))
+    }
+
+    /// Where our journal ends that a machine before this one wrote, if that was reported lost.
+    fn last_that_counts(&self, journal: &JournalId) -> Option<u64> {
+        let network = self.hall.store.network();
+        let cut = network.get(self.hall.me())?.earlier.last()?.cut.clone()?;
+        Some(cut.through.get(&journal.channel.to_string()).copied().unwrap_or(0))
+    }
+
+    fn has_lost_machine(&self, node: &NodeId) -> bool {
+        let network = self.hall.store.network();
+        network.get(node).is_some_and(|record| record.keys().any(|(_, cut)| cut.is_some()))
+    }
+
+    /// What a machine wrote that was reported lost, after the last entry that counts: kept whole, for a person to look at.
+    async fn keep_late(&self, peer: &NodeId, run: &Run) -> Result<(), StoreError> {
+        let first = run.first_seq().unwrap_or(0);
+        for (seq, entry) in (first..).zip(&run.entries) {
+            let mut bytes = entry.core.to_vec();
+            bytes.extend_from_slice(&entry.body);
+            let item = Quarantined {
+                at: self.hall.now(),
+                peer: peer.clone(),
+                journal: run.journal.to_string(),
+                seq,
+                reason: format!("late: {}", late_word(entry)),
+                bytes,
+            };
+            self.hall.store.quarantine(item).await?;
+        }
+        Ok(())
     }
 
     /// Whose word a restored node waits for: its parent's; at the hub, every town's.
@@ -382,6 +411,7 @@ impl Node {
         for run in runs {
             let journal = run.journal.clone();
             let sample = run.entries.first().map(|entry| entry.core.to_vec()).unwrap_or_default();
+            let late = self.has_lost_machine(&journal.author).then(|| run.clone());
             let outcome = if incoming(&journal) {
                 self.check(run).await?
             } else if self.is_stranger(&journal) {
@@ -393,7 +423,9 @@ impl Node {
             match outcome {
                 Ok(run) => checked.push(run),
                 Err(fault) => {
-                    if !fault.is_passing() {
+                    if let (RunFault::Revoked, Some(late)) = (&fault, &late) {
+                        self.keep_late(peer, late).await?;
+                    } else if !fault.is_passing() {
                         let (peer, reason) = (peer.clone(), fault.to_string());
                         let item = Quarantined {
                             at: now,
@@ -430,4 +462,11 @@ impl Node {
             }
         }
     }
+}
+
+/// For the person who decides about it.
+fn late_word(entry: &replication::RawEntry) -> String {
+    use prost::Message;
+    let core = replication::Core::decode(entry.core.clone()).unwrap_or_default();
+    format!("{} {} was signed by a machine that had been reported lost", core.kind, core.subject)
 }

@@ -1,7 +1,6 @@
 //! TLS 1.3 with certificates of the city on both sides, under tonic.
 
 use crate::meter::Meter;
-use domain::NodeId;
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
@@ -17,7 +16,7 @@ use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_stream::wrappers::ReceiverStream;
-use trust::ca::{SERVER_NAME, node_of};
+use trust::ca::{Machine, SERVER_NAME, machine_of};
 use trust::files::{CA_CERT, IdentityFolder, TLS_CERT, TLS_KEY};
 
 const HANDSHAKE: Duration = Duration::from_secs(10);
@@ -129,7 +128,7 @@ impl TlsIdentity {
 /// Who is at the other end of a connection; on the enrolment door nobody is named.
 #[derive(Clone, Debug)]
 pub struct Peer {
-    pub node: Option<NodeId>,
+    pub machine: Option<Machine>,
     pub address: SocketAddr,
 }
 
@@ -271,14 +270,14 @@ async fn shake_hands(
 ) -> io::Result<ServerIo> {
     tcp.set_nodelay(true)?;
     let io = acceptor.accept(Metered { tcp, meter }).await?;
-    let node = match io.get_ref().1.peer_certificates().and_then(|chain| chain.first()) {
-        Some(certificate) => Some(node_of(certificate, city).map_err(io::Error::other)?.0),
+    let machine = match io.get_ref().1.peer_certificates().and_then(|chain| chain.first()) {
+        Some(certificate) => Some(machine_of(certificate, city).map_err(io::Error::other)?.0),
         None => None,
     };
-    Ok(TlsStream { io, peer: Peer { node, address }, door })
+    Ok(TlsStream { io, peer: Peer { machine, address }, door })
 }
 
-/// Dials `address` and makes sure that `want` answers.
+/// Dials `address` and makes sure that `want` answers: that node, and no machine of it before that incarnation.
 ///
 /// # Errors
 /// What went wrong, in words; a refusal of our certificate is told here and not three calls later.
@@ -286,7 +285,7 @@ pub async fn connect(
     address: &str,
     config: Arc<ClientConfig>,
     city: &str,
-    want: &NodeId,
+    want: &Machine,
     meter: Arc<Meter>,
 ) -> io::Result<tokio_rustls::client::TlsStream<Metered>> {
     let tcp = tokio::time::timeout(HANDSHAKE, TcpStream::connect(address)).await??;
@@ -296,9 +295,15 @@ pub async fn connect(
     let mut tls = tokio::time::timeout(HANDSHAKE, connector.connect(name, Metered { tcp, meter })).await??;
     let certificate = tls.get_ref().1.peer_certificates().and_then(|chain| chain.first());
     let certificate = certificate.ok_or_else(|| io::Error::other("the server showed no certificate"))?;
-    let (node, _) = node_of(certificate, city).map_err(io::Error::other)?;
-    if node != *want {
+    let (machine, _) = machine_of(certificate, city).map_err(io::Error::other)?;
+    if machine.node != want.node {
+        let (node, want) = (machine.node, &want.node);
         return Err(io::Error::other(format!("{node} answers at this address, {want} was expected")));
+    }
+    if machine.incarnation < want.incarnation {
+        let told =
+            format!("a machine of {} answers that was replaced: is the address still right?", want.node);
+        return Err(io::Error::other(told));
     }
     // In TLS 1.3 the server judges our certificate after our side is done. Its first bytes are its settings or its
     // alert; waiting for them turns a refusal into an error of this call.

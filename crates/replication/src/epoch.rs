@@ -60,7 +60,7 @@ impl Proof {
             && entry.kind == OPENING
             && entry.epoch > opening.parent_epoch
             && opening.names(entry.seq.checked_sub(1)?, &self.previous);
-        let signed = keys.verify(&journal.author, &entry.hash, &entry.raw.signature?).is_ok();
+        let signed = keys.verify(journal, entry.seq, &entry.hash, &entry.raw.signature?).is_ok();
         (stands && signed).then_some(Proven { epoch: entry.epoch, parent_seq: opening.parent_seq })
     }
 }
@@ -116,6 +116,12 @@ pub fn open(body: &[u8], keys: &dyn Verify) -> Option<CheckedRun> {
     let previous = Previous::Hash(Hash::from_slice(&previous)?);
     let run = Run { journal, previous, entries: entries.into_iter().map(entry).collect(), proof: None };
     CheckedRun::check(run, Stored::default(), keys).ok()
+}
+
+/// What an envelope holds, whoever signed it.
+pub fn look(body: &[u8]) -> Vec<crate::Core> {
+    let entries = Envelope::decode(body).map(|envelope| envelope.entries).unwrap_or_default();
+    entries.into_iter().filter_map(|enclosed| crate::Core::decode(enclosed.core).ok()).collect()
 }
 
 /// Where to look for the last entry that two branches share: further back with every step, so that it costs little when it is

@@ -12,8 +12,8 @@ pub enum Frame {
     Batch(Batch),
     /// What is owed to the peer when no batch goes its way.
     Acks(Vec<Ack>),
-    /// "Send me these from here on, though they flow from me": the speaker was restored and lacks what the peer has.
-    Want(Vec<(JournalId, Position)>),
+    /// "Send me these, though they flow from me": the speaker was restored and lacks what the peer has.
+    Want(Vec<Wish>),
     Bye {
         reason: String,
     },
@@ -31,6 +31,14 @@ pub struct Hello {
     /// When the oldest entry was written that the speaker's parent has not confirmed.
     pub oldest_waiting: Option<Timestamp>,
     pub positions: Vec<(JournalId, Position)>,
+}
+
+/// Entries of a journal after a place, through a number.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Wish {
+    pub journal: JournalId,
+    pub from: Position,
+    pub through: u64,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -64,6 +72,8 @@ pub enum RunFault {
     /// What we hold before the run begins otherwise than the sender says; send it again with the whole hash.
     OtherPrevious,
     BadSignature,
+    /// Signed by a machine that was reported lost, after it was.
+    Revoked,
     BadEntry(&'static str),
     /// Not enrolled as far as we know; try again when the node list has arrived.
     UnknownAuthor,
@@ -87,6 +97,7 @@ impl RunFault {
             RunFault::Fork { .. } => "fork",
             RunFault::OtherPrevious => "other_previous",
             RunFault::BadSignature => "bad_signature",
+            RunFault::Revoked => "revoked",
             RunFault::BadEntry(_) => "bad_entry",
             RunFault::UnknownAuthor => "unknown_author",
             RunFault::NotYours => "not_yours",

@@ -6,7 +6,6 @@
 use crate::entry::{BadEntry, Entry};
 use crate::epoch::{self, Opening, Proof, Proven, further_back};
 use crate::{Hash, JournalId, Position, RawEntry, RunFault, Signature};
-use domain::NodeId;
 
 /// The entry before the first of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -80,11 +79,23 @@ pub enum KeyFault {
     /// The author is not (yet) among the known nodes.
     Unknown,
     Bad,
+    /// Signed by a machine that was reported lost, at a place beyond the last that counts.
+    Revoked,
 }
 
 /// Checks heads of others' journals against the keys the hub published.
 pub trait Verify: Send + Sync {
-    fn verify(&self, author: &NodeId, head: &Hash, signature: &Signature) -> Result<(), KeyFault>;
+    /// `seq` is the place in `journal` of the entry whose hash is `head`.
+    ///
+    /// # Errors
+    /// [`KeyFault`].
+    fn verify(
+        &self,
+        journal: &JournalId,
+        seq: u64,
+        head: &Hash,
+        signature: &Signature,
+    ) -> Result<(), KeyFault>;
 }
 
 /// A run whose chain and signature hold. Whether it continues what is stored is for [`CheckedRun::fit`].
@@ -122,6 +133,34 @@ fn opens_rightly(entry: &Entry, before: Option<&Entry>, previous: &Hash) -> bool
     after && opening.parent_epoch < entry.epoch && opening.names(entry.seq - 1, previous)
 }
 
+/// The entries for which a signature vouches. That is all of them, by the last; of a machine that was reported lost it is
+/// those up to the last signed one that still counts, when the sender left that signature in.
+fn vouched_for(
+    journal: &JournalId,
+    mut entries: Vec<Entry>,
+    keys: &dyn Verify,
+) -> Result<Vec<Entry>, RunFault> {
+    let mut fault = RunFault::BadSignature;
+    while let Some(last) = entries.last() {
+        let verified =
+            last.raw.signature.map(|signature| keys.verify(journal, last.seq, &last.hash, &signature));
+        match verified {
+            Some(Ok(())) => {
+                // Those inside were not looked at, and one that is spoilt would spoil later runs.
+                let inside = entries.len() - 1;
+                entries[..inside].iter_mut().for_each(|entry| entry.raw.signature = None);
+                return Ok(entries);
+            }
+            Some(Err(KeyFault::Revoked)) => fault = RunFault::Revoked,
+            None if fault == RunFault::Revoked => {}
+            Some(Err(KeyFault::Unknown)) => return Err(RunFault::UnknownAuthor),
+            Some(Err(KeyFault::Bad)) | None => return Err(fault),
+        }
+        entries.pop();
+    }
+    Err(fault)
+}
+
 impl CheckedRun {
     /// # Errors
     /// The [`RunFault`] to tell the sender. Nothing of a faulty run is taken.
@@ -149,22 +188,17 @@ impl CheckedRun {
             before = entry.hash;
             checked.push(entry);
         }
-        let Some(last) = checked.last() else { return Err(RunFault::BadEntry("none")) };
+        if checked.is_empty() {
+            return Err(RunFault::BadEntry("none"));
+        }
         if checked[0].seq == 1 && previous != Hash::NONE {
             return Err(RunFault::BadEntry("previous"));
         }
-        let signature = last.raw.signature.ok_or(RunFault::BadSignature)?;
-        match keys.verify(&journal.author, &last.hash, &signature) {
-            Ok(()) => {
-                let carries = checked.iter().enumerate().filter(|(_, entry)| entry.kind == epoch::RETURNED);
-                let returned = carries
-                    .filter_map(|(at, entry)| Some((at, epoch::open(&entry.raw.body, keys)?)))
-                    .collect();
-                Ok(CheckedRun { journal, previous, entries: checked, newer, returned })
-            }
-            Err(KeyFault::Unknown) => Err(RunFault::UnknownAuthor),
-            Err(KeyFault::Bad) => Err(RunFault::BadSignature),
-        }
+        let checked = vouched_for(&journal, checked, keys)?;
+        let carries = checked.iter().enumerate().filter(|(_, entry)| entry.kind == epoch::RETURNED);
+        let returned =
+            carries.filter_map(|(at, entry)| Some((at, epoch::open(&entry.raw.body, keys)?))).collect();
+        Ok(CheckedRun { journal, previous, entries: checked, newer, returned })
     }
 
     /// Compares the run with what is stored; `stored_hash` gives the hash stored at a seq.

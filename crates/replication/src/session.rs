@@ -34,11 +34,13 @@ pub struct Load {
     pub budget: usize,
     /// Journals whose newest opening goes along as a proof, because the peer holds an older branch.
     pub proofs: BTreeSet<JournalId>,
+    /// Journals on their way back to their author: with every signature there is, for a later one may count no more.
+    pub signed: BTreeSet<JournalId>,
 }
 
 impl Load {
     pub fn new(wants: Vec<(JournalId, u64)>, budget: usize) -> Load {
-        Load { wants, budget, proofs: BTreeSet::new() }
+        Load { wants, budget, proofs: BTreeSet::new(), signed: BTreeSet::new() }
     }
 }
 
@@ -250,14 +252,14 @@ impl Session {
             Frame::Batch(batch) if self.greeted => self.on_batch(batch, now),
             Frame::Batch(_) => close("a batch came before the greeting"),
             Frame::Acks(acks) => self.on_acks(acks, now),
-            Frame::Want(places) if self.greeted => self.on_want(places, now),
+            Frame::Want(wishes) if self.greeted => self.on_want(wishes, now),
             Frame::Want(_) => close("a wish came before the greeting"),
             Frame::Bye { reason } => close(&reason),
         }
     }
 
     fn on_hello(&mut self, hello: Hello, now: Timestamp) -> Vec<Output> {
-        let Hello { protocol, node, incarnation: _, clock, release: _, oldest_waiting, positions } = hello;
+        let Hello { protocol, node, incarnation, clock, release: _, oldest_waiting, positions } = hello;
         if protocol != PROTOCOL {
             return close(&format!(
                 "protocol {protocol} is not spoken here, {PROTOCOL} is: update the older node"
@@ -265,6 +267,9 @@ impl Session {
         }
         if node != self.peer {
             return close(&format!("expected {}, the peer says it is {node}", self.peer));
+        }
+        if self.network.get(&node).is_some_and(|known| incarnation < known.incarnation) {
+            return close(&format!("another machine has taken the place of this one of {node}"));
         }
         self.greeted = true;
         let own = JournalId::new(&self.peer, Channel::Up);
@@ -419,9 +424,12 @@ impl Session {
             return Vec::new();
         }
         self.loading = Some(wants.clone());
-        let proves = |journal: &&JournalId| self.lanes.get(*journal).is_some_and(|lane| lane.rewinds);
-        let proofs = wants.iter().map(|(journal, _)| journal).filter(proves).cloned().collect();
-        vec![Output::Load(Load { wants, budget: self.budget, proofs })]
+        let those = |which: fn(&Lane) -> bool| {
+            let is = |journal: &&JournalId| self.lanes.get(*journal).is_some_and(which);
+            wants.iter().map(|(journal, _)| journal).filter(is).cloned().collect()
+        };
+        let (proofs, signed) = (those(|lane| lane.rewinds), those(|lane| lane.returns));
+        vec![Output::Load(Load { wants, budget: self.budget, proofs, signed })]
     }
 
     /// The answer to [`Output::Load`]: runs to send, possibly none.

@@ -18,6 +18,7 @@ use domain::Timestamp;
 use prost::Message;
 use replication::entry::Core;
 use replication::epoch::{self, Compared, Proof};
+use replication::run::KeyFault;
 use replication::session::Load;
 use replication::{
     Channel, Entry, Hash, JournalId, Position, Previous, RawEntry, Run, Signature, Stored, Verify,
@@ -282,9 +283,14 @@ pub(crate) fn load_runs(sql: &Connection, load: &Load) -> Result<Vec<Run>, Store
             break;
         }
         let row = journal(sql, id)?;
-        let entries = load_entries(sql, row.no, *after, left)?;
+        let mut entries = load_entries(sql, row.no, *after, left)?;
         if entries.is_empty() {
             continue;
+        }
+        if !load.signed.contains(id)
+            && let Some((_, before)) = entries.split_last_mut()
+        {
+            before.iter_mut().for_each(|entry| entry.signature = None);
         }
         left = left.saturating_sub(entries.iter().map(RawEntry::size).sum());
         let previous = Previous::Hash(hash_at(sql, row.no, *after)?.unwrap_or_default());
@@ -369,9 +375,6 @@ fn load_entries(
         }
     }
     entries.truncate(whole);
-    if let Some((_, before)) = entries.split_last_mut() {
-        before.iter_mut().for_each(|entry| entry.signature = None);
-    }
     Ok(entries)
 }
 
@@ -434,7 +437,8 @@ fn verify_one(
         signed = checked.is_some();
         if let Some(signature) = checked {
             report.signatures += 1;
-            if keys.verify(&id.author, &before, &signature).is_err() {
+            // What was taken before its machine was reported lost stays what it is.
+            if !matches!(keys.verify(id, seq, &before, &signature), Ok(()) | Err(KeyFault::Revoked)) {
                 report
                     .faults
                     .push(format!("{id}: the signature at {seq} does not fit the entries before it"));

@@ -20,7 +20,7 @@ use crate::executor::Work;
 use crate::journals;
 use domain::dossier::{Dossier, Page, PageBody, Slip, Verdict};
 use domain::{CaseNo, Timestamp, library, plan};
-use replication::Entry;
+use replication::{Entry, epoch};
 use rusqlite::{Connection, OptionalExtension, named_params};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -108,6 +108,7 @@ impl<'p, 'w> Projector<'p, 'w> {
             kind::CONTACTS => self.contacts(entry),
             kind::PACK_PIECE => self.pack_piece(entry),
             kind::PACK_RELEASE => self.pack_release(entry),
+            epoch::RETURNED if entry.subject == self.me.node.as_str() => self.returned(entry),
             // A newer version's kind: kept and carried, without a meaning here (I41).
             _ => Ok(()),
         }
@@ -388,6 +389,27 @@ impl<'p, 'w> Projector<'p, 'w> {
         }
         self.put(&case, open);
         Ok(())
+    }
+
+    /// Entries of our own that came back. Those we signed are filed again; those that only a machine signed which was lost
+    /// are for a person to look at.
+    fn returned(&mut self, entry: &Entry) -> Result<(), StoreError> {
+        let (late, _): (Vec<_>, Vec<_>) =
+            epoch::look(&entry.raw.body).into_iter().partition(|one| self.is_cut(one));
+        for late in late {
+            self.incident(
+                entry,
+                &format!("late: {} {} of the machine before this one", late.kind, late.subject),
+            )?;
+        }
+        Ok(())
+    }
+
+    /// True of what a machine before this one wrote after it was reported lost.
+    fn is_cut(&self, late: &replication::Core) -> bool {
+        let record = self.work.known.network.get(&self.me.node);
+        let cut = record.and_then(|record| record.earlier.last()?.cut.as_ref());
+        cut.is_some_and(|cut| !cut.covers(&late.channel, late.seq))
     }
 
     /// A town's report of when it last heard from its villages.

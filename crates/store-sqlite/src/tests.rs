@@ -17,7 +17,7 @@ impl Sign for Toy {
     }
 }
 impl Verify for Toy {
-    fn verify(&self, _: &NodeId, head: &Hash, signature: &Signature) -> Result<(), KeyFault> {
+    fn verify(&self, _: &JournalId, _: u64, head: &Hash, signature: &Signature) -> Result<(), KeyFault> {
         if Toy.sign(head) == *signature { Ok(()) } else { Err(KeyFault::Bad) }
     }
 }

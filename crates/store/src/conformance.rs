@@ -13,15 +13,14 @@ use serde_json::json;
 pub const NOW: Timestamp = Timestamp::from_ms(1_795_395_600_000);
 
 fn record(id: &str, tier: Tier, parent: Option<&str>) -> NodeRecord {
-    NodeRecord {
-        id: id.parse().expect("a node id"),
+    NodeRecord::first(
+        id.parse().expect("a node id"),
         tier,
-        parent: parent.map(|id| id.parse().expect("a node id")),
-        place: "522601108201".into(),
-        name: id.into(),
-        sign_key: String::new(),
-        incarnation: 1,
-    }
+        parent.map(|id| id.parse().expect("a node id")),
+        "522601108201",
+        id,
+        "",
+    )
 }
 
 /// The smallest network with all three tiers.
@@ -179,6 +178,7 @@ pub async fn an_enrolment_is_used_once(store: &dyn Store) {
         name: "x".into(),
         expires: NOW,
         used: None,
+        incarnation: 1,
     };
     store.put_enrolment(enrolment).await.expect("put");
     let consume = |request, n| Append {

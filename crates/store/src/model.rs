@@ -311,6 +311,13 @@ pub struct Enrolment {
     pub name: String,
     pub expires: Timestamp,
     pub used: Option<Timestamp>,
+    /// Of the machine that will stand there: 1, or that of the one it replaces and one more.
+    #[serde(default = "first")]
+    pub incarnation: u32,
+}
+
+fn first() -> u32 {
+    1
 }
 
 /// What was last heard from a node. Towns report theirs upward, so that the hub sees every village.

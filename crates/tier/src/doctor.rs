@@ -74,7 +74,7 @@ fn certificate(common: &Common, config: &NodeConfig) -> Result<(), String> {
     let pem = IdentityFolder::of(&common.data_dir).read(TLS_CERT).map_err(|e| e.to_string())?;
     let der =
         trust::ca::pem_to_der(&pem).ok_or("damaged; next: restore the identity folder from a backup")?;
-    let (_, until) = trust::ca::node_of(&der, &config.city).map_err(|e| e.to_string())?;
+    let (_, until) = trust::ca::machine_of(&der, &config.city).map_err(|e| e.to_string())?;
     let days = until.since(SystemClock.now()) / 86_400_000;
     if days < 14 {
         Err(format!(

@@ -6,7 +6,9 @@ use domain::network::Tier;
 use domain::seams::Random;
 use runtime::config::{Listen, Parent};
 use runtime::{NodeConfig, OsRandom};
+use std::collections::BTreeSet;
 use std::path::Path;
+use store::{Recovery, Store, WhyRecovering};
 use trust::files::{CA_CERT, IdentityFolder, SIGN_KEY, TLS_CERT, TLS_KEY};
 use trust::{JoinToken, NodeKey};
 
@@ -69,7 +71,7 @@ pub async fn join(order: JoinOrder<'_>) -> Result<NodeConfig> {
         listen: order.listen,
         parent: Some(Parent { id: parent, address: order.parent.to_owned() }),
     };
-    seed(order.data, &config, &joined.records, sign_key).await?;
+    seed(order.data, &config, &joined.records, sign_key, order.now).await?;
     config.save(order.data)?;
     Ok(config)
 }
@@ -79,15 +81,22 @@ async fn seed(
     config: &NodeConfig,
     records: &[domain::network::NodeRecord],
     key: NodeKey,
+    now: Timestamp,
 ) -> Result<()> {
-    use store::Store;
     let author = store_sqlite::Identity {
         node: config.id.clone(),
         area: config.place.clone(),
         signer: std::sync::Arc::new(key),
         page_cache_kib: store_sqlite::VILLAGE_CACHE_KIB,
     };
-    store_sqlite::SqliteStore::open(data, author)?.seed_nodes(records.to_vec()).await?;
+    let store = store_sqlite::SqliteStore::open(data, author)?;
+    store.seed_nodes(records.to_vec()).await?;
+    let replaces = records.iter().any(|record| record.id == config.id && record.incarnation > 1);
+    if let Some(parent) = config.parent.as_ref().filter(|_| replaces) {
+        // What the machine before this one told others is ours: taken back before anything is written.
+        let awaited = BTreeSet::from([parent.id.clone()]);
+        store.begin_recovery(Recovery::new(now, WhyRecovering::Restored, awaited, true)).await?;
+    }
     Ok(())
 }
 

@@ -81,7 +81,9 @@ impl Opened {
     }
 
     pub fn node(&self) -> Node {
-        Node { hall: self.hall.clone(), keys: self.keys.clone(), incarnation: 1 }
+        let network = self.store.network();
+        let incarnation = network.get(&self.config.id).map_or(1, |record| record.incarnation);
+        Node { hall: self.hall.clone(), keys: self.keys.clone(), incarnation }
     }
 
     /// The hub's own record stands first in its journal to all, so that everybody can check everything after it.
@@ -90,15 +92,14 @@ impl Opened {
     /// When it cannot be stored.
     pub async fn introduce(&self) -> Result<()> {
         let config = &self.config;
-        let record = NodeRecord {
-            id: config.id.clone(),
-            tier: config.tier,
-            parent: None,
-            place: config.place.clone(),
-            name: config.name.clone(),
-            sign_key: self.identity.sign_key()?.public(),
-            incarnation: 1,
-        };
+        let record = NodeRecord::first(
+            config.id.clone(),
+            config.tier,
+            None,
+            config.place.clone(),
+            config.name.clone(),
+            self.identity.sign_key()?.public(),
+        );
         self.hall.introduce(record).await?;
         self.keys.refresh(&self.store.network());
         Ok(())

@@ -47,9 +47,17 @@ fn moment(at: Timestamp) -> OffsetDateTime {
     OffsetDateTime::UNIX_EPOCH + Duration::milliseconds(at.as_ms())
 }
 
-/// `spiffe://kaili.tongban/node/v-7k3qzpam`.
-pub fn spiffe_id(city: &str, node: &NodeId) -> String {
-    format!("spiffe://{city}/node/{node}")
+/// The node and machine of a certificate.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Machine {
+    pub node: NodeId,
+    /// Which of the machines that had this place one after another; it is let in only while it is the last.
+    pub incarnation: u32,
+}
+
+/// `spiffe://kaili.tongban/node/v-7k3qzpam/1`.
+pub fn spiffe_id(city: &str, machine: &Machine) -> String {
+    format!("spiffe://{city}/node/{}/{}", machine.node, machine.incarnation)
 }
 
 /// The name under which every node's TLS server answers; identity is the SAN URI, not this.
@@ -110,24 +118,24 @@ impl CityCa {
         &self.certificate_der
     }
 
-    /// Issues a transport certificate for `node` to the holder of the key that signed `csr_pem`.
+    /// Issues a transport certificate for `machine` to the holder of the key that signed `csr_pem`.
     ///
     /// # Errors
     /// When the request is not a well-formed, self-signed CSR (proof of possession).
     pub fn issue(
         &self,
         csr_pem: &str,
-        node: &NodeId,
+        machine: &Machine,
         serial: u64,
         now: Timestamp,
     ) -> Result<NodeCertificate, TrustError> {
         let mut csr = CertificateSigningRequestParams::from_pem(csr_pem)?;
         let mut params = CertificateParams::default();
         params.distinguished_name = DistinguishedName::new();
-        params.distinguished_name.push(DnType::CommonName, node.as_str());
+        params.distinguished_name.push(DnType::CommonName, machine.node.as_str());
         params.serial_number = Some(SerialNumber::from(serial));
         params.subject_alt_names = vec![
-            SanType::URI(spiffe_id(&self.city, node).try_into()?),
+            SanType::URI(spiffe_id(&self.city, machine).try_into()?),
             SanType::DnsName(SERVER_NAME.try_into()?),
         ];
         params.is_ca = IsCa::ExplicitNoCa;
@@ -161,11 +169,11 @@ pub fn pem_to_der(pem: &str) -> Option<Vec<u8>> {
     x509_parser::pem::parse_x509_pem(pem.as_bytes()).ok().map(|(_, pem)| pem.contents)
 }
 
-/// The node that a verified certificate names, with the certificate's last valid moment.
+/// The machine that a verified certificate names, with the certificate's last valid moment.
 ///
 /// # Errors
-/// [`TrustError::Foreign`] unless exactly one SAN URI names a node of `city`.
-pub fn node_of(certificate_der: &[u8], city: &str) -> Result<(NodeId, Timestamp), TrustError> {
+/// [`TrustError::Foreign`] unless exactly one SAN URI names a machine of `city`.
+pub fn machine_of(certificate_der: &[u8], city: &str) -> Result<(Machine, Timestamp), TrustError> {
     use x509_parser::prelude::{FromDer, GeneralName, X509Certificate};
     let (_, certificate) =
         X509Certificate::from_der(certificate_der).map_err(|_| TrustError::Foreign("not X.509"))?;
@@ -184,10 +192,14 @@ pub fn node_of(certificate_der: &[u8], city: &str) -> Result<(NodeId, Timestamp)
     let id = uri
         .strip_prefix("spiffe://")
         .and_then(|rest| rest.strip_prefix(city))
-        .and_then(|rest| rest.strip_prefix("/node/"));
-    let node = id.and_then(|id| id.parse().ok()).ok_or(TrustError::Foreign("it belongs to another city"))?;
+        .and_then(|rest| rest.strip_prefix("/node/"))
+        .and_then(|rest| rest.split_once('/'));
+    let machine = id.and_then(|(node, incarnation)| {
+        Some(Machine { node: node.parse().ok()?, incarnation: incarnation.parse().ok()? })
+    });
+    let machine = machine.ok_or(TrustError::Foreign("it belongs to another city"))?;
     let until = certificate.validity().not_after.timestamp();
-    Ok((node, Timestamp::from_ms(until.saturating_mul(1000))))
+    Ok((machine, Timestamp::from_ms(until.saturating_mul(1000))))
 }
 
 #[cfg(test)]
@@ -202,11 +214,12 @@ mod tests {
         let ca = CityCa::load("kaili.tongban", ca.certificate_pem(), &key).unwrap();
         let node: NodeId = "v-7k3qzpam".parse().unwrap();
         let (_, csr) = new_request(&"hub".parse().unwrap()).unwrap();
-        let issued = ca.issue(&csr, &node, 7, NOW).unwrap();
-        let (named, until) = node_of(&issued.der, "kaili.tongban").unwrap();
-        assert_eq!(named, node);
+        let machine = Machine { node, incarnation: 2 };
+        let issued = ca.issue(&csr, &machine, 7, NOW).unwrap();
+        let (named, until) = machine_of(&issued.der, "kaili.tongban").unwrap();
+        assert_eq!(named, machine);
         assert_eq!(until.since(NOW) / 86_400_000, CERTIFICATE_DAYS);
-        assert!(node_of(&issued.der, "guiyang.tongban").is_err(), "a certificate of another city");
-        assert!(ca.issue("nonsense", &node, 8, NOW).is_err());
+        assert!(machine_of(&issued.der, "guiyang.tongban").is_err(), "a certificate of another city");
+        assert!(ca.issue("nonsense", &machine, 8, NOW).is_err());
     }
 }

@@ -5,7 +5,7 @@
 
 use crate::sign::NodeKey;
 use crate::suite::{Suite, SuiteKey};
-use domain::network::Network;
+use domain::network::{Cut, Network};
 use domain::paper::{PaperKind, SealName, SealRecord, SealRecords, SealedPaper, signed_bytes};
 use domain::{Day, NodeId};
 use std::sync::Arc;
@@ -79,21 +79,21 @@ pub enum SealFault {
 }
 
 impl SealRing {
-    /// The record of a seal: published by the hub, or the key of an enrolled node.
-    fn record(&self, seal: &SealName, network: &Network) -> Option<SealRecord> {
+    /// What is on record of a seal: what the hub published, or the keys that an enrolled node has had.
+    fn records(&self, seal: &SealName, network: &Network) -> Vec<SealRecord> {
         if seal.no > 0 {
-            return self.0.get(seal).cloned();
+            return self.0.get(seal).cloned().into_iter().collect();
         }
-        let node = network.get(&seal.owner.parse().ok()?)?;
-        let from = Day::new(1970, 1, 1)?;
-        let public_key = node.sign_key.clone();
-        Some(SealRecord {
+        let node = seal.owner.parse().ok().and_then(|id| network.get(&id));
+        let Some((node, from)) = node.zip(Day::new(1970, 1, 1)) else { return Vec::new() };
+        let record = |(key, cut): (&str, Option<&Cut>)| SealRecord {
             seal: seal.clone(),
             suite: Suite::Ed25519Sha256.number(),
-            public_key,
+            public_key: key.to_owned(),
             from,
-            withdrawn: None,
-        })
+            withdrawn: cut.map(|cut| cut.since.day()),
+        };
+        node.keys().map(record).collect()
     }
 
     /// Checks a paper of `day`.
@@ -109,12 +109,11 @@ impl SealRing {
     /// [`SealFault`].
     pub fn verify_claim(&self, claim: &SealClaim, day: Day, network: &Network) -> Result<(), SealFault> {
         let (owner, no) = (claim.seal.owner.clone(), claim.seal.no);
-        let record = self.record(&claim.seal, network).ok_or(SealFault::Unknown { owner, no })?;
-        let suite = Suite::of(claim.suite).ok_or(SealFault::Suite(claim.suite))?;
-        // The suite is the seal's, not the paper's to choose: else a weak one would open every seal.
-        if record.suite != claim.suite {
-            return Err(SealFault::Forged);
+        let records = self.records(&claim.seal, network);
+        if records.is_empty() {
+            return Err(SealFault::Unknown { owner, no });
         }
+        let suite = Suite::of(claim.suite).ok_or(SealFault::Suite(claim.suite))?;
         let bytes = signed_bytes(
             claim.kind,
             &claim.number,
@@ -123,11 +122,12 @@ impl SealRing {
             claim.suite,
             &claim.content_hash,
         );
-        let public_key = crate::unhex(&record.public_key).unwrap_or_default();
-        if !suite.verifies(&public_key, &bytes, &claim.signature) {
-            return Err(SealFault::Forged);
-        }
-        match record.withdrawn {
+        // The suite is the seal's, not the paper's to choose: else a weak one would open every seal.
+        let pressed = |record: &&SealRecord| {
+            let key = crate::unhex(&record.public_key).unwrap_or_default();
+            record.suite == claim.suite && suite.verifies(&key, &bytes, &claim.signature)
+        };
+        match records.iter().find(pressed).ok_or(SealFault::Forged)?.withdrawn {
             // What was pressed on the day itself, before the seal was laid away, stays good.
             Some(from) if day > from => Err(SealFault::Withdrawn { from }),
             _ => Ok(()),

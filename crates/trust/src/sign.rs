@@ -1,10 +1,10 @@
 //! Ed25519 keys that sign journals, and the ring of everybody's public keys.
 
 use domain::NodeId;
-use domain::network::Network;
+use domain::network::{Cut, Network, NodeRecord};
 use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
 use replication::run::{KeyFault, Sign, Verify};
-use replication::{Hash, Signature};
+use replication::{Hash, JournalId, Signature};
 use std::collections::BTreeMap;
 use std::sync::RwLock;
 
@@ -31,54 +31,89 @@ impl Sign for NodeKey {
     }
 }
 
-/// Public keys of all enrolled nodes; refreshed whenever the node list changes.
+/// Public keys of all enrolled nodes, those of machines that were replaced included; refreshed whenever the node list changes.
 #[derive(Default)]
-pub struct KeyRing(RwLock<BTreeMap<NodeId, VerifyingKey>>);
+pub struct KeyRing(RwLock<BTreeMap<NodeId, Vec<Key>>>);
+
+struct Key {
+    key: VerifyingKey,
+    cut: Option<Cut>,
+}
+
+impl Key {
+    fn signed(&self, head: &Hash, signature: &Signature) -> bool {
+        self.key.verify_strict(&head.0, &ed25519_dalek::Signature::from_bytes(&signature.0)).is_ok()
+    }
+    fn counts_at(&self, journal: &JournalId, seq: u64) -> bool {
+        self.cut.as_ref().is_none_or(|cut| cut.covers(&journal.channel.to_string(), seq))
+    }
+}
 
 impl KeyRing {
-    /// Takes over the keys of all records; a record whose key cannot be read is left out, so its entries wait as unknown.
+    /// Takes over the keys of all records; a key that cannot be read is left out, so its entries wait as unknown.
     pub fn refresh(&self, network: &Network) {
-        let read = |text: &str| VerifyingKey::from_bytes(&crate::unhex(text)?.try_into().ok()?).ok();
-        let keys = network.iter().filter_map(|node| Some((node.id.clone(), read(&node.sign_key)?))).collect();
-        *self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner) = keys;
+        let read = |(text, cut): (&str, Option<&Cut>)| {
+            let key = VerifyingKey::from_bytes(&crate::unhex(text)?.try_into().ok()?).ok()?;
+            Some(Key { key, cut: cut.cloned() })
+        };
+        let keys = |node: &NodeRecord| (node.id.clone(), node.keys().filter_map(read).collect());
+        let ring = network.iter().map(keys).filter(|(_, keys): &(_, Vec<Key>)| !keys.is_empty()).collect();
+        *self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner) = ring;
+    }
+
+    /// Whether a key of the node signed this, at whatever time.
+    pub fn speaks_for(&self, node: &NodeId, head: &Hash, signature: &Signature) -> bool {
+        let ring = self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        ring.get(node).is_some_and(|keys| keys.iter().any(|key| key.signed(head, signature)))
     }
 }
 
 impl Verify for KeyRing {
-    fn verify(&self, author: &NodeId, head: &Hash, signature: &Signature) -> Result<(), KeyFault> {
-        let keys = self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner);
-        let key = keys.get(author).ok_or(KeyFault::Unknown)?;
-        let signature = ed25519_dalek::Signature::from_bytes(&signature.0);
-        key.verify_strict(&head.0, &signature).map_err(|_| KeyFault::Bad)
+    fn verify(
+        &self,
+        journal: &JournalId,
+        seq: u64,
+        head: &Hash,
+        signature: &Signature,
+    ) -> Result<(), KeyFault> {
+        let ring = self.0.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let keys = ring.get(&journal.author).ok_or(KeyFault::Unknown)?;
+        let key = keys.iter().find(|key| key.signed(head, signature)).ok_or(KeyFault::Bad)?;
+        if key.counts_at(journal, seq) { Ok(()) } else { Err(KeyFault::Revoked) }
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use domain::network::{NodeRecord, Tier};
+    use domain::network::Tier;
+    use replication::Channel;
 
     #[test]
-    fn only_the_key_the_hub_published_speaks_for_a_node() {
+    fn only_the_keys_the_hub_published_speak_for_a_node_each_for_its_time() {
         let (key, other) = (NodeKey::from_secret([1; 32]), NodeKey::from_secret([2; 32]));
         let id: NodeId = "v-1".parse().unwrap();
         let mut network = Network::default();
-        let record = NodeRecord {
-            id: id.clone(),
-            tier: Tier::Village,
-            parent: None,
-            place: String::new(),
-            name: String::new(),
-            sign_key: key.public(),
-            incarnation: 1,
-        };
-        network.insert(record);
+        let record = NodeRecord::first(id.clone(), Tier::Village, None, "", "", key.public());
+        network.insert(record.clone());
         let ring = KeyRing::default();
-        let head = Hash([9; 32]);
-        assert_eq!(ring.verify(&id, &head, &key.sign(&head)), Err(KeyFault::Unknown));
+        let (head, up) = (Hash([9; 32]), JournalId::new(&id, Channel::Up));
+        assert_eq!(ring.verify(&up, 1, &head, &key.sign(&head)), Err(KeyFault::Unknown));
         ring.refresh(&network);
-        assert_eq!(ring.verify(&id, &head, &key.sign(&head)), Ok(()));
-        assert_eq!(ring.verify(&id, &head, &other.sign(&head)), Err(KeyFault::Bad));
-        assert_eq!(ring.verify(&id, &Hash([8; 32]), &key.sign(&head)), Err(KeyFault::Bad));
+        assert_eq!(ring.verify(&up, 1, &head, &key.sign(&head)), Ok(()));
+        assert_eq!(ring.verify(&up, 1, &head, &other.sign(&head)), Err(KeyFault::Bad));
+        assert_eq!(ring.verify(&up, 1, &Hash([8; 32]), &key.sign(&head)), Err(KeyFault::Bad));
+
+        // The laptop is reported lost when the hub has five entries of it, and a new one takes its place.
+        let cut =
+            Cut { since: domain::Timestamp::from_ms(0), through: BTreeMap::from([("up".to_owned(), 5)]) };
+        let lost = NodeRecord { cut: Some(cut), ..record };
+        let new = NodeKey::from_secret([3; 32]);
+        network.insert(lost.replaced_by(new.public()));
+        ring.refresh(&network);
+        let place = |seq, key: &NodeKey| ring.verify(&up, seq, &head, &key.sign(&head));
+        assert_eq!((place(5, &key), place(6, &key)), (Ok(()), Err(KeyFault::Revoked)), "I26");
+        assert_eq!(place(6, &new), Ok(()), "I24");
+        assert!(ring.speaks_for(&id, &head, &key.sign(&head)));
     }
 }

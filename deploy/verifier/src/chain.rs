@@ -137,12 +137,13 @@ fn varint(bytes: &mut &[u8]) -> Result<u64> {
 }
 
 /// Everybody's signing keys, as the hub published them. The hub's own is anchored in its first entry.
-pub struct Keys(BTreeMap<String, VerifyingKey>);
+/// Every key that a node ever had: machines are replaced, and what they signed stays.
+pub struct Keys(BTreeMap<String, Vec<VerifyingKey>>);
 
 impl Keys {
     pub fn published_by(hub: &Node) -> Result<Keys> {
         let all = hub.journals.get("hub/all").context("the hub has no journal to all")?;
-        let mut keys = BTreeMap::new();
+        let mut keys: BTreeMap<String, Vec<VerifyingKey>> = BTreeMap::new();
         for entry in all.entries.iter().filter(|entry| entry.kind == "node") {
             let record: Value = serde_json::from_slice(&entry.body)?;
             let (id, key) =
@@ -150,7 +151,8 @@ impl Keys {
             let bytes: Vec<u8> = (0..32)
                 .map(|i| u8::from_str_radix(key.get(2 * i..2 * i + 2).unwrap_or("x"), 16))
                 .collect::<Result<_, _>>()?;
-            keys.insert(id.to_owned(), VerifyingKey::from_bytes(&bytes.try_into().unwrap_or([0; 32]))?);
+            let key = VerifyingKey::from_bytes(&bytes.try_into().unwrap_or([0; 32]))?;
+            keys.entry(id.to_owned()).or_default().push(key);
         }
         Ok(Keys(keys))
     }
@@ -160,7 +162,7 @@ impl Journal {
     /// Order, author and every signature that is kept; the last entry must be signed.
     pub fn verify(&self, keys: &Keys) -> Result<(), String> {
         let (author, channel) = self.name.split_once('/').unwrap_or((&self.name, ""));
-        let key = keys.0.get(author).ok_or("its author was never enrolled")?;
+        let keys = keys.0.get(author).ok_or("its author was never enrolled")?;
         for (index, entry) in self.entries.iter().enumerate() {
             if entry.seq != index as u64 + 1 || entry.author != author || entry.channel != channel {
                 return Err(format!("entry {} is not what stands at its place", index + 1));
@@ -168,8 +170,9 @@ impl Journal {
             if let Some(signature) = &entry.signature {
                 let signature = Signature::from_slice(signature)
                     .map_err(|_| format!("signature {} is malformed", index + 1))?;
-                key.verify_strict(&entry.hash, &signature)
-                    .map_err(|_| format!("signature {} does not hold", index + 1))?;
+                if !keys.iter().any(|key| key.verify_strict(&entry.hash, &signature).is_ok()) {
+                    return Err(format!("signature {} does not hold", index + 1));
+                }
             }
         }
         match self.entries.last() {

@@ -21,15 +21,14 @@ fn network() -> Network {
     for (id, tier, parent) in
         [("hub", Tier::City, None), ("t-1", Tier::Town, Some("hub")), ("v-1", Tier::Village, Some("t-1"))]
     {
-        network.insert(NodeRecord {
-            id: id.parse().unwrap(),
+        network.insert(NodeRecord::first(
+            id.parse().unwrap(),
             tier,
-            parent: parent.map(|parent| parent.parse().unwrap()),
-            place: "522601".into(),
-            name: id.into(),
-            sign_key: String::new(),
-            incarnation: 1,
-        });
+            parent.map(|parent| parent.parse().unwrap()),
+            "522601",
+            id,
+            "",
+        ));
     }
     network
 }

@@ -88,15 +88,14 @@ impl SimNode {
         secret[..8].copy_from_slice(&seed.to_be_bytes());
         secret[8] = id.len() as u8;
         secret[9..9 + id.len().min(20)].copy_from_slice(&id.as_bytes()[..id.len().min(20)]);
-        let record = NodeRecord {
-            id: id.parse().unwrap(),
+        let record = NodeRecord::first(
+            id.parse().unwrap(),
             tier,
-            parent: parent.map(|id| id.parse().unwrap()),
-            place: place.into(),
-            name: id.into(),
-            sign_key: NodeKey::from_secret(secret).public(),
-            incarnation: 1,
-        };
+            parent.map(|id| id.parse().unwrap()),
+            place,
+            id,
+            NodeKey::from_secret(secret).public(),
+        );
         let connection = Connection::open_in_memory().unwrap();
         SimNode {
             record,

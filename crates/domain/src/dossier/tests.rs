@@ -19,15 +19,14 @@ pub(crate) fn network() -> Network {
     for (id, tier, parent) in
         [("hub", Tier::City, None), ("t-1", Tier::Town, Some("hub")), ("v-1", Tier::Village, Some("t-1"))]
     {
-        network.insert(NodeRecord {
-            id: id.parse().unwrap(),
+        network.insert(NodeRecord::first(
+            id.parse().unwrap(),
             tier,
-            parent: parent.map(|p| p.parse().unwrap()),
-            place: "522601".into(),
-            name: id.into(),
-            sign_key: String::new(),
-            incarnation: 1,
-        });
+            parent.map(|p| p.parse().unwrap()),
+            "522601",
+            id,
+            "",
+        ));
     }
     network
 }

@@ -2,6 +2,7 @@
 
 use super::{ACK_TIMEOUT_MS, Lane, Output, Session};
 use crate::epoch::Compared;
+use crate::frame::Wish;
 use crate::{Frame, JournalId, Position};
 use domain::Timestamp;
 
@@ -103,7 +104,7 @@ impl Session {
             (lane.acked, lane.sent) = (lane.head.seq, lane.head.seq);
             let from = Position { seq: lane.head.seq.min(peer.seq), ..lane.head };
             self.wanted.insert(journal.clone(), Wanted { through: peer.seq, asked: None, here: false });
-            return Some(self.want_back(journal, from, now));
+            return self.want_back(journal, from, peer.seq, now);
         }
         // Two histories of one length of an author who is neither of us: shown to the peer, who keeps both (I8).
         lane.says_whole_hash = true;
@@ -113,37 +114,46 @@ impl Session {
 
     /// Asks for a journal that flows from us: one we relay, or, when we are [`Output::Behind`] in our own and may take it back,
     /// that one. Nothing of our own is sent before we greet anew.
-    pub fn want_back(&mut self, journal: JournalId, from: Position, now: Timestamp) -> Output {
-        if let Some(wanted) = self.wanted.get_mut(&journal) {
-            wanted.asked = Some((from, now));
+    pub fn want_back(
+        &mut self,
+        journal: JournalId,
+        from: Position,
+        through: u64,
+        now: Timestamp,
+    ) -> Option<Output> {
+        let wanted = self.wanted.get_mut(&journal)?;
+        *wanted = Wanted { through, asked: Some((from, now)), here: through <= from.seq };
+        match wanted.here {
+            // Nothing of what the peer has more counts.
+            true => self.when_answered(),
+            false => Some(Output::Send(Frame::Want(vec![Wish { journal, from, through }]))),
         }
-        Output::Send(Frame::Want(vec![(journal, from)]))
     }
 
     /// A wish that brought nothing for a while was lost, or its answer.
     pub(super) fn ask_again(&mut self, now: Timestamp) -> Option<Output> {
-        let mut places = Vec::new();
+        let mut wishes = Vec::new();
         for (journal, wanted) in &mut self.wanted {
             if let Some((from, at)) = &mut wanted.asked
                 && !wanted.here
                 && now.since(*at) > ACK_TIMEOUT_MS
             {
                 *at = now;
-                places.push((journal.clone(), *from));
+                wishes.push(Wish { journal: journal.clone(), from: *from, through: wanted.through });
             }
         }
-        (!places.is_empty()).then(|| Output::Send(Frame::Want(places)))
+        (!wishes.is_empty()).then(|| Output::Send(Frame::Want(wishes)))
     }
 
     /// The peer lacks what it once sent us.
-    pub(super) fn on_want(&mut self, places: Vec<(JournalId, Position)>, now: Timestamp) -> Vec<Output> {
-        for (journal, from) in places {
+    pub(super) fn on_want(&mut self, wishes: Vec<Wish>, now: Timestamp) -> Vec<Output> {
+        for Wish { journal, from, through } in wishes {
             let Some(head) = self.incoming.get(&journal).copied() else { continue };
             // Somebody on another branch that is as long as ours says where it ends; what it lacks begins before that.
             let other = from.seq >= head.seq && from.hash != head.hash;
             let at = if other { head.seq.saturating_sub(1) } else { from.seq.min(head.seq) };
             let lane = Lane {
-                head,
+                head: Position { seq: head.seq.min(through), ..head },
                 acked: at,
                 sent: at,
                 says_whole_hash: true,

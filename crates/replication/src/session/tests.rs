@@ -3,6 +3,7 @@
 use super::*;
 use crate::entry::{Core, RawEntry, Signature};
 use crate::epoch::{Compared, Opening, Proof};
+use crate::frame::Wish;
 use crate::run::{CheckedRun, Fit, KeyFault, Previous, Sign, Stored, Verify};
 use crate::{Channel, Hash};
 use domain::network::{NodeRecord, Tier};
@@ -18,8 +19,14 @@ impl Sign for Toy {
     }
 }
 impl Verify for Toy {
-    fn verify(&self, author: &NodeId, head: &Hash, signature: &Signature) -> Result<(), KeyFault> {
-        match author.as_str() {
+    fn verify(
+        &self,
+        journal: &JournalId,
+        _: u64,
+        head: &Hash,
+        signature: &Signature,
+    ) -> Result<(), KeyFault> {
+        match journal.author.as_str() {
             "stranger" => Err(KeyFault::Unknown),
             _ if Toy.sign(head) == *signature => Ok(()),
             _ => Err(KeyFault::Bad),
@@ -36,15 +43,7 @@ fn network() -> Arc<Network> {
         ("w", Tier::Village, Some("t")),
     ] {
         let parent = parent.map(|p| p.parse().unwrap());
-        let record = NodeRecord {
-            id: id.parse().unwrap(),
-            tier,
-            parent,
-            place: String::new(),
-            name: String::new(),
-            sign_key: String::new(),
-            incarnation: 1,
-        };
+        let record = NodeRecord::first(id.parse().unwrap(), tier, parent, "", "", "");
         network.insert(record);
     }
     Arc::new(network)
@@ -249,9 +248,10 @@ impl End {
                     todo.extend(self.session.on_compared(compared, now));
                 }
                 Output::Behind { .. } if !self.takes_back => {}
-                Output::Behind { journal, .. } => {
-                    let head = self.disk.head(&journal);
-                    todo.push_back(self.session.want_back(journal, head, now));
+                Output::Behind { journal, peer, .. } => {
+                    let mut head = self.disk.head(&journal);
+                    head.seq = head.seq.min(peer.seq - 1);
+                    todo.extend(self.session.want_back(journal, head, peer.seq, now));
                 }
                 Output::Answered => self.answered = true,
                 Output::Refused { .. } => self.refused = true,
@@ -417,7 +417,7 @@ fn a_journal_that_went_past_us_in_a_bag_is_asked_for_and_an_equally_long_other_h
     };
     let (outputs, _) = greeted(Position { epoch: 1, seq: 7, hash: Hash([7; 32]) });
     let from = disk.head(&up("v"));
-    let asked = Output::Send(Frame::Want(vec![(up("v"), from)]));
+    let asked = Output::Send(Frame::Want(vec![Wish { journal: up("v"), from, through: 7 }]));
     assert!(outputs.contains(&asked), "what passes through the town shall be there too: {outputs:?}");
     let (outputs, _) = greeted(Position { epoch: 1, seq: 3, hash: Hash([1; 32]) });
     let [.., Output::Load(load)] = &outputs[..] else { panic!("{outputs:?}") };

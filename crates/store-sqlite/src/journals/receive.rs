@@ -133,11 +133,15 @@ pub(crate) fn quarantine(sql: &Connection, item: &Quarantined) -> Result<(), Sto
     sql.prepare_cached("DELETE FROM quarantine WHERE no <= (SELECT max(no) FROM quarantine) - ?1 AND reason NOT LIKE 'fork:%'")
         .and_then(|mut s| s.execute([KEPT]))
         .broken("bound the quarantine")?;
-    // Of rubbish a sample is enough; a fork's bytes are evidence and few, because its journal is frozen at once.
-    let kept = if item.reason.starts_with("fork:") { replication::ENTRY_BYTES_MAX } else { 4096 };
+    // Of rubbish a sample is enough. A fork's bytes are evidence and few, because its journal is frozen at once; what a lost
+    // machine wrote may be somebody's application, and is offered again and again.
+    let whole = item.reason.starts_with("fork:") || item.reason.starts_with("late:");
+    let kept = if whole { replication::ENTRY_BYTES_MAX } else { 4096 };
     let bytes = &item.bytes[..item.bytes.len().min(kept)];
     sql.prepare_cached(
-        "INSERT INTO quarantine(at_ms, peer, journal, seq, reason, bytes) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+        "INSERT INTO quarantine(at_ms, peer, journal, seq, reason, bytes) SELECT ?1, ?2, ?3, ?4, ?5, ?6
+          WHERE ?5 NOT LIKE 'late:%' OR NOT EXISTS(
+            SELECT 1 FROM quarantine WHERE journal = ?3 AND seq = ?4 AND reason = ?5 AND bytes = ?6)",
     )
     .and_then(|mut s| {
         s.execute((item.at.as_ms(), item.peer.as_str(), &item.journal, item.seq as i64, &item.reason, bytes))

@@ -43,9 +43,13 @@ impl Projector<'_, '_> {
             return self.incident(entry, "node record: only the hub enrols");
         }
         let text = serde_json::to_string(&record).map_err(|e| unreadable("write a node record", e))?;
-        let known = self.work.known.network.get(&record.id).map_or(0, |known| known.incarnation);
-        if record.incarnation < known {
-            return self.incident(entry, "node record: its incarnation is lower than the known one");
+        if !self.work.known.network.takes(&record) {
+            let known = self.work.known.network.get(&record.id).map_or(0, |known| known.incarnation);
+            // A node that joined knows its neighbours as they are, and then reads how they came to be.
+            if record.incarnation < known {
+                return Ok(());
+            }
+            return self.incident(entry, "node record: another key for a machine that is known");
         }
         self.work
             .sql

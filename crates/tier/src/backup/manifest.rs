@@ -4,7 +4,7 @@ use super::{DATABASE, POOL, digest, members_of};
 use anyhow::{Context, Result, bail};
 use domain::network::Tier;
 use domain::{NodeId, Timestamp};
-use replication::run::{Sign, Verify};
+use replication::run::Sign;
 use replication::{Hash, JournalId, Position, Signature};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -107,8 +107,9 @@ impl Manifest {
         ring.refresh(&copy.network()?);
         let signature = fs::read_to_string(folder.join(SIGNATURE)).ok();
         let signature = signature.and_then(|text| Signature::from_slice(&trust::unhex(text.trim())?));
-        let signed = signature.map(|signature| ring.verify(&manifest.node, &fingerprint(&bytes), &signature));
-        if signed != Some(Ok(())) {
+        let signed =
+            signature.map(|signature| ring.speaks_for(&manifest.node, &fingerprint(&bytes), &signature));
+        if signed != Some(true) {
             bail!("the manifest is not signed by {}: choose another backup", manifest.node);
         }
         manifest.check_database(&copy, &ring)?;

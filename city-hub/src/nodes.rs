@@ -1,0 +1,107 @@
+//! `enroll-token` and `node`: who belongs to the city, with which machine.
+
+use anyhow::Result;
+use casework::Place;
+use clap::{Args, Subcommand};
+use domain::NodeId;
+use domain::network::{Standing, Tier};
+use serde_json::json;
+use tier::Common;
+use tier::serve::{Opened, Parts};
+
+/// Whom a token lets in.
+#[derive(Debug, Args)]
+#[group(required = true, multiple = false)]
+pub(crate) struct Whom {
+    /// Division code of the town
+    #[arg(long)]
+    town: Option<String>,
+    /// Division code of the village
+    #[arg(long)]
+    village: Option<String>,
+    /// A node whose machine is replaced: its disk died, it was lost (then `node ban` it first), or it is old
+    #[arg(long, value_name = "NODE")]
+    replace: Option<NodeId>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NodeVerb {
+    /// All nodes: own head, acknowledged head, last contact, standing
+    List,
+    /// 挂失: a machine was lost or stolen. It is let in nowhere, and what its key signs from now on is not believed
+    Ban { node: NodeId },
+    /// 撤并: a place was closed in good order. It is let in nowhere, and whatever it signed counts
+    Evict { node: NodeId },
+    /// Take back a ban or a closing: the same machine is let in again
+    Readmit { node: NodeId },
+}
+
+pub(crate) async fn enroll_token(common: &Common, whom: Whom, ttl: i64) -> Result<()> {
+    let opened = Opened::open(&common.data_dir, &Parts::default())?;
+    let (ca, ttl) = (trust::fingerprint(opened.ca()?.certificate_der()), ttl * 3_600_000);
+    let token = match whom {
+        Whom { replace: Some(node), .. } => opened.hall.replacement_token(&node, &ca, ttl).await?,
+        Whom { town: Some(place), .. } => {
+            opened.hall.enrol_token(Place { tier: Tier::Town, place, parent: None }, &ca, ttl).await?
+        }
+        Whom { village, .. } => {
+            let place = village.unwrap_or_default();
+            opened.hall.enrol_token(Place { tier: Tier::Village, place, parent: None }, &ca, ttl).await?
+        }
+    };
+    if common.json {
+        println!("{}", json!({ "token": token.line, "node": token.node, "name": token.name }));
+    } else {
+        println!("{}", token.line);
+    }
+    Ok(())
+}
+
+pub(crate) async fn run(common: &Common, verb: NodeVerb) -> Result<()> {
+    let opened = Opened::open(&common.data_dir, &Parts::default())?;
+    let (node, standing, told) = match verb {
+        NodeVerb::List => return list(common, &opened).await,
+        NodeVerb::Ban { node } => (
+            node,
+            Standing::Banned,
+            "is banned; for a new machine in its place: enroll-token --replace; look through the letters of delegation of its officers",
+        ),
+        NodeVerb::Evict { node } => {
+            (node, Standing::Evicted, "is closed; recall what it still holds to its town")
+        }
+        NodeVerb::Readmit { node } => (node, Standing::Active, "is let in again"),
+    };
+    let record = opened.hall.set_standing("cli", &node, standing).await?;
+    if common.json {
+        println!("{}", serde_json::to_string(&record)?);
+    } else {
+        println!("{node} {} {told}", record.name);
+    }
+    Ok(())
+}
+
+async fn list(common: &Common, opened: &Opened) -> Result<()> {
+    let nodes = opened.hall.nodes().await?;
+    if common.json {
+        println!("{}", serde_json::to_string(&nodes)?);
+        return Ok(());
+    }
+    for node in nodes {
+        let last = node.last_contact.map_or("never".to_owned(), domain::Timestamp::to_minute);
+        let standing = match node.standing {
+            Standing::Active => "",
+            Standing::Evicted => "  CLOSED",
+            Standing::Banned => "  BANNED",
+        };
+        println!(
+            "{:<12} {:<7} {:<24} own {:>6} acknowledged {:>6} catalogue {:>3} last {last}{standing}",
+            node.id,
+            node.tier.as_str(),
+            node.name,
+            node.own_head,
+            node.acknowledged,
+            node.catalogue_release.map_or("—".to_owned(), |release| release.to_string())
+        );
+    }
+    Ok(())
+}

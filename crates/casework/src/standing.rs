@@ -1,0 +1,69 @@
+//! Whether a node still belongs to the city: lost machines, closed places. The hub's to say, in its journal to all.
+
+use crate::{ActError, Hall};
+use domain::NodeId;
+use domain::network::{Cut, NodeRecord, Standing, Tier};
+use replication::JournalId;
+use std::collections::BTreeMap;
+use store::{Append, kind};
+
+impl Hall {
+    /// The record of a node whose machine may be replaced.
+    pub(crate) fn replaceable(&self, node: &NodeId) -> Result<NodeRecord, ActError> {
+        let network = self.store.network();
+        let record = network
+            .get(node)
+            .ok_or_else(|| ActError::NotFound { what: "节点", value: node.to_string() })?;
+        let unfit = |reason: &str| ActError::Unfit { what: "node", reason: reason.to_owned() };
+        if record.tier == Tier::City {
+            return Err(unfit("市级节点用 backup 和 restore 换机,没有令牌可领"));
+        }
+        if record.standing == Standing::Evicted {
+            return Err(unfit("该节点已撤并;重新设点请用 enroll-token --village 或 --town"));
+        }
+        Ok(record.clone())
+    }
+
+    /// Bans a lost machine (挂失), closes a place (撤并), or takes either back. Whatever the hub has of a banned machine's
+    /// journals by now counts, and nothing it signs beyond that.
+    ///
+    /// # Errors
+    /// [`ActError::NotFound`], and [`ActError::Unfit`] for the hub itself or when nothing would change.
+    pub async fn set_standing(
+        &self,
+        officer: &str,
+        node: &NodeId,
+        standing: Standing,
+    ) -> Result<NodeRecord, ActError> {
+        self.only_at(Tier::City, "挂失或撤并节点")?;
+        let network = self.store.network();
+        let known = network
+            .get(node)
+            .ok_or_else(|| ActError::NotFound { what: "节点", value: node.to_string() })?;
+        let unfit = |reason: String| ActError::Unfit { what: "node", reason };
+        if known.tier == Tier::City {
+            return Err(unfit("市级节点不能挂失或撤并".to_owned()));
+        }
+        if known.standing == standing {
+            return Err(unfit(format!("{node} 已经是这个状态,没有改动")));
+        }
+        let cut = if standing == Standing::Banned { Some(self.cut_of(node).await?) } else { None };
+        let record = NodeRecord { standing, cut, ..known.clone() };
+        let entry = self.all_entry(kind::NODE, node.to_string(), &record)?;
+        let action = match standing {
+            Standing::Active => "readmit",
+            Standing::Evicted => "evict",
+            Standing::Banned => "ban",
+        };
+        self.store.append(Append::new(self.now(), officer, action, vec![entry])).await?;
+        Ok(record)
+    }
+
+    async fn cut_of(&self, node: &NodeId) -> Result<Cut, ActError> {
+        let own = |(journal, _): &(JournalId, _)| journal.author == *node;
+        let heads = self.store.heads().await?.into_iter().filter(own);
+        let through: BTreeMap<String, u64> =
+            heads.map(|(journal, head)| (journal.channel.to_string(), head.seq)).collect();
+        Ok(Cut { since: self.now(), through })
+    }
+}

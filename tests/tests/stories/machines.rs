@@ -1,0 +1,161 @@
+//! A laptop is stolen, a town's disk burns: another machine takes the place, and the old one is let in no more.
+
+use super::law::village_sees;
+use super::{draft_of, no_doors, record, waits_in_queue};
+use domain::NodeId;
+use domain::network::{Standing, Tier};
+use http::Method;
+use runtime::config::Listen;
+use serde_json::json;
+use std::sync::atomic::Ordering;
+use store::Store;
+use tests::city::{City, Site, enter, eventually};
+use tier::Parts;
+
+async fn replacement(hub: &Site, node: &NodeId) -> anyhow::Result<String> {
+    let ca = trust::fingerprint(hub.opened().ca().unwrap().certificate_der());
+    Ok(hub.node().hall().replacement_token(node, &ca, 3_600_000).await?.line)
+}
+
+fn last_error(site: &Site) -> String {
+    site.node().uplink.as_ref().unwrap().last_error()
+}
+
+/// A new laptop, with nothing but a token, has the village's whole history; the old one is turned away and told what to do.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_laptop_has_the_history_of_the_old_one_which_is_let_in_no_more() {
+    let city = City::start(1).await;
+    let me = city.villages[0].node().hall().me().clone();
+    let token = city.villages[0].token("officer").await;
+    let case = record(&city.villages[0], &token, "food", 401).await;
+    let town = city.town.token("officer").await;
+    waits_in_queue(&city.town, &town, &case, "town").await;
+    village_sees(&city, &token, &case, "both receipts are home", |view| view["ticks"]["hub"] == true).await;
+    let state = city.villages[0].opened().store.state_hash().await.unwrap();
+
+    let line = replacement(&city.hub, &me).await.unwrap();
+    let data = city.folder.0.join("new-laptop");
+    enter(&city.town, &city.town, data.clone(), Tier::Village, &line, no_doors()).await.unwrap();
+    let old = &city.villages[0];
+    eventually("the old laptop is turned away", async || {
+        !old.node().uplink.as_ref().unwrap().connected.load(Ordering::Relaxed)
+            && last_error(old).contains("another machine has taken the place")
+    })
+    .await;
+    let new = Site::serve(data, Parts::default()).await;
+    eventually("the new laptop is whole", async || new.opened().store.recovery().is_none()).await;
+    eventually("and sees what the old one saw", async || {
+        new.opened().store.state_hash().await.unwrap() == state
+    })
+    .await;
+    let fresh = new.token("officer").await;
+    let next = record(&new, &fresh, "food", 402).await;
+    waits_in_queue(&city.town, &town, &next, "town").await;
+    for site in [&city.hub, &city.town, &new] {
+        let report = site.opened().store.verify_log(site.opened().keys.clone()).await.unwrap();
+        assert_eq!(report.faults, Vec::<String>::new(), "I24: each entry under the key of its time");
+    }
+    let again = replacement(&city.hub, &me).await.unwrap();
+    assert_ne!(again, line);
+    let used =
+        enter(&city.town, &city.town, city.folder.0.join("third"), Tier::Village, &line, no_doors()).await;
+    assert!(format!("{:#}", used.unwrap_err()).contains("已用过"), "I27");
+    let mut new = new;
+    new.stop().await;
+    city.stop().await;
+}
+
+/// I26: from the ban on nothing more of the stolen laptop is believed, whoever carries it; what it recorded before is kept for
+/// a person, and what the city had of it is the new laptop's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_stolen_laptop_signs_after_it_was_reported_is_kept_for_a_person_and_not_believed() {
+    let city = City::start(1).await;
+    let me = city.villages[0].node().hall().me().clone();
+    let token = city.villages[0].token("officer").await;
+    let known = record(&city.villages[0], &token, "food", 411).await;
+    village_sees(&city, &token, &known, "the hub has it", |view| view["ticks"]["hub"] == true).await;
+    // Stolen: it is cut off with a case that nobody has seen.
+    city.town.node().refuse_children(true);
+    let unseen = record(&city.villages[0], &token, "food", 412).await;
+    let hub = city.hub.node().hall();
+    hub.set_standing("cli", &me, Standing::Banned).await.unwrap();
+    assert!(hub.set_standing("cli", &me, Standing::Banned).await.is_err(), "nothing would change");
+    let banned = || city.town.opened().store.network().get(&me).unwrap().standing == Standing::Banned;
+    eventually("the town has heard of it", async || banned()).await;
+    city.town.node().refuse_children(false);
+    city.villages[0].node().uplink.as_ref().unwrap().poke.notify_one();
+    eventually("it is turned away", async || last_error(&city.villages[0]).contains("was reported lost"))
+        .await;
+
+    // The thief, or whoever found it, carries a bag to the town.
+    let mut bag = Vec::new();
+    let parent = city.town.node().hall().me().clone();
+    link::bag::export(&city.villages[0].opened().node(), &parent, &mut bag).await.unwrap();
+    let report = link::bag::import(&city.town.opened().node(), &bag[..]).await.unwrap();
+    assert!(report.refused.iter().any(|line| line.contains("revoked")), "{report:?}");
+    let case = unseen.parse().unwrap();
+    assert!(
+        city.town.opened().store.dossier(&case).await.unwrap().is_none(),
+        "I24, I26: nothing of it counts"
+    );
+    let incidents = city.town.opened().store.incidents().await.unwrap();
+    let late = incidents.iter().filter(|incident| incident.reason.starts_with("late:")).count();
+    assert!(
+        late >= 2 && incidents.iter().any(|one| one.reason.contains(&unseen)),
+        "a person can see it: {incidents:?}"
+    );
+    link::bag::import(&city.town.opened().node(), &bag[..]).await.unwrap();
+    assert_eq!(city.town.opened().store.incidents().await.unwrap().len(), incidents.len(), "I29: told once");
+
+    let line = replacement(&city.hub, &me).await.unwrap();
+    let data = city.folder.0.join("new-laptop");
+    enter(&city.town, &city.town, data.clone(), Tier::Village, &line, no_doors()).await.unwrap();
+    let mut new = Site::serve(data, Parts::default()).await;
+    eventually("the new laptop is whole", async || new.opened().store.recovery().is_none()).await;
+    let fresh = new.token("officer").await;
+    let knows = async |case: &str| {
+        new.raw(Method::GET, &format!("/api/v1/cases/{case}"), Some(&fresh)).await.0 == 200
+    };
+    eventually("it has the known case", async || knows(&known).await).await;
+    assert!(!knows(&unseen).await);
+    let next = record(&new, &fresh, "food", 413).await;
+    let town = city.town.token("officer").await;
+    waits_in_queue(&city.town, &town, &next, "town").await;
+    new.stop().await;
+    city.stop().await;
+}
+
+/// I6: a town whose disk burnt comes back empty on another machine, and lacks nothing that others had seen.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_town_whose_disk_burnt_comes_back_with_a_token_and_lacks_nothing() {
+    let mut city = City::start(1).await;
+    let token = city.villages[0].token("officer").await;
+    let case = record(&city.villages[0], &token, "food", 421).await;
+    let draft = draft_of(&city.villages[0], &token, "food", 422).await;
+    let town = city.town.token("officer").await;
+    waits_in_queue(&city.town, &town, &case, "town").await;
+    super::work(&city.town, &town, &case, "town", "complete", json!({ "agrees": true })).await;
+    let zw = city.body_officer("zw").await;
+    waits_in_queue(&city.hub, &zw, &case, "accept").await;
+    let id = city.town.node().hall().me().clone();
+    let state = city.town.opened().store.state_hash().await.unwrap();
+    city.town.stop().await;
+    std::fs::remove_dir_all(&city.town.data).unwrap();
+
+    let line = replacement(&city.hub, &id).await.unwrap();
+    let any = || Some("127.0.0.1:0".to_owned());
+    let listen = Listen { web: "127.0.0.1:0".into(), link: any(), enrol: any() };
+    enter(&city.hub, &city.hub, city.town.data.clone(), Tier::Town, &line, listen).await.unwrap();
+    city.town = Site::serve(city.town.data.clone(), Parts::default()).await;
+    eventually("the town is whole", async || city.town.opened().store.recovery().is_none()).await;
+    city.villages[0].dial(&city.town).await;
+    eventually("its state is what it was", async || {
+        city.town.opened().store.state_hash().await.unwrap() == state
+    })
+    .await;
+    let token = city.villages[0].token("officer").await;
+    let view = city.villages[0].post(&token, &format!("/drafts/{draft}/capture"), json!({})).await.unwrap();
+    let town = city.town.token("officer").await;
+    waits_in_queue(&city.town, &town, view["case"].as_str().unwrap(), "town").await;
+    city.stop().await;
+}
