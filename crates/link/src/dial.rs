@@ -1,5 +1,6 @@
 //! The child's side: dial the parent, talk, and dial again when the line breaks.
 
+use crate::credentials::Credentials;
 use crate::door::MESSAGE_BYTES_MAX;
 use crate::meter::Meter;
 use crate::parcels;
@@ -8,6 +9,7 @@ use crate::tls;
 use arc_swap::ArcSwapOption;
 use domain::network::Standing;
 use domain::{NodeId, Timestamp};
+use proto::link::v1::enrolment_client::EnrolmentClient;
 use proto::link::v1::exchange_client::ExchangeClient;
 use replication::backoff::Backoff;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
@@ -65,10 +67,21 @@ pub struct Uplink {
     pub node: Node,
     pub parent: NodeId,
     pub address: String,
-    pub city: String,
-    pub tls: Arc<rustls::ClientConfig>,
+    /// `host:port` of its door for joining nodes, where a certificate that ran out is renewed.
+    pub door: Option<String>,
+    pub credentials: Arc<Credentials>,
     pub meter: Arc<Meter>,
     pub state: Arc<LinkState>,
+}
+
+/// How often a standing link looks whether the certificate is half spent,
+const RENEWAL_LOOK: Duration = Duration::from_secs(60);
+/// and how long it waits after a refusal.
+const RENEWAL_PAUSE: Duration = Duration::from_secs(600);
+
+fn has_run_out(error: &std::io::Error) -> bool {
+    let fault = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+    matches!(fault, Some(rustls::Error::AlertReceived(rustls::AlertDescription::CertificateExpired)))
 }
 
 /// How far an attempt got decides how long to wait before the next.
@@ -145,15 +158,16 @@ impl Uplink {
         }
         let incarnation = known.map_or(1, |record| record.incarnation);
         let want = Machine { node: self.parent.clone(), incarnation };
-        let stream = match tls::connect(
-            &self.address,
-            self.tls.clone(),
-            &self.city,
-            &want,
-            self.meter.clone(),
-        )
-        .await
-        {
+        // Another process may have renewed it.
+        if let Err(error) = self.credentials.reload() {
+            tracing::warn!(%error, "the certificate on disk cannot be used; the one in memory is");
+        }
+        let Some(client) = self.credentials.client() else {
+            return Attempt::Refused("no certificate".to_owned());
+        };
+        let city = &self.credentials.city;
+        let stream = match tls::connect(&self.address, client, city, &want, self.meter.clone()).await {
+            Err(error) if has_run_out(&error) => return self.renew_what_ran_out(error).await,
             Ok(stream) => stream,
             Err(error) if error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>()) => {
                 return Attempt::Refused(error.to_string());
@@ -174,7 +188,7 @@ impl Uplink {
             Ok(response) => response.into_inner(),
             Err(status) => return Attempt::Refused(status.message().to_owned()),
         };
-        let parcels = self.parcel_lane(client);
+        let (parcels, renewal) = (self.parcel_lane(client), self.renew_in_time(channel.clone()));
         let (mut greeted, dialled) = (false, self.node.hall.now());
         let talk = self
             .node
@@ -182,11 +196,50 @@ impl Uplink {
         let ended = tokio::select! {
             ended = talk => ended.to_string(),
             () = parcels => "the attachment lane broke off".to_owned(),
+            () = renewal => "the link is dialled anew".to_owned(),
         };
         match greeted {
             true => Attempt::Talked { stood_ms: self.node.hall.now().since(dialled), reason: ended },
             false => Attempt::Refused(ended),
         }
+    }
+
+    /// The parent tells us that our certificate ran out: it is renewed at its other door, and then the link is dialled again.
+    async fn renew_what_ran_out(&self, error: std::io::Error) -> Attempt {
+        let Some(door) = &self.door else { return Attempt::Refused(error.to_string()) };
+        match crate::enrol::renew_at(door, &self.credentials).await {
+            Ok(()) => Attempt::Unreachable("the certificate had run out and was renewed".to_owned()),
+            Err(refusal) => Attempt::Refused(format!("the certificate ran out; not renewed: {refusal}")),
+        }
+    }
+
+    /// Asks for the next certificate when it is time, by the parent's clock: ours may be days off. Never returns.
+    async fn renew_in_time(&self, channel: Channel) {
+        loop {
+            let contacts = self.node.hall.store.contacts().await.unwrap_or_default();
+            let skew = contacts.iter().find(|one| one.node == self.parent).map_or(0, |one| one.clock_skew_ms);
+            let due = self.credentials.is_due(self.node.hall.now().plus_ms(skew));
+            let pause = match due {
+                true => match self.renew_over(channel.clone()).await {
+                    Ok(()) => RENEWAL_LOOK,
+                    Err(reason) => {
+                        tracing::warn!(%reason, "the certificate was not renewed; it will be asked for again");
+                        RENEWAL_PAUSE
+                    }
+                },
+                false => RENEWAL_LOOK,
+            };
+            tokio::time::sleep(pause).await;
+        }
+    }
+
+    async fn renew_over(&self, channel: Channel) -> Result<(), String> {
+        let claim = self.credentials.claim().map_err(|e| e.to_string())?;
+        let request = crate::enrol::renewal_request(claim);
+        let reply = EnrolmentClient::new(channel).renew(request).await.map_err(|s| s.message().to_owned())?;
+        self.credentials.install(&reply.into_inner().certificate_pem).map_err(|e| e.to_string())?;
+        tracing::info!("the certificate was renewed");
+        Ok(())
     }
 
     fn note(&self, progress: Progress, greeted: &mut bool) {

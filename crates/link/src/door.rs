@@ -1,10 +1,11 @@
 //! The parent's side: the door where children's links come in, and the door for nodes with a token.
 
+use crate::credentials::Credentials;
 use crate::enrol::EnrolmentDoor;
 use crate::meter::Meter;
 use crate::parcels;
 use crate::shell::Node;
-use crate::tls::{self, DoorSwitch, Peer, TlsError, TlsIdentity};
+use crate::tls::{self, DoorSwitch, Peer};
 use domain::NodeId;
 use domain::network::Standing;
 use proto::link::v1 as pb;
@@ -185,24 +186,22 @@ fn builder() -> Server {
 }
 
 /// Opens the door for children's links.
-///
-/// # Errors
-/// [`TlsError`] when the identity cannot be used.
 pub fn open_links(
     node: Node,
     enrolment: Option<EnrolmentDoor>,
     listener: TcpListener,
-    identity: &TlsIdentity,
+    credentials: &Credentials,
     meter: Arc<Meter>,
     switch: DoorSwitch,
     shutdown: &Shutdown,
-) -> Result<(), TlsError> {
-    let incoming = tls::incoming(listener, identity.link_server()?, identity.city.clone(), meter, switch);
+) {
+    let incoming =
+        tls::incoming(listener, credentials.link_server(), credentials.city.clone(), meter, switch);
     let exchange =
         ExchangeServer::new(LinkDoor { node, shutdown: shutdown.clone(), live: Newest::default() })
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
             .max_encoding_message_size(MESSAGE_BYTES_MAX);
-    // Towns forward joining villages through their own link, so the hub answers enrolment here too.
+    // Towns forward joining villages through their own link, and everybody renews through it.
     let enrolment = enrolment.map(|door| EnrolmentServer::new(door).max_decoding_message_size(64 * 1024));
     let server = builder().add_service(exchange).add_optional_service(enrolment);
     shutdown.spawn(async move {
@@ -210,24 +209,20 @@ pub fn open_links(
             tracing::error!(%error, "the link door closed");
         }
     });
-    Ok(())
 }
 
-/// Opens the door for nodes that hold a token and no certificate yet.
-///
-/// # Errors
-/// [`TlsError`] when the identity cannot be used.
+/// Opens the door for nodes that hold a token and no certificate yet, or one that ran out.
 pub fn open_enrolment(
     door: EnrolmentDoor,
     listener: TcpListener,
-    identity: &TlsIdentity,
+    credentials: &Credentials,
     meter: Arc<Meter>,
     shutdown: &Shutdown,
-) -> Result<(), TlsError> {
+) {
     let incoming = tls::incoming(
         listener,
-        identity.enrol_server()?,
-        identity.city.clone(),
+        credentials.enrol_server(),
+        credentials.city.clone(),
         meter,
         DoorSwitch::default(),
     );
@@ -237,5 +232,4 @@ pub fn open_enrolment(
             tracing::error!(%error, "the enrolment door closed");
         }
     });
-    Ok(())
 }

@@ -1,10 +1,11 @@
 //! Joining: a token, a certificate request and a signing key in; a certificate and the neighbours' records out.
 
+use crate::credentials::{AnyDay, Credentials};
 use crate::dial::{LinkState, channel_over};
 use crate::tls::Peer;
 use casework::{ActError, Hall};
-use domain::NodeId;
 use domain::network::NodeRecord;
+use domain::{NodeId, Timestamp};
 use proto::link::v1 as pb;
 use proto::link::v1::enrolment_client::EnrolmentClient;
 use proto::link::v1::enrolment_server::Enrolment;
@@ -14,9 +15,11 @@ use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::net::TcpStream;
+use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 use trust::ca::{Machine, SERVER_NAME};
-use trust::{CityCa, JoinToken};
+use trust::renewal::RenewalFault;
+use trust::{CityCa, JoinToken, RenewalClaim};
 
 /// Who answers at a door for joining nodes.
 #[derive(Clone)]
@@ -33,20 +36,84 @@ impl Enrolment for EnrolmentDoor {
         let address = request.extensions().get::<Peer>().map(|peer| peer.address);
         let reply = match self {
             EnrolmentDoor::Hub { hall, ca, serial } => admit(hall, ca, serial, request.into_inner()).await,
-            EnrolmentDoor::Town { uplink } => forward(uplink, request.into_inner()).await,
+            EnrolmentDoor::Town { uplink } => match above(uplink) {
+                Ok(mut hub) => hub.join(request.into_inner()).await.map(Response::into_inner),
+                Err(status) => Err(status),
+            },
         };
         if let Err(status) = &reply {
             tracing::warn!(?address, reason = status.message(), "a node was not let in");
         }
         reply.map(Response::new)
     }
+
+    async fn renew(&self, request: Request<pb::RenewRequest>) -> Result<Response<pb::RenewReply>, Status> {
+        let address = request.extensions().get::<Peer>().map(|peer| peer.address);
+        let reply = match self {
+            EnrolmentDoor::Hub { hall, ca, serial } => renew(hall, ca, serial, request.into_inner()),
+            EnrolmentDoor::Town { uplink } => match above(uplink) {
+                Ok(mut hub) => hub.renew(request.into_inner()).await.map(Response::into_inner),
+                Err(status) => Err(status),
+            },
+        };
+        if let Err(status) = &reply {
+            tracing::warn!(?address, reason = status.message(), "a certificate was not renewed");
+        }
+        reply.map(Response::new)
+    }
 }
 
-async fn forward(uplink: &LinkState, request: pb::JoinRequest) -> Result<pb::JoinReply, Status> {
+/// The hub, as a town reaches it.
+fn above(uplink: &LinkState) -> Result<EnrolmentClient<Channel>, Status> {
     let channel = uplink
         .channel()
-        .ok_or_else(|| Status::unavailable("镇与市之间的网络不通,暂时不能入网;请稍后再试"))?;
-    Ok(EnrolmentClient::new(channel).join(request).await?.into_inner())
+        .ok_or_else(|| Status::unavailable("镇与市之间的网络不通,暂时不能入网或换证书;请稍后再试"))?;
+    Ok(EnrolmentClient::new(channel))
+}
+
+fn next_serial(serial: &AtomicU64, now: Timestamp) -> u64 {
+    now.as_ms() as u64 * 1000 + serial.fetch_add(1, Ordering::Relaxed) % 1000
+}
+
+fn renew(
+    hall: &Hall,
+    ca: &CityCa,
+    serial: &AtomicU64,
+    request: pb::RenewRequest,
+) -> Result<pb::RenewReply, Status> {
+    let pb::RenewRequest { certificate_pem, certificate_request_pem, signature } = request;
+    let signature = replication::Signature::from_slice(&signature)
+        .ok_or_else(|| Status::invalid_argument("renew.signature"))?;
+    let claim = RenewalClaim { certificate_pem, request_pem: certificate_request_pem, signature };
+    let refused = |fault: RenewalFault| Status::permission_denied(fault.to_string());
+    let (machine, _) = claim.machine(ca).map_err(refused)?;
+    let network = hall.store.network();
+    let record = network.get(&machine.node).ok_or_else(|| Status::permission_denied("unknown node"))?;
+    let now = hall.now();
+    let certificate = claim.grant(ca, record, next_serial(serial, now), now).map_err(refused)?;
+    tracing::info!(node.id = %machine.node, "certificate renewed");
+    Ok(pb::RenewReply { certificate_pem: certificate.pem })
+}
+
+pub(crate) fn renewal_request(claim: RenewalClaim) -> pb::RenewRequest {
+    pb::RenewRequest {
+        certificate_pem: claim.certificate_pem,
+        certificate_request_pem: claim.request_pem,
+        signature: claim.signature.0.to_vec().into(),
+    }
+}
+
+/// Renews a certificate that ran out, at the door for joining nodes.
+///
+/// # Errors
+/// [`JoinError`], with what to do.
+pub async fn renew_at(address: &str, credentials: &Credentials) -> Result<(), JoinError> {
+    let broken = |error: crate::credentials::TlsError| JoinError::Refused(error.to_string());
+    let fingerprint = credentials.ca_fingerprint().map_err(broken)?;
+    let request = renewal_request(credentials.claim().map_err(broken)?);
+    let reply = EnrolmentClient::new(knock(address, &fingerprint).await?).renew(request).await;
+    let reply = reply.map_err(|status| JoinError::Refused(status.message().to_owned()))?;
+    credentials.install(&reply.into_inner().certificate_pem).map_err(broken)
 }
 
 async fn admit(
@@ -60,7 +127,7 @@ async fn admit(
     let secret_hash = trust::fingerprint(secret.as_bytes());
     let now = hall.now();
     // The request is judged before the token is used up: a damaged one must not cost the village its token.
-    let number = now.as_ms() as u64 * 1000 + serial.fetch_add(1, Ordering::Relaxed) % 1000;
+    let number = next_serial(serial, now);
     let issue = |node: &NodeId, incarnation: u32| {
         let machine = Machine { node: node.clone(), incarnation };
         ca.issue(&certificate_request_pem, &machine, number, now)
@@ -119,22 +186,14 @@ pub enum JoinError {
     Answer(&'static str),
 }
 
-/// Asks to be let in at `address`. The token tells which CA to believe; nothing else is trusted.
-///
-/// # Errors
-/// [`JoinError`], each with its remedy; the token is not used up unless the answer is a success.
-pub async fn join(
-    address: &str,
-    token: &JoinToken,
-    csr_pem: String,
-    sign_key: String,
-) -> Result<Joined, JoinError> {
+/// Opens a connection to a door whose CA is known by its fingerprint only.
+async fn knock(address: &str, ca: &str) -> Result<Channel, JoinError> {
     let shown = address.to_owned();
     let tcp = TcpStream::connect(address)
         .await
         .map_err(|source| JoinError::Unreachable { address: shown.clone(), source })?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let verifier = Arc::new(PinnedCa { fingerprint: token.ca.clone(), provider: provider.clone() });
+    let verifier = Arc::new(PinnedCa { fingerprint: ca.to_owned(), provider: provider.clone() });
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(|_| JoinError::Answer("TLS 1.3 is not available"))?
@@ -145,7 +204,20 @@ pub async fn join(
     let name = ServerName::try_from(SERVER_NAME).map_err(|_| JoinError::Answer("server name"))?;
     let tls = tokio_rustls::TlsConnector::from(Arc::new(config)).connect(name, tcp).await;
     let tls = tls.map_err(|source| JoinError::OtherCity { address: shown.clone(), source })?;
-    let channel = channel_over(tls).await.map_err(|e| JoinError::Refused(e.to_string()))?;
+    channel_over(tls).await.map_err(|e| JoinError::Refused(e.to_string()))
+}
+
+/// Asks to be let in at `address`. The token tells which CA to believe; nothing else is trusted.
+///
+/// # Errors
+/// [`JoinError`], each with its remedy; the token is not used up unless the answer is a success.
+pub async fn join(
+    address: &str,
+    token: &JoinToken,
+    csr_pem: String,
+    sign_key: String,
+) -> Result<Joined, JoinError> {
+    let channel = knock(address, &token.ca).await?;
     let request = pb::JoinRequest {
         node: token.node.to_string(),
         secret: token.secret.clone(),
@@ -191,7 +263,7 @@ impl ServerCertVerifier for PinnedCa {
             self.provider.clone(),
         );
         let verifier = verifier.build().map_err(|e| rustls::Error::General(e.to_string()))?;
-        verifier.verify_server_cert(end_entity, &[], server_name, ocsp, now)
+        AnyDay(verifier).verify_server_cert(end_entity, &[], server_name, ocsp, now)
     }
     fn verify_tls12_signature(
         &self,

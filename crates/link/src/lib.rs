@@ -5,6 +5,7 @@
 
 pub mod bag;
 pub mod codec;
+pub mod credentials;
 pub mod dial;
 pub mod door;
 pub mod enrol;

@@ -1,11 +1,9 @@
 //! TLS 1.3 with certificates of the city on both sides, under tonic.
 
 use crate::meter::Meter;
-use rustls::server::WebPkiClientVerifier;
-use rustls::server::danger::ClientCertVerifier;
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
-use rustls_pki_types::pem::PemObject;
-use rustls_pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use arc_swap::ArcSwap;
+use rustls::{ClientConfig, ServerConfig};
+use rustls_pki_types::ServerName;
 use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
@@ -17,113 +15,10 @@ use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_stream::wrappers::ReceiverStream;
 use trust::ca::{Machine, SERVER_NAME, machine_of};
-use trust::files::{CA_CERT, IdentityFolder, TLS_CERT, TLS_KEY};
 
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Handshakes under way at once; more wait in the kernel's queue.
 const HANDSHAKES_MAX: usize = 256;
-
-#[derive(Debug, thiserror::Error)]
-pub enum TlsError {
-    #[error("identity")]
-    Trust(#[from] trust::ca::TrustError),
-    #[error(
-        "the certificate, key or CA in the identity folder is damaged: restore it, or join again with a new token"
-    )]
-    Pem(#[from] rustls_pki_types::pem::Error),
-    #[error("TLS set-up")]
-    Rustls(#[from] rustls::Error),
-    #[error("TLS set-up: {0}")]
-    Verifier(String),
-}
-
-/// The certificates and key of one node.
-pub struct TlsIdentity {
-    pub city: String,
-    chain: Vec<CertificateDer<'static>>,
-    ca: CertificateDer<'static>,
-    key: PrivateKeyDer<'static>,
-}
-
-impl TlsIdentity {
-    /// # Errors
-    /// [`TlsError`] naming the damaged file.
-    pub fn load(folder: &IdentityFolder, city: &str) -> Result<TlsIdentity, TlsError> {
-        let (certificate, ca, key) = (folder.read(TLS_CERT)?, folder.read(CA_CERT)?, folder.read(TLS_KEY)?);
-        Self::from_pem(&certificate, &ca, &key, city)
-    }
-
-    /// # Errors
-    /// [`TlsError::Pem`].
-    pub fn from_pem(certificate: &str, ca: &str, key: &str, city: &str) -> Result<TlsIdentity, TlsError> {
-        Ok(TlsIdentity {
-            city: city.to_owned(),
-            chain: CertificateDer::pem_slice_iter(certificate.as_bytes()).collect::<Result<_, _>>()?,
-            ca: CertificateDer::from_pem_slice(ca.as_bytes())?,
-            key: PrivateKeyDer::from_pem_slice(key.as_bytes())?,
-        })
-    }
-
-    fn roots(&self) -> Result<Arc<RootCertStore>, TlsError> {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.ca.clone())?;
-        Ok(Arc::new(roots))
-    }
-
-    fn provider() -> Arc<rustls::crypto::CryptoProvider> {
-        Arc::new(rustls::crypto::ring::default_provider())
-    }
-
-    fn server(
-        &self,
-        clients: Arc<dyn ClientCertVerifier>,
-        chain: Vec<CertificateDer<'static>>,
-    ) -> Result<Arc<ServerConfig>, TlsError> {
-        let mut config = ServerConfig::builder_with_provider(Self::provider())
-            .with_protocol_versions(&[&rustls::version::TLS13])?
-            .with_client_cert_verifier(clients)
-            .with_single_cert(chain, self.key.clone_key())?;
-        config.alpn_protocols = vec![b"h2".to_vec()];
-        // No resumption: rustls does not look at revocation again on a resumed session, and links live for days.
-        config.session_storage = Arc::new(rustls::server::NoServerSessionStorage {});
-        config.send_tls13_tickets = 0;
-        Ok(Arc::new(config))
-    }
-
-    /// For children: both sides prove themselves.
-    ///
-    /// # Errors
-    /// [`TlsError`].
-    pub fn link_server(&self) -> Result<Arc<ServerConfig>, TlsError> {
-        let verifier = WebPkiClientVerifier::builder_with_provider(self.roots()?, Self::provider());
-        let verifier = verifier.build().map_err(|e| TlsError::Verifier(e.to_string()))?;
-        self.server(verifier, self.chain.clone())
-    }
-
-    /// For whoever holds a token: only we prove ourselves, and show the CA that the token pins.
-    ///
-    /// # Errors
-    /// [`TlsError`].
-    pub fn enrol_server(&self) -> Result<Arc<ServerConfig>, TlsError> {
-        let mut chain = self.chain.clone();
-        chain.push(self.ca.clone());
-        self.server(WebPkiClientVerifier::no_client_auth(), chain)
-    }
-
-    /// To the parent.
-    ///
-    /// # Errors
-    /// [`TlsError`].
-    pub fn link_client(&self) -> Result<Arc<ClientConfig>, TlsError> {
-        let mut config = ClientConfig::builder_with_provider(Self::provider())
-            .with_protocol_versions(&[&rustls::version::TLS13])?
-            .with_root_certificates(self.roots()?)
-            .with_client_auth_cert(self.chain.clone(), self.key.clone_key())?;
-        config.alpn_protocols = vec![b"h2".to_vec()];
-        config.resumption = rustls::client::Resumption::disabled();
-        Ok(Arc::new(config))
-    }
-}
 
 /// Who is at the other end of a connection; on the enrolment door nobody is named.
 #[derive(Clone, Debug)]
@@ -220,7 +115,7 @@ type ServerIo = TlsStream<tokio_rustls::server::TlsStream<Metered>>;
 /// Accepts connections for ever: each handshake in a task of its own, under a deadline, bounded in number.
 pub fn incoming(
     listener: TcpListener,
-    config: Arc<ServerConfig>,
+    config: Arc<ArcSwap<ServerConfig>>,
     city: String,
     meter: Arc<Meter>,
     door: DoorSwitch,
@@ -243,7 +138,7 @@ pub fn incoming(
                 continue;
             }
             let (city, door) = (city.clone(), door.clone());
-            let (acceptor, sender) = (tokio_rustls::TlsAcceptor::from(config.clone()), sender.clone());
+            let (acceptor, sender) = (tokio_rustls::TlsAcceptor::from(config.load_full()), sender.clone());
             let meter = meter.clone();
             tokio::spawn(async move {
                 let _permit = permit;

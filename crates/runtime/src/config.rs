@@ -36,6 +36,9 @@ pub struct Parent {
     pub id: NodeId,
     /// `host:port` of its link door.
     pub address: String,
+    /// `host:port` of its door for joining nodes, where a certificate that ran out is renewed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub door: Option<String>,
 }
 
 #[derive(Debug, thiserror::Error)]

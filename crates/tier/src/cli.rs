@@ -64,6 +64,11 @@ pub enum Verb {
         #[arg(long)]
         take_over: bool,
     },
+    /// The transport certificate; a serving node renews it by itself
+    Cert {
+        #[command(subcommand)]
+        verb: CertVerb,
+    },
     /// Officer accounts
     User {
         #[command(subcommand)]
@@ -85,6 +90,14 @@ pub enum Verb {
     },
     /// Version of this program
     Version,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub enum CertVerb {
+    /// Machine, last day, days left
+    Show,
+    /// Ask for the next one now
+    Renew,
 }
 
 #[derive(Debug, Subcommand)]

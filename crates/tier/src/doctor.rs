@@ -3,14 +3,12 @@
 use crate::cli::Common;
 use crate::serve::{Opened, Parts};
 use anyhow::Result;
-use domain::seams::Clock;
-use runtime::{NodeConfig, SystemClock};
+use runtime::NodeConfig;
 use serde_json::json;
 use std::net::ToSocketAddrs;
 use std::process::ExitCode;
 use std::time::Duration;
 use store::Store;
-use trust::files::{IdentityFolder, TLS_CERT};
 
 struct Finding {
     what: &'static str,
@@ -50,7 +48,7 @@ async fn examine(common: &Common) -> Vec<Finding> {
         }
     };
     note("configuration", None);
-    note("certificate", certificate(common, &config).err());
+    note("certificate", crate::certificate::examine(common, &config.city).err());
     note("disk can be written", writable(common).err());
     match Opened::open(&common.data_dir, &Parts::default()) {
         Ok(opened) => {
@@ -68,21 +66,6 @@ async fn examine(common: &Common) -> Vec<Finding> {
         note("parent answers", reach(&parent.address).err());
     }
     findings
-}
-
-fn certificate(common: &Common, config: &NodeConfig) -> Result<(), String> {
-    let pem = IdentityFolder::of(&common.data_dir).read(TLS_CERT).map_err(|e| e.to_string())?;
-    let der =
-        trust::ca::pem_to_der(&pem).ok_or("damaged; next: restore the identity folder from a backup")?;
-    let (_, until) = trust::ca::machine_of(&der, &config.city).map_err(|e| e.to_string())?;
-    let days = until.since(SystemClock.now()) / 86_400_000;
-    if days < 14 {
-        Err(format!(
-            "ends in {days} days; next: check this machine's clock; if it is right, join anew in an empty folder with a new token and carry a last bag over"
-        ))
-    } else {
-        Ok(())
-    }
 }
 
 fn writable(common: &Common) -> Result<(), String> {

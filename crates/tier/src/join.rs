@@ -69,7 +69,11 @@ pub async fn join(order: JoinOrder<'_>) -> Result<NodeConfig> {
         place: own.place.clone(),
         name: own.name.clone(),
         listen: order.listen,
-        parent: Some(Parent { id: parent, address: order.parent.to_owned() }),
+        parent: Some(Parent {
+            id: parent,
+            address: order.parent.to_owned(),
+            door: Some(order.door.to_owned()),
+        }),
     };
     seed(order.data, &config, &joined.records, sign_key, order.now).await?;
     config.save(order.data)?;

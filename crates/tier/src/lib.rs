@@ -3,6 +3,7 @@
 //! A tier's own crate says what is special about it; whoever knows one knows all three.
 
 pub mod backup;
+mod certificate;
 pub mod cli;
 pub mod doctor;
 pub mod join;

@@ -2,7 +2,10 @@
 
 use casework::Hall;
 use domain::Timestamp;
+use link::credentials::Credentials;
+use std::sync::Arc;
 use std::time::Duration;
+use trust::CityCa;
 
 /// Regular work by the clock of the hall: at the start, then every so often, and as soon as another day has begun.
 struct Rounds {
@@ -102,6 +105,21 @@ pub(crate) async fn report_contacts(hall: Hall) {
         match hall.report_contacts(&reported).await {
             Ok(now) => reported = now,
             Err(error) => tracing::warn!(%error, "contacts are not reported"),
+        }
+    }
+}
+
+/// The hub is its own authority: it renews its certificate itself, at half life or when it has run out.
+pub(crate) async fn renew_own(hall: Hall, credentials: Arc<Credentials>, ca: Arc<CityCa>) {
+    let mut rounds = Rounds::every(Duration::from_secs(3600));
+    loop {
+        rounds.due(&hall).await;
+        if !credentials.is_due(hall.now()) {
+            continue;
+        }
+        match crate::certificate::renew_own(&hall, &credentials, &ca) {
+            Ok(()) => tracing::info!("the hub's own certificate was renewed"),
+            Err(error) => tracing::error!(%error, "the hub's own certificate was not renewed; next: doctor"),
         }
     }
 }

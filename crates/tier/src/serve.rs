@@ -8,9 +8,10 @@ use domain::OrgId;
 use domain::network::{NodeRecord, Tier};
 use domain::paper::SealName;
 use domain::seams::{Clock, Random};
+use link::credentials::Credentials;
 use link::enrol::EnrolmentDoor;
 use link::meter::Meter;
-use link::tls::{DoorSwitch, TlsIdentity};
+use link::tls::DoorSwitch;
 use link::{LinkState, Node, Uplink, door};
 use runtime::{NodeConfig, OsRandom, Shutdown};
 use std::net::SocketAddr;
@@ -157,6 +158,7 @@ pub struct Running {
     pub enrol: Option<SocketAddr>,
     pub uplink: Option<Arc<LinkState>>,
     pub meter: Arc<Meter>,
+    pub credentials: Arc<Credentials>,
     children: DoorSwitch,
     shutdown: Shutdown,
 }
@@ -182,7 +184,8 @@ async fn listen(address: &str) -> Result<(TcpListener, SocketAddr)> {
 pub async fn start(start: Start<'_>) -> Result<Running> {
     let opened = Opened::open(start.data, &start.parts)?;
     let config = opened.config.clone();
-    let tls = TlsIdentity::load(&opened.identity, &config.city)?;
+    let folder = IdentityFolder::of(start.data);
+    let credentials = Arc::new(Credentials::load(folder, &config.city, start.parts.clock.clone())?);
     let (shutdown, meter, children) =
         (Shutdown::default(), Arc::new(Meter::default()), DoorSwitch::default());
     let uplink = config.parent.as_ref().map(|_| Arc::new(LinkState::default()));
@@ -196,16 +199,10 @@ pub async fn start(start: Start<'_>) -> Result<Running> {
     let link = match &config.listen.link {
         Some(address) => {
             let (listener, address) = listen(address).await?;
-            let at_hub = (config.tier == Tier::City).then(|| enrolment.clone()).flatten();
-            door::open_links(
-                opened.node(),
-                at_hub,
-                listener,
-                &tls,
-                meter.clone(),
-                children.clone(),
-                &shutdown,
-            )?;
+            let node = opened.node();
+            let enrolment = enrolment.clone();
+            let (meter, children) = (meter.clone(), children.clone());
+            door::open_links(node, enrolment, listener, &credentials, meter, children, &shutdown);
             Some(address)
         }
         None => None,
@@ -213,7 +210,7 @@ pub async fn start(start: Start<'_>) -> Result<Running> {
     let enrol = match (&config.listen.enrol, enrolment) {
         (Some(address), Some(enrolment)) => {
             let (listener, address) = listen(address).await?;
-            door::open_enrolment(enrolment, listener, &tls, Arc::default(), &shutdown)?;
+            door::open_enrolment(enrolment, listener, &credentials, Arc::default(), &shutdown);
             Some(address)
         }
         _ => None,
@@ -223,8 +220,8 @@ pub async fn start(start: Start<'_>) -> Result<Running> {
             node: opened.node(),
             parent: parent.id.clone(),
             address: parent.address.clone(),
-            city: config.city.clone(),
-            tls: tls.link_client()?,
+            door: parent.door.clone(),
+            credentials: credentials.clone(),
             meter: meter.clone(),
             state: state.clone(),
         };
@@ -236,13 +233,14 @@ pub async fn start(start: Start<'_>) -> Result<Running> {
     if config.tier == Tier::City {
         shutdown.spawn(rounds::supervise(opened.hall.clone()));
         shutdown.spawn(rounds::lend(opened.hall.clone()));
+        shutdown.spawn(rounds::renew_own(opened.hall.clone(), credentials.clone(), Arc::new(opened.ca()?)));
     }
     if config.tier == Tier::Town {
         shutdown.spawn(rounds::report_contacts(opened.hall.clone()));
     }
     let web = open_web(&opened, uplink.clone(), &shutdown).await?;
     tracing::info!(node.id = %config.id, %web, link = ?link, enrol = ?enrol, "serving");
-    Ok(Running { opened, web, link, enrol, uplink, meter, children, shutdown })
+    Ok(Running { opened, web, link, enrol, uplink, meter, credentials, children, shutdown })
 }
 
 async fn open_web(

@@ -52,6 +52,7 @@ async fn on_data(common: &Common, verb: Verb) -> Result<ExitCode> {
             println!("projections were folded anew; state {}", opened.store.state_hash().await?);
             Ok(ExitCode::SUCCESS)
         }
+        Verb::Cert { verb } => crate::certificate::run(common, &opened, verb).await,
         Verb::Backup { to, .. } => keeping::back_up(common, &opened, to).await,
         Verb::Recover { without, take_over } => keeping::recover(common, &opened, without, take_over).await,
         Verb::User { verb } => user(&opened, verb).await,

@@ -11,9 +11,8 @@ use rcgen::{
 };
 use time::{Duration, OffsetDateTime};
 
-/// Transport certificates live as long as the CA: a shorter life would need renewal over the link, and a node whose
-/// certificate ran out unseen would be cut off with its cases.
-pub const CERTIFICATE_DAYS: i64 = 3650;
+/// So long a transport certificate lives; see [`crate::renewal`] for the next.
+pub const CERTIFICATE_DAYS: i64 = 90;
 /// And are valid from so long before: a village whose clock is days behind must still get in.
 const BACKDATED_DAYS: i64 = 30;
 
@@ -118,6 +117,17 @@ impl CityCa {
         &self.certificate_der
     }
 
+    /// True when this CA signed the certificate, whatever its dates.
+    pub fn issued(&self, certificate_der: &[u8]) -> bool {
+        use x509_parser::prelude::{FromDer, X509Certificate};
+        let own = X509Certificate::from_der(&self.certificate_der);
+        let other = X509Certificate::from_der(certificate_der);
+        match (own, other) {
+            (Ok((_, own)), Ok((_, other))) => other.verify_signature(Some(own.public_key())).is_ok(),
+            _ => false,
+        }
+    }
+
     /// Issues a transport certificate for `machine` to the holder of the key that signed `csr_pem`.
     ///
     /// # Errors
@@ -158,15 +168,34 @@ impl CityCa {
 /// When the operating system gives no randomness.
 pub fn new_request(node: &NodeId) -> Result<(String, String), TrustError> {
     let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+    Ok((key.serialize_pem(), request_with(node, &key)?))
+}
+
+/// A request for the next certificate of a TLS key that is in use.
+///
+/// # Errors
+/// When the key is damaged.
+pub fn renewal_request(node: &NodeId, key_pem: &str) -> Result<String, TrustError> {
+    request_with(node, &KeyPair::from_pem(key_pem)?)
+}
+
+fn request_with(node: &NodeId, key: &KeyPair) -> Result<String, TrustError> {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
     params.distinguished_name.push(DnType::CommonName, node.as_str());
-    Ok((key.serialize_pem(), params.serialize_request(&key)?.pem()?))
+    Ok(params.serialize_request(key)?.pem()?)
 }
 
 /// The DER bytes of the first PEM block.
 pub fn pem_to_der(pem: &str) -> Option<Vec<u8>> {
     x509_parser::pem::parse_x509_pem(pem.as_bytes()).ok().map(|(_, pem)| pem.contents)
+}
+
+/// The first moment of a certificate, in seconds since 1970.
+pub fn first_day(certificate_der: &[u8]) -> Option<u64> {
+    use x509_parser::prelude::{FromDer, X509Certificate};
+    let (_, certificate) = X509Certificate::from_der(certificate_der).ok()?;
+    u64::try_from(certificate.validity().not_before.timestamp()).ok()
 }
 
 /// The machine that a verified certificate names, with the certificate's last valid moment.

@@ -31,6 +31,14 @@ impl Sign for NodeKey {
     }
 }
 
+/// True when the key (hexadecimal, as node records carry it) signed this.
+pub(crate) fn signed_by(public: &str, head: &Hash, signature: &Signature) -> bool {
+    let key = crate::unhex(public).and_then(|bytes| VerifyingKey::from_bytes(&bytes.try_into().ok()?).ok());
+    key.is_some_and(|key| {
+        key.verify_strict(&head.0, &ed25519_dalek::Signature::from_bytes(&signature.0)).is_ok()
+    })
+}
+
 /// Public keys of all enrolled nodes, those of machines that were replaced included; refreshed whenever the node list changes.
 #[derive(Default)]
 pub struct KeyRing(RwLock<BTreeMap<NodeId, Vec<Key>>>);

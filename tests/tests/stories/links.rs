@@ -1,7 +1,6 @@
 //! What happens between two nodes when the line is not what it should be.
 
 use super::{record, waits_in_queue};
-use link::tls::TlsIdentity;
 use link::{LinkState, Uplink};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -22,8 +21,8 @@ async fn two_that_say_they_are_one_village_never_talk_to_the_town_at_once() {
         node: opened.node(),
         parent: parent.id,
         address: parent.address,
-        city: opened.config.city.clone(),
-        tls: TlsIdentity::load(&opened.identity, &opened.config.city).unwrap().link_client().unwrap(),
+        door: None,
+        credentials: village.node().credentials.clone(),
         meter: Arc::default(),
         state: second.clone(),
     };

@@ -159,3 +159,74 @@ async fn a_town_whose_disk_burnt_comes_back_with_a_token_and_lacks_nothing() {
     waits_in_queue(&city.town, &town, view["case"].as_str().unwrap(), "town").await;
     city.stop().await;
 }
+
+fn until(site: &Site) -> i64 {
+    site.node().credentials.until().unwrap().as_ms()
+}
+
+fn connected(site: &Site) -> bool {
+    site.node().uplink.as_ref().unwrap().connected.load(Ordering::Relaxed)
+}
+
+/// Certificates live ninety days. A village that is on the link gets the next one in time; one that was away for half a year
+/// gets it at the other door, and one that was away longer is told what to do (I28).
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn certificates_are_renewed_in_time_or_at_the_other_door_and_after_half_a_year_by_a_token() {
+    let (mut city, clock) = super::law::city_on_monday().await;
+    let (town, village) = (until(&city.town), until(&city.villages[0]));
+    clock.advance_ms(55 * super::law::DAY_MS);
+    // The hub looks every hour by itself; the others as soon as they dial.
+    eventually("the hub has renewed its own", async || until(&city.hub) > town).await;
+    city.town.stop().await;
+    city.town.start_again().await;
+    eventually("the town has the next one", async || until(&city.town) > town).await;
+    city.villages[0].dial(&city.town).await;
+    eventually("the village has the next one", async || until(&city.villages[0]) > village).await;
+    let second = until(&city.villages[0]);
+
+    // Away until long after it has run out; meanwhile the town has dialled and renewed as it should.
+    city.villages[0].stop().await;
+    days_pass(&mut city.town, &clock, &[50, 50, 50, 50]).await;
+    tell_where(&city.villages[0], &city.town);
+    city.villages[0].start_again().await;
+    eventually("it was renewed at the other door", async || until(&city.villages[0]) > second).await;
+    eventually("and the village is connected", async || connected(&city.villages[0])).await;
+
+    city.villages[0].stop().await;
+    days_pass(&mut city.town, &clock, &[150, 150]).await;
+    tell_where(&city.villages[0], &city.town);
+    city.villages[0].start_again().await;
+    let token = "ask the city for a token";
+    eventually("it is told what to do", async || last_error(&city.villages[0]).contains(token)).await;
+    city.stop().await;
+}
+
+/// The town is switched on now and then, and connects.
+async fn days_pass(town: &mut Site, clock: &testkit::FakeClock, spells: &[i64]) {
+    for days in spells {
+        clock.advance_ms(days * super::law::DAY_MS);
+        town.stop().await;
+        town.start_again().await;
+        eventually("the town is connected", async || connected(town)).await;
+    }
+}
+
+/// The town's doors are at new addresses after a restart.
+fn tell_where(village: &Site, town: &Site) {
+    let mut config = runtime::NodeConfig::load(&village.data).unwrap();
+    let parent = config.parent.as_mut().unwrap();
+    parent.address = town.node().link.unwrap().to_string();
+    parent.door = town.node().enrol.map(|door| door.to_string());
+    config.save(&village.data).unwrap();
+}
+
+/// I28: a machine that thinks it is 1970 finds its town all the same, and nothing of its clock counts.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_village_whose_clock_says_1970_is_not_locked_out() {
+    let clock = std::sync::Arc::new(testkit::FakeClock::at(domain::Timestamp::from_ms(86_400_000)));
+    let city = City::start_with(1, Parts { clock, ..Parts::default() }).await;
+    let token = city.villages[0].token("officer").await;
+    let status = city.villages[0].get(&token, "/status").await;
+    assert_eq!(status["link"]["connected"], true, "{status}");
+    city.stop().await;
+}

@@ -1,0 +1,85 @@
+//! `cert show` and `cert renew`, what `doctor` says of the certificate, and how the hub renews its own.
+
+use crate::cli::{CertVerb, Common};
+use crate::serve::{Opened, Parts};
+use anyhow::{Context, Result};
+use casework::Hall;
+use domain::Timestamp;
+use domain::seams::Clock;
+use link::credentials::Credentials;
+use runtime::SystemClock;
+use serde_json::json;
+use std::process::ExitCode;
+use trust::CityCa;
+use trust::files::IdentityFolder;
+
+const DAY_MS: i64 = 86_400_000;
+/// A node that is on its link renews at half of ninety days; with fewer left than this something keeps it from it.
+const WORRYING_DAYS: i64 = 14;
+
+fn credentials(common: &Common, opened: &Opened) -> Result<Credentials> {
+    let folder = IdentityFolder::of(&common.data_dir);
+    Ok(Credentials::load(folder, &opened.config.city, Parts::default().clock)?)
+}
+
+fn days_left(until: Timestamp, now: Timestamp) -> i64 {
+    until.since(now).div_euclid(DAY_MS)
+}
+
+pub(crate) async fn run(common: &Common, opened: &Opened, verb: CertVerb) -> Result<ExitCode> {
+    let credentials = credentials(common, opened)?;
+    if verb == CertVerb::Renew {
+        match &opened.config.parent {
+            None => renew_own(&opened.hall, &credentials, &opened.ca()?)?,
+            Some(parent) => {
+                let door = parent.door.as_deref().context(
+                    "the address of the parent's door for joining nodes is not known: write it as `door` under [parent] in node.toml",
+                )?;
+                link::enrol::renew_at(door, &credentials).await?;
+            }
+        }
+    }
+    let machine = credentials.machine().context("there is no certificate: join first")?;
+    let until = credentials.until().context("there is no certificate: join first")?;
+    let left = days_left(until, opened.hall.now());
+    if common.json {
+        let (node, incarnation) = (machine.node, machine.incarnation);
+        println!("{}", json!({ "node": node, "incarnation": incarnation, "until": until, "days": left }));
+    } else {
+        println!(
+            "{} 第 {} 台机器,证书到 {},还有 {left} 天",
+            machine.node,
+            machine.incarnation,
+            until.to_minute()
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The hub is its own authority.
+pub(crate) fn renew_own(hall: &Hall, credentials: &Credentials, ca: &CityCa) -> Result<()> {
+    let (claim, now) = (credentials.claim()?, hall.now());
+    let machine = credentials.machine().context("there is no certificate")?;
+    let next = ca.issue(&claim.request_pem, &machine, now.as_ms() as u64 * 1000, now)?;
+    Ok(credentials.install(&next.pem)?)
+}
+
+/// For `doctor`: what keeps the certificate from being renewed, while there is time.
+pub(crate) fn examine(common: &Common, city: &str) -> Result<(), String> {
+    let folder = IdentityFolder::of(&common.data_dir);
+    let damaged =
+        |e: link::credentials::TlsError| format!("{e}; next: restore a backup, or join anew with a token");
+    let credentials = Credentials::load(folder, city, Parts::default().clock).map_err(damaged)?;
+    let left = credentials.until().map_or(0, |until| days_left(until, SystemClock.now()));
+    match left {
+        WORRYING_DAYS.. => Ok(()),
+        0.. => Err(format!(
+            "ends in {left} days; it is renewed over the link by itself; next: check the link to the parent and this machine's clock, or cert renew"
+        )),
+        _ => Err(format!(
+            "ran out {} days ago; up to {} days it is renewed at the parent's door by itself; next: check the network, or cert renew",
+            -left,
+            trust::renewal::GRACE_DAYS
+        )),
+    }
+}
