@@ -14,6 +14,8 @@ mod law;
 mod links;
 #[path = "stories/machines.rs"]
 mod machines;
+#[path = "stories/reconciled.rs"]
+mod reconciled;
 #[path = "stories/restored.rs"]
 mod restored;
 #[path = "stories/service.rs"]

@@ -17,6 +17,7 @@ mod hub;
 mod library;
 mod logins;
 mod ratings;
+pub mod reconcile;
 mod sheets;
 mod slips;
 mod standing;

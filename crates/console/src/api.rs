@@ -52,6 +52,8 @@ pub(crate) fn routes() -> Router<Console> {
         .route("/calendar/due", get(due))
         .route("/nodes", get(nodes))
         .route("/incidents", get(incidents))
+        .route("/reconciliation", get(reconciliation))
+        .route("/slips/look", post(look_at_slip))
         .merge(drafts::routes())
         .merge(acts::routes())
         .merge(authority::routes())
@@ -270,6 +272,29 @@ async fn standards(State(console): State<Console>, _: ByToken) -> Answer<domain:
 
 async fn nodes(State(console): State<Console>, _: ByToken) -> Answer<Vec<casework::NodeStatus>> {
     Ok(Json(console.hall.nodes().await?))
+}
+
+async fn reconciliation(
+    State(console): State<Console>,
+    _: ByToken,
+) -> Answer<casework::reconcile::Reconciliation> {
+    Ok(Json(console.hall.reconcile().await?))
+}
+
+#[derive(Deserialize)]
+struct SlipText {
+    text: String,
+}
+
+async fn look_at_slip(
+    State(console): State<Console>,
+    _: ByToken,
+    Body(SlipText { text }): Body<SlipText>,
+) -> Answer<Value> {
+    let (claim, finding) = console.hall.look_at_slip(&text).await?;
+    Ok(Json(
+        json!({ "case": claim.case, "village": claim.node, "entry": claim.entry_hash, "finding": finding }),
+    ))
 }
 
 async fn incidents(State(console): State<Console>, _: ByToken) -> Answer<Vec<store::Incident>> {

@@ -303,6 +303,13 @@ pub const ROUTES: &[Route] = &[
     ),
     route("get", "/nodes", "本节点及以下各节点:自己的序号、已收到的序号、最近联系、时钟偏差", &[]),
     route("get", "/incidents", "需要人处理的异常", &[]),
+    route("get", "/reconciliation", "对账:每个村 收件 = 镇已收 = 市已收,不平的附原因和起始时间", &[]),
+    route(
+        "post",
+        "/slips/look",
+        "核对群众的收件凭证(二维码文字):here 已在本节点,filed_again 恢复后重新归档,not_here 本节点没有(记为异常)",
+        &[("text", "string")],
+    ),
 ];
 
 /// The OpenAPI 3.1 document of `/api/v1`.

@@ -16,6 +16,7 @@ mod marks;
 mod people;
 mod project;
 mod queries;
+mod reconcile;
 mod schema;
 mod supervision;
 
@@ -389,6 +390,21 @@ impl Store for SqliteStore {
     }
     async fn incidents(&self) -> Result<Vec<Incident>, StoreError> {
         self.executor.read(queries::incidents).await
+    }
+
+    async fn captured_through(&self, origin: &NodeId, seq: u64) -> Result<u64, StoreError> {
+        self.executor.read_briefly(|sql| reconcile::captured_through(sql, origin, seq)).await
+    }
+    async fn receipted_beyond(
+        &self,
+        author: &NodeId,
+        by: &NodeId,
+        seq: u64,
+    ) -> Result<Option<Timestamp>, StoreError> {
+        self.executor.read_briefly(|sql| reconcile::receipted_beyond(sql, author, by, seq)).await
+    }
+    async fn incidents_about(&self, author: &NodeId) -> Result<u64, StoreError> {
+        self.executor.read_briefly(|sql| reconcile::incidents_about(sql, author)).await
     }
 
     async fn drafts(&self, officer: &str) -> Result<Vec<Draft>, StoreError> {

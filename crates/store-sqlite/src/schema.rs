@@ -155,6 +155,8 @@ const STEPS: &[M<'static>] = &[
     CREATE INDEX aside_waiting ON aside(author) WHERE done = 0;
     -- What an operator should know and that needs nothing done stands beside what does.
     ALTER TABLE quarantine ADD COLUMN remark INTEGER NOT NULL DEFAULT 0;
+    -- A village's captures in the order of its journal, for the reconciliation.
+    CREATE INDEX dossier_origin ON dossier(origin, captured_pos);
     ",
     ),
 ];

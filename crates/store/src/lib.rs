@@ -175,6 +175,17 @@ pub trait Store: Send + Sync + 'static {
     /// Last receipts for a journal's author, by the node that gave them.
     async fn custody(&self, author: &NodeId) -> Result<Vec<CustodyLine>, StoreError>;
     async fn incidents(&self) -> Result<Vec<Incident>, StoreError>;
+    /// What this node has of the cases that `origin` captured among the first `seq` entries of its journal.
+    async fn captured_through(&self, origin: &NodeId, seq: u64) -> Result<u64, StoreError>;
+    /// When `by` first said that it has more of the journal of `author` than `seq` entries.
+    async fn receipted_beyond(
+        &self,
+        author: &NodeId,
+        by: &NodeId,
+        seq: u64,
+    ) -> Result<Option<Timestamp>, StoreError>;
+    /// Open incidents about the journals of `author`.
+    async fn incidents_about(&self, author: &NodeId) -> Result<u64, StoreError>;
 
     async fn drafts(&self, officer: &str) -> Result<Vec<Draft>, StoreError>;
     async fn draft(&self, id: EntryId) -> Result<Option<Draft>, StoreError>;

@@ -35,6 +35,8 @@ pub mod kind {
     /// The record of a seal.
     pub const SEAL: &str = "seal";
     pub const CONTACTS: &str = "contacts";
+    /// What the hub signed of a day's reconciliation.
+    pub const RECONCILIATION: &str = "reconciliation";
     pub const PACK_PIECE: &str = "pack.piece";
     pub const PACK_RELEASE: &str = "pack.release";
 }

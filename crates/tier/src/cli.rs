@@ -76,6 +76,13 @@ pub enum Verb {
     },
     /// Cases here with a limit that is near or over
     Warnings,
+    /// 对账: for every village, captured = at town = at hub, or the difference with its reason; exit 3 if a difference is
+    /// older than a day
+    Reconcile {
+        /// Hub: also sign it into the journal to all, as happens every day
+        #[arg(long)]
+        sign: bool,
+    },
     /// How every limit of a case was computed, article by article
     Explain { case: domain::CaseNo },
     /// Check a paper under seal, from its file or the text of its QR code, with no network

@@ -5,6 +5,7 @@ use crate::cli::Common;
 use crate::serve::{Opened, Parts};
 use crate::verbs::DEGRADED;
 use anyhow::{Context, Result};
+use casework::reconcile::{Balance, Reconciliation};
 use domain::NodeId;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -91,6 +92,43 @@ pub(crate) async fn recover(
         );
     }
     Ok(if left.is_none() { ExitCode::SUCCESS } else { ExitCode::from(DEGRADED) })
+}
+
+pub(crate) fn totals(balance: &Reconciliation) -> String {
+    let count = |(state, count): (&Balance, &u64)| format!("{} {count}", state.chinese());
+    let counts: Vec<String> = balance.totals.iter().map(count).collect();
+    format!(
+        "对账 {} 村:{}",
+        balance.villages.len(),
+        if counts.is_empty() { "—".to_owned() } else { counts.join(",") }
+    )
+}
+
+pub(crate) async fn reconcile(common: &Common, opened: &Opened, sign: bool) -> Result<ExitCode> {
+    let balance = match sign {
+        true => opened.hall.sign_reconciliation().await?,
+        false => opened.hall.reconcile().await?,
+    };
+    if common.json {
+        println!("{}", serde_json::to_string(&balance)?);
+    } else {
+        for line in balance.villages.iter().filter(|line| line.balance != Balance::Balanced) {
+            let since = line.since.map_or(String::new(), |since| format!(",自 {}", since.to_minute()));
+            println!(
+                "{} {}:收件 {} 条,镇已收 {},市已收 {},隔离 {},{}{since}",
+                line.village,
+                line.name,
+                line.captured.entries,
+                line.at_town.entries,
+                line.at_hub.entries,
+                line.quarantined,
+                line.balance.chinese()
+            );
+        }
+        println!("{}", totals(&balance));
+    }
+    let withheld = balance.totals.contains_key(&Balance::Withheld);
+    Ok(if withheld { ExitCode::from(DEGRADED) } else { ExitCode::SUCCESS })
 }
 
 /// Where a recovery stands, and what to do.

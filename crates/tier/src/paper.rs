@@ -3,6 +3,7 @@
 use crate::cli::Common;
 use crate::serve::Opened;
 use anyhow::{Context, Result, bail};
+use casework::reconcile::SlipFinding;
 use domain::Day;
 use domain::paper::PaperContent;
 use serde_json::json;
@@ -16,9 +17,9 @@ const CODE_MARK: (&str, &str) = ("data-tongban-code=\"", "\"");
 
 /// # Errors
 /// Saying why the paper cannot be believed.
-pub(crate) fn verify(common: &Common, opened: &Opened, paper: &str) -> Result<ExitCode> {
-    if let Some(claim) = ReceiptClaim::decode(paper) {
-        return receipt(common, opened, &claim);
+pub(crate) async fn verify(common: &Common, opened: &Opened, paper: &str) -> Result<ExitCode> {
+    if ReceiptClaim::decode(paper).is_some() {
+        return receipt(common, opened, paper).await;
     }
     let (code, content) = if paper.starts_with("TBP1|") {
         (paper.to_owned(), None)
@@ -46,19 +47,26 @@ pub(crate) fn verify(common: &Common, opened: &Opened, paper: &str) -> Result<Ex
     report(common, &claim, content.as_ref(), day)
 }
 
-/// A citizen's slip: did this node take in this case?
-fn receipt(common: &Common, opened: &Opened, claim: &ReceiptClaim) -> Result<ExitCode> {
-    if !claim.verifies(&opened.hall.store.network()) {
-        bail!("回执不是 {} 签发的,或内容被改动", claim.node);
-    }
+/// A citizen's slip: is it genuine, and is the case here?
+async fn receipt(common: &Common, opened: &Opened, text: &str) -> Result<ExitCode> {
+    let (claim, finding) = opened.hall.look_at_slip(text).await?;
     if common.json {
+        let ReceiptClaim { case, node, entry_hash, .. } = claim;
         println!(
             "{}",
-            json!({ "valid": true, "case": claim.case, "node": claim.node, "entry": claim.entry_hash })
+            json!({ "valid": true, "case": case, "node": node, "entry": entry_hash, "finding": finding })
         );
-    } else {
-        println!("真实:{} 已由 {} 收件,日志条目 {}", claim.case, claim.node, claim.entry_hash);
+        return Ok(ExitCode::SUCCESS);
     }
+    println!("真实:{} 已由 {} 收件,日志条目 {}", claim.case, claim.node, claim.entry_hash);
+    println!(
+        "{}",
+        match finding {
+            SlipFinding::Here => "本节点有此件,条目一致",
+            SlipFinding::FiledAgain => "本节点有此件;该村恢复数据后重新归档,凭证上的条目以首次归档为准",
+            SlipFinding::NotHere => "本节点没有此件:还在途中,或被扣留;已记为异常,请联系该村和所属镇",
+        }
+    );
     Ok(ExitCode::SUCCESS)
 }
 

@@ -1,7 +1,8 @@
 //! What a serving node does again and again without being asked: limits, alerts, answers of the library, contacts.
 
 use casework::Hall;
-use domain::Timestamp;
+use casework::reconcile::{Balance, VillageBalance};
+use domain::{NodeId, Timestamp};
 use link::credentials::Credentials;
 use std::sync::Arc;
 use std::time::Duration;
@@ -120,6 +121,24 @@ pub(crate) async fn renew_own(hall: Hall, credentials: Arc<Credentials>, ca: Arc
         match crate::certificate::renew_own(&hall, &credentials, &ca) {
             Ok(()) => tracing::info!("the hub's own certificate was renewed"),
             Err(error) => tracing::error!(%error, "the hub's own certificate was not renewed; next: doctor"),
+        }
+    }
+}
+
+/// Signs the day's reconciliation, and says aloud what a day does not explain.
+pub(crate) async fn reconcile(hall: Hall) {
+    let mut rounds = Rounds::every(Duration::from_secs(3600));
+    loop {
+        rounds.due(&hall).await;
+        match hall.sign_reconciliation().await {
+            Ok(balance) => {
+                let withheld = |line: &&VillageBalance| line.balance == Balance::Withheld;
+                for line in balance.villages.iter().filter(withheld) {
+                    let town = line.town.as_ref().map_or("", NodeId::as_str);
+                    tracing::error!(node.id = %line.village, town, at_town = line.at_town.entries, at_hub = line.at_hub.entries, "a town has had for more than a day what the hub has not");
+                }
+            }
+            Err(error) => tracing::warn!(%error, "the villages were not reconciled"),
         }
     }
 }

@@ -233,6 +233,7 @@ pub async fn start(start: Start<'_>) -> Result<Running> {
     if config.tier == Tier::City {
         shutdown.spawn(rounds::supervise(opened.hall.clone()));
         shutdown.spawn(rounds::lend(opened.hall.clone()));
+        shutdown.spawn(rounds::reconcile(opened.hall.clone()));
         shutdown.spawn(rounds::renew_own(opened.hall.clone(), credentials.clone(), Arc::new(opened.ca()?)));
     }
     if config.tier == Tier::Town {

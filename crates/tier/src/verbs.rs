@@ -4,6 +4,7 @@ use crate::cli::{BackupVerb, CalendarVerb, Common, UserVerb, Verb};
 use crate::keeping;
 use crate::serve::{Opened, Parts, Start, start};
 use anyhow::{Context, Result, bail};
+use casework::reconcile::Balance;
 use domain::seams::Random;
 use runtime::{DataLock, OsRandom, Shutdown};
 use serde_json::json;
@@ -57,8 +58,9 @@ async fn on_data(common: &Common, verb: Verb) -> Result<ExitCode> {
         Verb::Recover { without, take_over } => keeping::recover(common, &opened, without, take_over).await,
         Verb::User { verb } => user(&opened, verb).await,
         Verb::Warnings => warnings(common, &opened).await,
+        Verb::Reconcile { sign } => keeping::reconcile(common, &opened, sign).await,
         Verb::Explain { case } => explain(common, &opened, &case).await,
-        Verb::VerifyDocument { paper } => crate::paper::verify(common, &opened, &paper),
+        Verb::VerifyDocument { paper } => crate::paper::verify(common, &opened, &paper).await,
         Verb::Calendar { verb: CalendarVerb::Due { anchor, working_days } } => {
             due(common, &opened, anchor, working_days)
         }
@@ -113,10 +115,12 @@ async fn status(common: &Common, opened: &Opened) -> Result<ExitCode> {
     let (counts, outbox) = (opened.hall.counts().await?, opened.hall.outbox().await?);
     let contacts = opened.store.contacts().await?;
     let recovery = opened.store.recovery();
-    let degraded = counts.held > 0 || counts.quarantined > 0 || recovery.is_some();
+    let balance = opened.hall.reconcile().await?;
+    let withheld = balance.totals.contains_key(&Balance::Withheld);
+    let degraded = counts.held > 0 || counts.quarantined > 0 || recovery.is_some() || withheld;
     if common.json {
         let nodes = opened.hall.nodes().await?;
-        let status = json!({ "node": opened.config.id, "name": opened.config.name, "counts": counts, "outbox": outbox, "contacts": contacts, "nodes": nodes, "recovery": recovery });
+        let status = json!({ "node": opened.config.id, "name": opened.config.name, "counts": counts, "outbox": outbox, "contacts": contacts, "nodes": nodes, "recovery": recovery, "reconciliation": balance.totals });
         println!("{status}");
     } else {
         println!("{} {}", opened.config.id, opened.config.name);
@@ -131,6 +135,7 @@ async fn status(common: &Common, opened: &Opened) -> Result<ExitCode> {
             "  待办 {},草稿 {},附件未到 {},挂起 {},隔离 {}",
             counts.tasks, counts.drafts, counts.attachments_missing, counts.held, counts.quarantined
         );
+        println!("  {}", keeping::totals(&balance));
         recovery.iter().for_each(|recovery| println!("  {}", keeping::sentence(recovery)));
     }
     Ok(if degraded { ExitCode::from(DEGRADED) } else { ExitCode::SUCCESS })
