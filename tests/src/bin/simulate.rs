@@ -23,15 +23,30 @@ struct Cli {
     days: i64,
     #[arg(long, default_value_t = 20)]
     cases: usize,
+    /// Hubs, towns and villages, such as 1/10/100; instead of --towns and --villages
+    #[arg(long, value_parser = topology)]
+    topology: Option<(usize, usize)>,
+    /// Stop at the first seed that fails
+    #[arg(long)]
+    until_failure: bool,
+}
+
+fn topology(text: &str) -> Result<(usize, usize), String> {
+    let parts: Vec<usize> = text.split('/').map_while(|part| part.parse().ok()).collect();
+    match parts[..] {
+        [1, towns, villages] if towns > 0 && villages >= towns => Ok((towns, villages)),
+        _ => Err("1/TOWNS/VILLAGES, with a village for each town".to_owned()),
+    }
 }
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
+    let (towns, villages) = cli.topology.unwrap_or((cli.towns, cli.villages));
     let started = Instant::now();
     let (mut failed, mut cases, mut crashes, mut cuts, mut frames) = (Vec::new(), 0, 0, 0, 0);
     let (mut alerts, mut restores, mut branches) = ((0, 0), 0, 0);
     for seed in cli.start..cli.start + cli.seeds {
-        let plan = Plan { seed, towns: cli.towns, villages: cli.villages, days: cli.days, cases: cli.cases };
+        let plan = Plan { seed, towns, villages, days: cli.days, cases: cli.cases };
         match catch_unwind(|| run(plan)) {
             Ok(outcome) => {
                 cases += outcome.cases;
@@ -45,6 +60,9 @@ fn main() -> ExitCode {
             Err(_) => {
                 eprintln!("seed {seed} failed: replay with `tests/simulate.sh --start {seed} --seeds 1`");
                 failed.push(seed);
+                if cli.until_failure {
+                    break;
+                }
             }
         }
     }
