@@ -52,6 +52,16 @@ fn capture_page(case: &CaseNo) -> Page {
     Page { case: case.clone(), no: 1, term: 1, at: NOW, officer: "wang".into(), delegation: None, body }
 }
 
+/// Lets the store of a village capture a case.
+///
+/// # Panics
+/// When the store does not take it.
+pub async fn captures_a_case(store: &dyn Store) -> CaseNo {
+    let case = case(77);
+    store.append(append(id(77), &capture_page(&case), 0)).await.expect("append");
+    case
+}
+
 fn append(request: EntryId, page: &Page, expected: u32) -> Append {
     let body = serde_json::to_vec(page).expect("plain data");
     let entry = NewEntry {

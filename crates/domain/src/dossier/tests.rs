@@ -501,3 +501,18 @@ fn a_village_cannot_write_what_only_the_city_may_decide() {
     let greedy = Submission { closes: all, ..Submission::default() };
     assert!(plan::overreach(&item, &PageBody::Resubmitted(greedy), Tier::Village).is_some());
 }
+
+/// Only the holder writes; whoever else does is refused, and the same page by the holder still stands after it.
+#[test]
+fn a_page_by_somebody_who_does_not_hold_the_dossier_is_refused() {
+    let act = opened(&PACK.items[&"food".parse().unwrap()], vec![]);
+    let mut dossier = act.after;
+    let no = dossier.pages + 1;
+    let next = Page { no, body: PageBody::HandedOver { to: "hub".parse().unwrap() }, ..act.pages[0].clone() };
+    for stranger in ["v-1", "hub"] {
+        let verdict = dossier.clone().apply(&next, &stranger.parse().unwrap(), stranger == "hub");
+        assert_eq!(verdict, Verdict::Refused("its writer does not hold the dossier"));
+    }
+    let holder = dossier.holder.clone();
+    assert_eq!(dossier.apply(&next, &holder, false), Verdict::Applied);
+}

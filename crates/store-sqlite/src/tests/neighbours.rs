@@ -58,13 +58,15 @@ fn page(case: &CaseNo, no: u32, body: PageBody) -> Sent {
 }
 /// Kaili's catalogue as the hub publishes it under release 1.
 fn catalogue() -> Vec<Sent> {
-    let pieces = domain::pack::kaili_pieces();
-    let release = PackRelease { release: 1, pieces: pieces.keys().cloned().collect() };
+    published(1, domain::pack::kaili_pieces())
+}
+fn published(no: u32, pieces: domain::pack::Pieces) -> Vec<Sent> {
+    let release = PackRelease { release: no, pieces: pieces.keys().cloned().collect() };
     let piece = |(name, text): (String, String)| {
-        let piece = PackPiece { release: 1, name: name.clone(), text };
+        let piece = PackPiece { release: no, name: name.clone(), text };
         (kind::PACK_PIECE, name, serde_json::to_vec(&piece).unwrap())
     };
-    let release = (kind::PACK_RELEASE, "1".to_owned(), serde_json::to_vec(&release).unwrap());
+    let release = (kind::PACK_RELEASE, no.to_string(), serde_json::to_vec(&release).unwrap());
     pieces.into_iter().map(piece).chain([release]).collect()
 }
 
@@ -170,4 +172,53 @@ fn a_receipt_or_a_release_that_comes_late_concerns_the_cases_before_it() {
     let entries = catalogue().into_iter().enumerate().map(entry).collect();
     run(store.append(store::Append::new(conformance::NOW, "cli", "publish", entries))).unwrap();
     assert_eq!(since(&mark).0, BTreeSet::from([case]), "its calendar and rules concern every case");
+}
+
+/// I19: the day of a village's page is the day somebody else signed for it, whatever the village thought.
+#[test]
+fn supervision_dates_a_villages_page_by_the_receipt() {
+    let me = Identity { node: "t-1".parse().unwrap(), ..identity() };
+    let store = SqliteStore::open_inline(Connection::open_in_memory().unwrap(), me).unwrap();
+    run(store.seed_nodes(conformance::network())).unwrap();
+    let (case, a_week_later) = (case(), conformance::NOW.plus_ms(7 * 86_400_000));
+    let sent = vec![journal("v-1", Channel::Up, vec![page(&case, 1, captured())])];
+    run(store.receive(&"v-1".parse().unwrap(), sent, a_week_later)).unwrap();
+    let log = run(store.case_log(&case)).unwrap();
+    assert_eq!(log.pages[0].day, Some(a_week_later.day()));
+}
+
+/// I22: a case keeps the stages of the release it was captured under; a newer one gives its task no other name.
+#[test]
+fn the_queue_shows_a_case_by_its_own_release() {
+    let me = Identity { node: "t-1".parse().unwrap(), ..identity() };
+    let store = SqliteStore::open_inline(Connection::open_in_memory().unwrap(), me).unwrap();
+    run(store.seed_nodes(conformance::network())).unwrap();
+    let mut item: serde_json::Value =
+        serde_json::from_str(&domain::pack::kaili_pieces()["item/food"]).unwrap();
+    for stage in item["stages"].as_array_mut().unwrap() {
+        if stage["id"] == "town" {
+            stage["id"] = "window".into();
+        }
+        for before in stage["after"].as_array_mut().into_iter().flatten().filter(|before| *before == "town") {
+            *before = "window".into();
+        }
+    }
+    let mut pieces = domain::pack::kaili_pieces();
+    pieces.insert("item/food".into(), item.to_string());
+    let all = catalogue().into_iter().chain(published(2, pieces)).collect();
+    let receive = |sent: CheckedRun| {
+        let received = run(store.receive(&"hub".parse().unwrap(), vec![sent], conformance::NOW)).unwrap();
+        assert!(received.faults.is_empty(), "{received:?}");
+    };
+    receive(journal("hub", Channel::All, all));
+    let (_, pack) = store.pack(Some(1)).unwrap();
+    let food = pack.item(&"food".parse().unwrap()).unwrap();
+    let closes = food.stages.iter().filter(|stage| stage.kind.is_capture()).map(|stage| stage.id.clone());
+    let submission = Submission { closes: closes.collect(), ..Submission::default() };
+    let body = PageBody::Captured(Captured { item: food.id.clone(), release: 1, submission, bundle: None });
+    let (case, handed_over) = (case(), PageBody::HandedOver { to: "t-1".parse().unwrap() });
+    receive(journal("v-1", Channel::Up, vec![page(&case, 1, body), page(&case, 2, handed_over)]));
+    assert_eq!(store.pack(None).unwrap().0, 2);
+    let tasks = run(store.tasks(store::TaskQuery { body: None, limit: 10 })).unwrap();
+    assert_eq!(tasks.iter().map(|task| task.stage.as_str()).collect::<Vec<_>>(), ["town"]);
 }

@@ -165,6 +165,44 @@ fn a_branch_that_has_ended_is_kept_and_comes_back_to_its_author_once() {
     assert_eq!(head(&town, &up()), head(&village, &up()));
 }
 
+/// What comes while nothing may be written is receipted as soon as it may be, though nothing more of it comes.
+#[test]
+fn a_town_that_recovers_owes_receipts_and_gives_them() {
+    let (village, town) = (fresh("v-1"), fresh("t-1"));
+    run(village.append(note(1, "application"))).unwrap();
+    let awaited = BTreeSet::from([node("hub")]);
+    run(town.begin_recovery(Recovery { awaited, ..restored() })).unwrap();
+    carry(&village, &town, &up(), 0);
+    let given = || run(town.custody(&node("v-1"))).unwrap().len();
+    assert_eq!(given(), 0);
+    assert!(run(town.neighbour_answered(&node("hub"), NOW)).unwrap());
+    assert_eq!(given(), 1, "I3: the village learns who has its application");
+}
+
+/// What a branch that ended had meant is meant no more, until its author has filed it again.
+#[test]
+fn a_case_of_a_branch_that_ended_is_gone_until_it_is_filed_again() {
+    let (village, town) = (fresh("v-1"), fresh("t-1"));
+    run(village.append(note(1, "before"))).unwrap();
+    let (village, disk) = back_up(village);
+    let case = run(conformance::captures_a_case(&village));
+    carry(&village, &town, &up(), 0);
+    let knows = |store: &SqliteStore| run(store.dossier(&case)).unwrap().is_some();
+    assert!(knows(&town));
+
+    let village = opened(disk, "v-1");
+    run(village.begin_recovery(restored())).unwrap();
+    run(village.settle_recovery(vec![node("t-1")], false, NOW)).unwrap();
+    carry(&village, &town, &up(), 1);
+    assert!(!knows(&town), "I10: what is shown is what the journals hold");
+    carry(&town, &village, &mail(), 0);
+    carry(&village, &town, &up(), 2);
+    assert!(knows(&village) && knows(&town), "I2");
+    let before = run(town.state_hash()).unwrap();
+    run(town.rebuild(NOW)).unwrap();
+    assert_eq!(run(town.state_hash()).unwrap(), before, "I10");
+}
+
 #[test]
 fn a_copy_that_was_superseded_goes_on_only_by_a_persons_word() {
     let store = fresh("v-1");

@@ -1,7 +1,7 @@
 //! Putting a backup in place of a node's data. What was there is moved aside, never deleted: it may hold what nobody else has.
 
 use super::manifest::{Manifest, pool_beside};
-use super::{CONFIG, DATABASE, IDENTITY, copy_file, copy_folder};
+use super::{CONFIG, DATABASE, IDENTITY, attachment_files, copy_file, copy_folder, digest};
 use crate::serve::{Opened, Parts};
 use anyhow::{Context, Result, bail};
 use domain::network::Tier;
@@ -57,7 +57,7 @@ pub async fn restore(from: &Path, data: &Path, dry_run: bool, parts: &Parts) -> 
     if dry_run {
         return Ok(plan);
     }
-    stage(from, &staging, &manifest)?;
+    stage(from, &staging, &manifest, data)?;
     plan.awaited = mark(&staging, parts).await?;
     if let Some(aside) = &plan.moved_to {
         fs::rename(data, aside).with_context(|| format!("move {} to {}", data.display(), aside.display()))?;
@@ -119,7 +119,7 @@ fn own_entries_after(data: &Path, manifest: &Manifest) -> Result<u64> {
         .sum())
 }
 
-fn stage(from: &Path, staging: &Path, manifest: &Manifest) -> Result<()> {
+fn stage(from: &Path, staging: &Path, manifest: &Manifest, present: &Path) -> Result<()> {
     fs::create_dir_all(staging).with_context(|| format!("make {}", staging.display()))?;
     copy_file(&from.join(DATABASE), &staging.join(DATABASE))?;
     copy_folder(&from.join(IDENTITY), &staging.join(IDENTITY))?;
@@ -129,6 +129,7 @@ fn stage(from: &Path, staging: &Path, manifest: &Manifest) -> Result<()> {
         fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
         copy_file(&pool.join(&hash[..2]).join(hash), &folder.join(hash))?;
     }
+    keep_present_attachments(present, staging)?;
     let database = staging.join(DATABASE);
     let lost: Vec<String> = Copy::open(&database)?
         .attachments()?
@@ -138,6 +139,21 @@ fn stage(from: &Path, staging: &Path, manifest: &Manifest) -> Result<()> {
     forget_attachments(&database, &lost)?;
     // The configuration comes last: with it, a node lives here.
     copy_file(&from.join(CONFIG), &staging.join(CONFIG))
+}
+
+/// Scans that came after the backup, from the data that is moved aside: their name is their hash, so those that are whole can
+/// be believed, and they may be nowhere else.
+fn keep_present_attachments(present: &Path, staging: &Path) -> Result<()> {
+    for file in attachment_files(&present.join("blobs")).unwrap_or_default() {
+        let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        let target = staging.join("blobs").join(&name[..2]).join(&name);
+        // What cannot be read any more is why somebody restores.
+        if !target.exists() && digest(&file).is_ok_and(|(_, hash)| hash == name) {
+            fs::create_dir_all(staging.join("blobs").join(&name[..2]))?;
+            copy_file(&file, &target)?;
+        }
+    }
+    Ok(())
 }
 
 /// The restored node is told, before it serves, that its disk is an older one.
