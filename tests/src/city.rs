@@ -93,7 +93,9 @@ impl Site {
     pub async fn dial(&mut self, parent: &Site) {
         self.stop().await;
         let mut config = NodeConfig::load(&self.data).unwrap();
-        config.parent.as_mut().unwrap().address = parent.node().link.unwrap().to_string();
+        let told = config.parent.as_mut().unwrap();
+        told.address = parent.node().link.unwrap().to_string();
+        told.door = parent.node().enrol.map(|door| door.to_string());
         config.save(&self.data).unwrap();
         self.start_again().await;
     }

@@ -25,6 +25,16 @@ pub struct NewToken {
     pub name: String,
 }
 
+/// A place in the network for one machine.
+struct Seat {
+    node: NodeId,
+    tier: Tier,
+    parent: NodeId,
+    place: String,
+    name: String,
+    incarnation: u32,
+}
+
 impl Hall {
     pub(crate) fn hub_append(&self, action: &'static str, officer: &str, entries: Vec<NewEntry>) -> Append {
         Append::new(self.now(), officer, action, entries)
@@ -92,29 +102,16 @@ impl Hall {
         if network.get(&parent).is_none_or(|node| node.tier != expected) {
             return Err(ActError::NotFound { what: "上级节点", value: parent.to_string() });
         }
-        let now = self.now();
-        let token = JoinToken {
-            node: self.free_node_id(place.tier),
-            tier: place.tier,
-            city: self.city.clone(),
-            ca: ca_fingerprint.to_owned(),
-            secret: self.fresh_secret(),
-            expires: now.plus_ms(ttl_ms),
-        };
         let name = pack.divisions.full_name(&place.place);
-        let enrolment = Enrolment {
-            secret_hash: token.secret_hash(),
-            node: token.node.clone(),
+        let seat = Seat {
+            node: self.free_node_id(place.tier),
             tier: place.tier,
             parent,
             place: place.place,
-            name: name.clone(),
-            expires: token.expires,
-            used: None,
+            name,
             incarnation: 1,
         };
-        self.store.put_enrolment(enrolment).await?;
-        Ok(NewToken { line: token.encode(), node: token.node, name })
+        self.keep_free(seat, ca_fingerprint, ttl_ms).await
     }
 
     /// A token for the machine that takes the place of another one of the same node: its disk died, it was lost, or it is old.
@@ -130,34 +127,43 @@ impl Hall {
     ) -> Result<NewToken, ActError> {
         self.only_at(Tier::City, "发放入网令牌")?;
         let record = self.replaceable(node)?;
-        let now = self.now();
-        let token = JoinToken {
-            node: record.id.clone(),
+        let seat = Seat {
+            node: record.id,
             tier: record.tier,
+            parent: record.parent.unwrap_or_else(|| self.me().clone()),
+            place: record.place,
+            name: record.name,
+            incarnation: record.incarnation + 1,
+        };
+        self.keep_free(seat, ca_fingerprint, ttl_ms).await
+    }
+
+    /// Keeps a seat for whoever brings the token, which only they will have.
+    async fn keep_free(&self, seat: Seat, ca_fingerprint: &str, ttl_ms: i64) -> Result<NewToken, ActError> {
+        let Seat { node, tier, parent, place, name, incarnation } = seat;
+        let mut secret = [0; 16];
+        self.random.fill(&mut secret);
+        let token = JoinToken {
+            node: node.clone(),
+            tier,
             city: self.city.clone(),
             ca: ca_fingerprint.to_owned(),
-            secret: self.fresh_secret(),
-            expires: now.plus_ms(ttl_ms),
+            secret: trust::hex(&secret),
+            expires: self.now().plus_ms(ttl_ms),
         };
         let enrolment = Enrolment {
             secret_hash: token.secret_hash(),
-            node: record.id.clone(),
-            tier: record.tier,
-            parent: record.parent.clone().unwrap_or_else(|| self.me().clone()),
-            place: record.place.clone(),
-            name: record.name.clone(),
+            node: node.clone(),
+            tier,
+            parent,
+            place,
+            name: name.clone(),
             expires: token.expires,
             used: None,
-            incarnation: record.incarnation + 1,
+            incarnation,
         };
         self.store.put_enrolment(enrolment).await?;
-        Ok(NewToken { line: token.encode(), node: record.id, name: record.name })
-    }
-
-    fn fresh_secret(&self) -> String {
-        let mut secret = [0; 16];
-        self.random.fill(&mut secret);
-        trust::hex(&secret)
+        Ok(NewToken { line: token.encode(), node, name })
     }
 
     fn free_node_id(&self, tier: Tier) -> NodeId {

@@ -7,21 +7,27 @@ use replication::JournalId;
 use std::collections::BTreeMap;
 use store::{Append, kind};
 
+fn unfit(reason: &str) -> ActError {
+    ActError::Unfit { what: "node", reason: reason.to_owned() }
+}
+
 impl Hall {
+    /// The record of a town or village; of the hub `why_not` is said.
+    fn below_the_hub(&self, node: &NodeId, why_not: &str) -> Result<NodeRecord, ActError> {
+        match self.store.network().get(node) {
+            None => Err(ActError::NotFound { what: "节点", value: node.to_string() }),
+            Some(record) if record.tier == Tier::City => Err(unfit(why_not)),
+            Some(record) => Ok(record.clone()),
+        }
+    }
+
     /// The record of a node whose machine may be replaced.
     pub(crate) fn replaceable(&self, node: &NodeId) -> Result<NodeRecord, ActError> {
-        let network = self.store.network();
-        let record = network
-            .get(node)
-            .ok_or_else(|| ActError::NotFound { what: "节点", value: node.to_string() })?;
-        let unfit = |reason: &str| ActError::Unfit { what: "node", reason: reason.to_owned() };
-        if record.tier == Tier::City {
-            return Err(unfit("市级节点用 backup 和 restore 换机,没有令牌可领"));
+        let record = self.below_the_hub(node, "市级节点用 backup 和 restore 换机,没有令牌可领")?;
+        match record.standing {
+            Standing::Evicted => Err(unfit("该节点已撤并;重新设点请用 enroll-token --village 或 --town")),
+            Standing::Active | Standing::Banned => Ok(record),
         }
-        if record.standing == Standing::Evicted {
-            return Err(unfit("该节点已撤并;重新设点请用 enroll-token --village 或 --town"));
-        }
-        Ok(record.clone())
     }
 
     /// Bans a lost machine (挂失), closes a place (撤并), or takes either back. Whatever the hub has of a banned machine's
@@ -36,19 +42,12 @@ impl Hall {
         standing: Standing,
     ) -> Result<NodeRecord, ActError> {
         self.only_at(Tier::City, "挂失或撤并节点")?;
-        let network = self.store.network();
-        let known = network
-            .get(node)
-            .ok_or_else(|| ActError::NotFound { what: "节点", value: node.to_string() })?;
-        let unfit = |reason: String| ActError::Unfit { what: "node", reason };
-        if known.tier == Tier::City {
-            return Err(unfit("市级节点不能挂失或撤并".to_owned()));
-        }
+        let known = self.below_the_hub(node, "市级节点不能挂失或撤并")?;
         if known.standing == standing {
-            return Err(unfit(format!("{node} 已经是这个状态,没有改动")));
+            return Err(unfit(&format!("{node} 已经是这个状态,没有改动")));
         }
         let cut = if standing == Standing::Banned { Some(self.cut_of(node).await?) } else { None };
-        let record = NodeRecord { standing, cut, ..known.clone() };
+        let record = NodeRecord { standing, cut, ..known };
         let entry = self.all_entry(kind::NODE, node.to_string(), &record)?;
         let action = match standing {
             Standing::Active => "readmit",

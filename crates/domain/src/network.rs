@@ -135,6 +135,11 @@ impl NodeRecord {
         std::iter::once((self.sign_key.as_str(), self.cut.as_ref())).chain(earlier)
     }
 
+    /// How far the machine before this one counts, if it was reported lost.
+    pub fn lost_before(&self) -> Option<&Cut> {
+        self.earlier.last()?.cut.as_ref()
+    }
+
     /// Whether a machine that says it is of this incarnation is let in.
     pub fn lets_in(&self, incarnation: u32) -> bool {
         self.standing == Standing::Active && incarnation == self.incarnation

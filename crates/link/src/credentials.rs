@@ -1,8 +1,8 @@
 //! A machine's TLS certificate and what is made from it: renewed while it serves, on disk first, then for the next handshake.
 
-use arc_swap::{ArcSwap, ArcSwapOption};
+use arc_swap::ArcSwap;
+use domain::Timestamp;
 use domain::seams::Clock;
-use domain::{NodeId, Timestamp};
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
@@ -38,8 +38,8 @@ pub struct Credentials {
     folder: IdentityFolder,
     pub city: String,
     clock: Arc<dyn Clock>,
-    present: ArcSwapOption<Present>,
-    client: ArcSwapOption<ClientConfig>,
+    present: ArcSwap<Present>,
+    client: ArcSwap<ClientConfig>,
     link_server: Arc<ArcSwap<ServerConfig>>,
     enrol_server: Arc<ArcSwap<ServerConfig>>,
 }
@@ -60,22 +60,26 @@ impl Credentials {
             folder,
             city,
             clock,
-            present: ArcSwapOption::from_pointee(present),
-            client: ArcSwapOption::new(Some(client)),
+            present: ArcSwap::from_pointee(present),
+            client: ArcSwap::new(client),
             link_server: Arc::new(ArcSwap::new(link_server)),
             enrol_server: Arc::new(ArcSwap::new(enrol_server)),
         })
     }
 
-    /// Takes what lies in the identity folder now: another process may have renewed it. What is damaged changes nothing.
+    /// Takes what lies in the identity folder now, if that is another certificate: another process may have renewed it. What is
+    /// damaged changes nothing.
     ///
     /// # Errors
     /// [`TlsError`].
     pub fn reload(&self) -> Result<(), TlsError> {
+        if self.folder.read(TLS_CERT)? == self.present.load().certificate_pem {
+            return Ok(());
+        }
         let Made { present, client, link_server, enrol_server } =
             Made::read(&self.folder, &self.city, &self.clock)?;
-        self.present.store(Some(Arc::new(present)));
-        self.client.store(Some(client));
+        self.present.store(Arc::new(present));
+        self.client.store(client);
         self.link_server.store(link_server);
         self.enrol_server.store(enrol_server);
         Ok(())
@@ -89,25 +93,23 @@ impl Credentials {
         let der =
             pem_to_der(certificate_pem).ok_or_else(|| TlsError::Verifier("no certificate".to_owned()))?;
         let (machine, _) = machine_of(&der, &self.city)?;
-        if Some(machine) != self.machine() {
+        if machine != self.machine() {
             return Err(TlsError::Verifier("the certificate is for another machine".to_owned()));
         }
         self.folder.write(TLS_CERT, certificate_pem)?;
         self.reload()
     }
 
-    pub fn machine(&self) -> Option<Machine> {
-        self.present.load().as_ref().map(|present| present.machine.clone())
+    pub fn machine(&self) -> Machine {
+        self.present.load().machine.clone()
     }
     /// The last moment of the present certificate.
-    pub fn until(&self) -> Option<Timestamp> {
-        self.present.load().as_ref().map(|present| present.until)
+    pub fn until(&self) -> Timestamp {
+        self.present.load().until
     }
     pub fn is_due(&self, now: Timestamp) -> bool {
         let present = self.present.load();
-        present
-            .as_ref()
-            .is_some_and(|present| trust::renewal::is_due(present.until, now, &present.machine.node))
+        trust::renewal::is_due(present.until, now, &present.machine.node)
     }
 
     /// The request for the next certificate. The TLS key stays: key and certificate are two files, and a power cut between
@@ -117,7 +119,6 @@ impl Credentials {
     /// [`TlsError::Trust`] when a key cannot be read.
     pub fn claim(&self) -> Result<RenewalClaim, TlsError> {
         let present = self.present.load();
-        let present = present.as_ref().ok_or_else(|| TlsError::Verifier("no certificate".to_owned()))?;
         let request = renewal_request(&present.machine.node, &self.folder.read(TLS_KEY)?)?;
         Ok(RenewalClaim::make(&self.folder.sign_key()?, present.certificate_pem.clone(), request))
     }
@@ -130,7 +131,8 @@ impl Credentials {
         Ok(trust::fingerprint(&der.ok_or_else(|| TlsError::Verifier("no CA certificate".to_owned()))?))
     }
 
-    pub fn client(&self) -> Option<Arc<ClientConfig>> {
+    /// To the parent.
+    pub fn client(&self) -> Arc<ClientConfig> {
         self.client.load_full()
     }
     /// For children: both sides prove themselves.
@@ -140,10 +142,6 @@ impl Credentials {
     /// For whoever holds a token or a certificate that ran out: only we prove ourselves, and show the CA that the token pins.
     pub fn enrol_server(&self) -> Arc<ArcSwap<ServerConfig>> {
         self.enrol_server.clone()
-    }
-    /// Who is asked for, in the log and to people.
-    pub fn node(&self) -> Option<NodeId> {
-        self.machine().map(|machine| machine.node)
     }
 }
 

@@ -12,6 +12,7 @@ use domain::{NodeId, Timestamp};
 use proto::link::v1::enrolment_client::EnrolmentClient;
 use proto::link::v1::exchange_client::ExchangeClient;
 use replication::backoff::Backoff;
+use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -162,10 +163,7 @@ impl Uplink {
         if let Err(error) = self.credentials.reload() {
             tracing::warn!(%error, "the certificate on disk cannot be used; the one in memory is");
         }
-        let Some(client) = self.credentials.client() else {
-            return Attempt::Refused("no certificate".to_owned());
-        };
-        let city = &self.credentials.city;
+        let (client, city) = (self.credentials.client(), &self.credentials.city);
         let stream = match tls::connect(&self.address, client, city, &want, self.meter.clone()).await {
             Err(error) if has_run_out(&error) => return self.renew_what_ran_out(error).await,
             Ok(stream) => stream,
@@ -196,7 +194,7 @@ impl Uplink {
         let ended = tokio::select! {
             ended = talk => ended.to_string(),
             () = parcels => "the attachment lane broke off".to_owned(),
-            () = renewal => "the link is dialled anew".to_owned(),
+            never = renewal => match never {},
         };
         match greeted {
             true => Attempt::Talked { stood_ms: self.node.hall.now().since(dialled), reason: ended },
@@ -213,23 +211,17 @@ impl Uplink {
         }
     }
 
-    /// Asks for the next certificate when it is time, by the parent's clock: ours may be days off. Never returns.
-    async fn renew_in_time(&self, channel: Channel) {
+    /// Asks for the next certificate when it is time, by the parent's clock: ours may be days off.
+    async fn renew_in_time(&self, channel: Channel) -> Infallible {
         loop {
             let contacts = self.node.hall.store.contacts().await.unwrap_or_default();
             let skew = contacts.iter().find(|one| one.node == self.parent).map_or(0, |one| one.clock_skew_ms);
             let due = self.credentials.is_due(self.node.hall.now().plus_ms(skew));
-            let pause = match due {
-                true => match self.renew_over(channel.clone()).await {
-                    Ok(()) => RENEWAL_LOOK,
-                    Err(reason) => {
-                        tracing::warn!(%reason, "the certificate was not renewed; it will be asked for again");
-                        RENEWAL_PAUSE
-                    }
-                },
-                false => RENEWAL_LOOK,
-            };
-            tokio::time::sleep(pause).await;
+            let renewed = if due { self.renew_over(channel.clone()).await } else { Ok(()) };
+            if let Err(reason) = &renewed {
+                tracing::warn!(%reason, "the certificate was not renewed; it will be asked for again");
+            }
+            tokio::time::sleep(if renewed.is_ok() { RENEWAL_LOOK } else { RENEWAL_PAUSE }).await;
         }
     }
 

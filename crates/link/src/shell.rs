@@ -338,7 +338,7 @@ impl Node {
     /// Where our journal ends that a machine before this one wrote, if that was reported lost.
     fn last_that_counts(&self, journal: &JournalId) -> Option<u64> {
         let network = self.hall.store.network();
-        let cut = network.get(self.hall.me())?.earlier.last()?.cut.clone()?;
+        let cut = network.get(self.hall.me())?.lost_before()?;
         Some(cut.through.get(&journal.channel.to_string()).copied().unwrap_or(0))
     }
 
@@ -351,15 +351,13 @@ impl Node {
     async fn keep_late(&self, peer: &NodeId, run: &Run) -> Result<(), StoreError> {
         let first = run.first_seq().unwrap_or(0);
         for (seq, entry) in (first..).zip(&run.entries) {
-            let mut bytes = entry.core.to_vec();
-            bytes.extend_from_slice(&entry.body);
             let item = Quarantined {
                 at: self.hall.now(),
                 peer: peer.clone(),
                 journal: run.journal.to_string(),
                 seq,
                 reason: format!("late: {}", late_word(entry)),
-                bytes,
+                bytes: entry.evidence(),
             };
             self.hall.store.quarantine(item).await?;
         }

@@ -107,6 +107,10 @@ impl RawEntry {
     pub fn size(&self) -> usize {
         self.core.len() + self.body.len() + self.signature.map_or(0, |_| 64)
     }
+    /// Core and body, as they are kept for a person when the entry itself cannot be taken.
+    pub fn evidence(&self) -> Vec<u8> {
+        [&self.core[..], &self.body[..]].concat()
+    }
     pub fn hash(&self, previous: &Hash) -> Hash {
         hash_of(previous, &self.core, &self.body)
     }

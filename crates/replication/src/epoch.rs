@@ -6,7 +6,7 @@
 //! entry of kind [`RETURNED`], so that the author files again what the journal now lacks. Nothing is dropped on the way.
 
 use crate::run::Verify;
-use crate::{CheckedRun, Hash, JournalId, Position, Previous, RawEntry, Run, Signature, Stored};
+use crate::{CheckedRun, Entry, Hash, JournalId, Position, Previous, RawEntry, Run, Signature, Stored};
 use bytes::Bytes;
 use prost::Message;
 use serde::{Deserialize, Serialize};
@@ -31,8 +31,13 @@ pub struct Opening {
 }
 
 impl Opening {
-    pub fn names(&self, parent_seq: u64, parent: &Hash) -> bool {
-        self.parent_seq == parent_seq && self.parent_hash == parent.to_hex()
+    /// What an entry says that opens an epoch; `None` unless it names the entry before it, whose hash is `previous`, as its
+    /// parent.
+    pub fn of(entry: &Entry, previous: &Hash) -> Option<Opening> {
+        let opening: Opening = serde_json::from_slice(&entry.raw.body).ok()?;
+        let names =
+            opening.parent_seq == entry.seq.checked_sub(1)? && opening.parent_hash == previous.to_hex();
+        (entry.kind == OPENING && entry.epoch > opening.parent_epoch && names).then_some(opening)
     }
 }
 
@@ -54,14 +59,10 @@ impl Proof {
     /// `None` unless the author of `journal` signed it as the first entry of an epoch.
     pub fn check(&self, journal: &JournalId, keys: &dyn Verify) -> Option<Proven> {
         let channel = journal.channel.to_string();
-        let entry = crate::Entry::decode(self.entry.clone(), &self.previous, &channel).ok()?;
-        let opening: Opening = serde_json::from_slice(&entry.raw.body).ok()?;
-        let stands = entry.author == journal.author
-            && entry.kind == OPENING
-            && entry.epoch > opening.parent_epoch
-            && opening.names(entry.seq.checked_sub(1)?, &self.previous);
+        let entry = Entry::decode(self.entry.clone(), &self.previous, &channel).ok()?;
+        let opening = Opening::of(&entry, &self.previous).filter(|_| entry.author == journal.author)?;
         let signed = keys.verify(journal, entry.seq, &entry.hash, &entry.raw.signature?).is_ok();
-        (stands && signed).then_some(Proven { epoch: entry.epoch, parent_seq: opening.parent_seq })
+        signed.then_some(Proven { epoch: entry.epoch, parent_seq: opening.parent_seq })
     }
 }
 

@@ -128,9 +128,8 @@ fn opens_rightly(entry: &Entry, before: Option<&Entry>, previous: &Hash) -> bool
     if entry.kind != epoch::OPENING {
         return !begins;
     }
-    let Ok(opening) = serde_json::from_slice::<Opening>(&entry.raw.body) else { return false };
-    let after = before.is_none_or(|before| before.epoch == opening.parent_epoch);
-    after && opening.parent_epoch < entry.epoch && opening.names(entry.seq - 1, previous)
+    Opening::of(entry, previous)
+        .is_some_and(|opening| before.is_none_or(|before| before.epoch == opening.parent_epoch))
 }
 
 /// The entries for which a signature vouches. That is all of them, by the last; of a machine that was reported lost it is
@@ -235,6 +234,12 @@ impl CheckedRun {
         } else {
             Err(RunFault::BadEntry("epoch"))
         })
+    }
+
+    /// False of nearly every run: only one that leads to a newer epoch can show that a branch has ended.
+    pub fn may_end_a_branch(&self) -> bool {
+        let begins_later = self.entries[0].seq == 1 && self.entries[0].epoch > 1;
+        self.newer.is_some() || begins_later || self.entries.iter().any(|entry| entry.kind == epoch::OPENING)
     }
 
     /// Where the run leaves the branch that is stored.

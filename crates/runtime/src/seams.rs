@@ -19,7 +19,7 @@ impl Clock for SystemClock {
 /// The machine's clock, moved by what a file says: days of a service centre pass while its staff practises (演练).
 ///
 /// The file holds milliseconds to add. Only named by the environment variable [`DRILL_CLOCK`], and said in the log at start,
-/// so that nobody works by it unawares. Certificates are checked by the machine's own clock all the same.
+/// so that nobody works by it unawares.
 #[derive(Debug)]
 pub struct DrillClock {
     file: PathBuf,

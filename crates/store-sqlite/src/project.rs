@@ -19,6 +19,7 @@ use crate::error::{Broken, unreadable};
 use crate::executor::Work;
 use crate::journals;
 use domain::dossier::{Dossier, Page, PageBody, Slip, Verdict};
+use domain::network::NodeRecord;
 use domain::{CaseNo, Timestamp, library, plan};
 use replication::{Entry, epoch};
 use rusqlite::{Connection, OptionalExtension, named_params};
@@ -408,8 +409,7 @@ impl<'p, 'w> Projector<'p, 'w> {
     /// True of what a machine before this one wrote after it was reported lost.
     fn is_cut(&self, late: &replication::Core) -> bool {
         let record = self.work.known.network.get(&self.me.node);
-        let cut = record.and_then(|record| record.earlier.last()?.cut.as_ref());
-        cut.is_some_and(|cut| !cut.covers(&late.channel, late.seq))
+        record.and_then(NodeRecord::lost_before).is_some_and(|cut| !cut.covers(&late.channel, late.seq))
     }
 
     /// A town's report of when it last heard from its villages.

@@ -148,13 +148,13 @@ fn pool_attachments(blobs: &Path, pool: &Path) -> Result<Pooled> {
     let mut pooled = Pooled { all: BTreeMap::new(), copied: 0, bytes: 0 };
     for file in attachment_files(blobs)? {
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let target = pool.join(&name[..2]).join(&name);
+        let target = place(pool, &name);
         let size = fs::metadata(&file).with_context(|| format!("read {}", file.display()))?.len();
         if fs::metadata(&target).map_or(true, |there| there.len() != size) {
             if digest(&file)?.1 != name {
                 bail!("attachment {name} is damaged on this disk; next: doctor, then restore from a backup");
             }
-            fs::create_dir_all(pool.join(&name[..2])).with_context(|| format!("make {}", pool.display()))?;
+            make_room(&target)?;
             let part = target.with_extension("part");
             copy_file(&file, &part)?;
             fs::rename(&part, &target).with_context(|| format!("write {}", target.display()))?;
@@ -164,6 +164,17 @@ fn pool_attachments(blobs: &Path, pool: &Path) -> Result<Pooled> {
         pooled.all.insert(name, size);
     }
     Ok(pooled)
+}
+
+/// Where an attachment lies below a folder: as on a node, under the first two digits of its hash.
+fn place(root: &Path, hash: &str) -> PathBuf {
+    root.join(hash.get(..2).unwrap_or_default()).join(hash)
+}
+
+/// Makes the folder that a file will lie in.
+fn make_room(file: &Path) -> Result<()> {
+    let folder = file.parent().unwrap_or(Path::new("."));
+    fs::create_dir_all(folder).with_context(|| format!("make {}", folder.display()))
 }
 
 /// Whole attachments below a folder laid out by the first two digits of their hash.

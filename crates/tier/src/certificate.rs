@@ -39,8 +39,7 @@ pub(crate) async fn run(common: &Common, opened: &Opened, verb: CertVerb) -> Res
             }
         }
     }
-    let machine = credentials.machine().context("there is no certificate: join first")?;
-    let until = credentials.until().context("there is no certificate: join first")?;
+    let (machine, until) = (credentials.machine(), credentials.until());
     let left = days_left(until, opened.hall.now());
     if common.json {
         let (node, incarnation) = (machine.node, machine.incarnation);
@@ -59,8 +58,7 @@ pub(crate) async fn run(common: &Common, opened: &Opened, verb: CertVerb) -> Res
 /// The hub is its own authority.
 pub(crate) fn renew_own(hall: &Hall, credentials: &Credentials, ca: &CityCa) -> Result<()> {
     let (claim, now) = (credentials.claim()?, hall.now());
-    let machine = credentials.machine().context("there is no certificate")?;
-    let next = ca.issue(&claim.request_pem, &machine, now.as_ms() as u64 * 1000, now)?;
+    let next = ca.issue(&claim.request_pem, &credentials.machine(), now.as_ms() as u64 * 1000, now)?;
     Ok(credentials.install(&next.pem)?)
 }
 
@@ -70,7 +68,7 @@ pub(crate) fn examine(common: &Common, city: &str) -> Result<(), String> {
     let damaged =
         |e: link::credentials::TlsError| format!("{e}; next: restore a backup, or join anew with a token");
     let credentials = Credentials::load(folder, city, Parts::default().clock).map_err(damaged)?;
-    let left = credentials.until().map_or(0, |until| days_left(until, SystemClock.now()));
+    let left = days_left(credentials.until(), SystemClock.now());
     match left {
         WORRYING_DAYS.. => Ok(()),
         0.. => Err(format!(

@@ -52,7 +52,11 @@ impl IdentityFolder {
     }
 }
 
-fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
+/// Writes a file whole or not at all, readable by the owner only; what is answered is on the disk, name and all.
+///
+/// # Errors
+/// As the operating system says.
+pub fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     use std::io::Write;
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;

@@ -6,7 +6,7 @@
 
 use crate::ca::{CERTIFICATE_DAYS, CityCa, Machine, NodeCertificate, TrustError, machine_of, pem_to_der};
 use crate::sign::{NodeKey, signed_by};
-use domain::network::{NodeRecord, Standing};
+use domain::network::NodeRecord;
 use domain::{NodeId, Timestamp};
 use replication::run::Sign;
 use replication::{Hash, Signature};
@@ -75,8 +75,7 @@ impl RenewalClaim {
         now: Timestamp,
     ) -> Result<NodeCertificate, RenewalFault> {
         let (machine, until) = self.machine(ca)?;
-        let lets_in = record.id == machine.node && record.lets_in(machine.incarnation);
-        if record.standing != Standing::Active || !lets_in {
+        if record.id != machine.node || !record.lets_in(machine.incarnation) {
             return Err(RenewalFault::Unwelcome);
         }
         if !signed_by(&record.sign_key, &claimed(&self.certificate_pem, &self.request_pem), &self.signature) {

@@ -31,12 +31,16 @@ impl Sign for NodeKey {
     }
 }
 
-/// True when the key (hexadecimal, as node records carry it) signed this.
+/// A key as node records carry it.
+fn read_key(public: &str) -> Option<VerifyingKey> {
+    VerifyingKey::from_bytes(&crate::unhex(public)?.try_into().ok()?).ok()
+}
+fn signed(key: &VerifyingKey, head: &Hash, signature: &Signature) -> bool {
+    key.verify_strict(&head.0, &ed25519_dalek::Signature::from_bytes(&signature.0)).is_ok()
+}
+/// True when the key of a node record signed this.
 pub(crate) fn signed_by(public: &str, head: &Hash, signature: &Signature) -> bool {
-    let key = crate::unhex(public).and_then(|bytes| VerifyingKey::from_bytes(&bytes.try_into().ok()?).ok());
-    key.is_some_and(|key| {
-        key.verify_strict(&head.0, &ed25519_dalek::Signature::from_bytes(&signature.0)).is_ok()
-    })
+    read_key(public).is_some_and(|key| signed(&key, head, signature))
 }
 
 /// Public keys of all enrolled nodes, those of machines that were replaced included; refreshed whenever the node list changes.
@@ -50,7 +54,7 @@ struct Key {
 
 impl Key {
     fn signed(&self, head: &Hash, signature: &Signature) -> bool {
-        self.key.verify_strict(&head.0, &ed25519_dalek::Signature::from_bytes(&signature.0)).is_ok()
+        signed(&self.key, head, signature)
     }
     fn counts_at(&self, journal: &JournalId, seq: u64) -> bool {
         self.cut.as_ref().is_none_or(|cut| cut.covers(&journal.channel.to_string(), seq))
@@ -60,10 +64,7 @@ impl Key {
 impl KeyRing {
     /// Takes over the keys of all records; a key that cannot be read is left out, so its entries wait as unknown.
     pub fn refresh(&self, network: &Network) {
-        let read = |(text, cut): (&str, Option<&Cut>)| {
-            let key = VerifyingKey::from_bytes(&crate::unhex(text)?.try_into().ok()?).ok()?;
-            Some(Key { key, cut: cut.cloned() })
-        };
+        let read = |(text, cut): (&str, Option<&Cut>)| Some(Key { key: read_key(text)?, cut: cut.cloned() });
         let keys = |node: &NodeRecord| (node.id.clone(), node.keys().filter_map(read).collect());
         let ring = network.iter().map(keys).filter(|(_, keys): &(_, Vec<Key>)| !keys.is_empty()).collect();
         *self.0.write().unwrap_or_else(std::sync::PoisonError::into_inner) = ring;

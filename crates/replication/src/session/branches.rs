@@ -93,23 +93,22 @@ impl Session {
             lane.rewind_from(peer.seq.min(lane.head.seq));
             return None;
         }
+        let mine = lane.head;
+        if !own && peer.seq <= mine.seq && peer.epoch == mine.epoch {
+            // Two histories of an author who is neither of us: shown to the peer, who keeps both (I8).
+            lane.says_whole_hash = true;
+            (lane.acked, lane.sent) = (peer.seq - 1, peer.seq - 1);
+            return None;
+        }
+        self.wanted.insert(journal.clone(), Wanted { through: peer.seq, asked: None, here: false });
         if own {
             lane.frozen = true;
-            let mine = lane.head;
-            self.wanted.insert(journal.clone(), Wanted { through: peer.seq, asked: None, here: false });
             return Some(Output::Behind { journal, mine, peer });
         }
-        if peer.seq > lane.head.seq || peer.epoch > lane.head.epoch {
-            // It reached the peer by another way (a bag), or we were restored: what passes through here shall be here.
-            (lane.acked, lane.sent) = (lane.head.seq, lane.head.seq);
-            let from = Position { seq: lane.head.seq.min(peer.seq), ..lane.head };
-            self.wanted.insert(journal.clone(), Wanted { through: peer.seq, asked: None, here: false });
-            return self.want_back(journal, from, peer.seq, now);
-        }
-        // Two histories of one length of an author who is neither of us: shown to the peer, who keeps both (I8).
-        lane.says_whole_hash = true;
-        (lane.acked, lane.sent) = (peer.seq - 1, peer.seq - 1);
-        None
+        // It reached the peer by another way (a bag), or we were restored: what passes through here shall be here.
+        (lane.acked, lane.sent) = (mine.seq, mine.seq);
+        let from = Position { seq: mine.seq.min(peer.seq), ..mine };
+        self.want_back(journal, from, peer.seq, now)
     }
 
     /// Asks for a journal that flows from us: one we relay, or, when we are [`Output::Behind`] in our own and may take it back,

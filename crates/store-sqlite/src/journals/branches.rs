@@ -1,16 +1,15 @@
 //! Branches of a journal that ended when its author opened a newer epoch: put aside, kept, and sent back to their author.
 
-use super::write::{ToWrite, write_own};
+use super::write::{ToWrite, named_id, write_own};
 use super::{JournalRow, hash_at, journal, known_journal, note, pos_of, recover, set_head};
 use crate::error::{Broken, unreadable};
 use crate::executor::Work;
 use crate::{Identity, project};
-use domain::{EntryId, NodeId, Timestamp};
+use domain::{NodeId, Timestamp};
 use replication::epoch::{self, RETURNED};
 use replication::run::Fit;
 use replication::{Channel, CheckedRun, Hash, JournalId, Position, RawEntry, RunFault, Signature};
 use rusqlite::{Connection, named_params};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use store::{Quarantined, StoreError};
 
@@ -38,18 +37,20 @@ pub(super) fn fit(
     }
 }
 
-/// Leaves every branch that one of the runs shows to have ended. The projections are then built anew, for they are a function
-/// of what the journals hold.
+/// Leaves every branch that one of the runs shows to have ended; `true` when there was one. The projections are then built
+/// anew, for they are a function of what the journals hold.
 pub(super) fn leave_ended(
     work: &mut Work<'_>,
     me: &Identity,
     peer: &NodeId,
     runs: &[CheckedRun],
     now: Timestamp,
-) -> Result<(), StoreError> {
+) -> Result<bool, StoreError> {
     let mut left = false;
     let mut seen = BTreeSet::new();
-    for run in runs.iter().filter(|run| seen.insert(run.journal.clone())) {
+    // In what neighbours send every day nothing of this happens, and nothing is looked up for it.
+    let may_end = |run: &&CheckedRun| run.journal.author == me.node || run.may_end_a_branch();
+    for run in runs.iter().filter(may_end).filter(|run| seen.insert(run.journal.clone())) {
         let Some(row) = known_journal(work.sql, &run.journal)? else { continue };
         if let Ok(Fit::Rewind { keep }) = fit(work, me, &row, run)?
             && keep < row.head.seq
@@ -64,7 +65,10 @@ pub(super) fn leave_ended(
             left = true;
         }
     }
-    if left { project::rebuild(work, me, now) } else { Ok(()) }
+    if left {
+        project::rebuild(work, me, now)?;
+    }
+    Ok(left)
 }
 
 fn put_aside(
@@ -222,10 +226,9 @@ pub(super) fn send_back(
         let entries: Vec<RawEntry> = run.iter().map(|aside| aside.raw.clone()).collect();
         let body = epoch::enclose(&run[0].journal, run[0].previous, &entries);
         // The same branch put aside twice is the same envelope.
-        let mut id = [0; 16];
-        id.copy_from_slice(&Sha256::digest(&body)[..16]);
+        let id = named_id(&body);
         envelopes.push(ToWrite {
-            id: EntryId(id),
+            id,
             channel,
             kind: RETURNED.to_owned(),
             subject: author.to_string(),

@@ -10,7 +10,7 @@ use crate::project::Projector;
 use crate::{Identity, audit};
 use domain::{NodeId, Timestamp};
 use replication::run::Fit;
-use replication::{Channel, CheckedRun, Custody, Position, RunFault};
+use replication::{Channel, CheckedRun, Custody, Entry, Position, RunFault};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use store::*;
@@ -25,7 +25,7 @@ pub(crate) fn receive(
 ) -> Result<Received, StoreError> {
     let mut received = Received::default();
     let mut receipts: BTreeMap<NodeId, Position> = BTreeMap::new();
-    branches::leave_ended(work, me, peer, runs, now)?;
+    let left = branches::leave_ended(work, me, peer, runs, now)?;
     let mut projector = Projector::new(work, me, now);
     for run in runs {
         let id = run.journal.clone();
@@ -46,9 +46,9 @@ pub(crate) fn receive(
     }
     // Before the dossiers are written: the day of the receipt starts their first limit.
     give_receipts(&mut projector, me, receipts, now)?;
-    for (pos, entry) in branches::send_back(projector.work, me, now)? {
-        projector.project(pos, &entry)?;
-        projector.work.change.heads.push((journal_of(&entry), position_of(&entry)));
+    if left {
+        let returned = branches::send_back(projector.work, me, now)?;
+        announce(&mut projector, &returned)?;
     }
     projector.finish()?;
     if runs.iter().any(|run| !run.returned.is_empty()) {
@@ -58,6 +58,18 @@ pub(crate) fn receive(
         audit::record(work.sql, now, peer.as_str(), "receive", &received.stored.to_string())?;
     }
     Ok(received)
+}
+
+/// Gives what we have just written its meaning, and tells the links of it.
+pub(super) fn announce(
+    projector: &mut Projector<'_, '_>,
+    written: &[(i64, Entry)],
+) -> Result<(), StoreError> {
+    for (pos, entry) in written {
+        projector.project(*pos, entry)?;
+        projector.work.change.heads.push((journal_of(entry), position_of(entry)));
+    }
+    Ok(())
 }
 
 type StoredRun = Result<(Position, u64), RunFault>;
@@ -118,8 +130,7 @@ fn freeze(
 ) -> Result<(), StoreError> {
     sql.execute("UPDATE journal SET frozen = 1 WHERE no = ?1", [row.no]).broken("freeze a journal")?;
     for entry in run.entries.iter().filter(|entry| entry.seq >= at) {
-        let mut bytes = entry.raw.core.to_vec();
-        bytes.extend_from_slice(&entry.raw.body);
+        let bytes = entry.raw.evidence();
         let reason = format!("fork: another entry with hash {} is signed for this place", entry.hash.short());
         let (peer, journal) = (peer.clone(), run.journal.to_string());
         quarantine(sql, &Quarantined { at: now, peer, journal, seq: entry.seq, reason, bytes })?;
@@ -172,11 +183,7 @@ pub(super) fn give_receipts(
         entries.push(ToWrite::new(NewEntry { id, channel, kind: kind::RECEIPT, subject, body }, now, ""));
     }
     let written = write_own(projector.work.sql, me, None, entries)?;
-    for (pos, entry) in &written {
-        projector.project(*pos, entry)?;
-        projector.work.change.heads.push((journal_of(entry), position_of(entry)));
-    }
-    Ok(())
+    announce(projector, &written)
 }
 
 /// Notes something an operator should know and that needs nothing done; told once.

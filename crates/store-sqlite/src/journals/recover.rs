@@ -1,9 +1,9 @@
 //! A node that was restored takes its own entries back, then opens a new epoch and files again what the journals now lack.
 
 use super::branches::{self, Aside};
-use super::receive::give_receipts;
-use super::write::{ToWrite, is_filed, present_epoch, remember_request, write_own};
-use super::{heads, journal, journal_of, position_of};
+use super::receive::{announce, give_receipts};
+use super::write::{ToWrite, is_filed, named_id, present_epoch, remember_request, write_own};
+use super::{heads, journal};
 use crate::error::{Broken, unreadable};
 use crate::executor::Work;
 use crate::known::Known;
@@ -15,7 +15,6 @@ use replication::entry::Core;
 use replication::epoch::{OPENING, Opening};
 use replication::{Channel, Entry, Hash, JournalId, Position};
 use rusqlite::{Connection, OptionalExtension};
-use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use store::{NUMBERS_LEFT_OUT, Recovery, StoreError, WhyRecovering, kind};
@@ -118,10 +117,7 @@ fn finish(work: &mut Work<'_>, me: &Identity, recovery: &Recovery, now: Timestam
     file_again(work, me, now)?;
     let returned = branches::send_back(work, me, now)?;
     let mut projector = Projector::new(work, me, now);
-    for (pos, entry) in &returned {
-        projector.project(*pos, entry)?;
-        projector.work.change.heads.push((journal_of(entry), position_of(entry)));
-    }
+    announce(&mut projector, &returned)?;
     let owed = receipts_owed(projector.work, me)?;
     give_receipts(&mut projector, me, owed, now)?;
     projector.finish()?;
@@ -177,10 +173,8 @@ fn opening(
         void_numbers,
     };
     let body = serde_json::to_vec(&opening).map_err(|e| unreadable("open an epoch", e))?;
-    let mut entry_id = [0; 16];
-    entry_id.copy_from_slice(&Sha256::digest([&body[..], &epoch.to_be_bytes()].concat())[..16]);
     Ok(ToWrite {
-        id: domain::EntryId(entry_id),
+        id: named_id(&[&body[..], &epoch.to_be_bytes()].concat()),
         channel: id.channel.clone(),
         kind: OPENING.to_owned(),
         subject: id.author.to_string(),
@@ -264,10 +258,7 @@ pub(super) fn file_again(work: &mut Work<'_>, me: &Identity, now: Timestamp) -> 
     let count = again.len();
     let written = write_own(work.sql, me, None, again)?;
     let mut projector = Projector::new(work, me, now);
-    for (pos, entry) in &written {
-        projector.project(*pos, entry)?;
-        projector.work.change.heads.push((journal_of(entry), position_of(entry)));
-    }
+    announce(&mut projector, &written)?;
     projector.finish()?;
     if count > 0 {
         audit::record(work.sql, now, "", "filed again", &count.to_string())?;

@@ -1,6 +1,6 @@
 //! What a backup says of itself: its files, its journals, the state they fold to; signed by the node it is of.
 
-use super::{DATABASE, POOL, digest, members_of};
+use super::{DATABASE, POOL, digest, members_of, place};
 use anyhow::{Context, Result, bail};
 use domain::network::Tier;
 use domain::{NodeId, Timestamp};
@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use store_sqlite::backup::Copy;
+use trust::files::write_private;
 use trust::{KeyRing, NodeKey};
 
 pub(super) const FORMAT: &str = "tongban backup 1";
@@ -57,16 +58,10 @@ impl Manifest {
         let bytes = serde_json::to_vec_pretty(self)?;
         let signature = trust::hex(&key.sign(&fingerprint(&bytes)).0);
         for (name, bytes) in [(SIGNATURE, signature.as_bytes()), (FILE, &bytes[..])] {
-            let (part, path) = (folder.join("part"), folder.join(name));
-            let write = || {
-                fs::write(&part, bytes)?;
-                fs::File::open(&part)?.sync_all()?;
-                fs::rename(&part, &path)
-            };
-            write().with_context(|| format!("write {}", path.display()))?;
+            let path = folder.join(name);
+            write_private(&path, bytes).with_context(|| format!("write {}", path.display()))?;
         }
-        let durable = fs::File::open(folder).and_then(|folder| folder.sync_all());
-        durable.with_context(|| format!("write {}", folder.display()))
+        Ok(())
     }
 
     /// Reads the manifest and believes nothing of it yet but that it is one.
@@ -130,7 +125,7 @@ impl Manifest {
 
     fn check_attachments(&self, pool: &Path) -> Result<()> {
         for (hash, size) in &self.attachments {
-            let path = pool.join(hash.get(..2).unwrap_or_default()).join(hash);
+            let path = place(pool, hash);
             if !path.exists() {
                 bail!("attachment {hash} is missing from {}: is it complete?", pool.display());
             }

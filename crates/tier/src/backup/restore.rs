@@ -1,7 +1,7 @@
 //! Putting a backup in place of a node's data. What was there is moved aside, never deleted: it may hold what nobody else has.
 
 use super::manifest::{Manifest, pool_beside};
-use super::{CONFIG, DATABASE, IDENTITY, attachment_files, copy_file, copy_folder, digest};
+use super::{CONFIG, DATABASE, IDENTITY, attachment_files, copy_file, copy_folder, digest, make_room, place};
 use crate::serve::{Opened, Parts};
 use anyhow::{Context, Result, bail};
 use domain::network::Tier;
@@ -37,7 +37,7 @@ pub async fn restore(from: &Path, data: &Path, dry_run: bool, parts: &Parts) -> 
     let manifest = Manifest::open(from)?;
     let present = present_node(data, &manifest)?;
     // Nobody may be serving what is moved away. The lock goes with the folder.
-    let _lock = if present || data.exists() { Some(DataLock::take(data)?) } else { None };
+    let _lock = if data.exists() { Some(DataLock::take(data)?) } else { None };
     let stamp = parts.clock.now().to_minute().replace([' ', ':', '-'], "");
     let moved_to = present.then(|| beside(data, &format!("before-{stamp}"))).transpose()?;
     let staging = beside(data, "restoring")?;
@@ -125,9 +125,9 @@ fn stage(from: &Path, staging: &Path, manifest: &Manifest, present: &Path) -> Re
     copy_folder(&from.join(IDENTITY), &staging.join(IDENTITY))?;
     let pool = pool_beside(from);
     for hash in manifest.attachments.keys() {
-        let folder = staging.join("blobs").join(&hash[..2]);
-        fs::create_dir_all(&folder).with_context(|| format!("make {}", folder.display()))?;
-        copy_file(&pool.join(&hash[..2]).join(hash), &folder.join(hash))?;
+        let target = place(&staging.join("blobs"), hash);
+        make_room(&target)?;
+        copy_file(&place(&pool, hash), &target)?;
     }
     keep_present_attachments(present, staging)?;
     let database = staging.join(DATABASE);
@@ -146,10 +146,10 @@ fn stage(from: &Path, staging: &Path, manifest: &Manifest, present: &Path) -> Re
 fn keep_present_attachments(present: &Path, staging: &Path) -> Result<()> {
     for file in attachment_files(&present.join("blobs")).unwrap_or_default() {
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let target = staging.join("blobs").join(&name[..2]).join(&name);
+        let target = place(&staging.join("blobs"), &name);
         // What cannot be read any more is why somebody restores.
         if !target.exists() && digest(&file).is_ok_and(|(_, hash)| hash == name) {
-            fs::create_dir_all(staging.join("blobs").join(&name[..2]))?;
+            make_room(&target)?;
             copy_file(&file, &target)?;
         }
     }
