@@ -200,7 +200,9 @@ pub fn timers<'a>(item: &Item, dossier: &'a Dossier, receipts: Receipts) -> Vec<
         {
             let basis = "容缺承诺书(承诺时限前两个工作日,至多 20 个工作日)".to_owned();
             let budget = Limit { days, unit: DayUnit::Workday };
-            timers.push(plain(TimerKind::MakeUp, (accepted.on, event), budget, basis, dossier.made_up));
+            // Nobody owes a promised paper once the case is decided: a grant needed it, and a refusal needs it no more.
+            let ended = dossier.made_up.or(met);
+            timers.push(plain(TimerKind::MakeUp, (accepted.on, event), budget, basis, ended));
         }
     }
     if let Some(decision) = &dossier.decision {

@@ -86,6 +86,29 @@ fn accepted_tolerantly() -> Counter {
     counter
 }
 
+/// A case that was refused asks for no paper any more: nobody is late with one, however long ago it was promised.
+#[test]
+fn a_refusal_ends_the_time_for_a_promised_paper() {
+    let mut counter = accepted_tolerantly();
+    let review = of("sj", StageKind::Review);
+    counter.agrees(&review, "review", on(25));
+    counter.agrees(&review, "inspect", on(25));
+    let head = of("sj", StageKind::Decision);
+    counter.does(&head, Command::Claim { stage: stage("decide") }, on(26));
+    assert!(counter.due(TimerKind::MakeUp).is_some());
+    let command = Command::Decide {
+        stage: stage("decide"),
+        outcome: Outcome::Refused,
+        text: "不符合".into(),
+        article: Some("第三十八条".into()),
+        licence: None,
+    };
+    counter.does(&head, command, on(26));
+    let timers = timers(&counter.item, &counter.dossier, Receipts::all_on(NOON.day()));
+    let make_up = timers.iter().find(|timer| timer.kind == TimerKind::MakeUp).unwrap();
+    assert_eq!(make_up.met, Some(on(26).day()));
+}
+
 #[test]
 fn a_promised_paper_that_comes_in_time_lets_the_licence_be_granted_and_not_before() {
     let mut counter = accepted_tolerantly();
