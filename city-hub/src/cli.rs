@@ -1,6 +1,7 @@
 //! The hub's command line: the common verbs, and what only the hub can do.
 
 use anyhow::{Context, Result};
+use casework::SensitiveAct;
 use clap::{Parser, Subcommand};
 use domain::delegation::{Delegate, Letter, Revocation};
 use domain::paper::SealName;
@@ -11,7 +12,7 @@ use std::process::ExitCode;
 use crate::catalogue::CatalogueVerb;
 use crate::nodes::{self, NodeVerb, Whom};
 use tier::serve::{Opened, Parts};
-use tier::{Common, Verb};
+use tier::{Common, TwoPersons, Verb};
 
 /// 通办 city hub
 #[derive(Parser)]
@@ -97,6 +98,8 @@ enum DelegationVerb {
         /// First day on which it no longer holds; today if left out
         #[arg(long)]
         from: Option<domain::Day>,
+        #[command(flatten)]
+        persons: TwoPersons,
     },
 }
 
@@ -112,7 +115,12 @@ enum SealVerb {
         suite: Option<trust::Suite>,
     },
     /// Withdraw a seal from today on (lost or worn); papers under it from before stay good
-    Withdraw { body: domain::OrgId, no: u32 },
+    Withdraw {
+        body: domain::OrgId,
+        no: u32,
+        #[command(flatten)]
+        persons: TwoPersons,
+    },
 }
 
 #[derive(Subcommand)]
@@ -136,7 +144,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
             let listen = Listen { web, link: Some(link), enrol: Some(enrol) };
             crate::init::init(&common.data_dir, &pack, &city, listen).await?;
             println!(
-                "a city was made in {}; next: city-hub user add NAME, then city-hub serve",
+                "a city was made in {}; next: city-hub user add NAME --role administrator (twice: some acts need two), then city-hub serve",
                 common.data_dir.display()
             );
         }
@@ -164,11 +172,11 @@ async fn delegation(common: &Common, verb: DelegationVerb) -> Result<()> {
             opened.hall.publish_letters("cli", &letters).await?;
             println!("{} letters are published; nodes get them at their next contact", letters.len());
         }
-        DelegationVerb::Revoke { number, node, officer, reason, from } => {
+        DelegationVerb::Revoke { number, node, officer, reason, from, persons } => {
             let delegate = node.zip(officer).map(|(node, officer)| Delegate { node, officer });
             let from = from.unwrap_or_else(|| opened.hall.now().day());
             let revocation = Revocation { number, delegate, from, reason };
-            opened.hall.revoke_letter("cli", &revocation).await?;
+            persons.carry_out(&opened.hall, &SensitiveAct::RevokeLetter(revocation)).await?;
             println!("revoked from {from} on");
         }
         DelegationVerb::List if common.json => println!("{}", serde_json::to_string(&opened.hall.letters())?),
@@ -195,9 +203,9 @@ async fn seal(common: &Common, verb: SealVerb) -> Result<()> {
             let made = opened.renew_seal(&body, suite).await?;
             println!("seal {} of {} is made and published", made.no, made.owner);
         }
-        SealVerb::Withdraw { body, no } => {
+        SealVerb::Withdraw { body, no, persons } => {
             let seal = SealName { owner: body.to_string(), no };
-            opened.hall.withdraw_seal("cli", &seal).await?;
+            persons.carry_out(&opened.hall, &SensitiveAct::WithdrawSeal(seal)).await?;
             println!("seal {no} of {body} is withdrawn from today on");
         }
         SealVerb::List => {

@@ -1,12 +1,12 @@
 //! `enroll-token` and `node`: who belongs to the city, with which machine.
 
 use anyhow::Result;
-use casework::Place;
+use casework::{Place, SensitiveAct};
 use clap::{Args, Subcommand};
 use domain::NodeId;
 use domain::network::{Standing, Tier};
 use serde_json::json;
-use tier::Common;
+use tier::{Common, TwoPersons};
 use tier::serve::{Opened, Parts};
 
 /// Whom a token lets in.
@@ -29,11 +29,23 @@ pub(crate) enum NodeVerb {
     /// All nodes: own head, acknowledged head, last contact, standing
     List,
     /// 挂失: a machine was lost or stolen. It is let in nowhere, and what its key signs from now on is not believed
-    Ban { node: NodeId },
+    Ban {
+        node: NodeId,
+        #[command(flatten)]
+        persons: TwoPersons,
+    },
     /// 撤并: a place was closed in good order. It is let in nowhere, and whatever it signed counts
-    Evict { node: NodeId },
+    Evict {
+        node: NodeId,
+        #[command(flatten)]
+        persons: TwoPersons,
+    },
     /// Take back a ban or a closing: the same machine is let in again
-    Readmit { node: NodeId },
+    Readmit {
+        node: NodeId,
+        #[command(flatten)]
+        persons: TwoPersons,
+    },
 }
 
 pub(crate) async fn enroll_token(common: &Common, whom: Whom, ttl: i64) -> Result<()> {
@@ -59,23 +71,29 @@ pub(crate) async fn enroll_token(common: &Common, whom: Whom, ttl: i64) -> Resul
 
 pub(crate) async fn run(common: &Common, verb: NodeVerb) -> Result<()> {
     let opened = Opened::open(&common.data_dir, &Parts::default())?;
-    let (node, standing, told) = match verb {
+    let (persons, act, node, told) = match verb {
         NodeVerb::List => return list(common, &opened).await,
-        NodeVerb::Ban { node } => (
+        NodeVerb::Ban { node, persons } => (
+            persons,
+            SensitiveAct::BanNode { node: node.clone() },
             node,
-            Standing::Banned,
             "is banned; for a new machine in its place: enroll-token --replace; look through the letters of delegation of its officers",
         ),
-        NodeVerb::Evict { node } => {
-            (node, Standing::Evicted, "is closed; recall what it still holds to its town")
+        NodeVerb::Evict { node, persons } => (
+            persons,
+            SensitiveAct::EvictNode { node: node.clone() },
+            node,
+            "is closed; recall what it still holds to its town",
+        ),
+        NodeVerb::Readmit { node, persons } => {
+            (persons, SensitiveAct::ReadmitNode { node: node.clone() }, node, "is let in again")
         }
-        NodeVerb::Readmit { node } => (node, Standing::Active, "is let in again"),
     };
-    let record = opened.hall.set_standing("cli", &node, standing).await?;
+    let done = persons.carry_out(&opened.hall, &act).await?;
     if common.json {
-        println!("{}", serde_json::to_string(&record)?);
+        println!("{done}");
     } else {
-        println!("{node} {} {told}", record.name);
+        println!("{node} {told}");
     }
     Ok(())
 }

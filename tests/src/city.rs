@@ -1,7 +1,9 @@
 //! A real city in one process: real SQLite files, TLS, gRPC, HTTP; only the machine is shared.
 
 use bytes::Bytes;
-use domain::NodeId;
+use casework::NewAccount;
+use domain::access::Roles;
+use domain::{NodeId, Timestamp};
 use domain::delegation::Delegate;
 use domain::network::Tier;
 use http::Method;
@@ -9,6 +11,8 @@ use runtime::NodeConfig;
 use runtime::config::Listen;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use testkit::api::Api;
@@ -16,6 +20,7 @@ use testkit::letters::Person;
 use tier::join::{JoinOrder, join};
 use tier::serve::Opened;
 use tier::{Parts, Running, Start, start};
+use trust::CodeSecret;
 
 pub const PASSWORD: &str = "test-password";
 
@@ -52,7 +57,14 @@ pub struct Site {
     pub data: PathBuf,
     pub running: Option<Running>,
     pub parts: Parts,
-    api: Api,
+    pub api: Api,
+    /// Log-ins that are open: a code of the phone opens one.
+    tokens: Mutex<BTreeMap<String, String>>,
+}
+
+/// The phone that makes everybody's codes.
+pub fn phone() -> CodeSecret {
+    CodeSecret::parse("JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP").unwrap()
 }
 
 /// The places of the villages, all in 碧波镇.
@@ -72,8 +84,23 @@ fn any_port() -> String {
 impl Site {
     pub async fn serve(data: PathBuf, parts: Parts) -> Site {
         let running = start(Start { data: &data, parts: parts.clone() }).await.unwrap();
-        running.hall().put_account("officer", "值守人员", None, PASSWORD).await.unwrap();
-        Site { data, running: Some(running), parts, api: Api::new() }
+        let site = Site { data, running: Some(running), parts, api: Api::new(), tokens: Mutex::default() };
+        let roles = match site.node().hall().tier {
+            Tier::Village => "proxy_officer",
+            Tier::Town => "town_supervisor",
+            Tier::City => "supervision_officer,registrar",
+        };
+        site.employ("officer", None, roles).await;
+        site
+    }
+    /// Gives somebody an account; whoever decides or registers at the hub gets the codes of [`phone`].
+    pub async fn employ(&self, name: &str, body: Option<&str>, roles: &str) {
+        let hall = self.node().hall();
+        let roles: Roles = roles.parse().unwrap();
+        let phone = roles.need_second_factor(hall.tier).then(phone);
+        let (name, display) = (name.to_owned(), format!("{name}(测试)"));
+        let new = NewAccount { name, display, body: body.map(|body| body.parse().unwrap()), roles };
+        hall.put_account("test", new, PASSWORD, phone).await.unwrap();
     }
     pub fn node(&self) -> &Running {
         self.running.as_ref().unwrap()
@@ -100,7 +127,34 @@ impl Site {
         self.start_again().await;
     }
     pub async fn token(&self, account: &str) -> String {
-        self.api.log_in(self.node().web.port(), account, PASSWORD).await.unwrap()
+        let known = self.tokens.lock().unwrap().get(account).cloned();
+        if let Some(token) = known
+            && self.raw(Method::GET, "/api/v1/me", Some(&token)).await.0 == 200
+        {
+            return token;
+        }
+        let token = self.log_in(account).await;
+        self.tokens.lock().unwrap().insert(account.to_owned(), token.clone());
+        token
+    }
+    /// A code that counts now and was not used.
+    pub async fn code(&self, account: &str) -> Option<String> {
+        let hall = self.node().hall();
+        let known = hall.store.account(account).await.unwrap().unwrap();
+        known.code_secret.as_ref()?;
+        let (now, phone) = (hall.now(), phone());
+        let unused = |at: &Timestamp| phone.check(&phone.code(*at), now, known.code_used).is_some();
+        let found = [-30_000, 0, 30_000].map(|ms| now.plus_ms(ms)).into_iter().find(unused);
+        Some(phone.code(found.expect("a code that was not used")))
+    }
+    pub async fn log_in(&self, account: &str) -> String {
+        let code = self.code(account).await;
+        let port = self.node().web.port();
+        self.api.log_in_with(port, account, PASSWORD, code.as_deref()).await.unwrap()
+    }
+    /// What somebody proves themselves with anew.
+    pub async fn proof(&self, account: &str) -> Value {
+        json!({ "password": PASSWORD, "code": self.code(account).await })
     }
     pub async fn call(&self, token: &str, method: Method, path: &str, body: Bytes) -> anyhow::Result<Value> {
         self.api.call(method, self.node().web.port(), &format!("/api/v1{path}"), Some(token), body).await
@@ -203,8 +257,7 @@ impl City {
     /// Another person of a body: who handles a case neither reviews nor approves it.
     pub async fn body_colleague(&self, body: &str, number: &str) -> String {
         let account = format!("{body}-{number}");
-        let hall = self.hub.node().hall();
-        hall.put_account(&account, body, Some(body.parse().unwrap()), PASSWORD).await.unwrap();
+        self.hub.employ(&account, Some(body), "chief_representative").await;
         self.hub.token(&account).await
     }
 

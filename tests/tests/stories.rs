@@ -14,6 +14,8 @@ mod law;
 mod links;
 #[path = "stories/machines.rs"]
 mod machines;
+#[path = "stories/people.rs"]
+mod people;
 #[path = "stories/reconciled.rs"]
 mod reconciled;
 #[path = "stories/restored.rs"]

@@ -2,6 +2,7 @@
 
 use crate::desk::LaidOut;
 use crate::{ActError, CaseView, Hall, Officer};
+use domain::access::Permission;
 use domain::catalogue::{Item, StageKind};
 use domain::delegation::Delegate;
 use domain::dossier::decide::{self, Command};
@@ -131,6 +132,8 @@ impl Hall {
         }
         let dossier = &stored.dossier;
         let mut laid = self.lay_out(&stored).await?;
+        let stage = order.stage().and_then(|id| laid.item.stage(id)).map(|stage| stage.kind);
+        self.allow(officer, Permission::of(&order, stage))?;
         if needs_form(&order, &laid.item) {
             laid.form = self.form_of(&dossier.case).await?;
         }

@@ -66,7 +66,7 @@ impl Hall {
             return Ok(false);
         }
         let laid = self.lay_out(stored).await?;
-        match by_law::lapse(&stored.dossier, &laid.plain(), &self.actor(&system()), self.now()) {
+        match by_law::lapse(&stored.dossier, &laid.plain(), &self.actor(&Officer::system()), self.now()) {
             Some(act) => self.append_by_law("lapse", stored, act).await,
             None => Ok(false),
         }
@@ -78,7 +78,12 @@ impl Hall {
             return Ok(false);
         }
         let laid = self.lay_out(stored).await?;
-        let act = by_law::deem_accepted(&stored.dossier, &laid.plain(), &self.actor(&system()), self.now());
+        let act = by_law::deem_accepted(
+            &stored.dossier,
+            &laid.plain(),
+            &self.actor(&Officer::system()),
+            self.now(),
+        );
         let Some(act) = act else { return Ok(false) };
         let deemed = self.append_by_law("deem-accepted", stored, act).await?;
         if deemed {
@@ -98,7 +103,7 @@ impl Hall {
             return Ok(false);
         }
         let laid = self.lay_out(stored).await?;
-        let (earlier, actor) = ((&counted_on.calendar, release), self.actor(&system()));
+        let (earlier, actor) = ((&counted_on.calendar, release), self.actor(&Officer::system()));
         match by_law::reproject(dossier, &laid.plain(), earlier, &actor, self.now()) {
             Some(act) => self.append_by_law("reproject", stored, act).await,
             None => Ok(false),
@@ -113,7 +118,7 @@ impl Hall {
         act: Act,
     ) -> Result<bool, ActError> {
         let request = self.random.entry_id(self.now());
-        let append = self.append_of(action, &system(), request, act, stored.dossier.pages)?;
+        let append = self.append_of(action, &Officer::system(), request, act, stored.dossier.pages)?;
         match self.store.append(append).await {
             Ok(_) => Ok(true),
             Err(StoreError::Stale { .. }) => Ok(false),
@@ -133,10 +138,6 @@ impl Hall {
             held.extend(lines.into_iter().map(|line| line.case));
         }
     }
-}
-
-fn system() -> Officer {
-    Officer { name: String::new(), display: String::new(), body: None }
 }
 
 /// A case of a catalogue that is not known here, say, holds up no other.

@@ -18,6 +18,14 @@ pub enum ActError {
     Unfit { what: &'static str, reason: String },
     #[error("附件还有 {missing} 份没有传到,正在传输;到齐后才能办理")]
     Incomplete { missing: u32 },
+    /// Remedy: an account with the role, or whoever has it.
+    #[error("您的岗位没有“{what}”的权限;请由有该岗位的工作人员办理,或请管理员调整岗位")]
+    Forbidden { what: &'static str },
+    /// Remedy: a log-in with the phone's code.
+    #[error("“{what}”须用动态口令登录后办理;请退出后带动态口令重新登录,没有动态口令的请管理员重置账号")]
+    SecondFactor { what: &'static str },
+    #[error("{0}")]
+    Login(crate::LoginError),
     #[error("{what}只能在{place}办理")]
     WrongTier { what: &'static str, place: &'static str },
 }
@@ -44,6 +52,9 @@ impl ActError {
             ActError::Store(StoreError::Broken { .. } | StoreError::Closed) => "storage",
             ActError::Unfit { .. } => "unfit",
             ActError::Incomplete { .. } => "incomplete",
+            ActError::Forbidden { .. } => "forbidden",
+            ActError::SecondFactor { .. } => "second_factor",
+            ActError::Login(error) => error.code(),
             ActError::WrongTier { .. } => "wrong_tier",
         }
     }

@@ -1,13 +1,13 @@
 //! A node's counter: its store, its clock, its place in the network.
 
-use crate::ActError;
+use crate::{ActError, Throttle};
 use domain::catalogue::Item;
 use domain::dossier::decide::Actor;
 use domain::network::Tier;
 use domain::pack::CityPack;
 use domain::seams::{Clock, Random};
 use domain::{ItemId, NodeId, Timestamp};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use store::Store;
 use store::blobs::Blobs;
 use trust::Seals;
@@ -21,6 +21,8 @@ pub struct Hall {
     pub random: Arc<dyn Random>,
     /// The seals that are kept here.
     pub seals: Arc<dyn Seals>,
+    /// Who guessed at log-in, and how often.
+    pub throttle: Arc<Mutex<Throttle>>,
     pub tier: Tier,
     /// City name, as certificates and tokens carry it.
     pub city: String,

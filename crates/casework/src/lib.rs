@@ -3,15 +3,18 @@
 //! Promise: a success is told only after the store said it is durable; a refusal changes nothing and says how to mend it.
 //! Not here: rules (`domain`), transport (`link`), pages for people (`console`).
 
+mod accounts;
 mod act;
 mod answering;
 mod authority;
 mod bundles;
 mod catalogue;
 mod contacts;
+mod countersign;
 mod desk;
 mod drafts;
 mod error;
+mod exports;
 mod hall;
 mod hub;
 mod library;
@@ -22,17 +25,22 @@ mod sheets;
 mod slips;
 mod standing;
 mod supervise;
+mod throttle;
 mod view;
 
+pub use accounts::Issued;
 pub use authority::LetterView;
 pub use bundles::{BundleView, MemberView};
 pub use catalogue::{CatalogueDiff, ItemChange};
+pub use countersign::SensitiveAct;
 pub use drafts::{Requests, sniff};
 pub use error::ActError;
+pub use exports::AuditCursor;
 pub use hall::Hall;
 pub use hub::{NewToken, Place};
 pub use library::LicenceView;
-pub use logins::{LoginError, Officer};
+pub use logins::{LoginError, NewAccount, Officer, Proof};
 pub use ratings::RectificationView;
 pub use supervise::{AlertName, Scan, Sweep, Warning};
+pub use throttle::Throttle;
 pub use view::{CaseView, Due, Fees, NodeStatus, Outbox};

@@ -2,6 +2,7 @@
 //! said about it. The same rules warn the people at every node before a limit is over.
 
 use crate::{ActError, Hall, Officer};
+use domain::access::Jurisdiction;
 use domain::catalogue::Item;
 use domain::dossier::Status;
 use domain::network::Tier;
@@ -121,14 +122,14 @@ impl Hall {
         Ok(scan)
     }
 
-    /// Cases here with a limit that is near or over, the most pressing first.
+    /// Cases here within a jurisdiction with a limit that is near or over, the most pressing first.
     ///
     /// # Errors
     /// [`ActError::Store`].
-    pub async fn warnings(&self, limit: u32) -> Result<Vec<Warning>, ActError> {
+    pub async fn warnings(&self, within: Jurisdiction, limit: u32) -> Result<Vec<Warning>, ActError> {
         let (today, (_, newest)) = (self.now().day(), self.pack(None)?);
         let mut warnings: Vec<Warning> = Vec::new();
-        for task in self.store.tasks(TaskQuery { body: None, limit }).await? {
+        for task in self.store.tasks(TaskQuery { body: None, within, limit }).await? {
             let Some(due) = task.due.filter(|_| warnings.iter().all(|known| known.case != task.case)) else {
                 continue;
             };
@@ -233,7 +234,7 @@ impl Hall {
     async fn settle(&self, stored: &StoredDossier, sweep: &mut Sweep) -> Result<(), ActError> {
         let case = &stored.dossier.case;
         let (findings, alerts) = (self.findings(stored).await?, self.alerts_of(case).await?);
-        let system = Officer { name: String::new(), display: String::new(), body: None };
+        let system = Officer::system();
         for finding in &findings {
             if alerts.iter().any(|alert| alert.key == finding.key && alert.raised.is_some()) {
                 continue;

@@ -1,6 +1,7 @@
 //! What a person is shown of a case and of the node: every word computed from stored facts.
 
 use crate::{ActError, Hall, Officer};
+use domain::access::Permission;
 use domain::calendar::{DayUnit, Limit};
 use domain::clock::{self, Explained};
 use domain::dossier::{Dossier, Status};
@@ -190,8 +191,8 @@ impl Hall {
     /// [`ActError::Store`].
     pub async fn history(&self, officer: &Officer, case: &CaseNo) -> Result<Vec<HistoryLine>, ActError> {
         let mut lines = self.store.history(case).await?;
-        // Who was rated never sees who rated; whoever supervises at the hub belongs to no body.
-        if self.tier != Tier::City || officer.body.is_some() {
+        // Who was rated never sees who rated; whoever supervises at the hub does.
+        if !officer.roles.permit(Permission::Conclude) {
             lines.iter_mut().filter_map(|line| line.slip.as_mut()).for_each(|slip| slip.rating = None);
         }
         Ok(lines)

@@ -5,17 +5,19 @@ mod alerts;
 mod authority;
 mod drafts;
 mod library;
+mod people;
 
 use crate::Console;
-use crate::auth::{ByToken, bearer};
+use crate::auth::{ByToken, Source, bearer};
 use crate::fault::Fault;
 use axum::body::Bytes;
 use axum::extract::{FromRequest, Path, Query, Request, State};
-use axum::http::{StatusCode, header, request::Parts};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
 use casework::CaseView;
+use domain::access::Jurisdiction;
 use domain::clock::Explained;
 use domain::dossier::Status;
 use domain::{CaseNo, Day, ItemId, NodeId, OrgId};
@@ -31,7 +33,7 @@ type Answer<T> = Result<Json<T>, Fault>;
 /// A scan and what JSON adds around it.
 const UPLOAD_BYTES_MAX: usize = 12 * 1024 * 1024;
 
-pub(crate) fn routes() -> Router<Console> {
+pub(crate) fn routes(console: Console) -> Router<Console> {
     Router::new()
         .route("/login", post(log_in))
         .route("/logout", post(log_out))
@@ -60,9 +62,9 @@ pub(crate) fn routes() -> Router<Console> {
         .merge(library::routes())
         .merge(alerts::routes())
         .merge(crate::print::api_routes())
-        .fallback(async || {
-            Fault::new(StatusCode::NOT_FOUND, "not_found", "没有这个接口;接口清单见 /api/v1/openapi.json")
-        })
+        .merge(people::routes())
+        .fallback(async || Fault::no_route())
+        .layer(axum::middleware::from_fn_with_state(console, crate::auth::admit))
 }
 
 /// JSON in, with a refusal that names the field instead of axum's English one.
@@ -96,17 +98,22 @@ fn id<T: FromStr>(text: &str, what: &'static str) -> Result<T, Fault> {
 #[derive(Deserialize)]
 struct Credentials {
     name: String,
-    password: String,
+    #[serde(flatten)]
+    proof: casework::Proof,
 }
 
-async fn log_in(State(console): State<Console>, Body(credentials): Body<Credentials>) -> Answer<Value> {
+async fn log_in(
+    State(console): State<Console>,
+    Source(source): Source,
+    Body(Credentials { name, proof }): Body<Credentials>,
+) -> Answer<Value> {
     let _turn = console.password_gate.acquire().await.map_err(|_| Fault::logged_out())?;
-    let (token, officer) = console.hall.log_in(&credentials.name, &credentials.password).await?;
+    let (token, officer) = console.hall.log_in(&name, &proof, &source).await?;
     Ok(Json(json!({ "token": token, "officer": officer })))
 }
 
-async fn log_out(State(console): State<Console>, _: ByToken, parts: Parts) -> Answer<Value> {
-    if let Some(token) = bearer(&parts) {
+async fn log_out(State(console): State<Console>, _: ByToken, headers: HeaderMap) -> Answer<Value> {
+    if let Some(token) = bearer(&headers) {
         console.hall.log_out(token).await?;
     }
     Ok(Json(json!({})))
@@ -174,7 +181,10 @@ async fn queue(
     ByToken(officer): ByToken,
     Query(filter): Query<QueueFilter>,
 ) -> Answer<Vec<store::TaskLine>> {
-    let query = TaskQuery { body: filter.body.or(officer.body), limit: filter.limit.unwrap_or(20) };
+    // An officer of a department works its queue and no other.
+    let within = console.hall.jurisdiction(&officer);
+    let body = officer.body.clone().filter(|_| within != Jurisdiction::Everything).or(filter.body);
+    let query = TaskQuery { body: body.or(officer.body), within, limit: filter.limit.unwrap_or(20) };
     Ok(Json(console.hall.store.tasks(query).await?))
 }
 
@@ -189,17 +199,13 @@ struct CaseFilter {
 
 async fn cases(
     State(console): State<Console>,
-    _: ByToken,
+    ByToken(officer): ByToken,
     Query(filter): Query<CaseFilter>,
 ) -> Answer<Vec<store::CaseLine>> {
     let CaseFilter { status, holder, origin, after, limit } = filter;
-    Ok(Json(
-        console
-            .hall
-            .store
-            .cases(CaseQuery { status, holder, origin, after, limit: limit.unwrap_or(20) })
-            .await?,
-    ))
+    let within = console.hall.jurisdiction(&officer);
+    let query = CaseQuery { status, holder, origin, after, within, limit: limit.unwrap_or(20) };
+    Ok(Json(console.hall.store.cases(query).await?))
 }
 
 async fn case(State(console): State<Console>, _: ByToken, Path(case): Path<String>) -> Answer<CaseView> {

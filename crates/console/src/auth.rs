@@ -1,39 +1,127 @@
 //! Who calls: a bearer token for programs, a cookie for pages. Only reading pages go by the cookie, so a foreign site
 //! that makes the browser send it can change nothing.
+//!
+//! [`admit`] stands before every route of the API: it looks the route up in the list, asks for the log-in and the permission,
+//! keeps cases of other departments out of sight, and writes reads of persons' data into the audit before they are answered.
 
 use crate::Console;
 use crate::fault::Fault;
-use axum::extract::FromRequestParts;
+use crate::routes::{Need, Route};
+use axum::extract::{ConnectInfo, FromRequestParts, MatchedPath, Request, State};
+use axum::http::{Method, StatusCode};
 use axum::http::header::{AUTHORIZATION, COOKIE};
 use axum::http::request::Parts;
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
 use casework::Officer;
+use domain::CaseNo;
+use std::net::SocketAddr;
+use std::sync::PoisonError;
 
 pub(crate) const COOKIE_NAME: &str = "tongban_session";
+const API: &str = "/api/v1";
 
-/// An officer who proved it with a bearer token.
+/// An officer who proved it with a bearer token; [`admit`] has looked.
 pub(crate) struct ByToken(pub Officer);
 
 /// An officer who proved it with the page's cookie.
 pub(crate) struct ByCookie(pub Option<Officer>);
 
-fn header<'p>(parts: &'p Parts, name: &axum::http::HeaderName) -> Option<&'p str> {
-    parts.headers.get(name)?.to_str().ok()
+/// The address the caller calls from: where guesses at log-in are counted.
+pub(crate) struct Source(pub String);
+
+fn header<'p>(headers: &'p axum::http::HeaderMap, name: &axum::http::HeaderName) -> Option<&'p str> {
+    headers.get(name)?.to_str().ok()
 }
 
-pub(crate) fn bearer(parts: &Parts) -> Option<&str> {
-    header(parts, &AUTHORIZATION)?.strip_prefix("Bearer ")
+pub(crate) fn bearer(headers: &axum::http::HeaderMap) -> Option<&str> {
+    header(headers, &AUTHORIZATION)?.strip_prefix("Bearer ")
 }
 
 pub(crate) fn cookie(parts: &Parts) -> Option<&str> {
-    let cookies = header(parts, &COOKIE)?.split(';');
+    let cookies = header(&parts.headers, &COOKIE)?.split(';');
     cookies.map(str::trim).find_map(|cookie| cookie.strip_prefix(COOKIE_NAME)?.strip_prefix('='))
 }
 
-impl FromRequestParts<Console> for ByToken {
+/// Default deny: what the list does not name is not served, and nothing is served to whom the list does not permit it.
+pub(crate) async fn admit(State(console): State<Console>, mut request: Request, next: Next) -> Response {
+    let asked = Asked {
+        matched: request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned()),
+        method: request.method().clone(),
+        path: request.uri().path().to_owned(),
+        token: bearer(request.headers()).map(str::to_owned),
+    };
+    match admitted(&console, &asked).await {
+        Err(fault) => fault.into_response(),
+        Ok(officer) => {
+            if let Some(officer) = officer {
+                request.extensions_mut().insert(officer);
+            }
+            next.run(request).await
+        }
+    }
+}
+
+/// What is asked of a request before its handler sees it.
+struct Asked {
+    matched: Option<String>,
+    method: Method,
+    path: String,
+    token: Option<String>,
+}
+
+async fn admitted(console: &Console, asked: &Asked) -> Result<Option<Officer>, Fault> {
+    let Asked { matched, method, path, token } = asked;
+    let pattern = matched.as_deref().and_then(|path| path.strip_prefix(API));
+    let route = pattern.and_then(|pattern| Route::of(method.as_str(), pattern));
+    if route.is_some_and(|route| route.needs == Need::Nothing) {
+        return Ok(None);
+    }
+    let token = token.as_deref().ok_or_else(Fault::logged_out)?;
+    let officer = console.hall.officer(token).await?.ok_or_else(Fault::logged_out)?;
+    let (Some(route), Some(pattern)) = (route, pattern) else {
+        return Err(Fault::no_route());
+    };
+    if let Need::One(permission) = route.needs {
+        console.hall.allow(&officer, permission)?;
+    }
+    // The API is nested: what its handlers see of the path begins behind the prefix already.
+    let path = path.strip_prefix(API).unwrap_or(path);
+    if let Some(case) = segment(pattern, path, "{case}") {
+        console.hall.within_reach(&officer, &case_no(case)?).await?;
+    }
+    if route.tells_of_persons() {
+        console.note_read(&officer, path, pattern.contains('{')).await?;
+    }
+    Ok(Some(officer))
+}
+
+/// What stands in a path where its pattern has `name`.
+fn segment<'p>(pattern: &str, path: &'p str, name: &str) -> Option<&'p str> {
+    pattern.split('/').zip(path.split('/')).find(|(part, _)| *part == name).map(|(_, text)| text)
+}
+
+fn case_no(text: &str) -> Result<CaseNo, Fault> {
+    let told = "办件编号的格式不对:请检查是否抄错";
+    text.parse().map_err(|_| Fault::new(StatusCode::NOT_FOUND, "not_found", told))
+}
+
+impl Console {
+    /// The row stands before the answer goes out: nobody has read what the audit does not know (I37).
+    pub(crate) async fn note_read(&self, officer: &Officer, what: &str, one: bool) -> Result<(), Fault> {
+        let now = self.hall.now();
+        let seen = || self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        if one || seen().is_new(&officer.name, what, now) {
+            self.hall.store.note_act(now, &officer.name, "read", what).await?;
+        }
+        Ok(())
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for ByToken {
     type Rejection = Fault;
-    async fn from_request_parts(parts: &mut Parts, console: &Console) -> Result<Self, Fault> {
-        let token = bearer(parts).ok_or_else(Fault::logged_out)?.to_owned();
-        console.hall.officer(&token).await?.map(ByToken).ok_or_else(Fault::logged_out)
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Fault> {
+        parts.extensions.get::<Officer>().cloned().map(ByToken).ok_or_else(Fault::logged_out)
     }
 }
 
@@ -44,5 +132,13 @@ impl FromRequestParts<Console> for ByCookie {
             Some(token) => Ok(ByCookie(console.hall.officer(&token).await?)),
             None => Ok(ByCookie(None)),
         }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Source {
+    type Rejection = Fault;
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Fault> {
+        let address = parts.extensions.get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_string());
+        Ok(Source(address.unwrap_or_default()))
     }
 }

@@ -26,6 +26,10 @@ impl Fault {
     pub fn unfit(message: impl Into<String>) -> Fault {
         Fault::new(StatusCode::UNPROCESSABLE_ENTITY, "unfit", message)
     }
+    pub fn no_route() -> Fault {
+        let told = "没有这个接口;接口清单见 /api/v1/openapi.json";
+        Fault::new(StatusCode::NOT_FOUND, "not_found", told)
+    }
     pub fn logged_out() -> Fault {
         Fault::new(StatusCode::UNAUTHORIZED, "login", "请先登录")
     }
@@ -47,6 +51,8 @@ impl From<ActError> for Fault {
             ActError::Refused(Refusal::Faulty(_)) | ActError::Unfit { .. } => {
                 StatusCode::UNPROCESSABLE_ENTITY
             }
+            ActError::Forbidden { .. } | ActError::SecondFactor { .. } => StatusCode::FORBIDDEN,
+            ActError::Login(error) => login_status(error),
             ActError::Refused(_)
             | ActError::Alert(_)
             | ActError::Incomplete { .. }
@@ -81,9 +87,14 @@ impl From<StoreError> for Fault {
 
 impl From<LoginError> for Fault {
     fn from(error: LoginError) -> Fault {
-        match error {
-            LoginError::Wrong => Fault::new(StatusCode::UNAUTHORIZED, "wrong_password", error.to_string()),
-            LoginError::Store(error) => error.into(),
-        }
+        ActError::from(error).into()
+    }
+}
+
+fn login_status(error: &LoginError) -> StatusCode {
+    match error {
+        LoginError::Wrong | LoginError::CodeNeeded => StatusCode::UNAUTHORIZED,
+        LoginError::Throttled { .. } => StatusCode::TOO_MANY_REQUESTS,
+        LoginError::Store(_) => StatusCode::INTERNAL_SERVER_ERROR,
     }
 }

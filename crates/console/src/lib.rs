@@ -10,16 +10,18 @@ mod guard;
 mod openapi;
 mod page;
 mod print;
+mod routes;
+mod seen;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
 use casework::Hall;
 use link::LinkState;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use tokio::sync::Semaphore;
 
-pub use openapi::{ROUTES, Route};
+pub use routes::{Need, ROUTES, Route};
 
 /// What the handlers of one node need.
 #[derive(Clone)]
@@ -30,13 +32,15 @@ pub struct Console {
     pub name: String,
     /// Host names this console answers to beside the loopback ones.
     pub hosts: Vec<String>,
+    /// Lists that officers have open, so that a page that looks again every few seconds is one row in the audit.
+    pub(crate) seen: Arc<Mutex<seen::Seen>>,
     /// Password checks cost memory and time on purpose: two at once are enough.
     pub(crate) password_gate: Arc<Semaphore>,
 }
 
 impl Console {
     pub fn new(hall: Hall, uplink: Option<Arc<LinkState>>, name: String, hosts: Vec<String>) -> Console {
-        Console { hall, uplink, name, hosts, password_gate: Arc::new(Semaphore::new(2)) }
+        Console { hall, uplink, name, hosts, seen: Arc::default(), password_gate: Arc::new(Semaphore::new(2)) }
     }
 }
 
@@ -47,7 +51,7 @@ pub fn router(console: Console) -> Router {
     Router::new()
         .merge(page::routes())
         .merge(print::page_routes())
-        .nest("/api/v1", api::routes())
+        .nest("/api/v1", api::routes(console.clone()))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(console.clone(), guard::check_host))
         .with_state(console)

@@ -1,7 +1,7 @@
 //! The plain pages: log-in, the node's status, and at the hub the map of the network with its table twin.
 
 use crate::Console;
-use crate::auth::{ByCookie, COOKIE_NAME, cookie};
+use crate::auth::{ByCookie, COOKIE_NAME, Source, cookie};
 use crate::fault::Fault;
 use askama::Template;
 use axum::Router;
@@ -9,7 +9,7 @@ use axum::extract::{Form, State};
 use axum::http::{StatusCode, header, request::Parts};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use casework::NodeStatus;
+use casework::{LoginError, NodeStatus, Proof};
 use domain::dossier::Status;
 use domain::network::Tier;
 use serde::Deserialize;
@@ -31,7 +31,10 @@ pub(crate) fn routes() -> Router<Console> {
 #[template(path = "login.html")]
 struct LoginPage<'a> {
     name: &'a str,
-    wrong: bool,
+    /// What was typed as the name, so that it need not be typed again.
+    officer: &'a str,
+    /// What to mend; empty at first.
+    told: &'a str,
 }
 
 #[derive(Template)]
@@ -67,7 +70,7 @@ fn render(page: &impl Template) -> Response {
 }
 
 async fn home(State(console): State<Console>, ByCookie(officer): ByCookie) -> Result<Response, Fault> {
-    let Some(officer) = officer else { return Ok(render(&LoginPage { name: &console.name, wrong: false })) };
+    let Some(officer) = officer else { return Ok(render(&LoginPage { name: &console.name, officer: "", told: "" })) };
     let counts = console.hall.counts().await?;
     let outbox = console.hall.outbox().await?;
     let (badge, badge_class) = badge(&console, outbox.waiting);
@@ -147,23 +150,29 @@ fn node_line(node: &NodeStatus) -> NodeLine {
 struct Credentials {
     name: String,
     password: String,
+    #[serde(default)]
+    code: String,
 }
 
 async fn log_in(
     State(console): State<Console>,
+    Source(source): Source,
     Form(credentials): Form<Credentials>,
 ) -> Result<Response, Fault> {
+    let Credentials { name, password, code } = credentials;
+    let proof = Proof { password, code: Some(code) };
     let _turn = console.password_gate.acquire().await.map_err(|_| Fault::logged_out())?;
-    match console.hall.log_in(&credentials.name, &credentials.password).await {
+    match console.hall.log_in(&name, &proof, &source).await {
         Ok((token, _)) => {
             let cookie = format!("{COOKIE_NAME}={token}; HttpOnly; SameSite=Strict; Path=/");
             Ok(([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response())
         }
-        Err(casework::LoginError::Wrong) => {
-            Ok((StatusCode::UNAUTHORIZED, render(&LoginPage { name: &console.name, wrong: true }))
-                .into_response())
+        Err(LoginError::Store(error)) => Err(error.into()),
+        Err(error) => {
+            let told = error.to_string();
+            let page = LoginPage { name: &console.name, officer: &name, told: &told };
+            Ok((StatusCode::UNAUTHORIZED, render(&page)).into_response())
         }
-        Err(error) => Err(error.into()),
     }
 }
 

@@ -10,6 +10,7 @@ use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
 use domain::CaseNo;
+use domain::access::Permission;
 use domain::sheet::{Section, Sheet, SheetKind};
 use fast_qr::convert::{Builder, Shape, svg::SvgBuilder};
 use fast_qr::{ECL, QRBuilder};
@@ -81,7 +82,12 @@ async fn by_cookie(
     Path((case, name)): Path<(String, String)>,
     Query(which): Query<Which>,
 ) -> Result<Response, Fault> {
-    officer.ok_or_else(Fault::logged_out)?;
+    let officer = officer.ok_or_else(Fault::logged_out)?;
+    console.hall.allow(&officer, Permission::ReadCases)?;
+    if let Ok(case) = case.parse() {
+        console.hall.within_reach(&officer, &case).await?;
+    }
+    console.note_read(&officer, &format!("/cases/{case}/sheets/{name}"), true).await?;
     sheet(&console, &case, &name, &which).await
 }
 

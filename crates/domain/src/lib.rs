@@ -4,6 +4,7 @@
 //! reach the same answer from the same pages. Not here: how pages travel (`replication`), where they are kept
 //! (`store`), who may log in (`trust`).
 
+pub mod access;
 pub mod bundle;
 pub mod calendar;
 pub mod catalogue;

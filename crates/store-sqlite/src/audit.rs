@@ -1,10 +1,16 @@
-//! The audit table: one row for each change, each row naming the hash of the one before (I37).
+//! The audit table: one row for each change and each read of somebody's data, each naming the hash of the one before (I37).
+//!
+//! Whoever can write to the file could compute the whole chain anew. So its head goes into the node's own journal from time to
+//! time (`audit.head`), under the node's signature and out of reach as soon as a neighbour has it; and each act in the
+//! journal must have its row.
 
 use crate::error::Broken;
 use domain::Timestamp;
-use rusqlite::{Connection, OptionalExtension, named_params};
+use replication::Hash;
+use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use sha2::{Digest, Sha256};
-use store::StoreError;
+use std::collections::{BTreeMap, BTreeSet};
+use store::{AuditHead, AuditQuery, AuditRow, StoreError};
 
 pub(crate) fn record(
     sql: &Connection,
@@ -47,27 +53,128 @@ fn row_hash(previous: &[u8], seq: i64, at_ms: i64, actor: &str, action: &str, su
     hasher.finalize().into()
 }
 
-/// Rows read, and what is wrong with them.
-pub(crate) fn verify(sql: &Connection) -> Result<(u64, Vec<String>), StoreError> {
-    let mut faults = Vec::new();
+/// What the rows say: how many there are, what is wrong with them, and who did something when.
+pub(crate) struct Walked {
+    pub rows: u64,
+    pub faults: Vec<String>,
+    acts: BTreeSet<(i64, String)>,
+}
+
+impl Walked {
+    /// Whether some row says that `actor` did something at that moment.
+    pub fn has_act(&self, at: Timestamp, actor: &str) -> bool {
+        self.acts.contains(&(at.as_ms(), actor.to_owned()))
+    }
+}
+
+/// `recovering`: what was signed for before a restore is not asked for.
+pub(crate) fn verify(sql: &Connection, recovering: bool) -> Result<Walked, StoreError> {
+    let mut walked = Walked { rows: 0, faults: Vec::new(), acts: BTreeSet::new() };
     let mut expected = (1i64, vec![0u8; 32]);
+    let mut anchors = if recovering { BTreeMap::new() } else { anchors(sql)? };
     let mut statement = sql
         .prepare("SELECT seq, at_ms, actor, action, subject, previous, hash FROM audit ORDER BY seq")
         .broken("read audit")?;
     let mut rows = statement.query([]).broken("read audit")?;
-    let mut count = 0;
     while let Some(row) = rows.next().broken("read audit")? {
         let text = |name: &str| row.get::<_, String>(name).broken("read audit");
         let seq: i64 = row.get("seq").broken("read audit")?;
         let previous: Vec<u8> = row.get("previous").broken("read audit")?;
         let hash: Vec<u8> = row.get("hash").broken("read audit")?;
         let at: i64 = row.get("at_ms").broken("read audit")?;
-        let right = row_hash(&previous, seq, at, &text("actor")?, &text("action")?, &text("subject")?);
+        let actor = text("actor")?;
+        let right = row_hash(&previous, seq, at, &actor, &text("action")?, &text("subject")?);
         if seq != expected.0 || previous != expected.1 || hash != right {
-            faults.push(format!("audit row {seq} was changed, moved, or follows a deleted one"));
+            walked.faults.push(format!("audit row {seq} was changed, moved, or follows a deleted one"));
         }
+        if anchors.remove(&seq).is_some_and(|signed_for| signed_for != hash) {
+            let fault =
+                format!("audit row {seq} is not the one our journal has signed for: the audit was rewritten");
+            walked.faults.push(fault);
+        }
+        walked.acts.insert((at, actor));
         expected = (seq + 1, hash);
-        count += 1;
+        walked.rows += 1;
     }
-    Ok((count, faults))
+    walked.faults.extend(anchors.keys().map(|anchored| {
+        format!(
+            "audit row {anchored}, which our journal has signed for, is not there: the audit was cut short"
+        )
+    }));
+    Ok(walked)
+}
+
+/// Heads that our journal has signed for in its present epoch. A restore takes the rows after the backup with it, and begins
+/// a new epoch; what was anchored before it can no longer be asked for.
+fn anchors(sql: &Connection) -> Result<BTreeMap<i64, Vec<u8>>, StoreError> {
+    sql.prepare_cached(
+        "SELECT a.seq, a.hash FROM audit_anchor a JOIN entry e ON e.pos = a.pos JOIN journal j ON j.no = a.pos >> 40
+          WHERE e.epoch = j.epoch ORDER BY a.seq",
+    )
+    .and_then(|mut s| s.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect())
+    .broken("read the anchors of the audit")
+}
+
+/// Notes where a head of our own audit stands in our journal.
+pub(crate) fn anchor(sql: &Connection, head: &AuditHead, pos: i64) -> Result<(), StoreError> {
+    let Some(hash) = Hash::from_hex(&head.hash) else { return Ok(()) };
+    sql.prepare_cached("INSERT OR REPLACE INTO audit_anchor(seq, hash, pos) VALUES(?1, ?2, ?3)")
+        .and_then(|mut s| s.execute((head.seq as i64, hash.0.as_slice(), pos)))
+        .broken("note an anchor of the audit")?;
+    Ok(())
+}
+
+pub(crate) fn anchored(sql: &Connection) -> Result<Option<AuditHead>, StoreError> {
+    let newest = anchors(sql)?.pop_last();
+    Ok(newest.map(|(seq, hash)| AuditHead { seq: seq as u64, hash: hex(&hash) }))
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn row_of(row: &Row<'_>) -> rusqlite::Result<AuditRow> {
+    Ok(AuditRow {
+        seq: row.get::<_, i64>("seq")? as u64,
+        at: Timestamp::from_ms(row.get("at_ms")?),
+        actor: row.get("actor")?,
+        action: row.get("action")?,
+        subject: row.get("subject")?,
+        previous: hex(&row.get::<_, Vec<u8>>("previous")?),
+        hash: hex(&row.get::<_, Vec<u8>>("hash")?),
+    })
+}
+
+/// A search looks at so many rows at most; the next page goes on before the oldest of them.
+const SCANNED_MAX: i64 = 200_000;
+
+/// Newest first. No index beside the order of the rows: the audit is written with every act and searched now and then.
+pub(crate) fn rows(sql: &Connection, query: &AuditQuery) -> Result<Vec<AuditRow>, StoreError> {
+    let before = query.before.map_or(i64::MAX, |seq| seq as i64);
+    sql.prepare_cached(
+        "SELECT seq, at_ms, actor, action, subject, previous, hash FROM audit
+          WHERE seq < :before AND seq >= min(:before, (SELECT coalesce(max(seq), 0) + 1 FROM audit)) - :scanned
+            AND (:actor IS NULL OR actor = :actor) AND (:action IS NULL OR action = :action)
+            AND (:subject IS NULL OR subject = :subject)
+          ORDER BY seq DESC LIMIT :limit",
+    )
+    .and_then(|mut s| {
+        s.query_map(
+            named_params! {
+                ":before": before, ":scanned": SCANNED_MAX, ":actor": query.actor, ":action": query.action,
+                ":subject": query.subject, ":limit": query.limit.unwrap_or(100).clamp(1, 1000),
+            },
+            row_of,
+        )?
+        .collect()
+    })
+    .broken("search the audit")
+}
+
+pub(crate) fn after(sql: &Connection, seq: u64, limit: u32) -> Result<Vec<AuditRow>, StoreError> {
+    sql.prepare_cached(
+        "SELECT seq, at_ms, actor, action, subject, previous, hash FROM audit WHERE seq > ?1 ORDER BY seq LIMIT ?2",
+    )
+    .and_then(|mut s| s.query_map((seq as i64, limit), row_of)?.collect())
+    .broken("read the audit")
 }

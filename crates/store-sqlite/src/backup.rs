@@ -3,6 +3,7 @@
 use crate::error::Broken;
 use crate::known::read_network;
 use crate::{VerifyReport, configure, journals, queries};
+use domain::NodeId;
 use domain::network::Network;
 use replication::{JournalId, Position, Verify};
 use rusqlite::backup::Backup;
@@ -77,8 +78,8 @@ impl Copy {
     ///
     /// # Errors
     /// [`StoreError::Broken`] when it cannot be read at all.
-    pub fn verify(&self, keys: &dyn Verify) -> Result<VerifyReport, StoreError> {
-        journals::verify(&self.0, keys)
+    pub fn verify(&self, me: &NodeId, keys: &dyn Verify) -> Result<VerifyReport, StoreError> {
+        journals::verify(&self.0, me, keys)
     }
 }
 

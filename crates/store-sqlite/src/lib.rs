@@ -4,6 +4,7 @@
 //! the command line) cannot make this one write a wrong chain. Not here: what a page means (`domain`), how runs are
 //! checked (`replication`).
 
+mod accounts;
 mod audit;
 pub mod backup;
 pub mod blobs;
@@ -21,6 +22,7 @@ mod schema;
 mod supervision;
 
 use async_trait::async_trait;
+use domain::access::Jurisdiction;
 use domain::delegation::Delegations;
 use domain::network::Network;
 use domain::pack::CityPack;
@@ -140,7 +142,8 @@ impl SqliteStore {
     /// # Errors
     /// [`StoreError`] when the database cannot be read at all.
     pub async fn verify_log(&self, keys: Arc<dyn replication::Verify>) -> Result<VerifyReport, StoreError> {
-        self.executor.read(move |connection| journals::verify(connection, &*keys)).await
+        let me = self.identity.node.clone();
+        self.executor.read(move |connection| journals::verify(connection, &me, &*keys)).await
     }
 
     async fn receive_some(
@@ -246,6 +249,9 @@ impl Store for SqliteStore {
     }
     fn seals(&self) -> Arc<SealRecords> {
         self.known().seals.clone()
+    }
+    fn attest(&self, hash: &replication::Hash) -> replication::Signature {
+        self.identity.signer.sign(hash)
     }
     fn changes(&self) -> tokio::sync::broadcast::Receiver<Change> {
         self.changes.subscribe()
@@ -407,9 +413,9 @@ impl Store for SqliteStore {
         self.executor.read_briefly(|sql| reconcile::incidents_about(sql, author)).await
     }
 
-    async fn drafts(&self, officer: &str) -> Result<Vec<Draft>, StoreError> {
-        let officer = officer.to_owned();
-        self.executor.read(move |sql| people::drafts(sql, &officer)).await
+    async fn drafts(&self, officer: Option<&str>) -> Result<Vec<Draft>, StoreError> {
+        let officer = officer.map(str::to_owned);
+        self.executor.read(move |sql| people::drafts(sql, officer.as_deref())).await
     }
     async fn draft(&self, id: EntryId) -> Result<Option<Draft>, StoreError> {
         self.executor.read_briefly(move |sql| people::draft(sql, id)).await
@@ -435,25 +441,66 @@ impl Store for SqliteStore {
     }
 
     async fn account(&self, name: &str) -> Result<Option<Account>, StoreError> {
-        let name = name.to_owned();
-        self.executor.read_briefly(move |sql| people::account(sql, &name)).await
+        self.executor.read_briefly(|sql| accounts::account(sql, name)).await
     }
     async fn accounts(&self) -> Result<Vec<Account>, StoreError> {
-        self.executor.read(people::accounts).await
+        self.executor.read(accounts::accounts).await
     }
-    async fn put_account(&self, account: Account, now: Timestamp) -> Result<(), StoreError> {
-        self.executor.write("store account", move |work| people::put_account(work.sql, &account, now)).await
+    async fn put_account(&self, account: Account, by: &str, now: Timestamp) -> Result<(), StoreError> {
+        let by = by.to_owned();
+        let put = move |work: &mut executor::Work<'_>| accounts::put_account(work.sql, &account, &by, now);
+        self.executor.write("store account", put).await
     }
     async fn open_login(&self, login: Login) -> Result<(), StoreError> {
-        self.executor.write("open login", move |work| people::open_login(work.sql, &login)).await
+        self.executor.write("open login", move |work| accounts::open_login(work.sql, &login)).await
     }
-    async fn login(&self, token_hash: &str, now: Timestamp) -> Result<Option<Account>, StoreError> {
+    async fn use_code(&self, account: &str, step: u64) -> Result<(), StoreError> {
+        let account = account.to_owned();
+        self.executor.write("use a code", move |work| accounts::use_code(work.sql, &account, step)).await
+    }
+    async fn session(&self, token_hash: &str, now: Timestamp) -> Result<Option<Session>, StoreError> {
+        self.executor.read_briefly(|sql| accounts::session(sql, token_hash, now)).await
+    }
+    async fn touch_login(&self, token_hash: &str, now: Timestamp) -> Result<(), StoreError> {
         let token = token_hash.to_owned();
-        self.executor.read_briefly(move |sql| people::login(sql, &token, now)).await
+        self.executor.write("keep login", move |work| accounts::touch_login(work.sql, &token, now)).await
     }
     async fn close_login(&self, token_hash: &str) -> Result<(), StoreError> {
         let token = token_hash.to_owned();
-        self.executor.write("close login", move |work| people::close_login(work.sql, &token)).await
+        self.executor.write("close login", move |work| accounts::close_login(work.sql, &token)).await
+    }
+    async fn close_logins(&self, account: &str) -> Result<(), StoreError> {
+        let account = account.to_owned();
+        self.executor.write("close logins", move |work| accounts::close_logins(work.sql, &account)).await
+    }
+    async fn put_countersign(&self, countersign: Countersign) -> Result<(), StoreError> {
+        let put = move |work: &mut executor::Work<'_>| accounts::put_countersign(work.sql, &countersign);
+        self.executor.write("store countersignature", put).await
+    }
+    async fn countersigns(&self, limit: u32) -> Result<Vec<Countersign>, StoreError> {
+        self.executor.read(move |sql| accounts::countersigns(sql, limit)).await
+    }
+    async fn take_countersign(
+        &self,
+        id: EntryId,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<Countersign, StoreError> {
+        let by = by.to_owned();
+        let take = move |work: &mut executor::Work<'_>| accounts::take_countersign(work.sql, id, &by, now);
+        self.executor.write("countersign", take).await
+    }
+    async fn reaches(&self, case: &CaseNo, within: &Jurisdiction) -> Result<bool, StoreError> {
+        self.executor.read_briefly(|sql| accounts::reaches(sql, case, within)).await
+    }
+    async fn audit_rows(&self, query: AuditQuery) -> Result<Vec<AuditRow>, StoreError> {
+        self.executor.read(move |sql| audit::rows(sql, &query)).await
+    }
+    async fn audit_after(&self, seq: u64, limit: u32) -> Result<Vec<AuditRow>, StoreError> {
+        self.executor.read(move |sql| audit::after(sql, seq, limit)).await
+    }
+    async fn anchored_audit(&self) -> Result<Option<AuditHead>, StoreError> {
+        self.executor.read(audit::anchored).await
     }
 
     async fn seed_nodes(&self, records: Vec<domain::network::NodeRecord>) -> Result<(), StoreError> {

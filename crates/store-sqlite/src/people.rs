@@ -1,18 +1,20 @@
-//! Drafts, accounts, log-ins, enrolments, serials, contacts: records of this node alone, never replicated.
+//! Drafts, enrolments, serials, contacts: records of this node alone, never replicated.
 
 use crate::error::{Broken, unreadable};
 use domain::{EntryId, NodeId, Timestamp};
 use replication::JournalId;
-use rusqlite::{Connection, OptionalExtension, Row, named_params};
+use rusqlite::{Connection, OptionalExtension, named_params};
 use store::*;
 
 fn draft_of(text: &str) -> Result<Draft, StoreError> {
     serde_json::from_str(text).map_err(|e| unreadable("read a draft", e))
 }
 
-pub(crate) fn drafts(sql: &Connection, officer: &str) -> Result<Vec<Draft>, StoreError> {
+pub(crate) fn drafts(sql: &Connection, officer: Option<&str>) -> Result<Vec<Draft>, StoreError> {
     let texts: Vec<String> = sql
-        .prepare_cached("SELECT draft FROM draft WHERE officer = ?1 ORDER BY updated_ms DESC, id LIMIT 500")
+        .prepare_cached(
+            "SELECT draft FROM draft WHERE ?1 IS NULL OR officer = ?1 ORDER BY updated_ms DESC, id LIMIT 500",
+        )
         .and_then(|mut s| s.query_map([officer], |row| row.get(0))?.collect())
         .broken("list drafts")?;
     texts.iter().map(|text| draft_of(text)).collect()
@@ -58,72 +60,6 @@ pub(crate) fn consume_draft(sql: &Connection, id: EntryId, version: u32) -> Resu
         .and_then(|mut s| s.execute([id.0.as_slice()]))
         .broken("use up a draft")?;
     if gone == 1 { Ok(()) } else { Err(StoreError::Missing { what: "这份草稿(可能已提交)" }) }
-}
-
-fn account_of(row: &Row<'_>) -> rusqlite::Result<Account> {
-    Ok(Account {
-        name: row.get("name")?,
-        display: row.get("display")?,
-        body: row.get::<_, Option<String>>("body")?.and_then(|body| body.parse().ok()),
-        password: row.get("password")?,
-        disabled: row.get("disabled")?,
-    })
-}
-
-pub(crate) fn account(sql: &Connection, name: &str) -> Result<Option<Account>, StoreError> {
-    sql.prepare_cached("SELECT name, display, body, password, disabled FROM account WHERE name = ?1")
-        .and_then(|mut s| s.query_row([name], account_of).optional())
-        .broken("read an account")
-}
-
-pub(crate) fn accounts(sql: &Connection) -> Result<Vec<Account>, StoreError> {
-    sql.prepare_cached(
-        "SELECT name, display, body, password, disabled FROM account ORDER BY name LIMIT 10000",
-    )
-    .and_then(|mut s| s.query_map([], account_of)?.collect())
-    .broken("list accounts")
-}
-
-pub(crate) fn put_account(sql: &Connection, account: &Account, now: Timestamp) -> Result<(), StoreError> {
-    sql.prepare_cached(
-        "INSERT INTO account(name, display, body, password, disabled) VALUES(:name, :display, :body, :password, :disabled)
-         ON CONFLICT(name) DO UPDATE SET display = :display, body = :body, password = :password, disabled = :disabled",
-    )
-    .and_then(|mut s| {
-        s.execute(named_params! {
-            ":name": account.name, ":display": account.display, ":body": account.body.as_ref().map(domain::OrgId::as_str),
-            ":password": account.password, ":disabled": account.disabled,
-        })
-    })
-    .broken("write an account")?;
-    // A changed password or a disabled account ends what was opened with the old one.
-    sql.execute("DELETE FROM login WHERE account = ?1", [&account.name]).broken("end log-ins")?;
-    crate::audit::record(sql, now, "cli", "account", &account.name)
-}
-
-pub(crate) fn open_login(sql: &Connection, login: &Login) -> Result<(), StoreError> {
-    sql.prepare_cached("INSERT INTO login(token_hash, account, expires_ms) VALUES(?1, ?2, ?3)")
-        .and_then(|mut s| s.execute((&login.token_hash, &login.account, login.expires.as_ms())))
-        .broken("open a log-in")?;
-    Ok(())
-}
-
-pub(crate) fn login(
-    sql: &Connection,
-    token_hash: &str,
-    now: Timestamp,
-) -> Result<Option<Account>, StoreError> {
-    sql.prepare_cached(
-        "SELECT a.name, a.display, a.body, a.password, a.disabled FROM login l JOIN account a ON a.name = l.account
-          WHERE l.token_hash = ?1 AND l.expires_ms > ?2 AND a.disabled = 0",
-    )
-    .and_then(|mut s| s.query_row((token_hash, now.as_ms()), account_of).optional())
-    .broken("check a log-in")
-}
-
-pub(crate) fn close_login(sql: &Connection, token_hash: &str) -> Result<(), StoreError> {
-    sql.execute("DELETE FROM login WHERE token_hash = ?1", [token_hash]).broken("close a log-in")?;
-    Ok(())
 }
 
 pub(crate) fn put_enrolment(sql: &Connection, enrolment: &Enrolment) -> Result<(), StoreError> {

@@ -109,6 +109,15 @@ impl<'p, 'w> Projector<'p, 'w> {
             kind::CONTACTS => self.contacts(entry),
             kind::PACK_PIECE => self.pack_piece(entry),
             kind::PACK_RELEASE => self.pack_release(entry),
+            // Filed again after a restore, it speaks of rows that went with the old disk.
+            kind::AUDIT_HEAD if entry.author == self.me.node && entry.first_hash.is_none() => {
+                match serde_json::from_slice(body) {
+                    Ok(head) => crate::audit::anchor(self.work.sql, &head, pos),
+                    Err(error) => {
+                        self.incident(entry, &format!("audit head cannot be read: {}", category(&error)))
+                    }
+                }
+            }
             epoch::RETURNED if entry.subject == self.me.node.as_str() => self.returned(entry),
             // A newer version's kind: kept and carried, without a meaning here (I41).
             _ => Ok(()),

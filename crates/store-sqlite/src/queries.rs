@@ -147,14 +147,15 @@ pub(crate) fn cases(sql: &Connection, query: &CaseQuery) -> Result<Vec<CaseLine>
     sql
         .prepare_cached(&format!(
             "SELECT d.case_no, d.item, d.origin, d.holder, d.status, d.applicant, d.captured_ms, d.captured_pos, d.pages, {MISSING} AS missing
-               FROM dossier d WHERE {filter} AND (:origin IS NULL OR d.origin = :origin) AND d.no > coalesce((SELECT no FROM dossier WHERE case_no = :after), 0)
+               FROM dossier d WHERE {filter} AND (:origin IS NULL OR d.origin = :origin)
+                AND (:items IS NULL OR d.item IN (SELECT value FROM json_each(:items))) AND d.no > coalesce((SELECT no FROM dossier WHERE case_no = :after), 0)
               ORDER BY d.no LIMIT :limit"
         ))
         .and_then(|mut s| {
             s.query_map(
                 named_params! {
                     ":status": query.status.map(domain::dossier::Status::as_str), ":holder": query.holder.as_ref().map(NodeId::as_str),
-                    ":origin": query.origin.as_ref().map(NodeId::as_str),
+                    ":origin": query.origin.as_ref().map(NodeId::as_str), ":items": crate::accounts::items_of(&query.within),
                     ":after": query.after.as_ref().map_or("", CaseNo::as_str), ":limit": query.limit.clamp(1, 1000),
                 },
                 case_line,
@@ -169,12 +170,13 @@ pub(crate) fn tasks(sql: &Connection, query: &TaskQuery) -> Result<Vec<TaskLine>
     let mut statement = sql
         .prepare_cached(&format!(
             "SELECT d.case_no, d.stage, d.kind, d.body, d.item, d.applicant, d.due, d.claimed_by, {MISSING} AS missing
-               FROM task d WHERE {filter} ORDER BY d.due, d.case_no, d.stage, d.body LIMIT :limit"
+               FROM task d WHERE {filter} AND (:items IS NULL OR d.item IN (SELECT value FROM json_each(:items)))
+              ORDER BY d.due, d.case_no, d.stage, d.body LIMIT :limit"
         ))
         .broken("list tasks")?;
     let rows = statement
         .query_map(
-            named_params! { ":body": query.body.as_ref().map(domain::OrgId::as_str), ":limit": query.limit.clamp(1, 1000) },
+            named_params! { ":body": query.body.as_ref().map(domain::OrgId::as_str), ":items": crate::accounts::items_of(&query.within), ":limit": query.limit.clamp(1, 1000) },
             |row| {
                 let text = |name: &str| row.get::<_, String>(name);
                 Ok((

@@ -159,6 +159,23 @@ const STEPS: &[M<'static>] = &[
     CREATE INDEX dossier_origin ON dossier(origin, captured_pos);
     ",
     ),
+    M::up(
+        "
+    -- Posts, second factors, log-ins that end by themselves, acts of two persons. `roles` is NULL of an account from before.
+    ALTER TABLE account ADD COLUMN roles TEXT;
+    ALTER TABLE account ADD COLUMN code_secret TEXT;
+    ALTER TABLE account ADD COLUMN code_used INTEGER;
+    DROP TABLE login;
+    CREATE TABLE login(
+        token_hash TEXT PRIMARY KEY, account TEXT NOT NULL, opened_ms INTEGER NOT NULL, seen_ms INTEGER NOT NULL,
+        expires_ms INTEGER NOT NULL, second_factor INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE INDEX login_account ON login(account, opened_ms);
+    CREATE TABLE countersign(
+        id BLOB PRIMARY KEY, at_ms INTEGER NOT NULL, countersign TEXT NOT NULL, done INTEGER NOT NULL DEFAULT 0) STRICT, WITHOUT ROWID;
+    -- Where the heads of the own audit stand in the own journal.
+    CREATE TABLE audit_anchor(seq INTEGER PRIMARY KEY, hash BLOB NOT NULL, pos INTEGER NOT NULL) STRICT;
+    ",
+    ),
 ];
 
 /// To be raised whenever the same journals fold to other rows: the projections are then built anew when a node is opened.

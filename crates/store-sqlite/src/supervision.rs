@@ -56,12 +56,15 @@ pub(crate) fn alerts(sql: &Connection, query: &AlertQuery) -> Result<Vec<AlertLi
     let read = |row: &Row<'_>| Ok((row.get::<_, i64>("no")?, row.get::<_, String>("state")?));
     let rows: Vec<(i64, String)> = sql
         .prepare_cached(&format!(
-            "SELECT no, state FROM alert WHERE {filter} AND no < :before ORDER BY no DESC LIMIT :limit"
+            "SELECT no, state FROM alert WHERE {filter} AND no < :before
+                AND (:items IS NULL OR case_no IN (SELECT case_no FROM dossier WHERE item IN (SELECT value FROM json_each(:items))))
+              ORDER BY no DESC LIMIT :limit"
         ))
         .and_then(|mut s| {
             s.query_map(
                 named_params! {
                     ":case": query.case.as_ref().map(CaseNo::as_str), ":rung": query.rung.map(Rung::as_str), ":open": query.open_only,
+                    ":items": crate::accounts::items_of(&query.within),
                     ":before": query.before.map_or(i64::MAX, |no| no as i64), ":limit": query.limit.clamp(1, 1000),
                 },
                 read,

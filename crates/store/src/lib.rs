@@ -10,12 +10,15 @@
 pub mod blobs;
 pub mod conformance;
 mod model;
+mod people;
 mod recovery;
 
 pub use model::*;
+pub use people::*;
 pub use recovery::*;
 
 use async_trait::async_trait;
+use domain::access::Jurisdiction;
 use domain::delegation::Delegations;
 use domain::dossier::{Dossier, Page};
 use domain::library::{Filed, StateChange};
@@ -187,7 +190,8 @@ pub trait Store: Send + Sync + 'static {
     /// Open incidents about the journals of `author`.
     async fn incidents_about(&self, author: &NodeId) -> Result<u64, StoreError>;
 
-    async fn drafts(&self, officer: &str) -> Result<Vec<Draft>, StoreError>;
+    /// Drafts of one officer, or of everybody at this counter; the newest first.
+    async fn drafts(&self, officer: Option<&str>) -> Result<Vec<Draft>, StoreError>;
     async fn draft(&self, id: EntryId) -> Result<Option<Draft>, StoreError>;
     /// Saves over version `draft.version`; 0 makes a new one. Returns the new version.
     ///
@@ -205,10 +209,47 @@ pub trait Store: Send + Sync + 'static {
 
     async fn account(&self, name: &str) -> Result<Option<Account>, StoreError>;
     async fn accounts(&self) -> Result<Vec<Account>, StoreError>;
-    async fn put_account(&self, account: Account, now: Timestamp) -> Result<(), StoreError>;
+    /// Adds an account or changes it; whatever was opened with what it was before ends. `by` is who did it.
+    async fn put_account(&self, account: Account, by: &str, now: Timestamp) -> Result<(), StoreError>;
+    /// # Errors
+    /// [`StoreError::Missing`] when the code was used before.
     async fn open_login(&self, login: Login) -> Result<(), StoreError>;
-    async fn login(&self, token_hash: &str, now: Timestamp) -> Result<Option<Account>, StoreError>;
+    /// A code proves one thing once.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] when it, or a later one, was used before.
+    async fn use_code(&self, account: &str, step: u64) -> Result<(), StoreError>;
+    /// The log-in behind a token, unless it has expired or its account was disabled.
+    async fn session(&self, token_hash: &str, now: Timestamp) -> Result<Option<Session>, StoreError>;
+    /// Somebody is still there.
+    async fn touch_login(&self, token_hash: &str, now: Timestamp) -> Result<(), StoreError>;
     async fn close_login(&self, token_hash: &str) -> Result<(), StoreError>;
+    /// Ends all log-ins of an account.
+    async fn close_logins(&self, account: &str) -> Result<(), StoreError>;
+
+    /// Keeps an act until a second person has signed it.
+    async fn put_countersign(&self, countersign: Countersign) -> Result<(), StoreError>;
+    async fn countersigns(&self, limit: u32) -> Result<Vec<Countersign>, StoreError>;
+    /// Marks it done, once.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] when it is not there or was done before.
+    async fn take_countersign(
+        &self,
+        id: EntryId,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<Countersign, StoreError>;
+
+    /// Whether a case is here and within a jurisdiction. Of one that is not, nobody learns which of the two it is (I36).
+    async fn reaches(&self, case: &CaseNo, within: &Jurisdiction) -> Result<bool, StoreError>;
+    async fn audit_rows(&self, query: AuditQuery) -> Result<Vec<AuditRow>, StoreError>;
+    /// Rows after a number, oldest first: for an export in pieces.
+    async fn audit_after(&self, seq: u64, limit: u32) -> Result<Vec<AuditRow>, StoreError>;
+    /// Signs with the key of our journals what is not an entry. The hash must be of a text that says what it is.
+    fn attest(&self, hash: &replication::Hash) -> replication::Signature;
+    /// The newest head of our own audit that stands in our journal.
+    async fn anchored_audit(&self) -> Result<Option<AuditHead>, StoreError>;
 
     /// Node records told at enrolment, so that the first session knows its peer; the hub's journal confirms them.
     async fn seed_nodes(&self, records: Vec<domain::network::NodeRecord>) -> Result<(), StoreError>;

@@ -1,5 +1,6 @@
 //! The plain data that goes in and out of a store.
 
+use domain::access::Jurisdiction;
 use domain::delegation::Delegate;
 use domain::dossier::{Slip, Status};
 use domain::form::Form;
@@ -37,6 +38,8 @@ pub mod kind {
     pub const CONTACTS: &str = "contacts";
     /// What the hub signed of a day's reconciliation.
     pub const RECONCILIATION: &str = "reconciliation";
+    /// How far the audit of its author reached; see [`crate::AuditHead`].
+    pub const AUDIT_HEAD: &str = "audit.head";
     pub const PACK_PIECE: &str = "pack.piece";
     pub const PACK_RELEASE: &str = "pack.release";
 }
@@ -154,6 +157,8 @@ pub struct CaseQuery {
     pub origin: Option<NodeId>,
     /// List after this case number.
     pub after: Option<CaseNo>,
+    /// The cases that whoever asks may see.
+    pub within: Jurisdiction,
     pub limit: u32,
 }
 
@@ -175,6 +180,8 @@ pub struct CaseLine {
 pub struct TaskQuery {
     /// Only tasks of this body; `None` is all of them.
     pub body: Option<OrgId>,
+    /// The cases that whoever asks may see.
+    pub within: Jurisdiction,
     pub limit: u32,
 }
 
@@ -224,6 +231,8 @@ pub struct AlertQuery {
     pub open_only: bool,
     /// List those before this place ([`AlertLine::no`]).
     pub before: Option<u64>,
+    /// The cases that whoever asks may see.
+    pub within: Jurisdiction,
     pub limit: u32,
 }
 
@@ -282,24 +291,6 @@ pub struct WantedAttachment {
     pub hash: String,
     pub bytes: u64,
     pub origin: NodeId,
-}
-
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub struct Account {
-    pub name: String,
-    pub display: String,
-    /// The body of the city the officer acts for.
-    pub body: Option<OrgId>,
-    #[serde(skip)]
-    pub password: String,
-    pub disabled: bool,
-}
-
-#[derive(Debug, Clone)]
-pub struct Login {
-    pub token_hash: String,
-    pub account: String,
-    pub expires: Timestamp,
 }
 
 /// A place on the network that waits for its node (hub only).

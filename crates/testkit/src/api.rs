@@ -83,7 +83,19 @@ impl Api {
     /// # Errors
     /// As [`Api::call`].
     pub async fn log_in(&self, port: u16, name: &str, password: &str) -> Result<String> {
-        let body = json!({ "name": name, "password": password }).to_string();
+        self.log_in_with(port, name, password, None).await
+    }
+
+    /// # Errors
+    /// As [`Api::call`].
+    pub async fn log_in_with(
+        &self,
+        port: u16,
+        name: &str,
+        password: &str,
+        code: Option<&str>,
+    ) -> Result<String> {
+        let body = json!({ "name": name, "password": password, "code": code }).to_string();
         let answer = self.call(Method::POST, port, "/api/v1/login", None, body.into()).await?;
         answer["token"].as_str().map(str::to_owned).context("no token in the answer")
     }

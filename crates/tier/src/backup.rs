@@ -8,7 +8,7 @@ mod manifest;
 mod restore;
 
 pub use manifest::{Listed, Manifest, list};
-pub use restore::{Plan, restore};
+pub use restore::{Plan, authorise, restore};
 
 use crate::serve::Opened;
 use anyhow::{Context, Result, bail};
@@ -54,7 +54,7 @@ pub async fn back_up(opened: &Opened, to: &Path) -> Result<Made> {
     let folder = free_folder(to, &format!("{}-{stamp}", config.id))?;
     copy_database(&SqliteStore::path(&opened.data), &folder.join(DATABASE))?;
     let copy = Copy::open(&folder.join(DATABASE))?;
-    let faults = copy.verify(&*keys_of(&copy)?)?.faults;
+    let faults = copy.verify(&config.id, &*keys_of(&copy)?)?.faults;
     if let Some(first) = faults.first() {
         bail!("the log does not verify ({first}); next: verify-log, and keep the last good backup");
     }

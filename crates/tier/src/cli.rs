@@ -2,6 +2,7 @@
 
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
+use domain::access::Roles;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -54,6 +55,9 @@ pub enum Verb {
         /// Check the backup and say what would happen; change nothing
         #[arg(long)]
         dry_run: bool,
+        /// At the hub: two administrators
+        #[command(flatten)]
+        persons: TwoPersons,
     },
     /// After a restore: what this node waits for; with an option, a person's decision to go on
     Recover {
@@ -73,6 +77,11 @@ pub enum Verb {
     User {
         #[command(subcommand)]
         verb: UserVerb,
+    },
+    /// The audit rows
+    Audit {
+        #[command(subcommand)]
+        verb: AuditVerb,
     },
     /// Cases here with a limit that is near or over
     Warnings,
@@ -128,9 +137,32 @@ pub enum CalendarVerb {
     },
 }
 
+/// The two officers that some acts need. Each proves themselves on standard input, in this order, with one line: the password,
+/// a space, and the code of the phone.
+#[derive(Debug, Clone, Args)]
+pub struct TwoPersons {
+    /// Log-in name of the first officer
+    #[arg(long, value_name = "NAME")]
+    pub by: Option<String>,
+    /// Log-in name of the second officer
+    #[arg(long, value_name = "NAME")]
+    pub second: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub enum AuditVerb {
+    /// Write the whole audit into a file that `tongban-verify audit FILE` checks; asks for two auditors
+    Export {
+        #[arg(long)]
+        to: PathBuf,
+        #[command(flatten)]
+        persons: TwoPersons,
+    },
+}
+
 #[derive(Debug, Subcommand)]
 pub enum UserVerb {
-    /// Add an officer, or give a known one a new password
+    /// Add an officer, or give a known one other roles and a new password
     Add {
         /// Log-in name: letters, digits, dot, hyphen, underscore
         name: String,
@@ -140,13 +172,25 @@ pub enum UserVerb {
         /// Body of the city the officer acts for (hub)
         #[arg(long)]
         body: Option<domain::OrgId>,
+        /// Roles with commas between: proxy_officer (village); town_window, town_supervisor (town); intake, handler, reviewer,
+        /// inspector, approver, chief_representative, supervision_officer, registrar, catalogue_editor (hub); administrator,
+        /// auditor (alone, anywhere). In a village and a town the everyday one may be left out
+        #[arg(long)]
+        role: Option<Roles>,
         /// Read the password from standard input; otherwise one is made and printed once
         #[arg(long)]
         password_stdin: bool,
     },
-    /// Add many at once: lines of `name<TAB>display<TAB>body<TAB>password` on standard input, body may be empty
+    /// Add many at once: lines of `name<TAB>display<TAB>body<TAB>password<TAB>roles<TAB>secret` on standard input; body may be
+    /// empty, roles as for `add`, and the secret of the phone's codes (base32) left out
     Import,
-    /// List officers
+    /// A forgotten password or a lost phone: both are made anew and printed once
+    Reset { name: String },
+    /// Somebody has left; their log-ins end, their drafts stay for their colleagues
+    Disable { name: String },
+    /// Take back `disable`
+    Enable { name: String },
+    /// List officers with their roles
     List,
 }
 

@@ -1,7 +1,7 @@
 //! The verbs that keep a node's data: backup, restore, and what follows a restore.
 
 use crate::backup::{self, Made, Plan};
-use crate::cli::Common;
+use crate::cli::{Common, TwoPersons};
 use crate::serve::{Opened, Parts};
 use crate::verbs::DEGRADED;
 use anyhow::{Context, Result};
@@ -41,7 +41,15 @@ pub(crate) fn list(common: &Common, from: &Path) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-pub(crate) async fn restore(common: &Common, from: &Path, dry_run: bool) -> Result<ExitCode> {
+pub(crate) async fn restore(
+    common: &Common,
+    from: &Path,
+    dry_run: bool,
+    persons: &TwoPersons,
+) -> Result<ExitCode> {
+    if !dry_run {
+        backup::authorise(from, persons).await?;
+    }
     let plan = backup::restore(from, &common.data_dir, dry_run, &Parts::default()).await?;
     if common.json {
         println!("{}", serde_json::to_string(&plan)?);

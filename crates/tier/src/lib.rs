@@ -9,9 +9,11 @@ pub mod doctor;
 pub mod join;
 mod keeping;
 mod paper;
+pub mod persons;
 mod rounds;
 pub mod serve;
+mod users;
 pub mod verbs;
 
-pub use cli::{Common, Verb};
+pub use cli::{Common, TwoPersons, Verb};
 pub use serve::{Parts, Running, Start, start};

@@ -2,6 +2,7 @@
 
 use casework::Hall;
 use casework::reconcile::{Balance, VillageBalance};
+use domain::network::Tier;
 use domain::{NodeId, Timestamp};
 use link::credentials::Credentials;
 use std::sync::Arc;
@@ -121,6 +122,19 @@ pub(crate) async fn renew_own(hall: Hall, credentials: Arc<Credentials>, ca: Arc
         match crate::certificate::renew_own(&hall, &credentials, &ca) {
             Ok(()) => tracing::info!("the hub's own certificate was renewed"),
             Err(error) => tracing::error!(%error, "the hub's own certificate was not renewed; next: doctor"),
+        }
+    }
+}
+
+/// Puts the head of the audit into the journal, out of reach of whoever can write to this disk.
+pub(crate) async fn anchor_audit(hall: Hall) {
+    // The hub's journal to all goes to every node, the others' only upward.
+    let every = if hall.tier == Tier::City { 6 * 3600 } else { 3600 };
+    let mut rounds = Rounds::every(Duration::from_secs(every));
+    loop {
+        rounds.due(&hall).await;
+        if let Err(error) = hall.anchor_audit().await {
+            tracing::warn!(%error, "the head of the audit was not anchored");
         }
     }
 }

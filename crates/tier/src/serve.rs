@@ -71,6 +71,7 @@ impl Opened {
             store: store.clone(),
             blobs,
             seals,
+            throttle: Arc::default(),
             clock: parts.clock.clone(),
             random: parts.random.clone(),
             tier: config.tier,
@@ -230,6 +231,7 @@ pub async fn start(start: Start<'_>) -> Result<Running> {
     if config.tier != Tier::Village {
         shutdown.spawn(rounds::watch_limits(opened.hall.clone()));
     }
+    shutdown.spawn(rounds::anchor_audit(opened.hall.clone()));
     if config.tier == Tier::City {
         shutdown.spawn(rounds::supervise(opened.hall.clone()));
         shutdown.spawn(rounds::lend(opened.hall.clone()));
@@ -256,7 +258,8 @@ async fn open_web(
     let token = shutdown.token.clone();
     shutdown.tasks.spawn(async move {
         // Requests begun are finished; new ones are not taken.
-        let served = axum::serve(listener, router).with_graceful_shutdown(token.cancelled_owned());
+        let service = router.into_make_service_with_connect_info::<SocketAddr>();
+        let served = axum::serve(listener, service).with_graceful_shutdown(token.cancelled_owned());
         if let Err(error) = served.await {
             tracing::error!(%error, "the web door closed");
         }

@@ -1,14 +1,13 @@
 //! The verbs every tier has, carried out on a node's data, whether or not a process is serving it.
 
-use crate::cli::{BackupVerb, CalendarVerb, Common, UserVerb, Verb};
+use crate::cli::{AuditVerb, BackupVerb, CalendarVerb, Common, Verb};
 use crate::keeping;
 use crate::serve::{Opened, Parts, Start, start};
 use anyhow::{Context, Result, bail};
 use casework::reconcile::Balance;
-use domain::seams::Random;
-use runtime::{DataLock, OsRandom, Shutdown};
+use domain::access::Jurisdiction;
+use runtime::{DataLock, Shutdown};
 use serde_json::json;
-use std::io::Read;
 use std::process::ExitCode;
 use store::Store;
 
@@ -26,7 +25,9 @@ pub async fn run(common: &Common, verb: Verb) -> Result<ExitCode> {
         }
         Verb::Doctor => crate::doctor::run(common).await,
         Verb::Backup { verb: Some(BackupVerb::List { from }), .. } => keeping::list(common, &from),
-        Verb::Restore { from, dry_run } => keeping::restore(common, &from, dry_run).await,
+        Verb::Restore { from, dry_run, persons } => {
+            keeping::restore(common, &from, dry_run, &persons).await
+        }
         other => on_data(common, other).await,
     }
 }
@@ -56,7 +57,10 @@ async fn on_data(common: &Common, verb: Verb) -> Result<ExitCode> {
         Verb::Cert { verb } => crate::certificate::run(common, &opened, verb).await,
         Verb::Backup { to, .. } => keeping::back_up(common, &opened, to).await,
         Verb::Recover { without, take_over } => keeping::recover(common, &opened, without, take_over).await,
-        Verb::User { verb } => user(&opened, verb).await,
+        Verb::User { verb } => crate::users::run(common, &opened, verb).await,
+        Verb::Audit { verb: AuditVerb::Export { to, persons } } => {
+            crate::persons::export_audit(common, &opened, &to, &persons).await
+        }
         Verb::Warnings => warnings(common, &opened).await,
         Verb::Reconcile { sign } => keeping::reconcile(common, &opened, sign).await,
         Verb::Explain { case } => explain(common, &opened, &case).await,
@@ -85,7 +89,7 @@ async fn explain(common: &Common, opened: &Opened, case: &domain::CaseNo) -> Res
 }
 
 async fn warnings(common: &Common, opened: &Opened) -> Result<ExitCode> {
-    let warnings = opened.hall.warnings(1000).await?;
+    let warnings = opened.hall.warnings(Jurisdiction::Everything, 1000).await?;
     if common.json {
         println!("{}", serde_json::to_string(&warnings)?);
         return Ok(ExitCode::SUCCESS);
@@ -194,60 +198,4 @@ async fn import(common: &Common, opened: &Opened, file: &std::path::Path) -> Res
     }
     let clean = report.complete && report.refused.is_empty();
     Ok(if clean { ExitCode::SUCCESS } else { ExitCode::from(DEGRADED) })
-}
-
-async fn user(opened: &Opened, verb: UserVerb) -> Result<ExitCode> {
-    match verb {
-        UserVerb::Add { name, display, body, password_stdin } => {
-            let password = if password_stdin {
-                let mut text = String::new();
-                std::io::stdin().read_to_string(&mut text)?;
-                text.trim_end_matches(['\r', '\n']).to_owned()
-            } else {
-                let made = random_password();
-                println!("{name} {made}");
-                made
-            };
-            opened.hall.put_account(&name, display.as_deref().unwrap_or(&name), body, &password).await?;
-        }
-        UserVerb::Import => {
-            let mut text = String::new();
-            std::io::stdin().read_to_string(&mut text)?;
-            for (index, line) in text.lines().enumerate().filter(|(_, line)| !line.is_empty()) {
-                let columns: Vec<&str> = line.split('\t').collect();
-                let [name, display, body, password] = columns[..] else {
-                    bail!("line {}: expected four columns", index + 1)
-                };
-                let body = if body.is_empty() { None } else { Some(body.parse()?) };
-                opened
-                    .hall
-                    .put_account(name, display, body, password)
-                    .await
-                    .with_context(|| format!("line {}", index + 1))?;
-            }
-        }
-        UserVerb::List => {
-            for account in opened.store.accounts().await? {
-                let body = account.body.map_or(String::new(), |body| body.to_string());
-                println!(
-                    "{}\t{}\t{}{}",
-                    account.name,
-                    account.display,
-                    body,
-                    if account.disabled { "\tdisabled" } else { "" }
-                );
-            }
-        }
-    }
-    Ok(ExitCode::SUCCESS)
-}
-
-/// Sixteen characters that can be read aloud.
-pub fn random_password() -> String {
-    let mut bytes = [0; 16];
-    OsRandom.fill(&mut bytes);
-    bytes
-        .iter()
-        .map(|byte| (domain::ids::CROCKFORD[usize::from(byte & 31)] as char).to_ascii_lowercase())
-        .collect()
 }

@@ -8,8 +8,60 @@ use argon2::{Argon2, PasswordHasher, PasswordVerifier};
 pub enum PasswordFault {
     #[error("口令至少 8 个字符")]
     TooShort,
+    #[error("口令太常见,容易被猜中;请换一个")]
+    Common,
+    #[error("口令不能包含用户名;请换一个")]
+    HasName,
     #[error("password hashing failed")]
     Hash,
+}
+
+/// What people choose most where nothing stops them; each is among the first that anybody tries.
+const COMMON: [&str; 24] = [
+    "password",
+    "passw0rd",
+    "12345678",
+    "123456789",
+    "1234567890",
+    "87654321",
+    "88888888",
+    "66666666",
+    "11111111",
+    "00000000",
+    "11223344",
+    "12341234",
+    "qwertyui",
+    "qwertyuiop",
+    "1qaz2wsx",
+    "1q2w3e4r",
+    "abcd1234",
+    "abc12345",
+    "aa123456",
+    "a1234567",
+    "asdfghjkl",
+    "iloveyou",
+    "woaini520",
+    "admin123",
+];
+
+/// Whether a person may choose this password.
+///
+/// # Errors
+/// [`PasswordFault`] with what to mend.
+///
+/// # Source
+/// NIST SP 800-63B, 5.1.1.2: length and a list of what is guessed first, no rules about kinds of characters.
+pub fn check_password(name: &str, password: &str) -> Result<(), PasswordFault> {
+    let plain = password.to_lowercase();
+    let first = plain.chars().next();
+    match () {
+        () if password.chars().count() < 8 => Err(PasswordFault::TooShort),
+        () if COMMON.contains(&plain.as_str()) || plain.chars().all(|c| Some(c) == first) => {
+            Err(PasswordFault::Common)
+        }
+        () if name.len() >= 4 && plain.contains(&name.to_lowercase()) => Err(PasswordFault::HasName),
+        () => Ok(()),
+    }
 }
 
 /// A PHC string for storage; `salt` is 16 random bytes.
@@ -48,5 +100,10 @@ mod tests {
         assert!(!verify_password("柿花村-2027", Some(&stored)));
         assert!(!verify_password("柿花村-2026", None));
         assert_eq!(hash_password("short", [0; 16]), Err(PasswordFault::TooShort));
+        assert_eq!(check_password("wang", "柿花村-2026"), Ok(()));
+        assert_eq!(check_password("wang", "short"), Err(PasswordFault::TooShort));
+        assert_eq!(check_password("wang", "Passw0rd"), Err(PasswordFault::Common));
+        assert_eq!(check_password("wang", "zzzzzzzzz"), Err(PasswordFault::Common));
+        assert_eq!(check_password("wang", "WANG-1234"), Err(PasswordFault::HasName));
     }
 }

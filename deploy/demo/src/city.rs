@@ -14,10 +14,21 @@ use std::time::{Duration, Instant};
 use tokio::io::AsyncWriteExt;
 use tokio::process::{Child, Command};
 use tokio::sync::Mutex;
+use trust::CodeSecret;
 
 pub const OFFICER: &str = "officer";
 /// In a town and in a body three persons share the duties of a case: 承办, 审核, 批准. One password, for the demo only.
 pub const DUTIES: [(&str, &str); 3] = [("1", "承办"), ("2", "审核"), ("3", "批准")];
+
+/// Who works at the hub beside the departments: (account, name, roles). Some acts need two of a kind.
+pub const HUB_STAFF: [(&str, &str, &str); 6] = [
+    (OFFICER, "市中心值守", "supervision_officer,registrar"),
+    ("registrar-2", "登记复核", "registrar"),
+    ("admin", "系统管理员", "administrator"),
+    ("admin-2", "系统管理员(复核)", "administrator"),
+    ("auditor", "审计员", "auditor"),
+    ("auditor-2", "审计员(复核)", "auditor"),
+];
 
 /// The account of another person of the same house: `sj-1` → `sj-2`, `officer` → `officer-2`.
 pub fn colleague(account: &str, number: &str) -> String {
@@ -65,6 +76,8 @@ pub struct City {
     pub sites: Vec<Site>,
     /// Log-in of each body of the hub: (body, account, password).
     pub bodies: Vec<(String, String, String)>,
+    /// The phone that makes the codes of everybody at the hub who needs them; for the demo only.
+    pub phone: CodeSecret,
     programs: PathBuf,
 }
 
@@ -144,7 +157,8 @@ impl City {
         let ids = orgs.as_array().into_iter().flatten().filter_map(|org| org["id"].as_str());
         let bodies = ids.map(|id| (id.to_owned(), format!("{id}-1"), password(&mut dice))).collect();
         let programs = std::env::current_exe()?.parent().context("no folder of programs")?.to_path_buf();
-        Ok(City { options, sites, bodies, programs })
+        let phone = CodeSecret::make(&runtime::OsRandom);
+        Ok(City { options, sites, bodies, phone, programs })
     }
 
     pub fn villages(&self) -> impl Iterator<Item = &Site> {
@@ -250,10 +264,19 @@ impl City {
         for (body, account, password) in &self.bodies {
             for (number, duty) in DUTIES {
                 let account = colleague(account, number);
-                accounts.push_str(&format!("{account}\t{body} {duty}\t{body}\t{password}\n"));
+                let (roles, secret) = match number {
+                    "1" => ("handler,inspector", String::new()),
+                    "2" => ("reviewer", String::new()),
+                    _ => ("approver", self.phone.base32()),
+                };
+                let line = format!("{account}\t{body} {duty}\t{body}\t{password}\t{roles}\t{secret}\n");
+                accounts.push_str(&line);
             }
         }
-        accounts.push_str(&format!("{OFFICER}\t市中心值守\t\t{}\n", hub.password));
+        let (password, secret) = (&hub.password, self.phone.base32());
+        for (account, display, roles) in HUB_STAFF {
+            accounts.push_str(&format!("{account}\t{display}\t\t{password}\t{roles}\t{secret}\n"));
+        }
         self.verb(hub, &["user", "import"], Some(accounts)).await?;
         let _ = hub.id.set("hub".to_owned());
         self.start(hub).await
@@ -284,9 +307,11 @@ impl City {
             }
         }
         let _ = site.id.set(token["node"].as_str().unwrap_or("").to_owned());
-        let mut accounts = format!("{OFFICER}\t值守人员\t\t{}\n", site.password);
+        let roles = if site.kind == Kind::Town { "town_window" } else { "proxy_officer" };
+        let mut accounts = format!("{OFFICER}\t值守人员\t\t{}\t{roles}\n", site.password);
         for (number, duty) in DUTIES.iter().skip(1).filter(|_| site.kind == Kind::Town) {
-            accounts.push_str(&format!("{}\t{duty}\t\t{}\n", colleague(OFFICER, number), site.password));
+            let (account, roles) = (colleague(OFFICER, number), "town_supervisor");
+            accounts.push_str(&format!("{account}\t{duty}\t\t{}\t{roles}\n", site.password));
         }
         self.verb(site, &["user", "import"], Some(accounts)).await?;
         self.start(site).await

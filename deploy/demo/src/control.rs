@@ -1,7 +1,7 @@
 //! `up` and the verbs that talk to it: one supervisor process owns the nodes and the switches in their links.
 
 use crate::Options;
-use crate::city::{City, Kind, OFFICER};
+use crate::city::{City, HUB_STAFF, Kind, OFFICER};
 use crate::staff::Staff;
 use crate::{recording, story};
 use anyhow::{Context, Result, bail};
@@ -85,10 +85,15 @@ fn addresses(city: &City) -> String {
         let _ =
             writeln!(text, "http://127.0.0.1:{:<6} {:<24} {OFFICER} {}", site.web, site.name, site.password);
     }
-    let _ = writeln!(text, "departments at the hub (account password):");
+    let _ = writeln!(text, "at the hub, with the same password as {OFFICER} there:");
+    for (account, display, _) in HUB_STAFF.iter().skip(1) {
+        let _ = writeln!(text, "  {account:<12} {display}");
+    }
+    let _ = writeln!(text, "departments at the hub (-1 承办, -2 审核, -3 批准; one password):");
     for (_, account, password) in city.bodies.iter().take(8) {
         let _ = writeln!(text, "  {account} {password}");
     }
+    let _ = writeln!(text, "动态口令 (the six digits that the hub asks 值守, 管理, 审计 and 批准 for): deploy/demo.sh code");
     let mut all = String::new();
     for site in &city.sites {
         let _ = writeln!(
@@ -122,6 +127,7 @@ async fn obey(city: &Arc<City>, staff: &Arc<Staff>, order: &str) -> Result<Strin
     match verb {
         "cut" | "heal" => switch(city, verb, argument),
         "load" => load(city, staff, argument.parse().context("how many cases?")?).await,
+        "code" => Ok(staff.code()),
         "status" => status(city).await,
         "verify" => verify(city, staff).await,
         "down" => {

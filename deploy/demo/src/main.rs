@@ -63,6 +63,8 @@ enum Verb {
     Heal { node: String },
     /// Record N more cases and work them through
     Load { cases: usize },
+    /// The code (动态口令) that the phones of the hub's officers show now
+    Code,
     /// Processes and links
     Status,
     /// Check all journals and look for every case told to an officer
@@ -118,6 +120,7 @@ async fn run(cli: &Cli, options: Options) -> Result<ExitCode> {
         Verb::Cut { node } => control::ask(&options, &format!("cut {node}")).await,
         Verb::Heal { node } => control::ask(&options, &format!("heal {node}")).await,
         Verb::Load { cases } => control::ask(&options, &format!("load {cases}")).await,
+        Verb::Code => control::ask(&options, "code").await,
         Verb::Status => control::ask(&options, "status").await,
         Verb::Verify => control::ask(&options, "verify").await,
         Verb::Down => control::ask(&options, "down").await,

@@ -167,7 +167,7 @@ impl Staff {
                         .call(method.clone(), site.web, &format!("/api/v1{path}"), Some(&token), body.clone())
                         .await
                 }
-                None => match self.api.log_in(site.web, account, self.password(site, account)).await {
+                None => match self.log_in(site, account).await {
                     Ok(token) => {
                         self.tokens
                             .lock()
@@ -186,6 +186,15 @@ impl Staff {
                 Some(refused) if refused.status == 401 && refused.code == "login" => {
                     self.tokens.lock().map_err(|_| anyhow::anyhow!("poisoned"))?.remove(&key);
                 }
+                // A code whose answer was lost is used up all the same: the phone shows another one soon.
+                Some(refused)
+                    if matches!(refused.code.as_str(), "wrong_login" | "throttled")
+                        && has_phone(site, account)
+                        && patience > 0 =>
+                {
+                    patience -= 1;
+                    tokio::time::sleep(Duration::from_secs(2)).await;
+                }
                 Some(_) => return Err(error),
                 None if patience == 0 || self.stop.load(Ordering::Relaxed) => return Err(error),
                 None => {
@@ -194,6 +203,17 @@ impl Staff {
                 }
             }
         }
+    }
+
+    async fn log_in(&self, site: &Site, account: &str) -> Result<String> {
+        let code = has_phone(site, account).then(|| self.code());
+        self.api.log_in_with(site.web, account, self.password(site, account), code.as_deref()).await
+    }
+
+    /// What the phone shows now, on the drill's day.
+    pub fn code(&self) -> String {
+        let machine = domain::seams::Clock::now(&runtime::SystemClock);
+        self.city.phone.code(machine.plus_ms(self.ahead_ms.load(Ordering::Relaxed)))
     }
 
     fn password<'a>(&'a self, site: &'a Site, account: &str) -> &'a str {
@@ -285,6 +305,11 @@ impl Staff {
     pub async fn status(&self, site: &Site) -> Result<Value> {
         self.get(site, OFFICER, "/status").await
     }
+}
+
+/// Who at the hub decides or registers has a phone that makes codes.
+fn has_phone(site: &Site, account: &str) -> bool {
+    site.kind == Kind::Hub && (account == OFFICER || account.ends_with("-3"))
 }
 
 /// Who of the house does a stage of this kind: handling, reviewing and approving are three persons'. A village has one.

@@ -2,7 +2,8 @@
 //!
 //! On purpose it shares no code with the nodes: it parses, hashes and checks by its own reading of the format, so that a
 //! mistake in the nodes cannot hide itself. Usage: `tongban-verify FOLDER [ORACLE]`, where FOLDER holds one folder for each
-//! node and ORACLE has one JSON line for each capture that was confirmed to an officer: `{"entry": …, "case": …}`.
+//! node and ORACLE has one JSON line for each capture that was confirmed to an officer: `{"entry": …, "case": …}`; or
+//! `tongban-verify audit FILE [KEY]` for an exported audit.
 
 mod chain;
 
@@ -31,10 +32,18 @@ fn main() -> ExitCode {
 
 fn run() -> Result<bool> {
     let arguments: Vec<PathBuf> = std::env::args_os().skip(1).map(PathBuf::from).collect();
+    if let [verb, file, key @ ..] = &arguments[..]
+        && verb == Path::new("audit")
+    {
+        let key = key.first().map(|key| key.to_string_lossy().into_owned());
+        let rows = verifier::audit::check(file, key.as_deref())?;
+        println!("{}", json!({ "audit_rows": rows, "faults": [] }));
+        return Ok(true);
+    }
     let (folder, oracle) = match &arguments[..] {
         [folder] => (folder, None),
         [folder, oracle] => (folder, Some(oracle)),
-        _ => bail!("usage: tongban-verify FOLDER [ORACLE]"),
+        _ => bail!("usage: tongban-verify FOLDER [ORACLE], or tongban-verify audit FILE [KEY]"),
     };
     let nodes = read_nodes(folder)?;
     let mut faults = Vec::new();

@@ -2,6 +2,7 @@
 
 use super::line::LineId;
 use casework::{Hall, Officer};
+use domain::access::{Role, Roles};
 use domain::duty::Duty;
 use domain::network::{NodeRecord, Tier};
 use domain::seams::Clock;
@@ -127,6 +128,7 @@ impl SimNode {
         let hall = Hall {
             store: store.clone(),
             blobs: disk.blobs,
+            throttle: Arc::default(),
             clock: Arc::new(OwnClock { world: world.clone(), offset_ms: self.clock_offset_ms }),
             random: self.random.clone(),
             seals: self.seals(),
@@ -171,7 +173,12 @@ impl SimNode {
     pub fn officer(&self, body: Option<&str>, duty: Option<Duty>) -> Officer {
         let role = duty.map_or_else(|| "officer".to_owned(), |duty| format!("{duty:?}").to_lowercase());
         let name = format!("{}-{role}", body.unwrap_or(self.record.id.as_str()));
-        Officer { display: name.clone(), name, body: body.map(|body| body.parse().unwrap()) }
+        let roles = match self.record.tier {
+            Tier::Village => Roles::new([Role::ProxyOfficer]),
+            Tier::Town => Roles::new([Role::TownSupervisor]),
+            Tier::City => Roles::new([Role::ChiefRepresentative]),
+        };
+        Officer::of_house(name, body.map(|body| body.parse().unwrap()), roles)
     }
 
     /// Carries out what a session asks for. `steps` counts down to a crash in the middle; `None` says it happened.

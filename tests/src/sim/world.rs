@@ -579,7 +579,7 @@ impl World {
         };
         self.at(pause, Event::Work { node: index });
         let Some(hall) = self.nodes[index].hall().cloned().filter(may_write) else { return };
-        let tasks = block_on(hall.store.tasks(TaskQuery { body: None, limit: 50 })).unwrap();
+        let tasks = block_on(hall.store.tasks(TaskQuery { limit: 50, ..TaskQuery::default() })).unwrap();
         for task in tasks {
             if self.nodes[index].alive.is_none() || self.dice.random_bool(0.2) && !self.healing {
                 continue;

@@ -1,5 +1,6 @@
 //! Nobody acts without a letter of delegation, and what goes out under a seal can be checked in a village with no network.
 
+use super::people;
 use super::law::village_sees;
 use super::{record, waits_in_queue, work};
 use serde_json::json;
@@ -40,9 +41,12 @@ async fn a_revoked_letter_stops_the_decision_and_a_new_one_lets_it_happen() {
     let admin = city.hub.token("officer").await;
     let today = city.hub.node().hall().now().day().to_string();
     let revocation = json!({ "number": "委-sj", "delegate": { "node": "hub", "officer": "sj-2" }, "from": today, "reason": "调离" });
-    let by_body = city.hub.post(&head, "/letters/revoke", revocation.clone()).await.unwrap_err();
+    let mut act = revocation;
+    act["kind"] = "revoke_letter".into();
+    let proposal = json!({ "act": act, "proof": city.hub.proof("sj-2").await });
+    let by_body = city.hub.post(&head, "/countersigns", proposal).await.unwrap_err();
     assert_eq!(refusal(&by_body).unwrap().status, 403, "a body does not keep the register of letters");
-    city.hub.post(&admin, "/letters/revoke", revocation).await.unwrap();
+    people::two_persons(&city.hub, act).await.unwrap();
     let path = format!("/cases/{case}/stages/decide/decide");
     let refused_act = json!({ "outcome": "refused", "text": "不符合", "article": "第三十八条" });
     let told = city.hub.post(&head, &path, refused_act.clone()).await.unwrap_err();

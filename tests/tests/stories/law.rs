@@ -144,8 +144,7 @@ async fn an_expert_review_stops_the_clock_and_every_day_of_it_can_be_explained()
     let path = format!("/cases/{case}/stages/review/suspend");
     let alone = city.hub.post(&sj, &path, stop.clone()).await.unwrap_err();
     assert!(refusal(&alone).unwrap().message.contains("不能是同一人"), "{alone:#}");
-    let hall = city.hub.node().hall();
-    hall.put_account("sj-head", "局长", Some("sj".parse().unwrap()), tests::city::PASSWORD).await.unwrap();
+    city.hub.employ("sj-head", Some("sj"), "approver").await;
     let head = city.hub.token("sj-head").await;
     work(&city.hub, &head, &case, "review", "suspend", stop).await;
     assert_eq!(due(&city.hub, &sj, &case, "statutory").await, Value::Null);

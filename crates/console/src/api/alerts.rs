@@ -27,10 +27,11 @@ struct Limited {
 
 async fn warnings(
     State(console): State<Console>,
-    _: ByToken,
+    ByToken(officer): ByToken,
     Query(Limited { limit }): Query<Limited>,
 ) -> Answer<Vec<casework::Warning>> {
-    Ok(Json(console.hall.warnings(limit.unwrap_or(50)).await?))
+    let within = console.hall.jurisdiction(&officer);
+    Ok(Json(console.hall.warnings(within, limit.unwrap_or(50)).await?))
 }
 
 #[derive(Deserialize)]
@@ -44,12 +45,12 @@ struct Filter {
 
 async fn alerts(
     State(console): State<Console>,
-    _: ByToken,
+    ByToken(officer): ByToken,
     Query(filter): Query<Filter>,
 ) -> Answer<Vec<AlertLine>> {
     let Filter { rung, open, before, limit } = filter;
-    let query =
-        AlertQuery { case: None, rung, open_only: open.unwrap_or(false), before, limit: limit.unwrap_or(50) };
+    let (within, limit) = (console.hall.jurisdiction(&officer), limit.unwrap_or(50));
+    let query = AlertQuery { case: None, rung, open_only: open.unwrap_or(false), before, within, limit };
     Ok(Json(console.hall.store.alerts(query).await?))
 }
 

@@ -5,7 +5,7 @@ use crate::Console;
 use crate::auth::ByToken;
 use crate::fault::Fault;
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Path, State};
+use axum::extract::{DefaultBodyLimit, Path, Query, State};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
 use casework::{CaseView, Requests};
@@ -47,8 +47,19 @@ async fn start_draft(
     }
 }
 
-async fn drafts(State(console): State<Console>, ByToken(officer): ByToken) -> Answer<Vec<store::Draft>> {
-    Ok(Json(console.hall.store.drafts(&officer.name).await?))
+#[derive(Deserialize)]
+struct Whose {
+    /// `true` lists those of colleagues too: an officer who has left leaves drafts behind.
+    all: Option<bool>,
+}
+
+async fn drafts(
+    State(console): State<Console>,
+    ByToken(officer): ByToken,
+    Query(Whose { all }): Query<Whose>,
+) -> Answer<Vec<store::Draft>> {
+    let whose = (all != Some(true)).then_some(officer.name.as_str());
+    Ok(Json(console.hall.store.drafts(whose).await?))
 }
 
 async fn draft(

@@ -117,7 +117,7 @@ impl Manifest {
         if heads != self.heads || copy.state_hash()? != self.state {
             bail!("the database is not the one the manifest describes: choose another backup");
         }
-        match copy.verify(keys)?.faults.first() {
+        match copy.verify(&self.node, keys)?.faults.first() {
             None => Ok(()),
             Some(fault) => bail!("the log in the backup does not verify: {fault}"),
         }

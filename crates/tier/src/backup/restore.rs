@@ -3,7 +3,9 @@
 use super::manifest::{Manifest, pool_beside};
 use super::{CONFIG, DATABASE, IDENTITY, attachment_files, copy_file, copy_folder, digest, make_room, place};
 use crate::serve::{Opened, Parts};
+use crate::cli::TwoPersons;
 use anyhow::{Context, Result, bail};
+use casework::SensitiveAct;
 use domain::network::Tier;
 use runtime::{DataLock, NodeConfig};
 use std::fs;
@@ -27,6 +29,38 @@ pub struct Plan {
     /// Neighbours whose word the node waits for.
     pub awaited: Vec<domain::NodeId>,
     pub done: bool,
+}
+
+/// The hub is put back by two administrators. Their accounts are those in the backup: the data it replaces may be gone.
+///
+/// # Errors
+/// When one of the two is not who they say, or may not.
+pub async fn authorise(from: &Path, persons: &TwoPersons) -> Result<()> {
+    let manifest = Manifest::open(from)?;
+    let config = NodeConfig::load(from)?;
+    if config.tier != Tier::City {
+        return Ok(());
+    }
+    // Looked at in a copy: signing uses up codes, and a backup stays as it is.
+    let scratch = std::env::temp_dir().join(format!("tongban-restore-{}", std::process::id()));
+    let _gone = Scratch(scratch.clone());
+    fs::create_dir_all(&scratch)?;
+    copy_folder(&from.join(IDENTITY), &scratch.join(IDENTITY))?;
+    for name in [DATABASE, CONFIG] {
+        copy_file(&from.join(name), &scratch.join(name))?;
+    }
+    let opened = Opened::open(&scratch, &Parts::default())?;
+    let act = SensitiveAct::Restore { backup: manifest.made_at.to_minute() };
+    persons.sign(&opened.hall, &act).await.context("restoring the hub")?;
+    Ok(())
+}
+
+/// A folder that is gone at the end, however it ends.
+struct Scratch(PathBuf);
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        drop(fs::remove_dir_all(&self.0));
+    }
 }
 
 /// Checks a backup and puts it in place of `data`.

@@ -1,0 +1,213 @@
+//! Acts that one person must not do alone (双人复核): shutting nodes out, taking back letters and seals, taking data out in bulk.
+//!
+//! Two officers who both hold the permission prove themselves anew, the second within half an hour; both names stand in the
+//! audit. On the command line both do it at once.
+
+use crate::logins::{Officer, Proof};
+use crate::{ActError, Hall};
+use domain::access::Permission;
+use domain::delegation::Revocation;
+use domain::network::{NodeRecord, Standing};
+use domain::paper::SealName;
+use domain::{EntryId, NodeId};
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use store::Countersign;
+
+/// What waits for a second person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum SensitiveAct {
+    /// 挂失.
+    BanNode {
+        node: NodeId,
+    },
+    /// 撤并.
+    EvictNode {
+        node: NodeId,
+    },
+    ReadmitNode {
+        node: NodeId,
+    },
+    RevokeLetter(Revocation),
+    WithdrawSeal(SealName),
+    /// The whole audit, for an auditor.
+    ExportAudit {},
+    /// The list of all cases.
+    ExportCases {},
+    /// A backup in place of the hub's data.
+    Restore {
+        backup: String,
+    },
+}
+
+/// How long the first signature waits for the second.
+const WAITS_MINUTES: i64 = 30;
+
+impl SensitiveAct {
+    pub fn permission(&self) -> Permission {
+        match self {
+            SensitiveAct::BanNode { .. }
+            | SensitiveAct::EvictNode { .. }
+            | SensitiveAct::ReadmitNode { .. }
+            | SensitiveAct::Restore { .. } => Permission::Operate,
+            SensitiveAct::RevokeLetter(_) | SensitiveAct::WithdrawSeal(_) => Permission::Register,
+            SensitiveAct::ExportAudit {} => Permission::Audit,
+            SensitiveAct::ExportCases {} => Permission::Conclude,
+        }
+    }
+}
+
+impl Hall {
+    /// The first signature.
+    ///
+    /// # Errors
+    /// [`ActError::Forbidden`], [`ActError::Login`].
+    pub async fn propose(
+        &self,
+        officer: &Officer,
+        act: &SensitiveAct,
+        proof: &Proof,
+        source: &str,
+    ) -> Result<Countersign, ActError> {
+        self.sign(officer, act, proof, source).await?;
+        let now = self.now();
+        let act =
+            serde_json::to_value(act).map_err(|e| ActError::Unfit { what: "act", reason: e.to_string() })?;
+        let proposed =
+            Countersign { id: self.random.entry_id(now), act, by: officer.name.clone(), at: now, done: None };
+        self.store.put_countersign(proposed.clone()).await?;
+        Ok(proposed)
+    }
+
+    /// The second signature; the act is done at once.
+    ///
+    /// # Errors
+    /// [`ActError::Unfit`] for the same person twice, or after half an hour; as the act itself otherwise.
+    pub async fn countersign(
+        &self,
+        officer: &Officer,
+        id: EntryId,
+        proof: &Proof,
+        source: &str,
+    ) -> Result<Value, ActError> {
+        let unfit = |reason: &str| ActError::Unfit { what: "countersign", reason: reason.to_owned() };
+        let waiting = self.store.countersigns(1000).await?;
+        let open = waiting.into_iter().find(|one| one.id == id && one.done.is_none());
+        let open =
+            open.ok_or_else(|| ActError::NotFound { what: "待复核的操作", value: id.to_string() })?;
+        if open.by == officer.name {
+            return Err(unfit("须由另一位工作人员复核"));
+        }
+        let age = self.now().as_ms() - open.at.as_ms();
+        if !(0..=WAITS_MINUTES * 60_000).contains(&age) {
+            return Err(unfit("已超过 30 分钟;请重新提出"));
+        }
+        let act: SensitiveAct = serde_json::from_value(open.act.clone())
+            .map_err(|_| unfit("这项操作由别的版本提出;请重新提出"))?;
+        self.sign(officer, &act, proof, source).await?;
+        self.store.take_countersign(id, &officer.name, self.now()).await?;
+        self.do_sensitive(&format!("{}+{}", open.by, officer.name), &act).await
+    }
+
+    /// Both signatures at once: two people stand at the machine.
+    ///
+    /// # Errors
+    /// As [`Hall::propose`] and [`Hall::countersign`].
+    pub async fn by_two(
+        &self,
+        act: &SensitiveAct,
+        first: (&str, &Proof),
+        second: (&str, &Proof),
+    ) -> Result<Value, ActError> {
+        let names = self.both_sign(act, first, second).await?;
+        self.do_sensitive(&names, act).await
+    }
+
+    /// Both signatures, for an act that the caller carries out. Returns the names for the audit.
+    ///
+    /// # Errors
+    /// As [`Hall::by_two`].
+    pub async fn both_sign(
+        &self,
+        act: &SensitiveAct,
+        first: (&str, &Proof),
+        second: (&str, &Proof),
+    ) -> Result<String, ActError> {
+        if first.0 == second.0 {
+            let reason = "须由两位不同的工作人员签字".to_owned();
+            return Err(ActError::Unfit { what: "countersign", reason });
+        }
+        for (name, proof) in [first, second] {
+            let officer = self.prove(name, proof, "console").await?;
+            self.allow(&officer, act.permission())?;
+        }
+        Ok(format!("{}+{}", first.0, second.0))
+    }
+
+    async fn sign(
+        &self,
+        officer: &Officer,
+        act: &SensitiveAct,
+        proof: &Proof,
+        source: &str,
+    ) -> Result<(), ActError> {
+        self.allow(officer, act.permission())?;
+        let proven = self.prove(&officer.name, proof, source).await?;
+        self.allow(&proven, act.permission())
+    }
+
+    async fn do_sensitive(&self, by: &str, act: &SensitiveAct) -> Result<Value, ActError> {
+        let standing = |record: NodeRecord| json!({ "node": record.id, "standing": record.standing });
+        match act {
+            SensitiveAct::BanNode { node } => {
+                Ok(standing(self.set_standing(by, node, Standing::Banned).await?))
+            }
+            SensitiveAct::EvictNode { node } => {
+                Ok(standing(self.set_standing(by, node, Standing::Evicted).await?))
+            }
+            SensitiveAct::ReadmitNode { node } => {
+                Ok(standing(self.set_standing(by, node, Standing::Active).await?))
+            }
+            SensitiveAct::RevokeLetter(revocation) => {
+                self.revoke_letter(by, revocation).await?;
+                Ok(json!({ "revoked": revocation.number }))
+            }
+            SensitiveAct::WithdrawSeal(seal) => {
+                self.withdraw_seal(by, seal).await?;
+                Ok(json!({ "withdrawn": seal }))
+            }
+            // Fetched afterwards, under the id of the signatures.
+            SensitiveAct::ExportAudit {} | SensitiveAct::ExportCases {} => Ok(json!({ "ready": true })),
+            SensitiveAct::Restore { .. } => Err(ActError::Unfit {
+                what: "countersign",
+                reason: "恢复备份须在停机后用 restore 命令办理".to_owned(),
+            }),
+        }
+    }
+
+    /// # Errors
+    /// [`ActError::Store`].
+    pub async fn waiting_acts(&self) -> Result<Vec<Countersign>, ActError> {
+        Ok(self.store.countersigns(200).await?)
+    }
+
+    /// Whether an export was signed by two and may be fetched: by either of them, within half an hour.
+    ///
+    /// # Errors
+    /// [`ActError::NotFound`] otherwise.
+    pub async fn signed_export(&self, officer: &Officer, id: EntryId) -> Result<SensitiveAct, ActError> {
+        let missing = || ActError::NotFound { what: "已复核的导出", value: id.to_string() };
+        let one = self.store.countersigns(1000).await?.into_iter().find(|one| one.id == id);
+        let one = one.ok_or_else(missing)?;
+        let (second, at) = one.done.clone().ok_or_else(missing)?;
+        let fresh = (0..=WAITS_MINUTES * 60_000).contains(&(self.now().as_ms() - at.as_ms()));
+        let act: SensitiveAct = serde_json::from_value(one.act).map_err(|_| missing())?;
+        let an_export = matches!(act, SensitiveAct::ExportAudit {} | SensitiveAct::ExportCases {});
+        if !an_export || !fresh || (officer.name != one.by && officer.name != second) {
+            return Err(missing());
+        }
+        self.store.note_act(self.now(), &officer.name, "export", &id.to_string()).await?;
+        Ok(act)
+    }
+}

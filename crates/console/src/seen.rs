@@ -1,0 +1,48 @@
+//! Which lists an officer has open. A console that looks again every few seconds reads the same list; that is one row in the
+//! audit for each [`SAME_MS`], not thousands. A case that is opened is a row each time.
+
+use domain::Timestamp;
+use std::collections::BTreeMap;
+
+const SAME_MS: i64 = 600_000;
+const REMEMBERED_MAX: usize = 4_096;
+
+#[derive(Debug, Default)]
+pub struct Seen(BTreeMap<(String, String), Timestamp>);
+
+impl Seen {
+    /// True the first time, and again after ten minutes.
+    pub fn is_new(&mut self, officer: &str, list: &str, now: Timestamp) -> bool {
+        let key = (officer.to_owned(), list.to_owned());
+        let lately = |at: &Timestamp| (0..SAME_MS).contains(&(now.as_ms() - at.as_ms()));
+        if self.0.get(&key).is_some_and(lately) {
+            return false;
+        }
+        if self.0.len() >= REMEMBERED_MAX {
+            self.0.retain(|_, at| lately(at));
+        }
+        if self.0.len() >= REMEMBERED_MAX {
+            self.0.clear();
+        }
+        self.0.insert(key, now);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_that_is_looked_at_all_day_is_a_row_every_ten_minutes() {
+        let mut seen = Seen::default();
+        let at = |seconds: i64| Timestamp::from_ms(1_700_000_000_000 + seconds * 1000);
+        let rows = (0..3600).step_by(5).filter(|s| seen.is_new("wang", "/queue", at(*s))).count();
+        assert_eq!(rows, 6);
+        assert!(seen.is_new("yang", "/queue", at(3600)), "somebody else's look is another row");
+        for n in 0..3 * REMEMBERED_MAX {
+            seen.is_new("wang", &n.to_string(), at(3600));
+        }
+        assert!(seen.0.len() <= REMEMBERED_MAX);
+    }
+}

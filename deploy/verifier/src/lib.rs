@@ -1,0 +1,3 @@
+//! What `tongban-verify` checks, for its tests.
+
+pub mod audit;
