@@ -6,8 +6,8 @@ use clap::{Args, Subcommand};
 use domain::NodeId;
 use domain::network::{Standing, Tier};
 use serde_json::json;
-use tier::{Common, TwoPersons};
 use tier::serve::{Opened, Parts};
+use tier::{Common, TwoPersons};
 
 /// Whom a token lets in.
 #[derive(Debug, Args)]

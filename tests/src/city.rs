@@ -3,15 +3,15 @@
 use bytes::Bytes;
 use casework::NewAccount;
 use domain::access::Roles;
-use domain::{NodeId, Timestamp};
 use domain::delegation::Delegate;
 use domain::network::Tier;
+use domain::{NodeId, Timestamp};
 use http::Method;
 use runtime::NodeConfig;
 use runtime::config::Listen;
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
 use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;

@@ -130,7 +130,8 @@ impl Hall {
     pub fn random_password(&self) -> String {
         let mut bytes = [0; 16];
         self.random.fill(&mut bytes);
-        let letter = |byte: &u8| (domain::ids::CROCKFORD[usize::from(byte & 31)] as char).to_ascii_lowercase();
+        let letter =
+            |byte: &u8| (domain::ids::CROCKFORD[usize::from(byte & 31)] as char).to_ascii_lowercase();
         bytes.iter().map(letter).collect()
     }
 

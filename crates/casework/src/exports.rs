@@ -33,10 +33,7 @@ impl Hall {
     ///
     /// # Errors
     /// [`ActError::Store`].
-    pub async fn audit_piece(
-        &self,
-        cursor: AuditCursor,
-    ) -> Result<(String, Option<AuditCursor>), ActError> {
+    pub async fn audit_piece(&self, cursor: AuditCursor) -> Result<(String, Option<AuditCursor>), ActError> {
         let head = match cursor {
             AuditCursor::Start => {
                 let record = self.store.network().get(self.me()).map(|record| record.sign_key.clone());
@@ -61,10 +58,7 @@ impl Hall {
     ///
     /// # Errors
     /// [`ActError::Store`].
-    pub async fn cases_piece(
-        &self,
-        after: Option<CaseNo>,
-    ) -> Result<(String, Option<CaseNo>), ActError> {
+    pub async fn cases_piece(&self, after: Option<CaseNo>) -> Result<(String, Option<CaseNo>), ActError> {
         let mut text = String::new();
         if after.is_none() {
             // The mark lets the office's spreadsheet see that this is UTF-8.
@@ -94,7 +88,8 @@ impl Hall {
     /// # Errors
     /// [`ActError::Store`].
     pub async fn anchor_audit(&self) -> Result<bool, ActError> {
-        let newest = self.store.audit_rows(store::AuditQuery { limit: Some(1), ..Default::default() }).await?;
+        let newest =
+            self.store.audit_rows(store::AuditQuery { limit: Some(1), ..Default::default() }).await?;
         let Some(newest) = newest.into_iter().next() else { return Ok(false) };
         if newest.action == ANCHOR {
             return Ok(false);

@@ -40,7 +40,14 @@ pub struct Console {
 
 impl Console {
     pub fn new(hall: Hall, uplink: Option<Arc<LinkState>>, name: String, hosts: Vec<String>) -> Console {
-        Console { hall, uplink, name, hosts, seen: Arc::default(), password_gate: Arc::new(Semaphore::new(2)) }
+        Console {
+            hall,
+            uplink,
+            name,
+            hosts,
+            seen: Arc::default(),
+            password_gate: Arc::new(Semaphore::new(2)),
+        }
     }
 }
 

@@ -70,7 +70,9 @@ fn render(page: &impl Template) -> Response {
 }
 
 async fn home(State(console): State<Console>, ByCookie(officer): ByCookie) -> Result<Response, Fault> {
-    let Some(officer) = officer else { return Ok(render(&LoginPage { name: &console.name, officer: "", told: "" })) };
+    let Some(officer) = officer else {
+        return Ok(render(&LoginPage { name: &console.name, officer: "", told: "" }));
+    };
     let counts = console.hall.counts().await?;
     let outbox = console.hall.outbox().await?;
     let (badge, badge_class) = badge(&console, outbox.waiting);

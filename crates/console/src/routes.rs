@@ -74,7 +74,13 @@ pub const ROUTES: &[Route] = &[
         "一个事项的全部内容:条件、材料、表单、环节",
         &[],
     ),
-    route("get", "/drafts", Need::One(Permission::Record), "我的草稿;all=true 列出同事的(前任留下的草稿由此继续)", &[]),
+    route(
+        "get",
+        "/drafts",
+        Need::One(Permission::Record),
+        "我的草稿;all=true 列出同事的(前任留下的草稿由此继续)",
+        &[],
+    ),
     route(
         "post",
         "/drafts",
@@ -547,4 +553,3 @@ pub const ROUTES: &[Route] = &[
     ),
     route("get", "/exports/{id}", Need::One(Permission::House), "领取经双人复核的导出,三十分钟内", &[]),
 ];
-

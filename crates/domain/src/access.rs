@@ -341,8 +341,9 @@ impl Role {
                         P::Review | P::Inspect | P::Decide | P::Approve | P::Appeal | P::Rectify
                     );
             }
-            Role::Reviewer => &[P::Review, P::Inspect, P::Warnings],
-            Role::Inspector => &[P::Inspect],
+            // Who plans a visit notes what the citizen chose.
+            Role::Reviewer => &[P::Review, P::Inspect, P::Assist, P::Warnings],
+            Role::Inspector => &[P::Inspect, P::Assist],
             Role::Approver => &[P::Decide, P::Approve, P::Warnings, P::Appeal, P::Rectify],
             Role::SupervisionOfficer => &[P::Warnings, P::Conclude, P::Rectify, P::Recall, P::Assist],
             Role::Registrar => {

@@ -25,9 +25,7 @@ pub async fn run(common: &Common, verb: Verb) -> Result<ExitCode> {
         }
         Verb::Doctor => crate::doctor::run(common).await,
         Verb::Backup { verb: Some(BackupVerb::List { from }), .. } => keeping::list(common, &from),
-        Verb::Restore { from, dry_run, persons } => {
-            keeping::restore(common, &from, dry_run, &persons).await
-        }
+        Verb::Restore { from, dry_run, persons } => keeping::restore(common, &from, dry_run, &persons).await,
         other => on_data(common, other).await,
     }
 }

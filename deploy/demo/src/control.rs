@@ -93,7 +93,10 @@ fn addresses(city: &City) -> String {
     for (_, account, password) in city.bodies.iter().take(8) {
         let _ = writeln!(text, "  {account} {password}");
     }
-    let _ = writeln!(text, "动态口令 (the six digits that the hub asks 值守, 管理, 审计 and 批准 for): deploy/demo.sh code");
+    let _ = writeln!(
+        text,
+        "动态口令 (the six digits that the hub asks 值守, 管理, 审计 and 批准 for): deploy/demo.sh code"
+    );
     let mut all = String::new();
     for site in &city.sites {
         let _ = writeln!(

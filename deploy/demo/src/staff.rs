@@ -271,14 +271,14 @@ impl Staff {
                     continue;
                 }
                 // A node in the middle of a restart is simply visited again in the next round.
-                done += self.work_queue(site, OFFICER, None).await.unwrap_or(0);
+                done += told(self.work_queue(site, OFFICER, None).await);
                 if site.kind == Kind::Village {
                     let index = self.city.sites.iter().position(|other| std::ptr::eq(other, site));
-                    done += self.keep_promises(index.unwrap_or_default()).await.unwrap_or(0);
+                    done += told(self.keep_promises(index.unwrap_or_default()).await);
                 }
             }
             for (body, account, _) in self.city.bodies.iter().skip(lane).step_by(lanes) {
-                done += self.work_queue(self.city.hub(), account, Some(body)).await.unwrap_or(0);
+                done += told(self.work_queue(self.city.hub(), account, Some(body)).await);
             }
             if done == 0 {
                 tokio::time::sleep(Duration::from_millis(dice.random_range(100..400))).await;
@@ -305,6 +305,19 @@ impl Staff {
     pub async fn status(&self, site: &Site) -> Result<Value> {
         self.get(site, OFFICER, "/status").await
     }
+}
+
+/// A node in the middle of a restart is simply visited again; an officer who may not do what the story asks of them never
+/// will, and whoever watches should know.
+fn told(done: Result<usize>) -> usize {
+    done.unwrap_or_else(|error| {
+        if let Some(refused) = refusal(&error)
+            && refused.status == 403
+        {
+            eprintln!("an act of the story is not permitted: {refused}");
+        }
+        0
+    })
 }
 
 /// Who at the hub decides or registers has a phone that makes codes.

@@ -31,7 +31,10 @@ pub fn check(file: &Path, key: Option<&str>) -> Result<u64> {
     for line in &mut lines {
         let row = parse(&line?)?;
         if row.get("signature").is_some() {
-            ensure!(row["rows"] == count && unhex::<32>(text(&row, "hash")?)? == before, "rows are missing at the end");
+            ensure!(
+                row["rows"] == count && unhex::<32>(text(&row, "hash")?)? == before,
+                "rows are missing at the end"
+            );
             ensure!(lines.next().is_none(), "something stands behind the signed end");
             return signed(&row, node, count, told).map(|()| count);
         }

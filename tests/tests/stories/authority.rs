@@ -1,7 +1,7 @@
 //! Nobody acts without a letter of delegation, and what goes out under a seal can be checked in a village with no network.
 
-use super::people;
 use super::law::village_sees;
+use super::people;
 use super::{record, waits_in_queue, work};
 use serde_json::json;
 use testkit::api::refusal;

@@ -2,10 +2,10 @@
 
 use super::{City, Method, Site, Value, draft_of, eventually, json, record, refusal, waits_in_queue, work};
 use console::{Need, ROUTES};
+use domain::Timestamp;
 use domain::access::{Role, Roles};
 use domain::network::Tier;
 use domain::seams::Clock;
-use domain::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -53,7 +53,9 @@ async fn crawl(site: &Site, role: Role) -> BTreeMap<(&'static str, &'static str)
         if matches!(route.path, "/login" | "/logout" | "/me/log-out-everywhere") {
             continue;
         }
-        let path = format!("/api/v1{}", route.path).replace("{case}", "261123-V7K3QZPA-00000000A").replace(['{', '}'], "");
+        let path = format!("/api/v1{}", route.path)
+            .replace("{case}", "261123-V7K3QZPA-00000000A")
+            .replace(['{', '}'], "");
         let method: Method = route.method.to_uppercase().parse().unwrap();
         let (status, answer) = site.raw(method, &path, Some(&site.token(&name).await)).await;
         assert!(status < 500, "{role} {} {}: {status} {answer}", route.method, route.path);
@@ -101,8 +103,7 @@ async fn a_department_sees_its_own_cases_and_does_not_learn_of_others() {
     let unknown = unknown.as_str();
     for suffix in ["", "/history", "/submission", "/explain", "/sheets", "/fees", "/alerts"] {
         let (status, known) = hub.raw(Method::GET, &format!("/api/v1{path}{suffix}"), Some(&mz)).await;
-        let (_, other) =
-            hub.raw(Method::GET, &format!("/api/v1/cases/{unknown}{suffix}"), Some(&mz)).await;
+        let (_, other) = hub.raw(Method::GET, &format!("/api/v1/cases/{unknown}{suffix}"), Some(&mz)).await;
         assert_eq!(status, 404, "another department's: {suffix}");
         let alike = |answer: &Value, case: &str| answer["message"].as_str().unwrap().replace(case, "…");
         assert_eq!(alike(&known, &case), alike(&other, unknown), "I36: {suffix}");
@@ -129,7 +130,8 @@ async fn guessing_slows_down_whoever_guesses_and_a_code_opens_one_log_in() {
     let hub = &city.hub;
     hub.employ("li", Some("sj"), "approver").await;
     let hall = hub.node().hall();
-    let proof = |password: &str, code: Option<String>| casework::Proof { password: password.to_owned(), code };
+    let proof =
+        |password: &str, code: Option<String>| casework::Proof { password: password.to_owned(), code };
     for _ in 0..5 {
         let error = hall.log_in("li", &proof("guess-guess", None), "10.0.0.9").await.unwrap_err();
         assert_eq!(error, casework::LoginError::Wrong);
@@ -235,7 +237,9 @@ async fn a_node_is_banned_by_two_and_no_administrator_makes_an_auditor() {
     let standing = hub.node().hall().store.network().get(&village).unwrap().standing;
     assert_eq!(standing, domain::network::Standing::Banned);
     let rows = hub.node().hall().store.audit_rows(store::AuditQuery::default()).await.unwrap();
-    assert!(rows.iter().any(|row| row.actor == "administrator.first+administrator.second" && row.action == "ban"));
+    assert!(
+        rows.iter().any(|row| row.actor == "administrator.first+administrator.second" && row.action == "ban")
+    );
 
     let admin = hub.token("administrator.first").await;
     let auditor = json!({ "display": "审计", "roles": ["auditor"] }).to_string();
@@ -251,7 +255,9 @@ async fn a_node_is_banned_by_two_and_no_administrator_makes_an_auditor() {
     let change = |present: &str, new: &str| json!({ "present": { "password": present }, "new": new });
     let easy = hub.post(&token, "/me/password", change(made["password"].as_str().unwrap(), "12345678")).await;
     assert!(refusal(&easy.unwrap_err()).unwrap().message.contains("太常见"));
-    hub.post(&token, "/me/password", change(made["password"].as_str().unwrap(), "柿花村的老李子树")).await.unwrap();
+    hub.post(&token, "/me/password", change(made["password"].as_str().unwrap(), "柿花村的老李子树"))
+        .await
+        .unwrap();
     assert_eq!(hub.raw(Method::GET, "/api/v1/me", Some(&token)).await.0, 401, "other log-ins end");
     hub.api.log_in(port, "li.handler", "柿花村的老李子树").await.unwrap();
     city.stop().await;
@@ -298,10 +304,15 @@ async fn the_audit_knows_who_read_what_and_shows_when_it_was_touched() {
         connection.execute_batch(sql).unwrap();
     };
     // Cut short behind the last anchor, with nothing that a look at the chain alone would show.
-    tamper(&format!("CREATE TABLE kept AS SELECT * FROM audit; DELETE FROM audit WHERE seq >= {}", anchored.seq));
+    tamper(&format!(
+        "CREATE TABLE kept AS SELECT * FROM audit; DELETE FROM audit WHERE seq >= {}",
+        anchored.seq
+    ));
     let report = village.opened().store.verify_log(village.opened().keys.clone()).await.unwrap();
     assert!(report.faults.iter().any(|fault| fault.contains("cut short")), "I37: {:?}", report.faults);
-    tamper("DELETE FROM audit; INSERT INTO audit SELECT * FROM kept; DELETE FROM audit WHERE action = 'capture'");
+    tamper(
+        "DELETE FROM audit; INSERT INTO audit SELECT * FROM kept; DELETE FROM audit WHERE action = 'capture'",
+    );
     let report = village.opened().store.verify_log(village.opened().keys.clone()).await.unwrap();
     assert!(report.faults.iter().any(|fault| fault.contains("no audit row")), "I37: {:?}", report.faults);
     tamper("DELETE FROM audit; INSERT INTO audit SELECT * FROM kept");
@@ -317,7 +328,10 @@ async fn two_auditors_take_the_audit_away_and_anybody_can_check_it() {
     let signed = two_persons(hub, json!({ "kind": "export_audit" })).await.unwrap();
     let path = format!("/exports/{}", signed["id"].as_str().unwrap());
     let stranger = hub.token("officer").await;
-    assert_eq!(code_of(&hub.call(&stranger, Method::GET, &path, Vec::new().into()).await.unwrap_err()).0, 404);
+    assert_eq!(
+        code_of(&hub.call(&stranger, Method::GET, &path, Vec::new().into()).await.unwrap_err()).0,
+        404
+    );
     let auditor = hub.token("auditor.first").await;
     let export = hub.call(&auditor, Method::GET, &path, Vec::new().into()).await.unwrap();
     let text = export.as_str().expect("lines of JSON").to_owned();

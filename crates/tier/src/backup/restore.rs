@@ -2,8 +2,8 @@
 
 use super::manifest::{Manifest, pool_beside};
 use super::{CONFIG, DATABASE, IDENTITY, attachment_files, copy_file, copy_folder, digest, make_room, place};
-use crate::serve::{Opened, Parts};
 use crate::cli::TwoPersons;
+use crate::serve::{Opened, Parts};
 use anyhow::{Context, Result, bail};
 use casework::SensitiveAct;
 use domain::network::Tier;

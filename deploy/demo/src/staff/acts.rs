@@ -120,7 +120,12 @@ impl Staff {
             scans.insert(id.to_owned(), STANDARD.encode(testkit::scans::jpeg(&mut dice)).into());
         }
         let path = format!("/cases/{}/make-up", task.case);
-        self.post(task.site, &task.account, &path, json!({ "materials": scans })).await.map(drop)
+        // Papers are taken in by whoever handles the case; who decides does not sit at the window.
+        let window = match task.account.rsplit_once('-') {
+            Some((body, _)) if task.site.kind == Kind::Hub => format!("{body}-1"),
+            _ => task.account.clone(),
+        };
+        self.post(task.site, &window, &path, json!({ "materials": scans })).await.map(drop)
     }
 
     /// One in six results goes by post; the applicant says how it was.
