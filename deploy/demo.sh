@@ -2,7 +2,7 @@
 # The whole city on this machine: 1 hub, 10 towns, 100 villages. Does all set-up; needs Rust and a C compiler.
 #   deploy/demo.sh                 start the city and print addresses and passwords
 #   deploy/demo.sh --once [--cases N] [--chaos] [--json]   run the whole story and end with a verdict
-#   deploy/demo.sh cut|heal NODE, load N, status, verify, down
+#   deploy/demo.sh cut|heal NODE, load N, status, code, verify, down
 set -euo pipefail
 cd "$(dirname "$0")/.."
 if ! command -v cargo >/dev/null; then
