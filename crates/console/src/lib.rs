@@ -12,6 +12,7 @@ mod page;
 mod print;
 mod routes;
 mod seen;
+mod serve;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -22,6 +23,7 @@ use std::sync::{Arc, Mutex};
 use tokio::sync::Semaphore;
 
 pub use routes::{Need, ROUTES, Route};
+pub use serve::serve;
 
 /// What the handlers of one node need.
 #[derive(Clone)]

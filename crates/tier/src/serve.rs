@@ -256,14 +256,8 @@ async fn open_web(
     let console = Console::new(opened.hall.clone(), uplink, opened.config.name.clone(), vec![host]);
     let router = console::router(console);
     let token = shutdown.token.clone();
-    shutdown.tasks.spawn(async move {
-        // Requests begun are finished; new ones are not taken.
-        let service = router.into_make_service_with_connect_info::<SocketAddr>();
-        let served = axum::serve(listener, service).with_graceful_shutdown(token.cancelled_owned());
-        if let Err(error) = served.await {
-            tracing::error!(%error, "the web door closed");
-        }
-    });
+    // Requests begun are finished; new ones are not taken.
+    shutdown.tasks.spawn(console::serve(listener, router, token));
     Ok(address)
 }
 

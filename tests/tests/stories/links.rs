@@ -42,3 +42,36 @@ async fn two_that_say_they_are_one_village_never_talk_to_the_town_at_once() {
     waits_in_queue(&city.town, &town, &case, "town").await;
     city.stop().await;
 }
+
+/// Says something to a web door that no browser would, and reads what comes until the door closes the line.
+async fn answered(port: u16, said: &[u8]) -> String {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let mut line = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.unwrap();
+    // A door that has heard enough may close while we still talk.
+    let _ = line.write_all(said).await;
+    let mut heard = Vec::new();
+    let _ = line.read_to_end(&mut heard).await;
+    String::from_utf8_lossy(&heard).into_owned()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_web_door_is_not_held_open_by_those_who_never_finish_a_sentence() {
+    let city = City::start(0).await;
+    let port = city.hub.node().web.port();
+    let half = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Slow: ";
+    let loris: Vec<_> = (0..100).map(|_| tokio::spawn(answered(port, half))).collect();
+    let many = format!("GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n{}\r\n", "X-Many: x\r\n".repeat(100));
+    assert!(answered(port, many.as_bytes()).await.starts_with("HTTP/1.1 431"), "a hundred headers");
+    let long = format!("GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nX-Long: {}\r\n\r\n", "x".repeat(200_000));
+    assert!(answered(port, long.as_bytes()).await.starts_with("HTTP/1.1 431"), "a header of 200 KB");
+    let other = answered(port, b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n").await;
+    assert!(!other.starts_with("HTTP/1.1 200"), "HTTP/2 has no business here: {other}");
+    let page = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n";
+    assert!(answered(port, page).await.ends_with("ok"), "everybody else gets their page meanwhile");
+    // Each of them is shown the door by the door's own clock; the test only waits for it.
+    for slow in loris {
+        let heard = slow.await.unwrap();
+        assert!(!heard.contains("200 OK"), "{heard}");
+    }
+    city.stop().await;
+}

@@ -1,0 +1,128 @@
+//! The web door: takes connections, within limits that are set before anything is allocated for them.
+//!
+//! A head that does not come to its end, a body that drips, a crowd of connections from one place: each costs the node one
+//! bounded place for a bounded time, and nobody else a page.
+
+use crate::fault::Fault;
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{ConnectInfo, Request};
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tower::ServiceExt;
+
+/// Connections at once; the next ones wait in the system's own queue.
+const CONNECTIONS_MAX: usize = 1024;
+/// Connections at once from one address. Loopback is not counted: a proxy before the hub comes from there.
+const PER_SOURCE_MAX: u32 = 64;
+/// For the head of a request to come, and for a kept connection to ask for something more.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
+/// For a request to be taken in and answered; 8 MiB of scan on a poor line are in time.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(300);
+const HEADERS_MAX: usize = 64;
+const HEAD_BYTES_MAX: usize = 64 * 1024;
+/// Requests that were begun when the node is told to stop are finished, but not for ever.
+const FAREWELL: Duration = Duration::from_secs(10);
+
+/// How many connections each address has open.
+#[derive(Default)]
+struct Guests(Mutex<BTreeMap<IpAddr, u32>>);
+
+/// A place among the guests, given back when the connection ends.
+struct Place(Arc<Guests>, IpAddr);
+
+impl Guests {
+    fn enter(self: &Arc<Self>, from: IpAddr) -> Option<Place> {
+        let mut guests = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = guests.entry(from).or_default();
+        if *count >= PER_SOURCE_MAX && !from.is_loopback() {
+            return None;
+        }
+        *count += 1;
+        Some(Place(self.clone(), from))
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut guests = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = guests.get_mut(&self.1) {
+            *count -= 1;
+            if *count == 0 {
+                guests.remove(&self.1);
+            }
+        }
+    }
+}
+
+/// Serves until told to stop; then finishes what was begun.
+pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
+    let (places, guests, farewell) =
+        (Arc::new(Semaphore::new(CONNECTIONS_MAX)), Arc::<Guests>::default(), GracefulShutdown::new());
+    loop {
+        let Ok(permit) = places.clone().acquire_owned().await else { break };
+        let accepted = tokio::select! {
+            () = stop.cancelled() => break,
+            accepted = listener.accept() => accepted,
+        };
+        let (tcp, address) = match accepted {
+            Ok(accepted) => accepted,
+            Err(error) => {
+                // Out of descriptors, most likely: closing ones come back soon.
+                tracing::warn!(%error, "the web door could not take a connection");
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        let Some(place) = guests.enter(address.ip()) else { continue };
+        let router = router.clone();
+        let service = service_fn(move |request| answer(router.clone(), address, request));
+        // HTTP/1 alone: HTTP/2 has limits of its own to watch, and no page here needs it.
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD_TIMEOUT)
+            .max_headers(HEADERS_MAX)
+            .max_buf_size(HEAD_BYTES_MAX)
+            .serve_connection(TokioIo::new(tcp), service);
+        let connection = farewell.watch(connection);
+        tokio::spawn(async move {
+            // A caller who goes away in the middle of a word is no trouble of ours.
+            let _ended = connection.await;
+            drop((place, permit));
+        });
+    }
+    drop(listener);
+    if tokio::time::timeout(FAREWELL, farewell.shutdown()).await.is_err() {
+        tracing::warn!("some requests were not finished before the node stopped");
+    }
+}
+
+async fn answer(
+    router: Router,
+    from: SocketAddr,
+    request: Request<Incoming>,
+) -> Result<Response, Infallible> {
+    let mut request = request.map(Body::new);
+    request.extensions_mut().insert(ConnectInfo(from));
+    match tokio::time::timeout(REQUEST_TIMEOUT, router.oneshot(request)).await {
+        Ok(answered) => answered,
+        Err(_) => Ok(too_slow().into_response()),
+    }
+}
+
+fn too_slow() -> Fault {
+    Fault::new(StatusCode::REQUEST_TIMEOUT, "too_slow", "请求五分钟内没有传完;请检查网络后重试")
+}
