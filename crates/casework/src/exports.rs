@@ -82,19 +82,13 @@ impl Hall {
         Ok((text, lines.last().map(|line| line.case.clone())))
     }
 
-    /// Puts the head of the audit into our own journal, where it is signed and soon out of reach (I37). `false` when nothing
-    /// but the last anchor itself was written since.
+    /// Puts the head of the audit into our own journal, where it is signed and soon out of reach (I37). `false` when nobody
+    /// did or read anything since the last anchor: the receipt for an anchor is no reason for the next one.
     ///
     /// # Errors
     /// [`ActError::Store`].
     pub async fn anchor_audit(&self) -> Result<bool, ActError> {
-        let newest =
-            self.store.audit_rows(store::AuditQuery { limit: Some(1), ..Default::default() }).await?;
-        let Some(newest) = newest.into_iter().next() else { return Ok(false) };
-        if newest.action == ANCHOR {
-            return Ok(false);
-        }
-        let head = AuditHead { seq: newest.seq, hash: newest.hash };
+        let Some(head) = self.unanchored_head().await? else { return Ok(false) };
         let channel = match self.tier {
             domain::network::Tier::City => replication::Channel::All,
             domain::network::Tier::Town | domain::network::Tier::Village => replication::Channel::Up,
@@ -111,6 +105,20 @@ impl Hall {
         };
         self.store.append(store::Append::new(now, "", ANCHOR, vec![entry])).await?;
         Ok(true)
+    }
+
+    /// The head of the audit, when something stands between it and the last anchor that a person did.
+    async fn unanchored_head(&self) -> Result<Option<AuditHead>, ActError> {
+        let mut after = self.store.anchored_audit().await?.map_or(0, |head| head.seq);
+        let (mut head, mut by_somebody) = (None, false);
+        loop {
+            let rows = self.store.audit_after(after, PIECE).await?;
+            let Some(last) = rows.last() else { break };
+            after = last.seq;
+            head = Some(AuditHead { seq: last.seq, hash: last.hash.clone() });
+            by_somebody |= rows.iter().any(|row| row.action != ANCHOR && row.action != "receive");
+        }
+        Ok(head.filter(|_| by_somebody))
     }
 }
 

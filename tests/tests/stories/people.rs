@@ -296,6 +296,12 @@ async fn the_audit_knows_who_read_what_and_shows_when_it_was_touched() {
         of(&heads) == of(&own)
     })
     .await;
+    eventually("the receipt for it has come back", async || {
+        let outbox = village.node().hall().outbox().await.unwrap();
+        outbox.hub_has == outbox.own_head
+    })
+    .await;
+    assert!(!village.node().hall().anchor_audit().await.unwrap(), "its receipt is no reason for another one");
     let report = village.opened().store.verify_log(village.opened().keys.clone()).await.unwrap();
     assert_eq!(report.faults, Vec::<String>::new());
     let file = store_sqlite::SqliteStore::path(&village.data);
