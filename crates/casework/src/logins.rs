@@ -52,7 +52,7 @@ pub struct NewAccount {
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum LoginError {
-    #[error("用户名、口令或动态口令不对")]
+    #[error("用户名、口令或动态口令不对;请重新输入,忘记口令请联系管理员重置")]
     Wrong,
     /// Remedy: the six digits of the phone.
     #[error("请再输入手机上的六位动态口令;口令总不对时,请核对本机和手机的时间")]

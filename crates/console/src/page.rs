@@ -31,6 +31,8 @@ pub(crate) fn routes() -> Router<Console> {
 #[template(path = "login.html")]
 struct LoginPage<'a> {
     name: &'a str,
+    /// Whether anybody here may have a phone that makes codes.
+    codes: bool,
     /// What was typed as the name, so that it need not be typed again.
     officer: &'a str,
     /// What to mend; empty at first.
@@ -71,7 +73,12 @@ fn render(page: &impl Template) -> Response {
 
 async fn home(State(console): State<Console>, ByCookie(officer): ByCookie) -> Result<Response, Fault> {
     let Some(officer) = officer else {
-        return Ok(render(&LoginPage { name: &console.name, officer: "", told: "" }));
+        return Ok(render(&LoginPage {
+            codes: console.hall.tier == Tier::City,
+            name: &console.name,
+            officer: "",
+            told: "",
+        }));
     };
     let counts = console.hall.counts().await?;
     let outbox = console.hall.outbox().await?;
@@ -172,7 +179,12 @@ async fn log_in(
         Err(LoginError::Store(error)) => Err(error.into()),
         Err(error) => {
             let told = error.to_string();
-            let page = LoginPage { name: &console.name, officer: &name, told: &told };
+            let page = LoginPage {
+                codes: console.hall.tier == Tier::City,
+                name: &console.name,
+                officer: &name,
+                told: &told,
+            };
             Ok((StatusCode::UNAUTHORIZED, render(&page)).into_response())
         }
     }
