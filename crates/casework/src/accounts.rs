@@ -1,6 +1,6 @@
 //! Giving out accounts: who, with which roles, and the secrets that are shown once.
 
-use crate::logins::{NewAccount, Officer, Proof};
+use crate::logins::{NAME_BYTES_MAX, NewAccount, Officer, Proof};
 use crate::{ActError, Hall, LoginError};
 use domain::access::Roles;
 use store::Account;
@@ -33,14 +33,17 @@ impl Hall {
         code_secret: Option<CodeSecret>,
     ) -> Result<Issued, ActError> {
         let NewAccount { name, display, body, roles } = new;
-        let plain = (1..=40).contains(&name.len())
+        let plain = (1..=NAME_BYTES_MAX).contains(&name.len())
             && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
         if !plain {
             return Err(unfit("用户名应为 1–40 个字母、数字、点、横线或下划线"));
         }
         roles.check(self.tier, body.as_ref()).map_err(|bad| unfit(bad.0))?;
         trust::account::check_password(&name, password).map_err(|fault| unfit(fault.to_string()))?;
-        let known = self.store.account(&name).await?.and_then(|known| known.code_secret);
+        let known = self.store.account(&name).await?;
+        // A code that was used stays used while its secret stays.
+        let code_used = known.as_ref().and_then(|known| known.code_used);
+        let known = known.and_then(|known| known.code_secret);
         let wanted = roles.need_second_factor(self.tier);
         let fresh = match (code_secret, &known) {
             (Some(given), _) => Some(given),
@@ -51,7 +54,7 @@ impl Hall {
         let account = Account {
             password: self.hashed(password)?,
             code_secret: fresh.map(|secret| secret.base32()).or(known),
-            code_used: None,
+            code_used: if code_uri.is_some() { None } else { code_used },
             disabled: false,
             roles: Some(roles),
             name: name.clone(),
@@ -69,7 +72,9 @@ impl Hall {
     pub async fn reset_account(&self, by: &str, name: &str, password: &str) -> Result<Issued, ActError> {
         let known = self.known_account(name).await?;
         let roles = known.roles.clone().unwrap_or_else(|| Roles::of_old(self.tier, known.body.as_ref()));
-        let secret = roles.need_second_factor(self.tier).then(|| CodeSecret::make(&*self.random));
+        // The lost phone must open nothing more, whether the present roles ask for one or not.
+        let had = known.code_secret.is_some();
+        let secret = (had || roles.need_second_factor(self.tier)).then(|| CodeSecret::make(&*self.random));
         let new = NewAccount { name: known.name, display: known.display, body: known.body, roles };
         self.put_account(by, new, password, secret).await
     }

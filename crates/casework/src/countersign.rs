@@ -106,6 +106,13 @@ impl Hall {
         let act: SensitiveAct = serde_json::from_value(open.act.clone())
             .map_err(|_| unfit("这项操作由别的版本提出;请重新提出"))?;
         self.sign(officer, &act, proof, source).await?;
+        // Whoever signed first must still be somebody who may.
+        let first = self.store.account(&open.by).await?.filter(|account| !account.disabled);
+        let still =
+            first.and_then(|account| account.roles).is_some_and(|roles| roles.permit(act.permission()));
+        if !still {
+            return Err(unfit("提出人已停用或不再有此权限;请重新提出"));
+        }
         self.store.take_countersign(id, &officer.name, self.now()).await?;
         self.do_sensitive(&format!("{}+{}", open.by, officer.name), &act).await
     }

@@ -10,6 +10,7 @@ use domain::{ItemId, NodeId, Timestamp};
 use std::sync::{Arc, Mutex};
 use store::Store;
 use store::blobs::Blobs;
+use tokio::sync::Semaphore;
 use trust::Seals;
 
 /// Everything a use case needs. Cheap to clone.
@@ -23,10 +24,15 @@ pub struct Hall {
     pub seals: Arc<dyn Seals>,
     /// Who guessed at log-in, and how often.
     pub throttle: Arc<Mutex<Throttle>>,
+    /// Password checks cost memory and time on purpose: so many at once are enough.
+    pub passwords: Arc<Semaphore>,
     pub tier: Tier,
     /// City name, as certificates and tokens carry it.
     pub city: String,
 }
+
+/// Password checks at once.
+pub const PASSWORDS_AT_ONCE: usize = 2;
 
 impl Hall {
     pub fn me(&self) -> &NodeId {

@@ -36,7 +36,7 @@ pub use countersign::SensitiveAct;
 pub use drafts::{Requests, sniff};
 pub use error::ActError;
 pub use exports::AuditCursor;
-pub use hall::Hall;
+pub use hall::{Hall, PASSWORDS_AT_ONCE};
 pub use hub::{NewToken, Place};
 pub use library::LicenceView;
 pub use logins::{LoginError, NewAccount, Officer, Proof};

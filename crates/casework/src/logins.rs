@@ -76,6 +76,8 @@ impl LoginError {
     }
 }
 
+/// As long as the name of an account may be.
+pub(crate) const NAME_BYTES_MAX: usize = 40;
 /// A log-in ends by itself after this, however busy.
 const LOGIN_HOURS: i64 = 12;
 /// An officer who went away is logged out after this; the draft is saved.
@@ -128,6 +130,10 @@ impl Hall {
         source: &str,
     ) -> Result<(Account, Option<u64>), LoginError> {
         let now = self.now();
+        // No account has a longer name, and what is remembered of failures must not grow with what is typed.
+        if name.len() > NAME_BYTES_MAX {
+            return Err(LoginError::Wrong);
+        }
         let throttle = || self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(seconds) = throttle().wait(name, source, now) {
             return Err(LoginError::Throttled { seconds });
@@ -135,22 +141,24 @@ impl Hall {
         let account = self.store.account(name).await?.filter(|account| !account.disabled);
         let stored = account.as_ref().map(|account| account.password.clone());
         let password = proof.password.clone();
-        // argon2 takes tens of milliseconds on purpose; on the runtime's threads it would hold up the links.
+        // Counted before it is known, and taken back on success: whoever hangs up in between has guessed all the same.
+        throttle().failed(name, source, now);
+        let turn = self.passwords.clone().acquire_owned().await.map_err(|_| StoreError::Closed)?;
+        // argon2 takes tens of milliseconds on purpose; on the runtime's threads it would hold up the links. The turn goes with
+        // the work, not with the caller, who may be gone before it ends.
         let right = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
             trust::account::verify_password(&password, stored.as_deref())
         });
         let account = match (right.await, account) {
             (Ok(true), Some(account)) => account,
-            _ => {
-                throttle().failed(name, source, now);
-                return Err(LoginError::Wrong);
-            }
+            _ => return Err(LoginError::Wrong),
         };
         let code = match self.checked_code(&account, proof, now) {
             Err(error) => {
                 // Asking for the code is no guess; a wrong one is.
-                if error == LoginError::Wrong {
-                    throttle().failed(name, source, now);
+                if error == LoginError::CodeNeeded {
+                    throttle().succeeded(name, source);
                 }
                 return Err(error);
             }

@@ -49,6 +49,7 @@ pub(crate) async fn admit(State(console): State<Console>, mut request: Request, 
         matched: request.extensions().get::<MatchedPath>().map(|path| path.as_str().to_owned()),
         method: request.method().clone(),
         path: request.uri().path().to_owned(),
+        query: request.uri().query().map(|query| query.chars().take(200).collect()),
         token: bearer(request.headers()).map(str::to_owned),
     };
     match admitted(&console, &asked).await {
@@ -67,11 +68,12 @@ struct Asked {
     matched: Option<String>,
     method: Method,
     path: String,
+    query: Option<String>,
     token: Option<String>,
 }
 
 async fn admitted(console: &Console, asked: &Asked) -> Result<Option<Officer>, Fault> {
-    let Asked { matched, method, path, token } = asked;
+    let Asked { matched, method, path, query, token } = asked;
     let pattern = matched.as_deref().and_then(|path| path.strip_prefix(API));
     let route = pattern.and_then(|pattern| Route::of(method.as_str(), pattern));
     if route.is_some_and(|route| route.needs == Need::Nothing) {
@@ -91,7 +93,10 @@ async fn admitted(console: &Console, asked: &Asked) -> Result<Option<Officer>, F
         console.hall.within_reach(&officer, &case_no(case)?).await?;
     }
     if route.tells_of_persons() {
-        console.note_read(&officer, path, pattern.contains('{')).await?;
+        let one = pattern.contains('{') && method == Method::GET;
+        // Which part of a list was read is told by its filters; none of them is anybody's data.
+        let what = query.as_ref().filter(|_| !one).map_or(path.to_owned(), |query| format!("{path}?{query}"));
+        console.note_read(&officer, &what, one).await?;
     }
     Ok(Some(officer))
 }
@@ -113,6 +118,9 @@ impl Console {
         let seen = || self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         if one || seen().is_new(&officer.name, what, now) {
             self.hall.store.note_act(now, &officer.name, "read", what).await?;
+            if !one {
+                seen().noted(&officer.name, what, now);
+            }
         }
         Ok(())
     }

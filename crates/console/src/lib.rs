@@ -20,7 +20,6 @@ use axum::middleware;
 use casework::Hall;
 use link::LinkState;
 use std::sync::{Arc, Mutex};
-use tokio::sync::Semaphore;
 
 pub use routes::{Need, ROUTES, Route};
 pub use serve::serve;
@@ -36,20 +35,11 @@ pub struct Console {
     pub hosts: Vec<String>,
     /// Lists that officers have open, so that a page that looks again every few seconds is one row in the audit.
     pub(crate) seen: Arc<Mutex<seen::Seen>>,
-    /// Password checks cost memory and time on purpose: two at once are enough.
-    pub(crate) password_gate: Arc<Semaphore>,
 }
 
 impl Console {
     pub fn new(hall: Hall, uplink: Option<Arc<LinkState>>, name: String, hosts: Vec<String>) -> Console {
-        Console {
-            hall,
-            uplink,
-            name,
-            hosts,
-            seen: Arc::default(),
-            password_gate: Arc::new(Semaphore::new(2)),
-        }
+        Console { hall, uplink, name, hosts, seen: Arc::default() }
     }
 }
 

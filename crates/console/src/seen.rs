@@ -11,22 +11,26 @@ const REMEMBERED_MAX: usize = 4_096;
 pub struct Seen(BTreeMap<(String, String), Timestamp>);
 
 impl Seen {
-    /// True the first time, and again after ten minutes.
-    pub fn is_new(&mut self, officer: &str, list: &str, now: Timestamp) -> bool {
-        let key = (officer.to_owned(), list.to_owned());
-        let lately = |at: &Timestamp| (0..SAME_MS).contains(&(now.as_ms() - at.as_ms()));
-        if self.0.get(&key).is_some_and(lately) {
-            return false;
-        }
+    /// True until it was noted, and again after ten minutes.
+    pub fn is_new(&self, officer: &str, list: &str, now: Timestamp) -> bool {
+        let known = self.0.get(&(officer.to_owned(), list.to_owned()));
+        !known.is_some_and(|at| lately(now, at))
+    }
+
+    /// The row stands.
+    pub fn noted(&mut self, officer: &str, list: &str, now: Timestamp) {
         if self.0.len() >= REMEMBERED_MAX {
-            self.0.retain(|_, at| lately(at));
+            self.0.retain(|_, at| lately(now, at));
         }
         if self.0.len() >= REMEMBERED_MAX {
             self.0.clear();
         }
-        self.0.insert(key, now);
-        true
+        self.0.insert((officer.to_owned(), list.to_owned()), now);
     }
+}
+
+fn lately(now: Timestamp, at: &Timestamp) -> bool {
+    (0..SAME_MS).contains(&(now.as_ms() - at.as_ms()))
 }
 
 #[cfg(test)]
@@ -37,11 +41,17 @@ mod tests {
     fn a_list_that_is_looked_at_all_day_is_a_row_every_ten_minutes() {
         let mut seen = Seen::default();
         let at = |seconds: i64| Timestamp::from_ms(1_700_000_000_000 + seconds * 1000);
-        let rows = (0..3600).step_by(5).filter(|s| seen.is_new("wang", "/queue", at(*s))).count();
+        let mut rows = 0;
+        for s in (0..3600).step_by(5) {
+            if seen.is_new("wang", "/queue", at(s)) {
+                seen.noted("wang", "/queue", at(s));
+                rows += 1;
+            }
+        }
         assert_eq!(rows, 6);
         assert!(seen.is_new("yang", "/queue", at(3600)), "somebody else's look is another row");
         for n in 0..3 * REMEMBERED_MAX {
-            seen.is_new("wang", &n.to_string(), at(3600));
+            seen.noted("wang", &n.to_string(), at(3600));
         }
         assert!(seen.0.len() <= REMEMBERED_MAX);
     }

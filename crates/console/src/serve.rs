@@ -32,6 +32,8 @@ const PER_SOURCE_MAX: u32 = 64;
 const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
 /// For a request to be taken in and answered; 8 MiB of scan on a poor line are in time.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(300);
+/// However busy a connection is, a browser opens another one without anybody noticing.
+const CONNECTION_LIFE: Duration = Duration::from_secs(1800);
 const HEADERS_MAX: usize = 64;
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// Requests that were begun when the node is told to stop are finished, but not for ever.
@@ -73,7 +75,11 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
     let (places, guests, farewell) =
         (Arc::new(Semaphore::new(CONNECTIONS_MAX)), Arc::<Guests>::default(), GracefulShutdown::new());
     loop {
-        let Ok(permit) = places.clone().acquire_owned().await else { break };
+        let permit = tokio::select! {
+            () = stop.cancelled() => break,
+            permit = places.clone().acquire_owned() => permit,
+        };
+        let Ok(permit) = permit else { break };
         let accepted = tokio::select! {
             () = stop.cancelled() => break,
             accepted = listener.accept() => accepted,
@@ -99,8 +105,9 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
             .serve_connection(TokioIo::new(tcp), service);
         let connection = farewell.watch(connection);
         tokio::spawn(async move {
-            // A caller who goes away in the middle of a word is no trouble of ours.
-            let _ended = connection.await;
+            // A caller who goes away in the middle of a word is no trouble of ours; one who never reads what is sent is shown
+            // the door in the end.
+            let _ended = tokio::time::timeout(CONNECTION_LIFE, connection).await;
             drop((place, permit));
         });
     }

@@ -67,11 +67,10 @@ impl Walked {
     }
 }
 
-/// `recovering`: what was signed for before a restore is not asked for.
-pub(crate) fn verify(sql: &Connection, recovering: bool) -> Result<Walked, StoreError> {
+/// `anchors` are read from the signed entries themselves: a table beside the audit would be rewritten along with it.
+pub(crate) fn verify(sql: &Connection, mut anchors: Anchors) -> Result<Walked, StoreError> {
     let mut walked = Walked { rows: 0, faults: Vec::new(), acts: BTreeSet::new() };
     let mut expected = (1i64, vec![0u8; 32]);
-    let mut anchors = if recovering { BTreeMap::new() } else { anchors(sql)? };
     let mut statement = sql
         .prepare("SELECT seq, at_ms, actor, action, subject, previous, hash FROM audit ORDER BY seq")
         .broken("read audit")?;
@@ -104,16 +103,8 @@ pub(crate) fn verify(sql: &Connection, recovering: bool) -> Result<Walked, Store
     Ok(walked)
 }
 
-/// Heads that our journal has signed for in its present epoch. A restore takes the rows after the backup with it, and begins
-/// a new epoch; what was anchored before it can no longer be asked for.
-fn anchors(sql: &Connection) -> Result<BTreeMap<i64, Vec<u8>>, StoreError> {
-    sql.prepare_cached(
-        "SELECT a.seq, a.hash FROM audit_anchor a JOIN entry e ON e.pos = a.pos JOIN journal j ON j.no = a.pos >> 40
-          WHERE e.epoch = j.epoch ORDER BY a.seq",
-    )
-    .and_then(|mut s| s.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?.collect())
-    .broken("read the anchors of the audit")
-}
+/// Heads that our journal has signed for, by the number of the row.
+pub(crate) type Anchors = BTreeMap<i64, Vec<u8>>;
 
 /// Notes where a head of our own audit stands in our journal.
 pub(crate) fn anchor(sql: &Connection, head: &AuditHead, pos: i64) -> Result<(), StoreError> {
@@ -125,7 +116,13 @@ pub(crate) fn anchor(sql: &Connection, head: &AuditHead, pos: i64) -> Result<(),
 }
 
 pub(crate) fn anchored(sql: &Connection) -> Result<Option<AuditHead>, StoreError> {
-    let newest = anchors(sql)?.pop_last();
+    let newest: Option<(i64, Vec<u8>)> = sql
+        .prepare_cached(
+            "SELECT a.seq, a.hash FROM audit_anchor a JOIN entry e ON e.pos = a.pos JOIN journal j ON j.no = a.pos >> 40
+              WHERE e.epoch = j.epoch ORDER BY a.seq DESC LIMIT 1",
+        )
+        .and_then(|mut s| s.query_row([], |row| Ok((row.get(0)?, row.get(1)?))).optional())
+        .broken("read the anchor of the audit")?;
     Ok(newest.map(|(seq, hash)| AuditHead { seq: seq as u64, hash: hex(&hash) }))
 }
 

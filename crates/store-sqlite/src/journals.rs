@@ -379,23 +379,35 @@ fn load_entries(
 }
 
 /// Walks every chain from its beginning.
-/// What officers wrote here in the present epoch; what came back from neighbours after a restore has lost its rows with the
+/// When, who, and which entry.
+type OwnAct = (Timestamp, String, String);
+
+/// What officers wrote here in the present epoch, and the heads of the audit that stand signed among it; what came back from neighbours after a restore has lost its rows with the
 /// old disk.
-fn own_acts(sql: &Connection, me: &NodeId) -> Result<Vec<(Timestamp, String, String)>, StoreError> {
+fn own_acts(sql: &Connection, me: &NodeId) -> Result<(Vec<OwnAct>, audit::Anchors), StoreError> {
     let places: Vec<i64> = sql
         .prepare("SELECT e.pos FROM entry e JOIN journal j ON j.no = e.pos >> 40 WHERE j.author = ?1 AND e.epoch = j.epoch ORDER BY e.pos")
         .and_then(|mut s| s.query_map([me.as_str()], |row| row.get(0))?.collect())
         .broken("read our own acts")?;
-    let mut acts = Vec::new();
+    let (mut acts, mut anchors) = (Vec::new(), audit::Anchors::new());
     for pos in places {
         let entry = crate::queries::entry_at(sql, pos)?;
-        let by_officer = matches!(entry.kind.as_str(), kind::PAGE | kind::SLIP) && entry.first_hash.is_none();
-        if by_officer {
+        // Filed again after a restore, both speak of rows that went with the old disk.
+        if entry.first_hash.is_some() {
+            continue;
+        }
+        if entry.kind == kind::AUDIT_HEAD
+            && let Ok(head) = serde_json::from_slice::<AuditHead>(&entry.raw.body)
+            && let Some(hash) = Hash::from_hex(&head.hash)
+        {
+            anchors.insert(head.seq as i64, hash.0.to_vec());
+        }
+        if matches!(entry.kind.as_str(), kind::PAGE | kind::SLIP) {
             let what = format!("entry {} of {} by {}", entry.seq, journal_of(&entry), entry.officer);
             acts.push((entry.claimed_at, entry.officer, what));
         }
     }
-    Ok(acts)
+    Ok((acts, anchors))
 }
 
 pub(crate) fn verify(sql: &Connection, me: &NodeId, keys: &dyn Verify) -> Result<VerifyReport, StoreError> {
@@ -411,11 +423,12 @@ pub(crate) fn verify(sql: &Connection, me: &NodeId, keys: &dyn Verify) -> Result
             ));
         }
     }
-    // While a node takes back what it once wrote, its present epoch has acts whose rows went with the old disk.
+    // While a node takes back what it once wrote, its present epoch has acts whose rows went with the old disk. `doctor` and
+    // `status` say that it recovers.
     let recovering = recover::read(sql)?.is_some();
-    let walked = audit::verify(sql, recovering)?;
+    let (acts, anchors) = if recovering { Default::default() } else { own_acts(sql, me)? };
+    let walked = audit::verify(sql, anchors)?;
     report.audit_rows = walked.rows;
-    let acts = if recovering { Vec::new() } else { own_acts(sql, me)? };
     for (at, officer, what) in acts {
         if !walked.has_act(at, &officer) {
             report.faults.push(format!("{what} has no audit row: the audit was cut short or rewritten"));

@@ -148,7 +148,7 @@ pub(crate) fn cases(sql: &Connection, query: &CaseQuery) -> Result<Vec<CaseLine>
         .prepare_cached(&format!(
             "SELECT d.case_no, d.item, d.origin, d.holder, d.status, d.applicant, d.captured_ms, d.captured_pos, d.pages, {MISSING} AS missing
                FROM dossier d WHERE {filter} AND (:origin IS NULL OR d.origin = :origin)
-                AND (:items IS NULL OR d.item IN (SELECT value FROM json_each(:items))) AND d.no > coalesce((SELECT no FROM dossier WHERE case_no = :after), 0)
+                AND (:items IS NULL OR d.item IN (SELECT value FROM json_each(:items))) AND d.no > coalesce((SELECT no FROM dossier WHERE case_no = :after AND (:items IS NULL OR item IN (SELECT value FROM json_each(:items)))), 0)
               ORDER BY d.no LIMIT :limit"
         ))
         .and_then(|mut s| {

@@ -72,6 +72,7 @@ impl Opened {
             blobs,
             seals,
             throttle: Arc::default(),
+            passwords: Arc::new(tokio::sync::Semaphore::new(casework::PASSWORDS_AT_ONCE)),
             clock: parts.clock.clone(),
             random: parts.random.clone(),
             tier: config.tier,

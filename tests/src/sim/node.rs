@@ -129,6 +129,7 @@ impl SimNode {
             store: store.clone(),
             blobs: disk.blobs,
             throttle: Arc::default(),
+            passwords: Arc::new(tokio::sync::Semaphore::new(casework::PASSWORDS_AT_ONCE)),
             clock: Arc::new(OwnClock { world: world.clone(), offset_ms: self.clock_offset_ms }),
             random: self.random.clone(),
             seals: self.seals(),
