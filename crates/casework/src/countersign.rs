@@ -92,8 +92,7 @@ impl Hall {
         source: &str,
     ) -> Result<Value, ActError> {
         let unfit = |reason: &str| ActError::Unfit { what: "countersign", reason: reason.to_owned() };
-        let waiting = self.store.countersigns(1000).await?;
-        let open = waiting.into_iter().find(|one| one.id == id && one.done.is_none());
+        let open = self.store.countersign(id).await?.filter(|one| one.done.is_none());
         let open =
             open.ok_or_else(|| ActError::NotFound { what: "待复核的操作", value: id.to_string() })?;
         if open.by == officer.name {
@@ -205,8 +204,7 @@ impl Hall {
     /// [`ActError::NotFound`] otherwise.
     pub async fn signed_export(&self, officer: &Officer, id: EntryId) -> Result<SensitiveAct, ActError> {
         let missing = || ActError::NotFound { what: "已复核的导出", value: id.to_string() };
-        let one = self.store.countersigns(1000).await?.into_iter().find(|one| one.id == id);
-        let one = one.ok_or_else(missing)?;
+        let one = self.store.countersign(id).await?.ok_or_else(missing)?;
         let (second, at) = one.done.clone().ok_or_else(missing)?;
         let fresh = (0..=WAITS_MINUTES * 60_000).contains(&(self.now().as_ms() - at.as_ms()));
         let act: SensitiveAct = serde_json::from_value(one.act).map_err(|_| missing())?;

@@ -316,46 +316,34 @@ impl Role {
     }
 
     pub fn permits(self, permission: Permission) -> bool {
+        self.opens().iter().any(|areas| areas.contains(&permission))
+    }
+
+    fn opens(self) -> &'static [&'static [Permission]] {
         use Permission as P;
-        let more: &[Permission] = match self {
+        const TOWN: &[Permission] = &[P::Review, P::Inspect, P::Decide, P::Appeal];
+        match self {
             Role::ProxyOfficer => {
-                return COUNTER.contains(&permission)
-                    || matches!(
-                        permission,
-                        P::Record | P::Review | P::Inspect | P::Decide | P::Approve | P::Appeal
-                    );
+                &[COUNTER, &[P::Record, P::Review, P::Inspect, P::Decide, P::Approve, P::Appeal]]
             }
-            Role::TownWindow => {
-                return COUNTER.contains(&permission)
-                    || matches!(permission, P::Review | P::Inspect | P::Decide | P::Appeal);
-            }
-            Role::TownSupervisor => {
-                return Role::TownWindow.permits(permission)
-                    || matches!(permission, P::Approve | P::Recall | P::Rectify | P::Operate);
-            }
-            Role::Intake | Role::Handler => return COUNTER.contains(&permission),
+            Role::TownWindow => &[COUNTER, TOWN],
+            Role::TownSupervisor => &[COUNTER, TOWN, &[P::Approve, P::Recall, P::Rectify, P::Operate]],
+            Role::Intake | Role::Handler => &[COUNTER],
             Role::ChiefRepresentative => {
-                return COUNTER.contains(&permission)
-                    || matches!(
-                        permission,
-                        P::Review | P::Inspect | P::Decide | P::Approve | P::Appeal | P::Rectify
-                    );
+                &[COUNTER, &[P::Review, P::Inspect, P::Decide, P::Approve, P::Appeal, P::Rectify]]
             }
             // Who plans a visit notes what the citizen chose.
-            Role::Reviewer => &[P::Review, P::Inspect, P::Assist, P::Warnings],
-            Role::Inspector => &[P::Inspect, P::Assist],
-            Role::Approver => &[P::Decide, P::Approve, P::Warnings, P::Appeal, P::Rectify],
-            Role::SupervisionOfficer => &[P::Warnings, P::Conclude, P::Rectify, P::Recall, P::Assist],
-            Role::Registrar => {
-                return matches!(permission, P::House | P::Register | P::ReadLicences);
+            Role::Reviewer => &[READING, &[P::Review, P::Inspect, P::Assist, P::Warnings]],
+            Role::Inspector => &[READING, &[P::Inspect, P::Assist]],
+            Role::Approver => &[READING, &[P::Decide, P::Approve, P::Warnings, P::Appeal, P::Rectify]],
+            Role::SupervisionOfficer => {
+                &[READING, &[P::Warnings, P::Conclude, P::Rectify, P::Recall, P::Assist]]
             }
-            Role::CatalogueEditor => return matches!(permission, P::House | P::Catalogue),
-            Role::Administrator => {
-                return matches!(permission, P::House | P::Operate | P::Accounts);
-            }
-            Role::Auditor => return matches!(permission, P::House | P::Audit),
-        };
-        READING.contains(&permission) || more.contains(&permission)
+            Role::Registrar => &[&[P::House, P::Register, P::ReadLicences]],
+            Role::CatalogueEditor => &[&[P::House, P::Catalogue]],
+            Role::Administrator => &[&[P::House, P::Operate, P::Accounts]],
+            Role::Auditor => &[&[P::House, P::Audit]],
+        }
     }
 }
 

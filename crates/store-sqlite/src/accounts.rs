@@ -166,6 +166,14 @@ pub(crate) fn countersigns(sql: &Connection, limit: u32) -> Result<Vec<Countersi
     texts.iter().map(|text| countersign_of(text)).collect()
 }
 
+pub(crate) fn countersign(sql: &Connection, id: EntryId) -> Result<Option<Countersign>, StoreError> {
+    let text: Option<String> = sql
+        .prepare_cached("SELECT countersign FROM countersign WHERE id = ?1")
+        .and_then(|mut s| s.query_row([id.0.as_slice()], |row| row.get(0)).optional())
+        .broken("read a countersignature")?;
+    text.map(|text| countersign_of(&text)).transpose()
+}
+
 /// Whoever comes second, in the same step, finds it done.
 pub(crate) fn take_countersign(
     sql: &Connection,
@@ -173,13 +181,10 @@ pub(crate) fn take_countersign(
     by: &str,
     now: Timestamp,
 ) -> Result<Countersign, StoreError> {
-    let open: Option<String> = sql
-        .prepare_cached("SELECT countersign FROM countersign WHERE id = ?1 AND done = 0")
-        .and_then(|mut s| s.query_row([id.0.as_slice()], |row| row.get(0)).optional())
-        .broken("read a countersignature")?;
+    let open = countersign(sql, id)?.filter(|one| one.done.is_none());
     let open =
         open.ok_or(StoreError::Missing { what: "这项待复核的操作(可能已办或已过期)" })?;
-    let done = Countersign { done: Some((by.to_owned(), now)), ..countersign_of(&open)? };
+    let done = Countersign { done: Some((by.to_owned(), now)), ..open };
     let text = serde_json::to_string(&done).map_err(|e| unreadable("write a countersignature", e))?;
     sql.prepare_cached("UPDATE countersign SET done = 1, countersign = ?2 WHERE id = ?1")
         .and_then(|mut s| s.execute((id.0.as_slice(), text)))

@@ -126,8 +126,9 @@ pub(crate) fn anchored(sql: &Connection) -> Result<Option<AuditHead>, StoreError
     Ok(newest.map(|(seq, hash)| AuditHead { seq: seq as u64, hash: hex(&hash) }))
 }
 
+/// A damaged hash reads as that of nothing; the chain then shows it.
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    Hash::from_slice(bytes).unwrap_or_default().to_hex()
 }
 
 fn row_of(row: &Row<'_>) -> rusqlite::Result<AuditRow> {

@@ -480,6 +480,9 @@ impl Store for SqliteStore {
     async fn countersigns(&self, limit: u32) -> Result<Vec<Countersign>, StoreError> {
         self.executor.read(move |sql| accounts::countersigns(sql, limit)).await
     }
+    async fn countersign(&self, id: EntryId) -> Result<Option<Countersign>, StoreError> {
+        self.executor.read_briefly(|sql| accounts::countersign(sql, id)).await
+    }
     async fn take_countersign(
         &self,
         id: EntryId,

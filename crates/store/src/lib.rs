@@ -230,6 +230,7 @@ pub trait Store: Send + Sync + 'static {
     /// Keeps an act until a second person has signed it.
     async fn put_countersign(&self, countersign: Countersign) -> Result<(), StoreError>;
     async fn countersigns(&self, limit: u32) -> Result<Vec<Countersign>, StoreError>;
+    async fn countersign(&self, id: EntryId) -> Result<Option<Countersign>, StoreError>;
     /// Marks it done, once.
     ///
     /// # Errors
