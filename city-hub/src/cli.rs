@@ -141,7 +141,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
     match verb {
         HubVerb::Common(verb) => return tier::verbs::run(&common, verb).await,
         HubVerb::Init { pack, city, web, link, enrol } => {
-            let listen = Listen { web, link: Some(link), enrol: Some(enrol) };
+            let listen = Listen::new(web, Some(link), Some(enrol));
             crate::init::init(&common.data_dir, &pack, &city, listen).await?;
             println!(
                 "a city was made in {}; next: city-hub user add NAME --role administrator (twice: some acts need two), then city-hub serve",

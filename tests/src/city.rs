@@ -194,10 +194,10 @@ impl City {
     pub async fn start_by(villages: usize, centre: Parts, village_parts: Parts) -> City {
         let folder = Folder::new();
         let data = |name: &str| folder.0.join(name);
-        let listen = Listen { web: any_port(), link: Some(any_port()), enrol: Some(any_port()) };
+        let listen = Listen::new(any_port(), Some(any_port()), Some(any_port()));
         city_hub::init::init(&data("hub"), &pack_folder(), "kaili.tongban", listen).await.unwrap();
         let hub = Site::serve(data("hub"), centre.clone()).await;
-        let listen = Listen { web: any_port(), link: Some(any_port()), enrol: Some(any_port()) };
+        let listen = Listen::new(any_port(), Some(any_port()), Some(any_port()));
         let token = city_token(&hub, Tier::Town, "522601108").await;
         enter(&hub, &hub, data("town"), Tier::Town, &token, listen).await.unwrap();
         let town = Site::serve(data("town"), centre).await;
@@ -209,7 +209,7 @@ impl City {
         for place in VILLAGES.iter().take(villages) {
             let data = city.folder.0.join(format!("village-{place}"));
             let token = city_token(&city.hub, Tier::Village, place).await;
-            let listen = Listen { web: any_port(), link: None, enrol: None };
+            let listen = Listen::new(any_port(), None, None);
             enter(&city.town, &city.town, data.clone(), Tier::Village, &token, listen).await.unwrap();
             city.villages.push(Site::serve(data, village_parts.clone()).await);
         }

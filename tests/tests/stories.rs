@@ -41,7 +41,7 @@ use tests::city::{City, Folder, Site, city_token, enter, eventually, pack_folder
 use tier::Parts;
 
 fn no_doors() -> Listen {
-    Listen { web: "127.0.0.1:0".into(), link: None, enrol: None }
+    Listen::new("127.0.0.1:0".into(), None, None)
 }
 
 /// Fills a draft with a valid form and all papers through the API; does not capture.
@@ -308,18 +308,14 @@ async fn a_token_lets_in_one_node_once_and_only_into_its_own_city() {
     let told = enter_as("c", Tier::Village, &forged.encode()).await.unwrap();
     assert!(told.contains("expired"), "{told}");
 
-    let listen = Listen {
-        web: "127.0.0.1:0".into(),
-        link: Some("127.0.0.1:0".into()),
-        enrol: Some("127.0.0.1:0".into()),
-    };
+    let listen = Listen::new("127.0.0.1:0".into(), Some("127.0.0.1:0".into()), Some("127.0.0.1:0".into()));
     city_hub::init::init(&at("other"), &pack_folder(), "other.tongban", listen).await.unwrap();
     let mut other = Site::serve(at("other"), Parts::default()).await;
     let foreign = city_token(&other, Tier::Town, "522601108").await;
     let told = enter_as("d", Tier::Town, &foreign).await.unwrap();
     assert!(told.contains("not the city"), "{told}");
     // A node of the other city dials our hub with its own certificate: refused at the handshake.
-    let own_door = Listen { web: "127.0.0.1:0".into(), link: Some("127.0.0.1:0".into()), enrol: None };
+    let own_door = Listen::new("127.0.0.1:0".into(), Some("127.0.0.1:0".into()), None);
     enter(&other, &city.hub, at("spy"), Tier::Town, &foreign, own_door).await.unwrap();
     let mut spy = Site::serve(at("spy"), Parts::default()).await;
     eventually("the spy is refused", async || !spy.node().uplink.as_ref().unwrap().last_error().is_empty())

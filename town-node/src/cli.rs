@@ -54,7 +54,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         OwnVerb::Common(verb) => tier::verbs::run(&common, verb).await,
         OwnVerb::Join { url, token, parent, web, link, enrol } => {
             let parent = parent.map_or_else(|| link_beside(&url), Ok)?;
-            let listen = Listen { web, link: Some(link), enrol: Some(enrol) };
+            let listen = Listen::new(web, Some(link), Some(enrol));
             let order = JoinOrder {
                 data: &common.data_dir,
                 door: &url,

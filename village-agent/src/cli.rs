@@ -50,7 +50,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         OwnVerb::Common(verb) => tier::verbs::run(&common, verb).await,
         OwnVerb::Join { url, token, parent, web } => {
             let parent = parent.map_or_else(|| link_beside(&url), Ok)?;
-            let listen = Listen { web, link: None, enrol: None };
+            let listen = Listen::new(web, None, None);
             let order = JoinOrder {
                 data: &common.data_dir,
                 door: &url,

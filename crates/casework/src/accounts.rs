@@ -3,7 +3,9 @@
 use crate::logins::{NAME_BYTES_MAX, NewAccount, Officer, Proof};
 use crate::{ActError, Hall, LoginError};
 use domain::access::Roles;
-use store::Account;
+use domain::network::Tier;
+use serde_json::{Value, json};
+use store::{Account, AccountChange};
 use trust::CodeSecret;
 
 /// What is shown once, when an account is made or reset.
@@ -13,6 +15,20 @@ pub struct Issued {
     /// For the officer's phone, where the roles ask for a second factor: the text of the QR code.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code_uri: Option<String>,
+}
+
+impl Issued {
+    /// The answer to whoever made it; nobody sees it again.
+    pub fn shown_once(&self, password: &str) -> Value {
+        json!({ "name": self.name, "password": password, "code_uri": self.code_uri })
+    }
+}
+
+/// How many administrators stand behind a change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Persons {
+    One,
+    Two,
 }
 
 fn unfit(reason: impl Into<String>) -> ActError {
@@ -40,21 +56,14 @@ impl Hall {
         }
         roles.check(self.tier, body.as_ref()).map_err(|bad| unfit(bad.0))?;
         trust::account::check_password(&name, password).map_err(|fault| unfit(fault.to_string()))?;
-        let known = self.store.account(&name).await?;
-        // A code that was used stays used while its secret stays.
-        let code_used = known.as_ref().and_then(|known| known.code_used);
-        let known = known.and_then(|known| known.code_secret);
+        let has_one = self.store.account(&name).await?.is_some_and(|known| known.code_secret.is_some());
         let wanted = roles.need_second_factor(self.tier);
-        let fresh = match (code_secret, &known) {
-            (Some(given), _) => Some(given),
-            (None, None) if wanted => Some(CodeSecret::make(&*self.random)),
-            (None, _) => None,
-        };
+        let fresh = code_secret.or_else(|| (wanted && !has_one).then(|| CodeSecret::make(&*self.random)));
         let code_uri = fresh.as_ref().map(|secret| secret.uri(&name, &self.city));
         let account = Account {
             password: self.hashed(password)?,
-            code_secret: fresh.map(|secret| secret.base32()).or(known),
-            code_used: if code_uri.is_some() { None } else { code_used },
+            code_secret: fresh.map(|secret| secret.base32()),
+            code_used: None,
             disabled: false,
             roles: Some(roles),
             name: name.clone(),
@@ -71,7 +80,7 @@ impl Hall {
     /// [`ActError::NotFound`]; [`ActError::Unfit`] for a password that is too easy.
     pub async fn reset_account(&self, by: &str, name: &str, password: &str) -> Result<Issued, ActError> {
         let known = self.known_account(name).await?;
-        let roles = known.roles.clone().unwrap_or_else(|| Roles::of_old(self.tier, known.body.as_ref()));
+        let roles = self.roles_of(&known);
         // The lost phone must open nothing more, whether the present roles ask for one or not.
         let had = known.code_secret.is_some();
         let secret = (had || roles.need_second_factor(self.tier)).then(|| CodeSecret::make(&*self.random));
@@ -84,8 +93,7 @@ impl Hall {
     /// # Errors
     /// [`ActError::NotFound`].
     pub async fn set_disabled(&self, by: &str, name: &str, disabled: bool) -> Result<(), ActError> {
-        let known = self.known_account(name).await?;
-        Ok(self.store.put_account(Account { disabled, ..known }, by, self.now()).await?)
+        Ok(self.store.change_account(name, AccountChange::Disabled(disabled), by, self.now()).await?)
     }
 
     /// An officer chooses another password. Other log-ins of theirs end.
@@ -101,34 +109,43 @@ impl Hall {
     ) -> Result<(), ActError> {
         self.prove(&officer.name, present, source).await?;
         trust::account::check_password(&officer.name, new).map_err(|fault| unfit(fault.to_string()))?;
-        let known = self.known_account(&officer.name).await?;
-        let account = Account { password: self.hashed(new)?, ..known };
-        Ok(self.store.put_account(account, &officer.name, self.now()).await?)
+        let password = AccountChange::Password(self.hashed(new)?);
+        Ok(self.store.change_account(&officer.name, password, &officer.name, self.now()).await?)
     }
 
+    /// Roles that `persons` administrators together may give in the console.
+    ///
     /// # Errors
     /// [`ActError::Unfit`] for roles that only the machine itself may give: whoever gives out accounts must not make
-    /// themselves, or a friend, their own auditor.
-    pub fn may_be_given(&self, roles: &Roles) -> Result<(), ActError> {
-        match roles.0.iter().find(|role| role.stands_alone()) {
-            None => Ok(()),
-            Some(role) => {
-                let reason = format!("{}只能在服务器上用 user add 设立", role.chinese());
-                Err(unfit(reason))
-            }
+    /// themselves, or a friend, their own auditor. For roles that sign acts of two, when `persons` is one: whoever made both
+    /// signers would sign alone.
+    pub fn may_be_given(&self, roles: &Roles, persons: Persons) -> Result<(), ActError> {
+        if let Some(role) = roles.0.iter().find(|role| role.stands_alone()) {
+            let reason = format!("{}只能在服务器上用 user add 设立", role.chinese());
+            return Err(unfit(reason));
         }
+        if persons == Persons::One && self.tier == Tier::City && roles.sign_with_another() {
+            return Err(unfit(
+                "这个账号参加双人复核:须由两位系统管理员在“双人复核”中设立或重置,或在服务器上用 user 命令办理",
+            ));
+        }
+        Ok(())
     }
 
     /// # Errors
-    /// [`ActError::Unfit`] for the own account, and for accounts that only the machine itself may change.
-    pub async fn may_be_changed(&self, by: &Officer, name: &str) -> Result<(), ActError> {
-        if by.name == name {
+    /// [`ActError::Unfit`] for the own account, and for accounts that `persons` may not change.
+    pub async fn may_be_changed(&self, by: &str, name: &str, persons: Persons) -> Result<(), ActError> {
+        if by == name {
             return Err(unfit("不能更改自己的账号;口令在“更改口令”处更改"));
         }
-        match self.store.account(name).await?.and_then(|known| known.roles) {
-            Some(roles) => self.may_be_given(&roles),
+        match self.store.account(name).await? {
+            Some(known) => self.may_be_given(&self.roles_of(&known), persons),
             None => Ok(()),
         }
+    }
+
+    fn roles_of(&self, account: &Account) -> Roles {
+        account.roles.clone().unwrap_or_else(|| Roles::of_old(self.tier, account.body.as_ref()))
     }
 
     /// Sixteen characters that can be read aloud: 80 bits.

@@ -3,7 +3,8 @@
 //! Two officers who both hold the permission prove themselves anew, the second within half an hour; both names stand in the
 //! audit. On the command line both do it at once.
 
-use crate::logins::{Officer, Proof};
+use crate::accounts::Persons;
+use crate::logins::{NewAccount, Officer, Proof};
 use crate::{ActError, Hall};
 use domain::access::Permission;
 use domain::delegation::Revocation;
@@ -35,6 +36,12 @@ pub enum SensitiveAct {
     ExportAudit {},
     /// The list of all cases.
     ExportCases {},
+    /// An account that signs with another one: made, or changed.
+    GiveAccount(NewAccount),
+    /// Its password and phone made anew.
+    ResetAccount {
+        name: String,
+    },
     /// A backup in place of the hub's data.
     Restore {
         backup: String,
@@ -51,6 +58,7 @@ impl SensitiveAct {
             | SensitiveAct::EvictNode { .. }
             | SensitiveAct::ReadmitNode { .. }
             | SensitiveAct::Restore { .. } => Permission::Operate,
+            SensitiveAct::GiveAccount(_) | SensitiveAct::ResetAccount { .. } => Permission::Accounts,
             SensitiveAct::RevokeLetter(_) | SensitiveAct::WithdrawSeal(_) => Permission::Register,
             SensitiveAct::ExportAudit {} => Permission::Audit,
             SensitiveAct::ExportCases {} => Permission::Conclude,
@@ -71,6 +79,7 @@ impl Hall {
         source: &str,
     ) -> Result<Countersign, ActError> {
         self.sign(officer, act, proof, source).await?;
+        self.could_be_done(&officer.name, act).await?;
         let now = self.now();
         let act =
             serde_json::to_value(act).map_err(|e| ActError::Unfit { what: "act", reason: e.to_string() })?;
@@ -112,8 +121,35 @@ impl Hall {
         if !still {
             return Err(unfit("提出人已停用或不再有此权限;请重新提出"));
         }
+        self.could_be_done(&officer.name, &act).await?;
         self.store.take_countersign(id, &officer.name, self.now()).await?;
-        self.do_sensitive(&format!("{}+{}", open.by, officer.name), &act).await
+        let names = format!("{}+{}", open.by, officer.name);
+        let done = self.do_sensitive(&names, &act).await;
+        if let Err(error) = &done {
+            // What both wanted was not done; nothing may look as if it had been.
+            self.store.reopen_countersign(id, &names, &error.to_string(), self.now()).await?;
+        }
+        done
+    }
+
+    /// What is refused already when it is proposed.
+    async fn could_be_done(&self, by: &str, act: &SensitiveAct) -> Result<(), ActError> {
+        match act {
+            SensitiveAct::GiveAccount(new) => {
+                new.roles
+                    .check(self.tier, new.body.as_ref())
+                    .map_err(|bad| ActError::Unfit { what: "account", reason: bad.0 })?;
+                self.may_be_given(&new.roles, Persons::Two)?;
+                self.may_be_changed(by, &new.name, Persons::Two).await
+            }
+            SensitiveAct::ResetAccount { name } => {
+                if self.store.account(name).await?.is_none() {
+                    return Err(ActError::NotFound { what: "账号", value: name.clone() });
+                }
+                self.may_be_changed(by, name, Persons::Two).await
+            }
+            _ => Ok(()),
+        }
     }
 
     /// Both signatures at once: two people stand at the machine.
@@ -182,6 +218,16 @@ impl Hall {
             SensitiveAct::WithdrawSeal(seal) => {
                 self.withdraw_seal(by, seal).await?;
                 Ok(json!({ "withdrawn": seal }))
+            }
+            SensitiveAct::GiveAccount(new) => {
+                let password = self.random_password();
+                let issued = self.put_account(by, new.clone(), &password, None).await?;
+                Ok(issued.shown_once(&password))
+            }
+            SensitiveAct::ResetAccount { name } => {
+                let password = self.random_password();
+                let issued = self.reset_account(by, name, &password).await?;
+                Ok(issued.shown_once(&password))
             }
             // Fetched afterwards, under the id of the signatures.
             SensitiveAct::ExportAudit {} | SensitiveAct::ExportCases {} => Ok(json!({ "ready": true })),

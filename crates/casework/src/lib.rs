@@ -28,7 +28,7 @@ mod supervise;
 mod throttle;
 mod view;
 
-pub use accounts::Issued;
+pub use accounts::{Issued, Persons};
 pub use authority::LetterView;
 pub use bundles::{BundleView, MemberView};
 pub use catalogue::{CatalogueDiff, ItemChange};

@@ -42,7 +42,7 @@ pub struct Proof {
 }
 
 /// An account as somebody wants it to be.
-#[derive(Debug, Clone, serde::Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct NewAccount {
     pub name: String,
     pub display: String,

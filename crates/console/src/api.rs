@@ -20,11 +20,13 @@ use casework::CaseView;
 use domain::access::Jurisdiction;
 use domain::clock::Explained;
 use domain::dossier::Status;
+use domain::network::Tier;
 use domain::{CaseNo, Day, ItemId, NodeId, OrgId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::str::FromStr;
+use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use store::{CaseQuery, TaskQuery};
 
@@ -204,7 +206,16 @@ async fn cases(
     let CaseFilter { status, holder, origin, after, limit } = filter;
     let within = console.hall.jurisdiction(&officer);
     let query = CaseQuery { status, holder, origin, after, within, limit: limit.unwrap_or(20) };
-    Ok(Json(console.hall.store.cases(query).await?))
+    let lines = console.hall.store.cases(query).await?;
+    // At the hub a list reaches over the whole city: it is for looking something up, not for carrying it away.
+    if console.hall.tier == Tier::City {
+        let now = console.hall.now();
+        let mut listed = console.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        if !listed.show(&officer.name, lines.iter().map(|line| &line.case), now) {
+            return Err(Fault::too_much());
+        }
+    }
+    Ok(Json(lines))
 }
 
 async fn case(State(console): State<Console>, _: ByToken, Path(case): Path<String>) -> Answer<CaseView> {

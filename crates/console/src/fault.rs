@@ -30,6 +30,10 @@ impl Fault {
         let told = "没有这个接口;接口清单见 /api/v1/openapi.json";
         Fault::new(StatusCode::NOT_FOUND, "not_found", told)
     }
+    pub fn too_much() -> Fault {
+        let told = "一小时内列出的办件太多;请用条件缩小范围,需要全部清单时由两人办理导出(/countersigns)";
+        Fault::new(StatusCode::TOO_MANY_REQUESTS, "too_much", told)
+    }
     pub fn logged_out() -> Fault {
         Fault::new(StatusCode::UNAUTHORIZED, "login", "请先登录")
     }

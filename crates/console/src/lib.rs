@@ -35,11 +35,12 @@ pub struct Console {
     pub hosts: Vec<String>,
     /// Lists that officers have open, so that a page that looks again every few seconds is one row in the audit.
     pub(crate) seen: Arc<Mutex<seen::Seen>>,
+    pub(crate) listed: Arc<Mutex<seen::Listed>>,
 }
 
 impl Console {
     pub fn new(hall: Hall, uplink: Option<Arc<LinkState>>, name: String, hosts: Vec<String>) -> Console {
-        Console { hall, uplink, name, hosts, seen: Arc::default() }
+        Console { hall, uplink, name, hosts, seen: Arc::default(), listed: Arc::default() }
     }
 }
 

@@ -7,7 +7,7 @@ use crate::fault::Fault;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{ConnectInfo, Request};
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -26,7 +26,7 @@ use tower::ServiceExt;
 
 /// Connections at once; the next ones wait in the system's own queue.
 const CONNECTIONS_MAX: usize = 1024;
-/// Connections at once from one address. Loopback is not counted: a proxy before the hub comes from there.
+/// Connections at once from one address. Loopback and the proxies before the pages are not counted.
 const PER_SOURCE_MAX: u32 = 64;
 /// For the head of a request to come, and for a kept connection to ask for something more.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(20);
@@ -47,10 +47,10 @@ struct Guests(Mutex<BTreeMap<IpAddr, u32>>);
 struct Place(Arc<Guests>, IpAddr);
 
 impl Guests {
-    fn enter(self: &Arc<Self>, from: IpAddr) -> Option<Place> {
+    fn enter(self: &Arc<Self>, from: IpAddr, proxies: &[IpAddr]) -> Option<Place> {
         let mut guests = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = guests.entry(from).or_default();
-        if *count >= PER_SOURCE_MAX && !from.is_loopback() {
+        if *count >= PER_SOURCE_MAX && !from.is_loopback() && !proxies.contains(&from) {
             return None;
         }
         *count += 1;
@@ -70,8 +70,27 @@ impl Drop for Place {
     }
 }
 
-/// Serves until told to stop; then finishes what was begun.
-pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToken) {
+/// Who calls: the other end of the connection, or, where that is one of our proxies, the last address it was told that is none.
+/// Everything further left in the header is the caller's own word.
+fn caller(from: IpAddr, headers: &HeaderMap, proxies: &[IpAddr]) -> IpAddr {
+    if !proxies.contains(&from) {
+        return from;
+    }
+    let told = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok());
+    let told: Vec<&str> = told.flat_map(|value| value.split(',')).map(str::trim).collect();
+    for address in told.iter().rev() {
+        match address.parse() {
+            Ok(address) if proxies.contains(&address) => {}
+            Ok(address) => return address,
+            Err(_) => break,
+        }
+    }
+    from
+}
+
+/// Serves until told to stop; then finishes what was begun. `proxies` stand before the pages and are believed about who calls.
+pub async fn serve(listener: TcpListener, router: Router, proxies: Vec<IpAddr>, stop: CancellationToken) {
+    let proxies: Arc<[IpAddr]> = proxies.into();
     let (places, guests, farewell) =
         (Arc::new(Semaphore::new(CONNECTIONS_MAX)), Arc::<Guests>::default(), GracefulShutdown::new());
     loop {
@@ -93,9 +112,12 @@ pub async fn serve(listener: TcpListener, router: Router, stop: CancellationToke
                 continue;
             }
         };
-        let Some(place) = guests.enter(address.ip()) else { continue };
-        let router = router.clone();
-        let service = service_fn(move |request| answer(router.clone(), address, request));
+        let Some(place) = guests.enter(address.ip(), &proxies) else { continue };
+        let (router, proxies) = (router.clone(), proxies.clone());
+        let service = service_fn(move |request: Request<Incoming>| {
+            let caller = caller(address.ip(), request.headers(), &proxies);
+            answer(router.clone(), SocketAddr::new(caller, address.port()), request)
+        });
         // HTTP/1 alone: HTTP/2 has limits of its own to watch, and no page here needs it.
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -132,4 +154,29 @@ async fn answer(
 
 fn too_slow() -> Fault {
     Fault::new(StatusCode::REQUEST_TIMEOUT, "too_slow", "请求五分钟内没有传完;请检查网络后重试")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(from: &str, header: &str, proxies: &[&str]) -> String {
+        let mut headers = HeaderMap::new();
+        headers.insert("x-forwarded-for", header.parse().unwrap());
+        let proxies: Vec<IpAddr> = proxies.iter().map(|proxy| proxy.parse().unwrap()).collect();
+        caller(from.parse().unwrap(), &headers, &proxies).to_string()
+    }
+
+    #[test]
+    fn only_our_own_proxies_say_who_calls() {
+        assert_eq!(told("10.1.0.7", "192.0.2.1", &[]), "10.1.0.7", "anybody can write that header");
+        assert_eq!(told("127.0.0.1", "192.0.2.1", &["127.0.0.1"]), "192.0.2.1");
+        assert_eq!(
+            told("127.0.0.1", "6.6.6.6, 192.0.2.1", &["127.0.0.1"]),
+            "192.0.2.1",
+            "forged on the left"
+        );
+        assert_eq!(told("127.0.0.1", "192.0.2.1, 10.0.0.2", &["127.0.0.1", "10.0.0.2"]), "192.0.2.1");
+        assert_eq!(told("127.0.0.1", "nonsense", &["127.0.0.1"]), "127.0.0.1");
+    }
 }

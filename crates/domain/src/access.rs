@@ -116,6 +116,12 @@ impl Permission {
         }
     }
 
+    /// Half of a signature that only counts with another person's (双人复核): one person who could give out two of these would
+    /// sign alone.
+    pub fn signs_with_another(self) -> bool {
+        matches!(self, Permission::Register | Permission::Conclude)
+    }
+
     /// Asked for the second factor: whatever binds the city, or opens doors to others.
     pub fn needs_second_factor(self, tier: Tier) -> bool {
         let binds = matches!(self, Permission::Decide | Permission::Register | Permission::Catalogue);
@@ -404,6 +410,11 @@ impl Roles {
     /// Whether anything these roles open asks for a second factor at this tier.
     pub fn need_second_factor(&self, tier: Tier) -> bool {
         Permission::ALL.iter().any(|area| area.needs_second_factor(tier) && self.permit(*area))
+    }
+
+    /// Whether such an account is half of a signature that only counts with another one.
+    pub fn sign_with_another(&self) -> bool {
+        Permission::ALL.iter().any(|area| area.signs_with_another() && self.permit(*area))
     }
 
     /// # Errors

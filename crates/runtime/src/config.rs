@@ -3,6 +3,7 @@
 use domain::NodeId;
 use domain::network::Tier;
 use serde::{Deserialize, Serialize};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -28,6 +29,19 @@ pub struct Listen {
     pub link: Option<String>,
     /// The door for nodes that hold a join token.
     pub enrol: Option<String>,
+    /// Names under which the pages are asked for, beside the loopback ones and the address of `web`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub hosts: Vec<String>,
+    /// Proxies before the pages. Of what comes from them the last address of `X-Forwarded-For` is the caller's; without them
+    /// that header is anybody's word.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub proxies: Vec<IpAddr>,
+}
+
+impl Listen {
+    pub fn new(web: String, link: Option<String>, enrol: Option<String>) -> Listen {
+        Listen { web, link, enrol, hosts: Vec::new(), proxies: Vec::new() }
+    }
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

@@ -4,7 +4,7 @@ use crate::error::{Broken, unreadable};
 use domain::access::Jurisdiction;
 use domain::{CaseNo, EntryId, ItemId, OrgId, Timestamp};
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
-use store::{Account, Countersign, Login, Session, StoreError};
+use store::{Account, AccountChange, Countersign, Login, Session, StoreError};
 
 /// Forgotten tabs are not kept for ever: the oldest log-in of an account gives way.
 const LOGINS_MAX: u32 = 20;
@@ -51,7 +51,7 @@ pub(crate) fn put_account(
         "INSERT INTO account(name, display, body, roles, password, code_secret, code_used, disabled)
          VALUES(:name, :display, :body, :roles, :password, :secret, :used, :disabled)
          ON CONFLICT(name) DO UPDATE SET display = :display, body = :body, roles = :roles, password = :password,
-           code_secret = :secret, code_used = :used, disabled = :disabled",
+           code_used = iif(:secret IS NULL, code_used, :used), code_secret = coalesce(:secret, code_secret), disabled = :disabled",
     )
     .and_then(|mut s| {
         s.execute(named_params! {
@@ -66,6 +66,30 @@ pub(crate) fn put_account(
     let roles = account.roles.as_ref().map(ToString::to_string).unwrap_or_default();
     let state = if account.disabled { "disabled" } else { roles.as_str() };
     crate::audit::record(sql, now, by, "account", &format!("{} {state}", account.name))
+}
+
+pub(crate) fn change_account(
+    sql: &Connection,
+    name: &str,
+    change: &AccountChange,
+    by: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let (changed, told) = match change {
+        AccountChange::Password(password) => {
+            let set = "UPDATE account SET password = ?2 WHERE name = ?1";
+            (sql.execute(set, (name, password)), "password")
+        }
+        AccountChange::Disabled(disabled) => {
+            let set = "UPDATE account SET disabled = ?2 WHERE name = ?1";
+            (sql.execute(set, (name, disabled)), if *disabled { "disabled" } else { "enabled" })
+        }
+    };
+    if changed.broken("change an account")? == 0 {
+        return Err(StoreError::Missing { what: "账号" });
+    }
+    close_logins(sql, name)?;
+    crate::audit::record(sql, now, by, "account", &format!("{name} {told}"))
 }
 
 pub(crate) fn use_code(sql: &Connection, account: &str, step: u64) -> Result<(), StoreError> {
@@ -191,6 +215,22 @@ pub(crate) fn take_countersign(
         .broken("write a countersignature")?;
     crate::audit::record(sql, now, by, "countersign", &id.to_string())?;
     Ok(done)
+}
+
+pub(crate) fn reopen_countersign(
+    sql: &Connection,
+    id: EntryId,
+    by: &str,
+    reason: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let known = countersign(sql, id)?.ok_or(StoreError::Missing { what: "这项待复核的操作" })?;
+    let text = serde_json::to_string(&Countersign { done: None, ..known })
+        .map_err(|e| unreadable("write a countersignature", e))?;
+    sql.prepare_cached("UPDATE countersign SET done = 0, countersign = ?2 WHERE id = ?1")
+        .and_then(|mut s| s.execute((id.0.as_slice(), text)))
+        .broken("write a countersignature")?;
+    crate::audit::record(sql, now, by, "countersign failed", &format!("{id} {reason}"))
 }
 
 /// The items of a jurisdiction as JSON, for a query; `None` is no bound.

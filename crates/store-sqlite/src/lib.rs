@@ -451,6 +451,18 @@ impl Store for SqliteStore {
         let put = move |work: &mut executor::Work<'_>| accounts::put_account(work.sql, &account, &by, now);
         self.executor.write("store account", put).await
     }
+    async fn change_account(
+        &self,
+        name: &str,
+        change: AccountChange,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (name, by) = (name.to_owned(), by.to_owned());
+        let change =
+            move |work: &mut executor::Work<'_>| accounts::change_account(work.sql, &name, &change, &by, now);
+        self.executor.write("change account", change).await
+    }
     async fn open_login(&self, login: Login) -> Result<(), StoreError> {
         self.executor.write("open login", move |work| accounts::open_login(work.sql, &login)).await
     }
@@ -492,6 +504,19 @@ impl Store for SqliteStore {
         let by = by.to_owned();
         let take = move |work: &mut executor::Work<'_>| accounts::take_countersign(work.sql, id, &by, now);
         self.executor.write("countersign", take).await
+    }
+    async fn reopen_countersign(
+        &self,
+        id: EntryId,
+        by: &str,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError> {
+        let (by, reason) = (by.to_owned(), reason.to_owned());
+        let reopen = move |work: &mut executor::Work<'_>| {
+            accounts::reopen_countersign(work.sql, id, &by, &reason, now)
+        };
+        self.executor.write("reopen countersignature", reopen).await
     }
     async fn reaches(&self, case: &CaseNo, within: &Jurisdiction) -> Result<bool, StoreError> {
         self.executor.read_briefly(|sql| accounts::reaches(sql, case, within)).await

@@ -209,8 +209,20 @@ pub trait Store: Send + Sync + 'static {
 
     async fn account(&self, name: &str) -> Result<Option<Account>, StoreError>;
     async fn accounts(&self) -> Result<Vec<Account>, StoreError>;
-    /// Adds an account or changes it; whatever was opened with what it was before ends. `by` is who did it.
+    /// Adds an account or changes it; whatever was opened with what it was before ends. `by` is who did it. An account without a
+    /// secret keeps the one it had, and the codes used of it stay used.
     async fn put_account(&self, account: Account, by: &str, now: Timestamp) -> Result<(), StoreError>;
+    /// Changes one thing about an account; its log-ins end.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] of an unknown account.
+    async fn change_account(
+        &self,
+        name: &str,
+        change: AccountChange,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
     /// # Errors
     /// [`StoreError::Missing`] when the code was used before.
     async fn open_login(&self, login: Login) -> Result<(), StoreError>;
@@ -241,6 +253,15 @@ pub trait Store: Send + Sync + 'static {
         by: &str,
         now: Timestamp,
     ) -> Result<Countersign, StoreError>;
+
+    /// The act could not be done after all: it waits for its second signature again. `reason` goes into the audit.
+    async fn reopen_countersign(
+        &self,
+        id: EntryId,
+        by: &str,
+        reason: &str,
+        now: Timestamp,
+    ) -> Result<(), StoreError>;
 
     /// Whether a case is here and within a jurisdiction. Of one that is not, nobody learns which of the two it is (I36).
     async fn reaches(&self, case: &CaseNo, within: &Jurisdiction) -> Result<bool, StoreError>;

@@ -23,6 +23,14 @@ pub struct Account {
     pub disabled: bool,
 }
 
+/// One thing about a known account that changes; the others stay as they are at that moment.
+#[derive(Debug, Clone)]
+pub enum AccountChange {
+    /// As hashed.
+    Password(String),
+    Disabled(bool),
+}
+
 /// A log-in to open.
 #[derive(Debug, Clone)]
 pub struct Login {

@@ -253,12 +253,14 @@ async fn open_web(
     shutdown: &Shutdown,
 ) -> Result<SocketAddr> {
     let (listener, address) = listen(&opened.config.listen.web).await?;
-    let host = opened.config.listen.web.rsplit_once(':').map_or("", |(host, _)| host).to_owned();
-    let console = Console::new(opened.hall.clone(), uplink, opened.config.name.clone(), vec![host]);
+    let doors = &opened.config.listen;
+    let host = doors.web.rsplit_once(':').map_or("", |(host, _)| host).to_owned();
+    let hosts = doors.hosts.iter().cloned().chain([host]).collect();
+    let console = Console::new(opened.hall.clone(), uplink, opened.config.name.clone(), hosts);
     let router = console::router(console);
-    let token = shutdown.token.clone();
+    let (token, proxies) = (shutdown.token.clone(), doors.proxies.clone());
     // Requests begun are finished; new ones are not taken.
-    shutdown.tasks.spawn(console::serve(listener, router, token));
+    shutdown.tasks.spawn(console::serve(listener, router, proxies, token));
     Ok(address)
 }
 

@@ -68,7 +68,7 @@ impl Reader<'_> {
 }
 
 fn doors() -> Listen {
-    Listen { web: "127.0.0.1:0".into(), link: Some("127.0.0.1:0".into()), enrol: Some("127.0.0.1:0".into()) }
+    Listen::new("127.0.0.1:0".into(), Some("127.0.0.1:0".into()), Some("127.0.0.1:0".into()))
 }
 
 impl Rig {
@@ -99,7 +99,7 @@ impl Rig {
             let ca = rig.hub.opened().ca().unwrap();
             let fingerprint = trust::fingerprint(ca.certificate_der());
             let token = rig.hub.node().hall().enrol_token(place, &fingerprint, 3_600_000).await.unwrap().line;
-            let listen = Listen { web: "127.0.0.1:0".into(), link: None, enrol: None };
+            let listen = Listen::new("127.0.0.1:0".into(), None, None);
             enter(town, town, path.clone(), Tier::Village, &token, listen).await.unwrap();
             let site = Site::serve(path, Parts::default()).await;
             eventually("the catalogue arrives", async || site.node().hall().pack(None).is_ok()).await;

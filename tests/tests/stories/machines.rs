@@ -144,7 +144,7 @@ async fn a_town_whose_disk_burnt_comes_back_with_a_token_and_lacks_nothing() {
 
     let line = replacement(&city.hub, &id).await.unwrap();
     let any = || Some("127.0.0.1:0".to_owned());
-    let listen = Listen { web: "127.0.0.1:0".into(), link: any(), enrol: any() };
+    let listen = Listen::new("127.0.0.1:0".into(), any(), any());
     enter(&city.hub, &city.hub, city.town.data.clone(), Tier::Town, &line, listen).await.unwrap();
     city.town = Site::serve(city.town.data.clone(), Parts::default()).await;
     eventually("the town is whole", async || city.town.opened().store.recovery().is_none()).await;

@@ -15,7 +15,7 @@ use tier::Parts;
 /// Two registrars, or two administrators, sign an act.
 pub async fn two_persons(site: &Site, act: Value) -> anyhow::Result<Value> {
     let role = match act["kind"].as_str().unwrap() {
-        "ban_node" | "evict_node" | "readmit_node" => "administrator",
+        "ban_node" | "evict_node" | "readmit_node" | "give_account" | "reset_account" => "administrator",
         "export_audit" => "auditor",
         "export_cases" => "supervision_officer",
         _ => "registrar",
@@ -162,14 +162,13 @@ async fn what_binds_the_city_asks_for_a_second_factor() {
     let (case, _) = super::authority::up_to_decision(&city, 302).await;
     // An account from before there were phones: it may approve by its role, and has no codes.
     let known = city.hub.node().hall().store.account("sj-2").await.unwrap().unwrap();
-    let known = store::Account { code_secret: None, ..known };
-    city.hub.node().hall().store.put_account(known, "test", Timestamp::from_ms(0)).await.unwrap();
-    let head = city.hub.token("sj-2").await;
+    let old = store::Account { name: "sj-old".to_owned(), code_secret: None, ..known };
+    city.hub.node().hall().store.put_account(old, "test", Timestamp::from_ms(0)).await.unwrap();
+    let head = city.hub.token("sj-old").await;
     let granted = json!({ "outcome": "granted", "text": "准予" });
     let path = format!("/cases/{case}/stages/decide/decide");
     let told = city.hub.post(&head, &path, granted.clone()).await.unwrap_err();
     assert_eq!(code_of(&told), (403, "second_factor".to_owned()));
-    city.hub.employ("sj-2", Some("sj"), "approver").await;
     let head = city.hub.token("sj-2").await;
     let view = city.hub.post(&head, &path, granted).await.unwrap();
     assert_eq!(view["dossier"]["decision"]["outcome"], "granted");
@@ -248,6 +247,28 @@ async fn a_node_is_banned_by_two_and_no_administrator_makes_an_auditor() {
     for own in ["/accounts/administrator.first/reset", "/accounts/administrator.second/disable"] {
         assert_eq!(code_of(&hub.post(&admin, own, json!({})).await.unwrap_err()).0, 422, "{own}");
     }
+    // Who could make both signers would sign alone.
+    let account = json!({ "name": "chen", "display": "陈", "body": null, "roles": ["registrar"] });
+    let told = hub.call(&admin, Method::PUT, "/accounts/chen", account.to_string().into()).await.unwrap_err();
+    assert!(refusal(&told).unwrap().message.contains("双人复核"), "{told:#}");
+    let told = hub.post(&admin, "/accounts/officer/reset", json!({})).await.unwrap_err();
+    assert!(refusal(&told).unwrap().message.contains("双人复核"), "{told:#}");
+    let with = |kind: &str, mut act: Value| {
+        act["kind"] = kind.into();
+        act
+    };
+    let made = two_persons(hub, with("give_account", account.clone())).await.unwrap();
+    assert!(made["code_uri"].as_str().unwrap().starts_with("otpauth://"), "{made}");
+    let again = two_persons(hub, json!({ "kind": "reset_account", "name": "chen" })).await.unwrap();
+    assert_ne!(made["password"], again["password"]);
+    assert_ne!(made["code_uri"], again["code_uri"], "a lost phone opens nothing more");
+    let proposal = |act: Value, proof: Value| json!({ "act": act, "proof": proof });
+    let auditor = json!({ "kind": "give_account", "name": "friend", "display": "审计", "body": null, "roles": ["auditor"] });
+    let admin = hub.token("administrator.first").await;
+    let told =
+        hub.post(&admin, "/countersigns", proposal(auditor, hub.proof("administrator.first").await)).await;
+    assert!(refusal(&told.unwrap_err()).unwrap().message.contains("服务器上"), "not by two either");
+
     let window = json!({ "display": "李", "body": "sj", "roles": ["handler"] }).to_string();
     let made = hub.call(&admin, Method::PUT, "/accounts/li.handler", window.into()).await.unwrap();
     let port = hub.node().web.port();
@@ -260,6 +281,41 @@ async fn a_node_is_banned_by_two_and_no_administrator_makes_an_auditor() {
         .unwrap();
     assert_eq!(hub.raw(Method::GET, "/api/v1/me", Some(&token)).await.0, 401, "other log-ins end");
     hub.api.log_in(port, "li.handler", "柿花村的老李子树").await.unwrap();
+    city.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_act_that_fails_after_the_second_signature_is_not_told_as_done() {
+    let city = City::start(0).await;
+    let hub = &city.hub;
+    let nobody = json!({ "kind": "ban_node", "node": "kl-no-such-node" });
+    let told = two_persons(hub, nobody).await.unwrap_err();
+    assert_eq!(code_of(&told).0, 404, "{told:#}");
+    let admin = hub.token("administrator.first").await;
+    let waiting = hub.get(&admin, "/countersigns").await;
+    assert!(waiting[0].get("done").is_none(), "it was not done and does not look like it: {waiting}");
+    let rows = hub.node().hall().store.audit_rows(store::AuditQuery::default()).await.unwrap();
+    assert!(rows.iter().any(|row| row.action == "countersign failed"), "the audit tells of the attempt");
+    city.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_changes_of_one_account_do_not_undo_each_other() {
+    let city = City::start(0).await;
+    let hub = &city.hub;
+    hub.employ("li", Some("sj"), "handler").await;
+    let hall = hub.node().hall();
+    let (token, officer) = (hub.token("li").await, "li");
+    let proof = casework::Proof { password: PASSWORD.to_owned(), code: None };
+    let li = hall.officer(&token).await.unwrap().unwrap();
+    // Li changes the password while the administrator shuts the account: both count, in whatever order they come.
+    let (changed, shut) = tokio::join!(
+        hall.change_password(&li, &proof, "柿花村的老李子树", "desk"),
+        hall.set_disabled("test", officer, true)
+    );
+    shut.unwrap();
+    let known = hall.store.account(officer).await.unwrap().unwrap();
+    assert!(known.disabled, "a password changed meanwhile opens nothing: {changed:?}");
     city.stop().await;
 }
 
