@@ -14,10 +14,10 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use std::collections::BTreeMap;
+use runtime::Guests;
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
@@ -38,37 +38,6 @@ const HEADERS_MAX: usize = 64;
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// Requests that were begun when the node is told to stop are finished, but not for ever.
 const FAREWELL: Duration = Duration::from_secs(10);
-
-/// How many connections each address has open.
-#[derive(Default)]
-struct Guests(Mutex<BTreeMap<IpAddr, u32>>);
-
-/// A place among the guests, given back when the connection ends.
-struct Place(Arc<Guests>, IpAddr);
-
-impl Guests {
-    fn enter(self: &Arc<Self>, from: IpAddr, proxies: &[IpAddr]) -> Option<Place> {
-        let mut guests = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = guests.entry(from).or_default();
-        if *count >= PER_SOURCE_MAX && !from.is_loopback() && !proxies.contains(&from) {
-            return None;
-        }
-        *count += 1;
-        Some(Place(self.clone(), from))
-    }
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let mut guests = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = guests.get_mut(&self.1) {
-            *count -= 1;
-            if *count == 0 {
-                guests.remove(&self.1);
-            }
-        }
-    }
-}
 
 /// Who calls: the other end of the connection, or, where that is one of our proxies, the last address it was told that is none.
 /// Everything further left in the header is the caller's own word.
@@ -91,8 +60,11 @@ fn caller(from: IpAddr, headers: &HeaderMap, proxies: &[IpAddr]) -> IpAddr {
 /// Serves until told to stop; then finishes what was begun. `proxies` stand before the pages and are believed about who calls.
 pub async fn serve(listener: TcpListener, router: Router, proxies: Vec<IpAddr>, stop: CancellationToken) {
     let proxies: Arc<[IpAddr]> = proxies.into();
-    let (places, guests, farewell) =
-        (Arc::new(Semaphore::new(CONNECTIONS_MAX)), Arc::<Guests>::default(), GracefulShutdown::new());
+    let (places, guests, farewell) = (
+        Arc::new(Semaphore::new(CONNECTIONS_MAX)),
+        Arc::<Guests<IpAddr>>::default(),
+        GracefulShutdown::new(),
+    );
     loop {
         let permit = tokio::select! {
             () = stop.cancelled() => break,
@@ -112,7 +84,9 @@ pub async fn serve(listener: TcpListener, router: Router, proxies: Vec<IpAddr>, 
                 continue;
             }
         };
-        let Some(place) = guests.enter(address.ip(), &proxies) else { continue };
+        let unbounded = address.ip().is_loopback() || proxies.contains(&address.ip());
+        let most = if unbounded { u32::MAX } else { PER_SOURCE_MAX };
+        let Some(place) = guests.enter(address.ip(), most) else { continue };
         let (router, proxies) = (router.clone(), proxies.clone());
         let service = service_fn(move |request: Request<Incoming>| {
             let caller = caller(address.ip(), request.headers(), &proxies);

@@ -180,6 +180,9 @@ fn builder() -> Server {
         .http2_keepalive_interval(Some(Duration::from_secs(60)))
         .http2_keepalive_timeout(Some(Duration::from_secs(10)))
         .max_concurrent_streams(16)
+        // A flood of streams that are opened and reset again ends the connection (rapid reset).
+        .http2_max_pending_accept_reset_streams(Some(32))
+        .concurrency_limit_per_connection(16)
         .http2_max_header_list_size(16 * 1024)
         .initial_stream_window_size(1 << 20)
         .initial_connection_window_size(2 << 20)

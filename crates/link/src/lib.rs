@@ -11,6 +11,7 @@ pub mod door;
 pub mod enrol;
 pub mod meter;
 pub mod parcels;
+pub mod quota;
 pub mod shell;
 mod squeeze;
 pub mod tls;

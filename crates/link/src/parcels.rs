@@ -1,5 +1,6 @@
 //! The lane of attachments: whoever lacks bytes asks its neighbour for them, chunk by chunk, from where it stopped.
 
+use crate::quota::Goods;
 use crate::shell::Node;
 use domain::NodeId;
 use proto::link::v1 as pb;
@@ -140,6 +141,11 @@ impl Lane<'_> {
             if offset > wanted.bytes {
                 hall.blobs.restart(&wanted.hash)?;
                 offset = 0;
+            }
+            let rest = wanted.bytes - offset;
+            if !self.node.has_room_for(&self.peer, Goods::Attachments, rest).await? {
+                // The next poll asks again.
+                break;
             }
             self.asked.insert(wanted.hash.clone(), wanted.bytes);
             if self.send(Kind::Want(pb::Want { hash: wanted.hash, offset })).await.is_none() {

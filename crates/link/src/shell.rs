@@ -1,6 +1,7 @@
 //! Drives a `replication::Session` over two streams of frames: checks, stores, then answers.
 
 use crate::codec::Packer;
+use crate::quota::{Allowance, Goods, RESERVE_BYTES, Verdict, nodes_of};
 use casework::Hall;
 use domain::NodeId;
 use domain::network::Network;
@@ -9,7 +10,7 @@ use replication::session::{Greeting, Output, Session, Taken};
 use replication::{CheckedRun, Frame, JournalId, Position, Run, RunFault, Verify};
 use std::collections::{BTreeSet, VecDeque};
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use store::{Change, Contact, Quarantined, Recovery, StoreError, WhyRecovering};
 use tokio::sync::{broadcast, mpsc};
@@ -22,6 +23,8 @@ pub struct Node {
     pub hall: Hall,
     pub keys: Arc<KeyRing>,
     pub incarnation: u32,
+    /// Shared by all links of the node.
+    pub allowance: Arc<Mutex<Allowance>>,
 }
 
 /// Why a conversation ended.
@@ -57,7 +60,7 @@ impl Node {
     pub fn new(hall: Hall, incarnation: u32) -> Node {
         let keys = Arc::new(KeyRing::default());
         keys.refresh(&hall.store.network());
-        Node { hall, keys, incarnation }
+        Node { hall, keys, incarnation, allowance: Arc::default() }
     }
 
     /// Talks with `peer` until the line or the peer ends it.
@@ -293,6 +296,11 @@ impl<'n> Talk<'n> {
 
     /// Checks every run on its own and stores those that hold. What we are told of positions comes after COMMIT.
     async fn store(&mut self, runs: Vec<Run>) -> Result<Taken, Ended> {
+        let bytes = runs.iter().map(Run::size).sum::<usize>();
+        if !self.node.has_room_for(self.session.peer(), Goods::Entries, bytes as u64).await? {
+            let faults = runs.into_iter().map(|run| (run.journal, RunFault::Storage)).collect();
+            return Ok(Taken { positions: Vec::new(), faults, whole: false });
+        }
         let incoming = |journal: &JournalId| self.session.is_incoming(journal);
         let taken = self.node.take_runs(self.session.peer(), runs, incoming).await?;
         // Nodes may just have been introduced: their entries may follow in the very next batch.
@@ -302,6 +310,48 @@ impl<'n> Talk<'n> {
 }
 
 impl Node {
+    /// Whether what a neighbour brings may be written now: there is space that is not kept for our own work, and a child has not
+    /// used up its day. What may not is offered again by whoever brings it.
+    ///
+    /// # Errors
+    /// [`StoreError`] when the remark for the operator cannot be written.
+    pub async fn has_room_for(&self, peer: &NodeId, goods: Goods, bytes: u64) -> Result<bool, StoreError> {
+        let hall = &self.hall;
+        if hall.blobs.room() < RESERVE_BYTES.saturating_add(bytes) {
+            tracing::error!(%peer, "the disk is nearly full: what neighbours bring waits with them");
+            return Ok(false);
+        }
+        let network = hall.store.network();
+        if !network.is_above(hall.me(), peer) || hall.store.recovery().is_some() {
+            return Ok(true);
+        }
+        let nodes = nodes_of(&network, peer);
+        let verdict = {
+            let mut allowance = self.allowance.lock().unwrap_or_else(PoisonError::into_inner);
+            allowance.draw(peer, goods, bytes, nodes, hall.now())
+        };
+        if verdict == (Verdict::Wait { first: true }) {
+            tracing::error!(%peer, ?goods, "a child brings more than a day's allowance");
+            let what = match goods {
+                Goods::Entries => "记录",
+                Goods::Attachments => "附件",
+            };
+            let reason =
+                format!("{peer} 一天内上传的{what}远超正常用量,已放慢接收;请核实该节点,如失控可挂失(ban)");
+            let day = hall.now().day();
+            let item = Quarantined {
+                at: hall.now(),
+                peer: peer.clone(),
+                journal: format!("quota {day}"),
+                seq: 0,
+                reason,
+                bytes: vec![],
+            };
+            hall.store.note(item).await?;
+        }
+        Ok(verdict == Verdict::Take)
+    }
+
     /// A neighbour has more of a journal of ours than we do. We were restored: the recovery begins, or goes on, and what the
     /// neighbour has is asked for. Or another copy of this node took over: then nothing is, and nothing more is written.
     ///

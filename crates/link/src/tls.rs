@@ -2,10 +2,12 @@
 
 use crate::meter::Meter;
 use arc_swap::ArcSwap;
+use domain::NodeId;
+use runtime::{Guests, Place};
 use rustls::{ClientConfig, ServerConfig};
 use rustls_pki_types::ServerName;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -13,12 +15,20 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_stream::wrappers::ReceiverStream;
 use trust::ca::{Machine, SERVER_NAME, machine_of};
 
 const HANDSHAKE: Duration = Duration::from_secs(10);
 /// Handshakes under way at once; more wait in the kernel's queue.
 const HANDSHAKES_MAX: usize = 256;
+/// Connections at once at one door. A town has a dozen children and the hub a dozen towns; at the door for joining nodes a hundred
+/// and fifty may come at once.
+const CONNECTIONS_MAX: usize = 512;
+/// Connections at once of one machine: the live one, and those before it whose end was not noticed yet.
+const PER_MACHINE_MAX: u32 = 8;
+/// Connections at once from one address that shows no certificate, except loopback. Whole towns may come from one address.
+const PER_ADDRESS_MAX: u32 = 64;
 
 /// Who is at the other end of a connection; on the enrolment door nobody is named.
 #[derive(Clone, Debug)]
@@ -27,11 +37,36 @@ pub struct Peer {
     pub address: SocketAddr,
 }
 
+impl Peer {
+    fn caller(&self) -> Caller {
+        match &self.machine {
+            Some(machine) => Caller::Machine(machine.node.clone()),
+            None => Caller::Address(self.address.ip()),
+        }
+    }
+    fn most(&self) -> u32 {
+        match &self.machine {
+            Some(_) => PER_MACHINE_MAX,
+            None if self.address.ip().is_loopback() => u32::MAX,
+            None => PER_ADDRESS_MAX,
+        }
+    }
+}
+
 /// A connection after its handshake, its bytes counted.
 pub struct TlsStream<S> {
     io: S,
     peer: Peer,
     door: DoorSwitch,
+    /// Given back when the connection ends.
+    _places: (Place<Caller>, OwnedSemaphorePermit),
+}
+
+/// Whose connections are counted together.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Caller {
+    Machine(NodeId),
+    Address(IpAddr),
 }
 
 /// Shuts a door at once: open connections end, new ones are dropped. For maintenance, and for drills of a broken line.
@@ -110,7 +145,8 @@ impl AsyncWrite for Metered {
     }
 }
 
-type ServerIo = TlsStream<tokio_rustls::server::TlsStream<Metered>>;
+type ServerTls = tokio_rustls::server::TlsStream<Metered>;
+type ServerIo = TlsStream<ServerTls>;
 
 /// Accepts connections for ever: each handshake in a task of its own, under a deadline, bounded in number.
 pub fn incoming(
@@ -121,10 +157,13 @@ pub fn incoming(
     door: DoorSwitch,
 ) -> ReceiverStream<io::Result<ServerIo>> {
     let (sender, receiver) = tokio::sync::mpsc::channel(64);
-    let gate = Arc::new(tokio::sync::Semaphore::new(HANDSHAKES_MAX));
+    let gate = Arc::new(Semaphore::new(HANDSHAKES_MAX));
+    let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
+    let guests = Arc::<Guests<Caller>>::default();
     tokio::spawn(async move {
         while !sender.is_closed() {
             let Ok(permit) = gate.clone().acquire_owned().await else { return };
+            let Ok(place) = places.clone().acquire_owned().await else { return };
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
                 () = sender.closed() => return,
@@ -139,13 +178,20 @@ pub fn incoming(
             }
             let (city, door) = (city.clone(), door.clone());
             let (acceptor, sender) = (tokio_rustls::TlsAcceptor::from(config.load_full()), sender.clone());
-            let meter = meter.clone();
+            let (meter, guests) = (meter.clone(), guests.clone());
             tokio::spawn(async move {
                 let _permit = permit;
-                match tokio::time::timeout(HANDSHAKE, shake_hands(acceptor, tcp, address, &city, meter, door))
-                    .await
-                {
-                    Ok(Ok(stream)) => drop(sender.send(Ok(stream)).await),
+                let shaken = shake_hands(acceptor, tcp, address, &city, meter);
+                match tokio::time::timeout(HANDSHAKE, shaken).await {
+                    Ok(Ok((io, peer))) => match guests.enter(peer.caller(), peer.most()) {
+                        Some(guest) => {
+                            let stream = TlsStream { io, peer, door, _places: (guest, place) };
+                            drop(sender.send(Ok(stream)).await);
+                        }
+                        None => {
+                            tracing::warn!(%address, caller = ?peer.caller(), "too many connections of one caller")
+                        }
+                    },
                     Ok(Err(error)) => tracing::warn!(%address, %error, "handshake refused"),
                     Err(_) => tracing::warn!(%address, "handshake took too long"),
                 }
@@ -161,15 +207,14 @@ async fn shake_hands(
     address: SocketAddr,
     city: &str,
     meter: Arc<Meter>,
-    door: DoorSwitch,
-) -> io::Result<ServerIo> {
+) -> io::Result<(ServerTls, Peer)> {
     tcp.set_nodelay(true)?;
     let io = acceptor.accept(Metered { tcp, meter }).await?;
     let machine = match io.get_ref().1.peer_certificates().and_then(|chain| chain.first()) {
         Some(certificate) => Some(machine_of(certificate, city).map_err(io::Error::other)?.0),
         None => None,
     };
-    Ok(TlsStream { io, peer: Peer { machine, address }, door })
+    Ok((io, Peer { machine, address }))
 }
 
 /// Dials `address` and makes sure that `want` answers: that node, and no machine of it before that incarnation.

@@ -3,12 +3,14 @@
 //! The only crate that reads the clock of the machine.
 
 pub mod config;
+pub mod guests;
 pub mod lock;
 pub mod logs;
 pub mod seams;
 pub mod shutdown;
 
 pub use config::NodeConfig;
+pub use guests::{Guests, Place};
 pub use lock::DataLock;
 pub use seams::{DRILL_CLOCK, OsRandom, SystemClock, clock};
 pub use shutdown::Shutdown;

@@ -85,6 +85,10 @@ impl Blobs for FileBlobs {
         Ok(bytes)
     }
 
+    fn room(&self) -> u64 {
+        rustix::fs::statvfs(&self.root).map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize))
+    }
+
     fn size(&self, hash: &str) -> Option<u64> {
         fs::metadata(self.path(hash).ok()?).ok().map(|data| data.len())
     }

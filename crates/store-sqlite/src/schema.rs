@@ -176,6 +176,14 @@ const STEPS: &[M<'static>] = &[
     CREATE TABLE audit_anchor(seq INTEGER PRIMARY KEY, hash BLOB NOT NULL, pos INTEGER NOT NULL) STRICT;
     ",
     ),
+    M::up(
+        "
+    -- The quarantine is bounded for every neighbour by itself; evidence does not make room.
+    ALTER TABLE quarantine ADD COLUMN evidence INTEGER NOT NULL DEFAULT 0;
+    UPDATE quarantine SET evidence = 1 WHERE reason LIKE 'fork:%' OR reason LIKE 'late:%';
+    CREATE INDEX quarantine_peer ON quarantine(peer, evidence, no);
+    ",
+    ),
 ];
 
 /// To be raised whenever the same journals fold to other rows: the projections are then built anew when a node is opened.

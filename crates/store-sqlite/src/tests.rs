@@ -171,6 +171,41 @@ fn a_full_disk_is_told_and_what_was_saved_stays() {
     assert!(report.faults.is_empty(), "{report:?}");
 }
 
+#[test]
+fn a_neighbour_that_sends_rubbish_for_ever_pushes_out_its_own_and_no_evidence() {
+    let store = inline();
+    let item = |peer: &str, seq: u64, reason: &str, bytes: Vec<u8>| Quarantined {
+        at: conformance::NOW,
+        peer: peer.parse().unwrap(),
+        journal: format!("{peer}/up"),
+        seq,
+        reason: reason.into(),
+        bytes,
+    };
+    run(store.quarantine(item("v-1", 1, "bad signature", vec![1; 100]))).unwrap();
+    run(store.quarantine(item("t-1", 1, "fork: another entry", vec![7; 60_000]))).unwrap();
+    for n in 0..2_500 {
+        run(store.quarantine(item("t-1", n, "bad entry", vec![0; 60_000]))).unwrap();
+    }
+    // Of a machine that was reported lost: 64 MiB are kept whole, and once it is told that there is more.
+    for n in 0..1_100 {
+        run(store.quarantine(item("t-1", n, "late: case.captured", vec![0; 64_000]))).unwrap();
+    }
+    let connection = store.into_connection().unwrap();
+    let of = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
+    assert_eq!(of("SELECT count(*) FROM quarantine WHERE peer = 'v-1'"), 1, "I39: another's stays");
+    assert_eq!(of("SELECT count(*) FROM quarantine WHERE peer = 't-1' AND reason = 'bad entry'"), 2_000);
+    assert_eq!(of("SELECT max(length(bytes)) FROM quarantine WHERE reason = 'bad entry'"), 4_096);
+    assert_eq!(
+        of("SELECT length(bytes) FROM quarantine WHERE reason LIKE 'fork:%'"),
+        60_000,
+        "evidence stays whole"
+    );
+    let kept = of("SELECT sum(length(bytes)) FROM quarantine WHERE reason LIKE 'late:%'");
+    assert!((60 << 20..=65 << 20).contains(&kept), "{kept}");
+    assert_eq!(of("SELECT count(*) FROM quarantine WHERE reason LIKE 'the room for evidence%'"), 1);
+}
+
 /// I41: an entry of a later version — a kind without meaning here, a header field nobody knows — is kept and passed on
 /// byte for byte, so that what was signed is what the next node checks.
 #[test]

@@ -19,6 +19,8 @@ pub trait Blobs: Send + Sync + 'static {
     /// [`StoreError::Missing`] when it is not here.
     fn read(&self, hash: &str, offset: u64, limit: usize) -> Result<Vec<u8>, StoreError>;
     fn size(&self, hash: &str) -> Option<u64>;
+    /// Free bytes on the disk where attachments lie, and the database beside them. Unknown is plenty: a disk that is full says so.
+    fn room(&self) -> u64;
 
     /// How many bytes of an unfinished transfer are on disk.
     fn partial(&self, hash: &str) -> u64;
@@ -45,6 +47,7 @@ pub trait Blobs: Send + Sync + 'static {
 pub struct MemoryBlobs {
     whole: Mutex<BTreeMap<String, Vec<u8>>>,
     parts: Mutex<BTreeMap<String, Vec<u8>>>,
+    room: Mutex<Option<u64>>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
@@ -52,9 +55,17 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 }
 
 impl MemoryBlobs {
+    /// Says how much room is left; `None` is plenty.
+    pub fn set_room(&self, room: Option<u64>) {
+        *lock(&self.room) = room;
+    }
     /// As a backup copies them.
     pub fn copy(&self) -> MemoryBlobs {
-        MemoryBlobs { whole: Mutex::new(lock(&self.whole).clone()), parts: Mutex::default() }
+        MemoryBlobs {
+            whole: Mutex::new(lock(&self.whole).clone()),
+            parts: Mutex::default(),
+            room: Mutex::default(),
+        }
     }
 }
 
@@ -71,6 +82,10 @@ impl Blobs for MemoryBlobs {
         let bytes = whole.get(hash).ok_or(StoreError::Missing { what: "这份附件" })?;
         Ok(bytes.iter().skip(offset as usize).take(limit).copied().collect())
     }
+    fn room(&self) -> u64 {
+        lock(&self.room).unwrap_or(u64::MAX)
+    }
+
     fn size(&self, hash: &str) -> Option<u64> {
         lock(&self.whole).get(hash).map(|bytes| bytes.len() as u64)
     }

@@ -11,13 +11,14 @@ use domain::seams::{Clock, Random};
 use link::credentials::Credentials;
 use link::enrol::EnrolmentDoor;
 use link::meter::Meter;
+use link::quota::Allowance;
 use link::tls::DoorSwitch;
 use link::{LinkState, Node, Uplink, door};
 use runtime::{NodeConfig, OsRandom, Shutdown};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
 use store::Store;
 use store_sqlite::blobs::FileBlobs;
 use store_sqlite::{Identity, SqliteStore};
@@ -47,6 +48,7 @@ pub struct Opened {
     pub store: Arc<SqliteStore>,
     pub keys: Arc<KeyRing>,
     pub identity: IdentityFolder,
+    allowance: Arc<Mutex<Allowance>>,
 }
 
 impl Opened {
@@ -80,13 +82,14 @@ impl Opened {
         };
         let keys = Arc::new(KeyRing::default());
         keys.refresh(&store.network());
-        Ok(Opened { data: data.to_owned(), config, hall, store, keys, identity })
+        Ok(Opened { data: data.to_owned(), config, hall, store, keys, identity, allowance: Arc::default() })
     }
 
     pub fn node(&self) -> Node {
         let network = self.store.network();
         let incarnation = network.get(&self.config.id).map_or(1, |record| record.incarnation);
-        Node { hall: self.hall.clone(), keys: self.keys.clone(), incarnation }
+        let allowance = self.allowance.clone();
+        Node { hall: self.hall.clone(), keys: self.keys.clone(), incarnation, allowance }
     }
 
     /// The hub's own record stands first in its journal to all, so that everybody can check everything after it.

@@ -138,27 +138,69 @@ fn freeze(
     Ok(())
 }
 
+/// Rows of one neighbour that are kept; its own oldest ones make room, and nobody else's.
+const ROWS_OF_ONE_MAX: i64 = 2_000;
+/// Evidence of one neighbour: what forks say, and what machines wrote that were reported lost, which may be somebody's application.
+/// It is never thrown away for newer; when it is full, that is noted, and its author still has the rest.
+const EVIDENCE_BYTES_MAX: i64 = 64 * 1024 * 1024;
+/// Of rubbish a sample is enough.
+const SAMPLE_BYTES: usize = 4096;
+
+fn is_evidence(reason: &str) -> bool {
+    reason.starts_with("fork:") || reason.starts_with("late:")
+}
+
+/// Keeps what could not be taken, for a person to look at. Bounded for every neighbour by itself (I39): one that sends rubbish for
+/// ever neither fills the disk nor pushes out what others left.
 pub(crate) fn quarantine(sql: &Connection, item: &Quarantined) -> Result<(), StoreError> {
-    // A neighbour that sends rubbish for ever must not fill the disk: the oldest incidents of a full table make room.
-    const KEPT: i64 = 10_000;
-    sql.prepare_cached("DELETE FROM quarantine WHERE no <= (SELECT max(no) FROM quarantine) - ?1 AND reason NOT LIKE 'fork:%'")
-        .and_then(|mut s| s.execute([KEPT]))
-        .broken("bound the quarantine")?;
-    // Of rubbish a sample is enough. A fork's bytes are evidence and few, because its journal is frozen at once; what a lost
-    // machine wrote may be somebody's application, and is offered again and again.
-    let whole = item.reason.starts_with("fork:") || item.reason.starts_with("late:");
-    let kept = if whole { replication::ENTRY_BYTES_MAX } else { 4096 };
+    let peer = item.peer.as_str();
+    let evidence = is_evidence(&item.reason);
+    if evidence && evidence_of(sql, peer)? > EVIDENCE_BYTES_MAX {
+        let reason = "the room for evidence about this neighbour is full: what more there is stays where it was written";
+        return note(sql, &Quarantined { seq: 0, reason: reason.to_owned(), bytes: vec![], ..item.clone() });
+    }
+    let kept = if evidence { replication::ENTRY_BYTES_MAX } else { SAMPLE_BYTES };
     let bytes = &item.bytes[..item.bytes.len().min(kept)];
+    if !evidence {
+        make_room(sql, peer)?;
+    }
+    // What a lost machine wrote is offered again and again.
     sql.prepare_cached(
-        "INSERT INTO quarantine(at_ms, peer, journal, seq, reason, bytes) SELECT ?1, ?2, ?3, ?4, ?5, ?6
+        "INSERT INTO quarantine(at_ms, peer, journal, seq, reason, bytes, evidence) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7
           WHERE ?5 NOT LIKE 'late:%' OR NOT EXISTS(
-            SELECT 1 FROM quarantine WHERE journal = ?3 AND seq = ?4 AND reason = ?5 AND bytes = ?6)",
+            SELECT 1 FROM quarantine WHERE peer = ?2 AND journal = ?3 AND seq = ?4 AND reason = ?5 AND bytes = ?6)",
     )
     .and_then(|mut s| {
-        s.execute((item.at.as_ms(), item.peer.as_str(), &item.journal, item.seq as i64, &item.reason, bytes))
+        s.execute((
+            item.at.as_ms(),
+            peer,
+            &item.journal,
+            item.seq as i64,
+            &item.reason,
+            bytes,
+            evidence,
+        ))
     })
     .broken("quarantine")?;
     Ok(())
+}
+
+fn make_room(sql: &Connection, peer: &str) -> Result<(), StoreError> {
+    sql.prepare_cached(
+        "DELETE FROM quarantine WHERE no IN (
+           SELECT no FROM quarantine WHERE peer = ?1 AND evidence = 0 ORDER BY no DESC LIMIT -1 OFFSET ?2)",
+    )
+    .and_then(|mut s| s.execute((peer, ROWS_OF_ONE_MAX - 1)))
+    .broken("bound the quarantine")?;
+    Ok(())
+}
+
+fn evidence_of(sql: &Connection, peer: &str) -> Result<i64, StoreError> {
+    sql.prepare_cached(
+        "SELECT coalesce(sum(length(bytes)), 0) FROM quarantine WHERE peer = ?1 AND evidence = 1",
+    )
+    .and_then(|mut s| s.query_row([peer], |row| row.get(0)))
+    .broken("measure the quarantine")
 }
 
 pub(super) fn give_receipts(
