@@ -4,9 +4,10 @@
 //! What is checked, and against what: an oracle of every success told to an officer or a neighbour, kept outside all nodes.
 
 mod checks;
+mod faults;
 mod line;
 mod node;
-mod people;
+pub(crate) mod people;
 mod restoring;
 mod world;
 

@@ -9,8 +9,9 @@ use domain::seams::Clock;
 use domain::{NodeId, Timestamp};
 use futures::executor::block_on;
 use link::Node;
-use replication::session::{Output, Session};
-use replication::{Frame, Hash, JournalId, Position};
+use link::quota::Goods;
+use replication::session::{Output, Session, Taken};
+use replication::{Frame, Hash, JournalId, Position, Run, RunFault};
 use rusqlite::Connection;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -52,6 +53,15 @@ pub struct Alive {
     pub changes: tokio::sync::broadcast::Receiver<store::Change>,
 }
 
+/// What became of a session's outputs.
+pub enum Carried {
+    Frames(Vec<Frame>),
+    /// The power went in the middle.
+    Crashed,
+    /// The conversation is over, after these last words.
+    HungUp(Vec<Frame>),
+}
+
 pub struct SimNode {
     pub record: NodeRecord,
     secret: [u8; 32],
@@ -61,6 +71,8 @@ pub struct SimNode {
     pub alive: Option<Alive>,
     /// A copy of the disk that somebody made, and will put back.
     pub backup: Option<Disk>,
+    /// The database cannot grow.
+    pub cramped: bool,
     /// Positions this node has told others: (journal) → highest (seq, hash). What it says it must keep (I4, I11).
     pub told: BTreeMap<JournalId, (u64, Hash)>,
 }
@@ -106,6 +118,7 @@ impl SimNode {
             disk: Some(Disk { connection, blobs: Arc::default() }),
             alive: None,
             backup: None,
+            cramped: false,
             told: BTreeMap::new(),
         }
     }
@@ -117,6 +130,9 @@ impl SimNode {
     /// Switches the machine on: reads the disk again, knows nothing else.
     pub fn boot(&mut self, world: &Arc<FakeClock>) {
         let disk = self.disk.take().unwrap();
+        let pages: i64 = disk.connection.pragma_query_value(None, "page_count", |row| row.get(0)).unwrap();
+        let most = if self.cramped { pages + 2 } else { i64::from(i32::MAX) };
+        disk.connection.pragma_update(None, "max_page_count", most).unwrap();
         let signer = Arc::new(NodeKey::from_secret(self.secret));
         let identity = Identity {
             node: self.record.id.clone(),
@@ -182,25 +198,27 @@ impl SimNode {
         Officer::of_house(name, body.map(|body| body.parse().unwrap()), roles)
     }
 
-    /// Carries out what a session asks for. `steps` counts down to a crash in the middle; `None` says it happened.
+    /// Carries out what a session asks for. `steps` counts down to a crash in the middle. `trusted`: whoever is at the other end
+    /// never says anything that is to be refused.
     pub fn carry_out(
         &mut self,
         line: LineId,
         outputs: Vec<Output>,
         steps: &mut Option<u32>,
-    ) -> Option<Vec<Frame>> {
+        trusted: bool,
+    ) -> Carried {
         let (mut frames, mut acknowledged) = (Vec::new(), Vec::new());
         let mut todo: VecDeque<Output> = outputs.into();
         while let Some(output) = todo.pop_front() {
             if let Some(left) = steps {
                 if *left == 0 {
-                    return None;
+                    return Carried::Crashed;
                 }
                 *left -= 1;
             }
-            let alive = self.alive.as_mut()?;
+            let Some(alive) = self.alive.as_mut() else { return Carried::Crashed };
             let now = alive.node.hall.now();
-            let session = alive.sessions.get_mut(&line)?;
+            let Some(session) = alive.sessions.get_mut(&line) else { return Carried::Frames(frames) };
             match output {
                 Output::Send(frame) => frames.push(frame),
                 Output::Load(load) => {
@@ -209,15 +227,25 @@ impl SimNode {
                 }
                 Output::Store { no, runs } => {
                     let peer = session.peer().clone();
-                    let taken =
-                        block_on(alive.node.take_runs(&peer, runs, |journal| session.is_incoming(journal)))
-                            .unwrap();
+                    let bytes = runs.iter().map(Run::size).sum::<usize>() as u64;
+                    if !block_on(alive.node.has_room_for(&peer, Goods::Entries, bytes)).unwrap_or(false) {
+                        let faults = runs.into_iter().map(|run| (run.journal, RunFault::Storage)).collect();
+                        let taken = Taken { faults, ..Taken::default() };
+                        todo.extend(session.on_stored(no, taken, now));
+                        continue;
+                    }
+                    let taken = alive.node.take_runs(&peer, runs, |journal| session.is_incoming(journal));
+                    let taken = match block_on(taken) {
+                        Ok(taken) => taken,
+                        Err(error) => return self.hung_up(frames, &error),
+                    };
                     acknowledged.extend(taken.positions.iter().cloned());
                     let network = alive.store.network();
                     alive.node.keys.refresh(&network);
                     session.on_network(network);
                     todo.extend(session.on_stored(no, taken, now));
                 }
+                Output::Refused { .. } if !trusted => return Carried::HungUp(frames),
                 Output::Refused { journal, fault } => {
                     panic!("{}: {journal} was refused for good: {fault}", self.record.id)
                 }
@@ -226,16 +254,22 @@ impl SimNode {
                     todo.extend(session.on_compared(compared, now));
                 }
                 Output::Behind { journal, mine, peer } => {
-                    todo.extend(block_on(alive.node.take_back(session, journal, mine, peer)).unwrap());
+                    match block_on(alive.node.take_back(session, journal, mine, peer)) {
+                        Ok(wish) => todo.extend(wish),
+                        Err(error) => return self.hung_up(frames, &error),
+                    }
                 }
                 Output::OlderCopy { .. } => {}
                 Output::Answered => {
                     if alive.store.recovery().is_some() {
                         let peer = session.peer().clone();
-                        block_on(alive.store.neighbour_answered(&peer, now)).unwrap();
+                        if let Err(error) = block_on(alive.store.neighbour_answered(&peer, now)) {
+                            return self.hung_up(frames, &error);
+                        }
                     }
                 }
                 Output::Greeted(_) => {}
+                Output::Close { .. } if !trusted => return Carried::HungUp(frames),
                 Output::Close { reason } => panic!("{}: closed: {reason}", self.record.id),
             }
         }
@@ -246,7 +280,13 @@ impl SimNode {
         }
         // Whether it says so in full or not: an acknowledgement tells these.
         self.remember(&acknowledged);
-        Some(frames)
+        Carried::Frames(frames)
+    }
+
+    /// Only a disk that is full is a reason to end a conversation.
+    fn hung_up(&self, frames: Vec<Frame>, error: &store::StoreError) -> Carried {
+        assert!(self.cramped, "{}: {error}", self.record.id);
+        Carried::HungUp(frames)
     }
 
     fn remember(&mut self, positions: &[(JournalId, Position)]) {

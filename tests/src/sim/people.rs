@@ -1,5 +1,6 @@
 //! People at work in the simulated city: what an officer does with a citizen's papers and with each task that waits.
 
+use casework::ActError;
 use domain::catalogue::StageKind;
 use domain::delivery::{Channel, Proof, ProofKind};
 use domain::dossier::decide::Command;
@@ -13,19 +14,19 @@ use rand::{Rng, SeedableRng};
 use testkit::Applicant;
 
 /// Draft, form, papers, capture: returns what the officer was told.
-pub(super) async fn capture(
+pub(crate) async fn capture(
     hall: &casework::Hall,
     officer: &casework::Officer,
     item: &str,
     people: &[Applicant],
     seed: u64,
-) -> (CaseNo, EntryId, u32) {
+) -> Result<(CaseNo, EntryId, u32), ActError> {
     let mut dice = StdRng::seed_from_u64(seed);
-    let (release, _, known) = hall.item(None, &item.parse().unwrap()).unwrap();
+    let (release, _, known) = hall.item(None, &item.parse().unwrap())?;
     let today = hall.now().day();
     let form = testkit::fill(&known, people, today, &mut dice);
-    let draft = hall.start_draft(officer, &known.id).await.unwrap();
-    hall.save_form(draft.id, draft.version, form.clone(), None).await.unwrap();
+    let draft = hall.start_draft(officer, &known.id).await?;
+    hall.save_form(draft.id, draft.version, form.clone(), None).await?;
     let mut requests = casework::Requests::default();
     for material in domain::plan::asked_materials(&known, &form, today) {
         // One in four lets the city look in its library first, and brings the paper when it is told to.
@@ -34,12 +35,12 @@ pub(super) async fn capture(
             requests.borrowed.push(Borrowed { material: material.id.clone(), consent });
             continue;
         }
-        hall.attach(draft.id, material.id.clone(), testkit::scans::jpeg_of(200, &mut dice)).await.unwrap();
+        hall.attach(draft.id, material.id.clone(), testkit::scans::jpeg_of(200, &mut dice)).await?;
     }
-    let version = hall.draft(draft.id).await.unwrap().version;
-    hall.save_requests(draft.id, version, requests).await.unwrap();
-    let view = hall.capture(officer, draft.id).await.unwrap();
-    (view.case, draft.id, release)
+    let version = hall.draft(draft.id).await?.version;
+    hall.save_requests(draft.id, version, requests).await?;
+    let view = hall.capture(officer, draft.id).await?;
+    Ok((view.case, draft.id, release))
 }
 
 /// Refusals (papers still on their way, somebody was quicker) are part of the day.
@@ -48,25 +49,27 @@ pub(super) async fn do_task(
     officer: &casework::Officer,
     task: &store::TaskLine,
     choice: u64,
-) {
+) -> Result<(), ActError> {
     let stage = task.stage.clone();
     if hall.tier != Tier::Village && choice.is_multiple_of(3) {
-        hall.deem_accepted().await.unwrap();
-        hall.reproject().await.unwrap();
+        hall.deem_accepted().await?;
+        hall.reproject().await?;
     }
-    hall.answer_library().await.unwrap();
+    hall.answer_library().await?;
     if hall.tier == Tier::City && choice.is_multiple_of(4) {
-        hall.supervise().await.unwrap();
+        hall.supervise().await?;
     }
     if task.kind == "returned" {
         let page = hall.store.current_submission(&task.case).await.unwrap().unwrap();
-        let Some(form) = page.body.submission().map(|submission| submission.form.clone()) else { return };
+        let Some(form) = page.body.submission().map(|submission| submission.form.clone()) else {
+            return Ok(());
+        };
         let dossier = hall.store.dossier(&task.case).await.unwrap().unwrap().dossier;
         let mut dice = StdRng::seed_from_u64(choice);
         let brings = dossier.borrowed.iter().map(|one| one.material.clone());
         let scans = brings.map(|id| (id, testkit::scans::jpeg_of(200, &mut dice))).collect();
         let _ = hall.resubmit(officer, &task.case, form, scans).await;
-        return;
+        return Ok(());
     }
     if hall.tier == Tier::City {
         let _ = hall.perform(officer, &task.case, Command::Claim { stage: stage.clone() }, None).await;
@@ -97,7 +100,7 @@ pub(super) async fn do_task(
         }
         StageKind::JointInspection => match visit(hall, officer, task, choice).await {
             Some(order) => order,
-            None => return,
+            None => return Ok(()),
         },
         StageKind::Hearing if !is_hearing_noticed(hall, &task.case).await => {
             let on = hall.now().day().plus_days(7);
@@ -126,6 +129,7 @@ pub(super) async fn do_task(
         }
     };
     let _ = hall.perform(officer, &task.case, order, None).await;
+    Ok(())
 }
 
 /// The library does not hold what it was asked for: the applicant must be told to bring it.

@@ -67,6 +67,8 @@ impl World {
     /// Puts another disk into a node; the present one is kept.
     fn exchange_disk(&mut self, index: usize, disk: Disk) {
         self.power_off(index);
+        // A restore goes onto a disk with room.
+        self.nodes[index].cramped = false;
         self.outcome.restores += 1;
         self.restored = Some(index);
         self.blobs[index] = disk.blobs.clone();

@@ -1,8 +1,9 @@
 //! The world: a calendar of events, faults, and a healing at the end.
 
 use super::checks::{self, Told};
+use super::faults::Liar;
 use super::line::{Line, LineId, Weather};
-use super::node::SimNode;
+use super::node::{Carried, SimNode};
 use super::people::{capture, do_task};
 use domain::Timestamp;
 use domain::catalogue::StageKind;
@@ -116,6 +117,21 @@ pub(super) enum Event {
         node: usize,
     },
     Publish,
+    DiskFills {
+        node: usize,
+    },
+    DiskEmptied {
+        node: usize,
+    },
+    /// A town falls into the wrong hands.
+    Lies {
+        node: usize,
+    },
+    Repents,
+    /// An entry of a version to come.
+    Tomorrow {
+        node: usize,
+    },
 }
 
 pub(super) struct World {
@@ -138,6 +154,9 @@ pub(super) struct World {
     healed_at: Timestamp,
     /// The node that was set back to an earlier disk.
     pub(super) restored: Option<usize>,
+    pub(super) liar: Option<Liar>,
+    /// Whether some town ever lied: then others hold evidence of it.
+    pub(super) lied: bool,
     /// Every frame sent, for whoever wants to look at real traffic.
     collected: Option<Vec<Frame>>,
 }
@@ -171,7 +190,7 @@ fn play(mut world: World) -> World {
     world.run_until(end);
     world.heal_everything();
     world.run_to_rest();
-    checks::at_rest(&world.nodes, &world.told, world.restored.is_some());
+    checks::at_rest(&world.nodes, &world.told, world.restored.is_some() || world.lied);
     world.outcome.cases = world.told.len();
     world.outcome.branches = checks::branches(&world.nodes);
     world.outcome.alerts = checks::alerts(&world.nodes[0]);
@@ -251,6 +270,8 @@ impl World {
             healing: false,
             healed_at: testkit::dice::MONDAY,
             restored: None,
+            liar: None,
+            lied: false,
             collected: None,
             plan,
         }
@@ -349,6 +370,7 @@ impl World {
         }
         self.at(span / 2, Event::Publish);
         self.plan_restore(span);
+        self.plan_misfortunes(span);
     }
 
     fn run_until(&mut self, end: Timestamp) {
@@ -383,6 +405,11 @@ impl World {
             Event::PutBack { node } => self.put_back(node),
             Event::TakeOver { node } => self.take_over(node),
             Event::Publish => self.publish(),
+            Event::DiskFills { node } => self.fill_disk(node),
+            Event::DiskEmptied { node } => self.empty_disk(node),
+            Event::Lies { node } => self.begin_to_lie(node),
+            Event::Repents => self.repent(),
+            Event::Tomorrow { node } => self.write_of_tomorrow(node),
         }
     }
 
@@ -416,13 +443,20 @@ impl World {
     /// Lets a node carry out a session's outputs and puts the frames on the line; then tells its other sessions.
     fn act(&mut self, own: usize, line: LineId, upward: bool, outputs: Vec<replication::Output>) {
         let mut midway = if self.midway.is_some() && !self.healing { self.midway } else { None };
-        let frames = self.nodes[own].carry_out(line, outputs, &mut midway);
+        let trusted = !self.lies(line);
+        let carried = self.nodes[own].carry_out(line, outputs, &mut midway, trusted);
         self.midway = midway;
-        let Some(frames) = frames else {
-            self.midway = None;
-            return self.power_off(own);
-        };
-        self.send(line, upward, frames);
+        match carried {
+            Carried::Frames(frames) => self.send(own, line, upward, frames),
+            Carried::Crashed => {
+                self.midway = None;
+                return self.power_off(own);
+            }
+            Carried::HungUp(frames) => {
+                self.send(own, line, upward, frames);
+                return self.drop_line(line);
+            }
+        }
         self.spread(own);
         let session = self.nodes[own].alive.as_ref().and_then(|alive| alive.sessions.get(&line));
         if session.is_some_and(Session::owes) {
@@ -441,7 +475,8 @@ impl World {
         }
     }
 
-    fn send(&mut self, line: LineId, upward: bool, frames: Vec<Frame>) {
+    fn send(&mut self, own: usize, line: LineId, upward: bool, frames: Vec<Frame>) {
+        let frames = self.as_said(own, frames);
         let generation = self.lines[line].generation;
         for frame in frames {
             self.outcome.frames += 1;
@@ -477,8 +512,15 @@ impl World {
                 }
                 let outputs = session.on_heads(&change.heads, now);
                 let upward = self.lines[line].child == own;
-                let frames = self.nodes[own].carry_out(line, outputs, &mut None).unwrap_or_default();
-                self.send(line, upward, frames);
+                let trusted = !self.lies(line);
+                match self.nodes[own].carry_out(line, outputs, &mut None, trusted) {
+                    Carried::Frames(frames) => self.send(own, line, upward, frames),
+                    Carried::Crashed => {}
+                    Carried::HungUp(frames) => {
+                        self.send(own, line, upward, frames);
+                        self.drop_line(line);
+                    }
+                }
             }
         }
     }
@@ -534,14 +576,22 @@ impl World {
             for wanted in block_on(hall.store.wanted_attachments(origins.clone(), 100)).unwrap() {
                 if let Ok(bytes) = self.blobs[has].read(&wanted.hash, 0, usize::MAX >> 1) {
                     self.blobs[asks].put(&wanted.hash, &bytes).unwrap();
-                    block_on(hall.store.attachment_arrived(&wanted.hash)).unwrap();
+                    let noted = block_on(hall.store.attachment_arrived(&wanted.hash));
+                    assert!(noted.is_ok() || self.nodes[asks].cramped, "{noted:?}");
                 }
             }
         }
     }
 
+    /// One conversation ends; the child dials again.
+    fn drop_line(&mut self, line: LineId) {
+        self.break_line(line);
+        let redial = self.dice.random_range(500..60_000);
+        self.at(redial, Event::Dial { line });
+    }
+
     /// A node whose own journals are not what they were greets its neighbours anew.
-    fn hang_up(&mut self, node: usize) {
+    pub(super) fn hang_up(&mut self, node: usize) {
         for line in 0..self.lines.len() {
             if self.lines[line].child == node || self.lines[line].parent == node {
                 self.break_line(line);
@@ -562,7 +612,14 @@ impl World {
             return self.at(6 * HOUR_MS, Event::Record { village });
         }
         let officer = self.nodes[village].officer(None, None);
-        let told = block_on(capture(&hall, &officer, item, &self.people, seed));
+        let told = match block_on(capture(&hall, &officer, item, &self.people, seed)) {
+            Ok(told) => told,
+            // The officer was told that it was not stored, and comes again when there is room.
+            Err(error) => {
+                assert!(self.nodes[village].cramped, "{error}");
+                return self.at(6 * HOUR_MS, Event::Record { village });
+            }
+        };
         let hash = checks::hash_of_entry(&self.nodes[village], &told.0, told.1);
         self.told.push(Told { case: told.0, entry: told.1, village, hash, release: told.2 });
         drop(hall);
@@ -590,7 +647,8 @@ impl World {
                 self.nodes[index].officer(body, kind.and_then(Duty::of))
             };
             let choice = self.dice.next_u64();
-            block_on(do_task(&hall, &officer, &task, choice));
+            let done = block_on(do_task(&hall, &officer, &task, choice));
+            assert!(done.is_ok() || self.nodes[index].cramped, "{done:?}");
         }
         drop(hall);
         self.spread(index);
@@ -607,8 +665,12 @@ impl World {
         // The arrangement of next year is published too: whatever was provisional is counted anew.
         let years = changed.get_mut("calendar_years").unwrap();
         *years = years.replace("2027,not_announced", "2027,final");
-        block_on(hall.publish_pack("cli", &changed)).unwrap();
+        let published = block_on(hall.publish_pack("cli", &changed));
         drop(hall);
+        if let Err(error) = published {
+            assert!(self.nodes[0].cramped, "{error}");
+            self.at(6 * HOUR_MS, Event::Publish);
+        }
         self.spread(0);
     }
 
@@ -677,7 +739,9 @@ impl World {
         (self.healing, self.healed_at) = (true, self.now());
         self.midway = None;
         self.weather = Weather::calm();
+        self.repent();
         for node in 0..self.nodes.len() {
+            self.empty_disk(node);
             self.boot(node);
             self.at(1_000, Event::Work { node });
         }
@@ -710,7 +774,7 @@ impl World {
 }
 
 /// A restored node whose neighbours have not all answered does nothing of its own.
-fn may_write(hall: &casework::Hall) -> bool {
+pub(super) fn may_write(hall: &casework::Hall) -> bool {
     hall.store.recovery().is_none_or(|recovery| recovery.may_write().is_ok())
 }
 
