@@ -11,6 +11,7 @@ use domain::{library, plan};
 use replication::flow::{Direction, direction};
 use replication::{Channel, JournalId, Ticks};
 use serde::Serialize;
+use std::collections::BTreeMap;
 use store::{Counts, HistoryLine};
 
 #[derive(Debug, Clone, Serialize)]
@@ -286,30 +287,22 @@ impl Hall {
     /// # Errors
     /// [`ActError::Store`].
     pub async fn nodes(&self) -> Result<Vec<NodeStatus>, ActError> {
-        let heads = self.store.heads().await?;
-        let contacts = self.store.contacts().await?;
-        let network = self.store.network();
+        let (standings, network) = (self.store.standings().await?, self.store.network());
+        let seq = |of: &BTreeMap<NodeId, u64>, node: &NodeId| of.get(node).copied().unwrap_or(0);
         let mut nodes = Vec::new();
         for node in network.iter().filter(|node| network.is_within(&node.id, self.me())) {
-            let up = JournalId::new(&node.id, Channel::Up);
-            let held = heads.iter().find(|(id, _)| *id == up).map_or(0, |(_, head)| head.seq);
-            let contact = contacts.iter().find(|contact| contact.node == node.id);
+            let held = seq(&standings.held, &node.id);
+            let contact = standings.contacts.get(&node.id);
             let own_head = contact.map_or(0, |contact| contact.own_head).max(held);
-            let acknowledged = if node.id == *self.me() {
-                held
-            } else {
-                through(&self.store.custody(&node.id).await?, self.me())
-            };
+            let is_me = node.id == *self.me();
+            let acknowledged = if is_me { held } else { seq(&standings.receipted, &node.id) };
             let catalogue_release = match &node.parent {
-                _ if node.id == *self.me() => self.store.pack(None).map(|(release, _)| release),
+                _ if is_me => self.store.pack(None).map(|(release, _)| release),
                 // What a child confirmed to us is nearer than what it let a town report.
                 Some(parent) if parent == self.me() => {
-                    self.store.release_through(self.all_through(&node.id).await?).await?
+                    standings.release_through(seq(&standings.all_through, &node.id))
                 }
-                _ => match contact {
-                    Some(contact) => self.store.release_through(contact.all_through).await?,
-                    None => None,
-                },
+                _ => contact.and_then(|contact| standings.release_through(contact.all_through)),
             };
             nodes.push(NodeStatus {
                 standing: node.standing,
@@ -337,11 +330,6 @@ impl Hall {
     pub async fn counts(&self) -> Result<Counts, ActError> {
         Ok(self.store.counts().await?)
     }
-}
-
-/// How far `by` has receipted.
-fn through(receipts: &[store::CustodyLine], by: &NodeId) -> u64 {
-    receipts.iter().find(|line| line.by == *by).map_or(0, |line| line.seq)
 }
 
 /// Who was rated never sees who rated: beside the case stands only that somebody did.

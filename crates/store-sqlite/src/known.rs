@@ -105,13 +105,6 @@ fn read_pack(sql: &Connection, release: u32, names: &str) -> Result<CityPack, St
     CityPack::parse(&read_pieces(sql, release, names)?).map_err(|e| unreadable("read the city pack", e))
 }
 
-/// The newest release among the first `seq` entries of the hub's journal to all.
-pub(crate) fn release_through(sql: &Connection, seq: u64) -> Result<Option<u32>, StoreError> {
-    sql.prepare_cached("SELECT max(release) FROM pack_release WHERE seq <= ?1")
-        .and_then(|mut s| s.query_row([seq as i64], |row| row.get(0)))
-        .broken("read releases")
-}
-
 /// The texts of a release; empty before the first.
 pub(crate) fn pieces(sql: &Connection, release: Option<u32>) -> Result<Pieces, StoreError> {
     let found: Option<(u32, String)> = sql

@@ -4,6 +4,7 @@ use crate::error::{Broken, unreadable};
 use domain::{EntryId, NodeId, Timestamp};
 use replication::JournalId;
 use rusqlite::{Connection, OptionalExtension, named_params};
+use std::collections::BTreeMap;
 use store::*;
 
 fn draft_of(text: &str) -> Result<Draft, StoreError> {
@@ -209,6 +210,37 @@ pub(crate) fn confirmed(sql: &Connection, peer: &NodeId) -> Result<Vec<(JournalI
         let author = author.parse().map_err(|e| unreadable("read confirmed positions", e))?;
         let channel = channel.parse().map_err(|e| unreadable("read confirmed positions", e))?;
         Ok((JournalId { author, channel }, seq as u64))
+    };
+    rows.into_iter().map(line).collect()
+}
+
+pub(crate) fn standings(sql: &Connection, me: &NodeId) -> Result<Standings, StoreError> {
+    Ok(Standings {
+        held: seq_of(sql, "SELECT author, seq FROM journal WHERE channel = 'up' AND ?1 = ?1", me)?,
+        receipted: seq_of(sql, "SELECT author, seq FROM custody WHERE by_node = ?1", me)?,
+        all_through: seq_of(
+            sql,
+            "SELECT peer, max(seq) FROM confirmed WHERE channel = 'all' AND ?1 = ?1 GROUP BY peer",
+            me,
+        )?,
+        contacts: contacts(sql)?.into_iter().map(|contact| (contact.node.clone(), contact)).collect(),
+        releases: sql
+            .prepare_cached("SELECT release, seq FROM pack_release ORDER BY release")
+            .and_then(|mut s| {
+                s.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as u64)))?.collect()
+            })
+            .broken("read releases")?,
+    })
+}
+
+/// A number for each node, by a query that gives the two.
+fn seq_of(sql: &Connection, query: &str, me: &NodeId) -> Result<BTreeMap<NodeId, u64>, StoreError> {
+    let rows: Vec<(String, i64)> = sql
+        .prepare_cached(query)
+        .and_then(|mut s| s.query_map([me.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?.collect())
+        .broken("read how the nodes stand")?;
+    let line = |(node, seq): (String, i64)| {
+        Ok((node.parse().map_err(|e| unreadable("read how the nodes stand", e))?, seq as u64))
     };
     rows.into_iter().map(line).collect()
 }

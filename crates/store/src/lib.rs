@@ -91,8 +91,6 @@ pub trait Store: Send + Sync + 'static {
     fn pack(&self, release: Option<u32>) -> Option<(u32, Arc<CityPack>)>;
     /// The texts a release was built from; `None` stands for the newest.
     async fn pack_pieces(&self, release: Option<u32>) -> Result<Pieces, StoreError>;
-    /// The newest release among the first `seq` entries of the hub's journal to all.
-    async fn release_through(&self, seq: u64) -> Result<Option<u32>, StoreError>;
     /// Writes an audit row about something that changed nothing here: a refusal, a backup.
     async fn note_act(
         &self,
@@ -273,6 +271,8 @@ pub trait Store: Send + Sync + 'static {
     /// The newest head of our own audit that stands in our journal.
     async fn anchored_audit(&self) -> Result<Option<AuditHead>, StoreError>;
 
+    /// How the nodes below stand: one look for the whole list of them, however busy the node is.
+    async fn standings(&self) -> Result<Standings, StoreError>;
     /// Node records told at enrolment, so that the first session knows its peer; the hub's journal confirms them.
     async fn seed_nodes(&self, records: Vec<domain::network::NodeRecord>) -> Result<(), StoreError>;
     async fn put_enrolment(&self, enrolment: Enrolment) -> Result<(), StoreError>;

@@ -8,6 +8,7 @@ use domain::network::Tier;
 use domain::{CaseNo, Day, EntryId, ItemId, NodeId, OrgId, StageId, Timestamp};
 use replication::{Channel, JournalId, Position, RunFault};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// One entry to write into a journal of our own.
 #[derive(Debug, Clone)]
@@ -103,6 +104,27 @@ pub struct Received {
     pub faults: Vec<(JournalId, RunFault)>,
     /// New entries stored.
     pub stored: u64,
+}
+
+/// How the nodes below stand, read at one moment.
+#[derive(Debug, Clone, Default)]
+pub struct Standings {
+    /// How far their own journals are here.
+    pub held: BTreeMap<NodeId, u64>,
+    /// How far this node has receipted them.
+    pub receipted: BTreeMap<NodeId, u64>,
+    /// How far each child has confirmed the hub's journal to all.
+    pub all_through: BTreeMap<NodeId, u64>,
+    pub contacts: BTreeMap<NodeId, Contact>,
+    /// Releases of the catalogue, and where in the journal to all each stands; oldest first.
+    pub releases: Vec<(u32, u64)>,
+}
+
+impl Standings {
+    /// The newest release that somebody has who has the journal to all so far.
+    pub fn release_through(&self, seq: u64) -> Option<u32> {
+        self.releases.iter().filter(|(_, at)| *at <= seq).map(|(release, _)| *release).max()
+    }
 }
 
 #[derive(Debug, Clone)]
