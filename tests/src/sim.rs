@@ -5,10 +5,12 @@
 
 mod checks;
 mod faults;
+mod images;
 mod line;
 mod node;
 pub(crate) mod people;
 mod restoring;
 mod world;
 
+pub use images::{Images, images};
 pub use world::{Outcome, Plan, frames, run};

@@ -123,6 +123,21 @@ impl SimNode {
         }
     }
 
+    /// The same machine with another disk, which told others what `told` says.
+    pub fn twin(&self, disk: Disk, told: BTreeMap<JournalId, (u64, Hash)>) -> SimNode {
+        SimNode {
+            record: self.record.clone(),
+            secret: self.secret,
+            clock_offset_ms: self.clock_offset_ms,
+            random: Arc::new(SeededRandom::new(0)),
+            disk: Some(disk),
+            alive: None,
+            backup: None,
+            cramped: false,
+            told,
+        }
+    }
+
     pub fn id(&self) -> &NodeId {
         &self.record.id
     }

@@ -137,7 +137,7 @@ pub(super) enum Event {
 pub(super) struct World {
     pub(super) plan: Plan,
     pub(super) dice: StdRng,
-    clock: Arc<FakeClock>,
+    pub(super) clock: Arc<FakeClock>,
     weather: Weather,
     pub(super) nodes: Vec<SimNode>,
     pub(super) blobs: Vec<Arc<MemoryBlobs>>,
@@ -200,7 +200,7 @@ fn play(mut world: World) -> World {
 }
 
 impl World {
-    fn new(plan: Plan) -> World {
+    pub(super) fn new(plan: Plan) -> World {
         let mut dice = StdRng::seed_from_u64(plan.seed);
         let mut nodes = vec![SimNode::new("hub", Tier::City, None, "522601", plan.seed, 0)];
         let mut lines = Vec::new();
@@ -277,7 +277,7 @@ impl World {
         }
     }
 
-    fn start(&self) -> Timestamp {
+    pub(super) fn start(&self) -> Timestamp {
         testkit::dice::MONDAY
     }
     fn now(&self) -> Timestamp {
@@ -289,7 +289,7 @@ impl World {
     }
 
     /// The hub publishes itself, the pack and all nodes, as enrolment would; every node is told of its ancestors.
-    fn open_city(&mut self) {
+    pub(super) fn open_city(&mut self) {
         let records: Vec<_> = self.nodes.iter().map(|node| node.record.clone()).collect();
         let clock = self.clock.clone();
         for node in &mut self.nodes {
@@ -341,7 +341,7 @@ impl World {
         hub.publish_seals("init", &records).await.unwrap();
     }
 
-    fn plan_week(&mut self) {
+    pub(super) fn plan_week(&mut self) {
         for line in 0..self.lines.len() {
             let delay = self.dice.random_range(0..5_000);
             self.at(delay, Event::Dial { line });
@@ -374,13 +374,18 @@ impl World {
     }
 
     fn run_until(&mut self, end: Timestamp) {
-        while let Some((&(when, _), _)) = self.events.first_key_value() {
-            if when > end.as_ms() {
-                break;
-            }
+        while self.step_before(end) {}
+        self.clock.set(end);
+    }
+
+    /// The next event, if there is one before `end`.
+    pub(super) fn step_before(&mut self, end: Timestamp) -> bool {
+        let next = self.events.first_key_value().map(|((when, _), _)| *when);
+        let there = next.is_some_and(|when| when <= end.as_ms());
+        if there {
             self.step();
         }
-        self.clock.set(end);
+        there
     }
 
     fn step(&mut self) {
