@@ -9,6 +9,7 @@ use runtime::config::Listen;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use crate::ca::CaVerb;
 use crate::catalogue::CatalogueVerb;
 use crate::nodes::{self, NodeVerb, Whom};
 use tier::serve::{Opened, Parts};
@@ -65,6 +66,11 @@ enum HubVerb {
     Seal {
         #[command(subcommand)]
         verb: SealVerb,
+    },
+    /// The city's certificate authority
+    Ca {
+        #[command(subcommand)]
+        verb: CaVerb,
     },
     /// The nodes of the city
     Node {
@@ -157,6 +163,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         HubVerb::Delegation { verb } => delegation(&common, verb).await?,
         HubVerb::Seal { verb } => seal(&common, verb).await?,
         HubVerb::Supervise { verb } => return supervise(&common, verb).await,
+        HubVerb::Ca { verb } => crate::ca::run(&common, verb).await?,
         HubVerb::Node { verb } => nodes::run(&common, verb).await?,
     }
     Ok(ExitCode::SUCCESS)

@@ -9,8 +9,8 @@ use runtime::config::Listen;
 use runtime::{NodeConfig, OsRandom, SystemClock};
 use std::path::Path;
 use tier::serve::{Opened, Parts};
-use trust::CityCa;
-use trust::files::{CA_CERT, CA_KEY, IdentityFolder, SIGN_KEY, TLS_CERT, TLS_KEY};
+use trust::CaFolder;
+use trust::files::{IdentityFolder, SIGN_KEY, TLS_CERT, TLS_KEY};
 
 /// Piece name and file name of everything but the items.
 pub(crate) const FILES: [(&str, &str); 9] = [
@@ -80,18 +80,14 @@ pub async fn init(data: &Path, pack: &Path, city: &str, listen: Listen) -> Resul
 fn make_identity(data: &Path, city: &str, id: &NodeId) -> Result<()> {
     let folder = IdentityFolder::of(data);
     let now = SystemClock.now();
-    let (ca, ca_key) = CityCa::create(city, now)?;
+    let ca = CaFolder::of(IdentityFolder::of(data), city).found(now)?;
     let mut secret = [0; 32];
     OsRandom.fill(&mut secret);
     let (tls_key, csr) = trust::ca::new_request(id)?;
     let certificate = ca.issue(&csr, &trust::ca::Machine { node: id.clone(), incarnation: 1 }, 1, now)?;
-    for (name, text) in [
-        (SIGN_KEY, trust::hex(&secret).as_str()),
-        (CA_KEY, &ca_key),
-        (CA_CERT, ca.certificate_pem()),
-        (TLS_KEY, &tls_key),
-        (TLS_CERT, &certificate.pem),
-    ] {
+    for (name, text) in
+        [(SIGN_KEY, trust::hex(&secret).as_str()), (TLS_KEY, &tls_key), (TLS_CERT, &certificate.pem)]
+    {
         folder.write(name, text)?;
     }
     Ok(())

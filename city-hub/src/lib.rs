@@ -2,6 +2,7 @@
 //!
 //! What it has in common with the other tiers is in `tier`; here is what only the hub can do.
 
+pub mod ca;
 pub mod catalogue;
 pub mod cli;
 pub mod init;

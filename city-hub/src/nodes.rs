@@ -50,7 +50,7 @@ pub(crate) enum NodeVerb {
 
 pub(crate) async fn enroll_token(common: &Common, whom: Whom, ttl: i64) -> Result<()> {
     let opened = Opened::open(&common.data_dir, &Parts::default())?;
-    let (ca, ttl) = (trust::fingerprint(opened.ca()?.certificate_der()), ttl * 3_600_000);
+    let (ca, ttl) = (opened.ca().open()?.fingerprint(), ttl * 3_600_000);
     let token = match whom {
         Whom { replace: Some(node), .. } => opened.hall.replacement_token(&node, &ca, ttl).await?,
         Whom { town: Some(place), .. } => {

@@ -271,14 +271,9 @@ impl City {
 }
 
 pub async fn city_token(hub: &Site, tier: Tier, place: &str) -> String {
-    let ca = hub.opened().ca().unwrap();
+    let ca = hub.opened().ca().open().unwrap();
     let place = casework::Place { tier, place: place.into(), parent: None };
-    hub.node()
-        .hall()
-        .enrol_token(place, &trust::fingerprint(ca.certificate_der()), 3_600_000)
-        .await
-        .unwrap()
-        .line
+    hub.node().hall().enrol_token(place, &ca.fingerprint(), 3_600_000).await.unwrap().line
 }
 
 /// Joins through the door of `door`, to dial `parent` later.

@@ -4,6 +4,8 @@
 
 #[path = "stories/authority.rs"]
 mod authority;
+#[path = "stories/authority_change.rs"]
+mod authority_change;
 #[path = "stories/bundle.rs"]
 mod bundle;
 #[path = "stories/catalogue.rs"]

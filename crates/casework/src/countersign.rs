@@ -42,6 +42,10 @@ pub enum SensitiveAct {
     ResetAccount {
         name: String,
     },
+    /// A step in the change of the city's authority.
+    Authority {
+        step: String,
+    },
     /// A backup in place of the hub's data.
     Restore {
         backup: String,
@@ -57,6 +61,7 @@ impl SensitiveAct {
             SensitiveAct::BanNode { .. }
             | SensitiveAct::EvictNode { .. }
             | SensitiveAct::ReadmitNode { .. }
+            | SensitiveAct::Authority { .. }
             | SensitiveAct::Restore { .. } => Permission::Operate,
             SensitiveAct::GiveAccount(_) | SensitiveAct::ResetAccount { .. } => Permission::Accounts,
             SensitiveAct::RevokeLetter(_) | SensitiveAct::WithdrawSeal(_) => Permission::Register,
@@ -231,6 +236,10 @@ impl Hall {
             }
             // Fetched afterwards, under the id of the signatures.
             SensitiveAct::ExportAudit {} | SensitiveAct::ExportCases {} => Ok(json!({ "ready": true })),
+            SensitiveAct::Authority { .. } => Err(ActError::Unfit {
+                what: "countersign",
+                reason: "发证机构的更换须在服务器上用 ca 命令办理".to_owned(),
+            }),
             SensitiveAct::Restore { .. } => Err(ActError::Unfit {
                 what: "countersign",
                 reason: "恢复备份须在停机后用 restore 命令办理".to_owned(),

@@ -26,6 +26,7 @@ mod slips;
 mod standing;
 mod supervise;
 mod throttle;
+mod trust;
 mod view;
 
 pub use accounts::{Issued, Persons};

@@ -109,6 +109,11 @@ pub struct NodeStatus {
     pub oldest_waiting: Option<Timestamp>,
     /// The catalogue release it is known to have.
     pub catalogue_release: Option<u32>,
+    /// The newest trust bundle it is known to have.
+    pub trust_version: Option<u32>,
+    /// Fingerprint of the authority that issued its newest certificate, where the hub has noted one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub issued_under: Option<String>,
     /// Whether it is let in.
     pub standing: domain::network::Standing,
     /// Which machine of this place it is.
@@ -296,6 +301,13 @@ impl Hall {
             let own_head = contact.map_or(0, |contact| contact.own_head).max(held);
             let is_me = node.id == *self.me();
             let acknowledged = if is_me { held } else { seq(&standings.receipted, &node.id) };
+            let trust_version = match &node.parent {
+                _ if is_me => self.store.trust_bundle().map(|bundle| bundle.version),
+                Some(parent) if parent == self.me() => {
+                    standings.bundle_through(seq(&standings.all_through, &node.id))
+                }
+                _ => contact.and_then(|contact| standings.bundle_through(contact.all_through)),
+            };
             let catalogue_release = match &node.parent {
                 _ if is_me => self.store.pack(None).map(|(release, _)| release),
                 // What a child confirmed to us is nearer than what it let a town report.
@@ -308,6 +320,8 @@ impl Hall {
                 standing: node.standing,
                 incarnation: node.incarnation,
                 catalogue_release,
+                trust_version,
+                issued_under: standings.issued_under.get(&node.id).cloned(),
                 id: node.id.clone(),
                 tier: node.tier,
                 parent: node.parent.clone(),

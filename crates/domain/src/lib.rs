@@ -33,6 +33,7 @@ pub mod standards;
 pub mod supervision;
 pub mod time;
 pub mod tolerance;
+pub mod trust_bundle;
 
 pub use ids::{CaseNo, EntryId, ItemId, LicenceNo, MaterialId, NodeId, OrgId, StageId};
 pub use time::{Day, Timestamp};

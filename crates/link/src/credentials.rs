@@ -3,6 +3,7 @@
 use arc_swap::ArcSwap;
 use domain::Timestamp;
 use domain::seams::Clock;
+use domain::trust_bundle::TrustBundle;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
@@ -16,7 +17,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use trust::RenewalClaim;
-use trust::ca::{Machine, machine_of, pem_to_der, renewal_request};
+use trust::ca::{Machine, authority_of, machine_of, pem_blocks, pem_to_der, renewal_request};
 use trust::files::{CA_CERT, IdentityFolder, TLS_CERT, TLS_KEY};
 
 #[derive(Debug, thiserror::Error)]
@@ -42,12 +43,17 @@ pub struct Credentials {
     client: ArcSwap<ClientConfig>,
     link_server: Arc<ArcSwap<ServerConfig>>,
     enrol_server: Arc<ArcSwap<ServerConfig>>,
+    changed: tokio::sync::Notify,
 }
 
 struct Present {
     machine: Machine,
     until: Timestamp,
     certificate_pem: String,
+    /// All that are believed, as they lie on the disk; the issuing one first.
+    authorities_pem: String,
+    /// The authority that should issue our certificate does not stand above it.
+    outdated: bool,
 }
 
 impl Credentials {
@@ -64,6 +70,7 @@ impl Credentials {
             client: ArcSwap::new(client),
             link_server: Arc::new(ArcSwap::new(link_server)),
             enrol_server: Arc::new(ArcSwap::new(enrol_server)),
+            changed: tokio::sync::Notify::new(),
         })
     }
 
@@ -73,7 +80,9 @@ impl Credentials {
     /// # Errors
     /// [`TlsError`].
     pub fn reload(&self) -> Result<(), TlsError> {
-        if self.folder.read(TLS_CERT)? == self.present.load().certificate_pem {
+        let present = self.present.load();
+        let same = |name, text: &str| self.folder.read(name).map(|on_disk| on_disk == text);
+        if same(TLS_CERT, &present.certificate_pem)? && same(CA_CERT, &present.authorities_pem)? {
             return Ok(());
         }
         let Made { present, client, link_server, enrol_server } =
@@ -82,7 +91,26 @@ impl Credentials {
         self.client.store(client);
         self.link_server.store(link_server);
         self.enrol_server.store(enrol_server);
+        self.changed.notify_waiters();
         Ok(())
+    }
+
+    /// Believes the authorities of a trust bundle, and no others, from the next handshake on.
+    ///
+    /// # Errors
+    /// [`TlsError`]; what was believed before still is.
+    pub fn believe(&self, bundle: &TrustBundle) -> Result<(), TlsError> {
+        let authorities = bundle.certificates();
+        if self.present.load().authorities_pem != authorities {
+            self.folder.write(CA_CERT, &authorities)?;
+            self.reload()?;
+        }
+        Ok(())
+    }
+
+    /// Returns when another certificate or other authorities count.
+    pub async fn changed(&self) {
+        self.changed.notified().await;
     }
 
     /// Keeps the next certificate, and shows it from the next handshake on.
@@ -109,7 +137,7 @@ impl Credentials {
     }
     pub fn is_due(&self, now: Timestamp) -> bool {
         let present = self.present.load();
-        trust::renewal::is_due(present.until, now, &present.machine.node)
+        present.outdated || trust::renewal::is_due(present.until, now, &present.machine.node)
     }
 
     /// The request for the next certificate. The TLS key stays: key and certificate are two files, and a power cut between
@@ -122,13 +150,10 @@ impl Credentials {
         let request = renewal_request(&present.machine.node, &self.folder.read(TLS_KEY)?)?;
         Ok(RenewalClaim::make(&self.folder.sign_key()?, present.certificate_pem.clone(), request))
     }
-    /// SHA-256 of the city's CA certificate.
-    ///
-    /// # Errors
-    /// [`TlsError::Trust`] when it cannot be read.
-    pub fn ca_fingerprint(&self) -> Result<String, TlsError> {
-        let der = pem_to_der(&self.folder.read(CA_CERT)?);
-        Ok(trust::fingerprint(&der.ok_or_else(|| TlsError::Verifier("no CA certificate".to_owned()))?))
+    /// The fingerprints of all authorities that are believed.
+    pub fn fingerprints(&self) -> Vec<String> {
+        let ders = pem_blocks(&self.present.load().authorities_pem);
+        ders.iter().map(|der| trust::fingerprint(der)).collect()
     }
 
     /// To the parent.
@@ -139,7 +164,7 @@ impl Credentials {
     pub fn link_server(&self) -> Arc<ArcSwap<ServerConfig>> {
         self.link_server.clone()
     }
-    /// For whoever holds a token or a certificate that ran out: only we prove ourselves, and show the CA that the token pins.
+    /// For whoever holds a token or a certificate that ran out: only we prove ourselves, and show the authorities, of which the token pins one.
     pub fn enrol_server(&self) -> Arc<ArcSwap<ServerConfig>> {
         self.enrol_server.clone()
     }
@@ -158,9 +183,14 @@ impl Made {
         let (certificate_pem, key) = (folder.read(TLS_CERT)?, folder.read(TLS_KEY)?);
         let der = pem_to_der(&certificate_pem).ok_or(rustls_pki_types::pem::Error::NoItemsFound)?;
         let (machine, until) = machine_of(&der, city)?;
+        let authorities_pem = folder.read(CA_CERT)?;
+        let ders = pem_blocks(&authorities_pem);
+        let issues = ders.first().map(|first| trust::fingerprint(first));
+        let outdated = issues.is_some() && authority_of(&certificate_pem, &ders) != issues;
         let files = Files {
             chain: CertificateDer::pem_slice_iter(certificate_pem.as_bytes()).collect::<Result<_, _>>()?,
-            ca: CertificateDer::from_pem_slice(folder.read(CA_CERT)?.as_bytes())?,
+            authorities: CertificateDer::pem_slice_iter(authorities_pem.as_bytes())
+                .collect::<Result<_, _>>()?,
             key: PrivateKeyDer::from_pem_slice(key.as_bytes())?,
             time: Arc::new(CityTime(clock.clone())),
         };
@@ -168,14 +198,14 @@ impl Made {
             client: files.client()?,
             link_server: files.link_server()?,
             enrol_server: files.enrol_server()?,
-            present: Present { machine, until, certificate_pem },
+            present: Present { machine, until, certificate_pem, authorities_pem, outdated },
         })
     }
 }
 
 struct Files {
     chain: Vec<CertificateDer<'static>>,
-    ca: CertificateDer<'static>,
+    authorities: Vec<CertificateDer<'static>>,
     key: PrivateKeyDer<'static>,
     time: Arc<CityTime>,
 }
@@ -183,7 +213,9 @@ struct Files {
 impl Files {
     fn roots(&self) -> Result<Arc<RootCertStore>, TlsError> {
         let mut roots = RootCertStore::empty();
-        roots.add(self.ca.clone())?;
+        for authority in &self.authorities {
+            roots.add(authority.clone())?;
+        }
         Ok(Arc::new(roots))
     }
 
@@ -211,7 +243,7 @@ impl Files {
 
     fn enrol_server(&self) -> Result<Arc<ServerConfig>, TlsError> {
         let mut chain = self.chain.clone();
-        chain.push(self.ca.clone());
+        chain.extend(self.authorities.iter().cloned());
         self.server(WebPkiClientVerifier::no_client_auth(), chain)
     }
 

@@ -221,7 +221,12 @@ impl Uplink {
             if let Err(reason) = &renewed {
                 tracing::warn!(%reason, "the certificate was not renewed; it will be asked for again");
             }
-            tokio::time::sleep(if renewed.is_ok() { RENEWAL_LOOK } else { RENEWAL_PAUSE }).await;
+            let pause = if renewed.is_ok() { RENEWAL_LOOK } else { RENEWAL_PAUSE };
+            // Another authority issues, perhaps: then it is time at once.
+            tokio::select! {
+                () = tokio::time::sleep(pause) => {}
+                () = self.credentials.changed() => {}
+            }
         }
     }
 

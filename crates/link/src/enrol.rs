@@ -19,13 +19,13 @@ use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
 use trust::ca::{Machine, SERVER_NAME};
 use trust::renewal::RenewalFault;
-use trust::{CityCa, JoinToken, RenewalClaim};
+use trust::{CaFolder, CityCa, JoinToken, RenewalClaim};
 
 /// Who answers at a door for joining nodes.
 #[derive(Clone)]
 pub enum EnrolmentDoor {
     /// The hub admits and issues.
-    Hub { hall: Hall, ca: Arc<CityCa>, serial: Arc<AtomicU64> },
+    Hub { hall: Hall, ca: Arc<CaFolder>, serial: Arc<AtomicU64> },
     /// A town passes the request on through its own link.
     Town { uplink: Arc<LinkState> },
 }
@@ -50,7 +50,7 @@ impl Enrolment for EnrolmentDoor {
     async fn renew(&self, request: Request<pb::RenewRequest>) -> Result<Response<pb::RenewReply>, Status> {
         let address = request.extensions().get::<Peer>().map(|peer| peer.address);
         let reply = match self {
-            EnrolmentDoor::Hub { hall, ca, serial } => renew(hall, ca, serial, request.into_inner()),
+            EnrolmentDoor::Hub { hall, ca, serial } => renew(hall, ca, serial, request.into_inner()).await,
             EnrolmentDoor::Town { uplink } => match above(uplink) {
                 Ok(mut hub) => hub.renew(request.into_inner()).await.map(Response::into_inner),
                 Err(status) => Err(status),
@@ -75,9 +75,22 @@ fn next_serial(serial: &AtomicU64, now: Timestamp) -> u64 {
     now.as_ms() as u64 * 1000 + serial.fetch_add(1, Ordering::Relaxed) % 1000
 }
 
-fn renew(
+/// Read anew each time: another process may have changed the issuer, and nodes come here once in weeks.
+fn authority(ca: &CaFolder) -> Result<CityCa, Status> {
+    ca.open().map_err(|error| {
+        tracing::error!(%error, "the city's authority cannot be used; next: doctor");
+        Status::unavailable("the city cannot issue certificates just now: try again later")
+    })
+}
+
+async fn note_issued(hall: &Hall, node: &NodeId, ca: &CityCa) -> Result<(), Status> {
+    let noted = hall.store.note_issued(node, &ca.fingerprint(), hall.now()).await;
+    noted.map_err(|error| Status::unavailable(error.to_string()))
+}
+
+async fn renew(
     hall: &Hall,
-    ca: &CityCa,
+    ca: &CaFolder,
     serial: &AtomicU64,
     request: pb::RenewRequest,
 ) -> Result<pb::RenewReply, Status> {
@@ -86,11 +99,13 @@ fn renew(
         .ok_or_else(|| Status::invalid_argument("renew.signature"))?;
     let claim = RenewalClaim { certificate_pem, request_pem: certificate_request_pem, signature };
     let refused = |fault: RenewalFault| Status::permission_denied(fault.to_string());
+    let ca = &authority(ca)?;
     let (machine, _) = claim.machine(ca).map_err(refused)?;
     let network = hall.store.network();
     let record = network.get(&machine.node).ok_or_else(|| Status::permission_denied("unknown node"))?;
     let now = hall.now();
     let certificate = claim.grant(ca, record, next_serial(serial, now), now).map_err(refused)?;
+    note_issued(hall, &machine.node, ca).await?;
     tracing::info!(node.id = %machine.node, "certificate renewed");
     Ok(pb::RenewReply { certificate_pem: certificate.pem })
 }
@@ -109,23 +124,22 @@ pub(crate) fn renewal_request(claim: RenewalClaim) -> pb::RenewRequest {
 /// [`JoinError`], with what to do.
 pub async fn renew_at(address: &str, credentials: &Credentials) -> Result<(), JoinError> {
     let broken = |error: crate::credentials::TlsError| JoinError::Refused(error.to_string());
-    let fingerprint = credentials.ca_fingerprint().map_err(broken)?;
     let request = renewal_request(credentials.claim().map_err(broken)?);
-    let reply = EnrolmentClient::new(knock(address, &fingerprint).await?).renew(request).await;
+    let reply = EnrolmentClient::new(knock(address, credentials.fingerprints()).await?).renew(request).await;
     let reply = reply.map_err(|status| JoinError::Refused(status.message().to_owned()))?;
     credentials.install(&reply.into_inner().certificate_pem).map_err(broken)
 }
 
 async fn admit(
     hall: &Hall,
-    ca: &CityCa,
+    ca: &CaFolder,
     serial: &AtomicU64,
     request: pb::JoinRequest,
 ) -> Result<pb::JoinReply, Status> {
     let pb::JoinRequest { node, secret, certificate_request_pem, sign_key } = request;
     let node: NodeId = node.parse().map_err(|_| Status::invalid_argument("join.node"))?;
     let secret_hash = trust::fingerprint(secret.as_bytes());
-    let now = hall.now();
+    let (now, ca) = (hall.now(), &authority(ca)?);
     // The request is judged before the token is used up: a damaged one must not cost the village its token.
     let number = next_serial(serial, now);
     let issue = |node: &NodeId, incarnation: u32| {
@@ -144,11 +158,12 @@ async fn admit(
     let (record, mut records) = admitted;
     // Given out only now, and for the node that was let in: a token must never buy another node's name.
     let certificate = issue(&record.id, record.incarnation)?;
+    note_issued(hall, &record.id, ca).await?;
     records.push(record);
     let records_json = serde_json::to_string(&records).map_err(|e| Status::internal(e.to_string()))?;
     Ok(pb::JoinReply {
         certificate_pem: certificate.pem,
-        ca_pem: ca.certificate_pem().to_owned(),
+        ca_pem: ca.authorities_pem().to_owned(),
         records_json,
     })
 }
@@ -186,14 +201,14 @@ pub enum JoinError {
     Answer(&'static str),
 }
 
-/// Opens a connection to a door whose CA is known by its fingerprint only.
-async fn knock(address: &str, ca: &str) -> Result<Channel, JoinError> {
+/// Opens a connection to a door whose authority is known by its fingerprint only: one of these.
+async fn knock(address: &str, believed: Vec<String>) -> Result<Channel, JoinError> {
     let shown = address.to_owned();
     let tcp = TcpStream::connect(address)
         .await
         .map_err(|source| JoinError::Unreachable { address: shown.clone(), source })?;
     let provider = Arc::new(rustls::crypto::ring::default_provider());
-    let verifier = Arc::new(PinnedCa { fingerprint: ca.to_owned(), provider: provider.clone() });
+    let verifier = Arc::new(PinnedCa { believed, provider: provider.clone() });
     let mut config = ClientConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&rustls::version::TLS13])
         .map_err(|_| JoinError::Answer("TLS 1.3 is not available"))?
@@ -217,7 +232,7 @@ pub async fn join(
     csr_pem: String,
     sign_key: String,
 ) -> Result<Joined, JoinError> {
-    let channel = knock(address, &token.ca).await?;
+    let channel = knock(address, vec![token.ca.clone()]).await?;
     let request = pb::JoinRequest {
         node: token.node.to_string(),
         secret: token.secret.clone(),
@@ -229,18 +244,18 @@ pub async fn join(
         .await
         .map_err(|status| JoinError::Refused(status.message().to_owned()))?;
     let pb::JoinReply { certificate_pem, ca_pem, records_json } = reply.into_inner();
-    let ca_der = trust::ca::pem_to_der(&ca_pem).ok_or(JoinError::Answer("CA certificate"))?;
-    if trust::fingerprint(&ca_der) != token.ca {
+    // Whoever the pinned one vouches for comes with it.
+    if !trust::ca_folder::authorities(&ca_pem).iter().any(|one| one.fingerprint == token.ca) {
         return Err(JoinError::Answer("the CA is not the one the token pins"));
     }
     let records = serde_json::from_str(&records_json).map_err(|_| JoinError::Answer("node records"))?;
     Ok(Joined { certificate_pem, ca_pem, records })
 }
 
-/// Believes exactly one CA: the one whose fingerprint stands in the token.
+/// Believes the authorities with these fingerprints, which the door shows behind its own certificate.
 #[derive(Debug)]
 struct PinnedCa {
-    fingerprint: String,
+    believed: Vec<String>,
     provider: Arc<rustls::crypto::CryptoProvider>,
 }
 
@@ -253,17 +268,20 @@ impl ServerCertVerifier for PinnedCa {
         ocsp: &[u8],
         now: UnixTime,
     ) -> Result<ServerCertVerified, rustls::Error> {
-        let pinned =
-            intermediates.iter().find(|certificate| trust::fingerprint(certificate) == self.fingerprint);
-        let ca = pinned.ok_or(rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer))?;
+        let is_believed = |shown: &&CertificateDer<'_>| self.believed.contains(&trust::fingerprint(shown));
         let mut roots = RootCertStore::empty();
-        roots.add(ca.clone().into_owned())?;
+        for authority in intermediates.iter().filter(is_believed) {
+            roots.add(authority.clone().into_owned())?;
+        }
+        if roots.is_empty() {
+            return Err(rustls::Error::InvalidCertificate(rustls::CertificateError::UnknownIssuer));
+        }
         let verifier = rustls::client::WebPkiServerVerifier::builder_with_provider(
             Arc::new(roots),
             self.provider.clone(),
         );
         let verifier = verifier.build().map_err(|e| rustls::Error::General(e.to_string()))?;
-        AnyDay(verifier).verify_server_cert(end_entity, &[], server_name, ocsp, now)
+        AnyDay(verifier).verify_server_cert(end_entity, intermediates, server_name, ocsp, now)
     }
     fn verify_tls12_signature(
         &self,

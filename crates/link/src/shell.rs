@@ -148,8 +148,27 @@ impl<'n> Talk<'n> {
             None => return Err(Ended::Line),
         };
         let frame = self.packer.from_wire(frame).map_err(|bad| Ended::Reason(bad.to_string()))?;
+        if let Frame::Hello(hello) = &frame {
+            self.is_recent_enough(&hello.release).await?;
+        }
         let outputs = self.session.on_frame(frame, self.node.hall.now());
         self.carry_out(outputs).await
+    }
+
+    /// A child of a release that the city lets take part no more is told so, and keeps what it has.
+    async fn is_recent_enough(&mut self, release: &str) -> Result<(), Ended> {
+        let store = &self.node.hall.store;
+        let below = self.network.is_above(self.node.hall.me(), self.session.peer());
+        let Some(bundle) = store.trust_bundle().filter(|bundle| below && !bundle.lets_in(release)) else {
+            return Ok(());
+        };
+        let oldest = bundle.oldest_release.map(|oldest| oldest.to_string()).unwrap_or_default();
+        let reason = format!(
+            "this node runs release {release}, the city needs {oldest} or later: bring it up to date; what it has recorded is kept, and export-bag still takes it along"
+        );
+        // It may be gone already.
+        let _ = self.send(Frame::Bye { reason: reason.clone() }).await;
+        Err(Ended::Reason(reason))
     }
 
     async fn on_change(&mut self, change: Result<Change, broadcast::error::RecvError>) -> Result<(), Ended> {

@@ -5,6 +5,7 @@ use domain::delegation::Delegations;
 use domain::network::Network;
 use domain::pack::{CityPack, Pieces};
 use domain::paper::{SealRecord, SealRecords};
+use domain::trust_bundle::TrustBundle;
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ pub(crate) struct Known {
     pub network: Arc<Network>,
     pub delegations: Arc<Delegations>,
     pub seals: Arc<SealRecords>,
+    pub bundle: Option<Arc<TrustBundle>>,
     pub recovery: Option<Arc<Recovery>>,
     packs: BTreeMap<u32, Arc<CityPack>>,
 }
@@ -41,17 +43,18 @@ impl Known {
         }
         let (delegations, seals) = (Arc::new(read_delegations(sql)?), Arc::new(read_seals(sql)?));
         let recovery = crate::journals::read_recovery(sql)?.map(Arc::new);
-        Ok(Known { network: Arc::new(network), delegations, seals, recovery, packs })
+        let bundle = read_bundle(sql)?;
+        Ok(Known { network: Arc::new(network), delegations, seals, bundle, recovery, packs })
     }
 
     /// A node has come or changed; everything else is as it was.
     pub fn with_new_network(&self, sql: &Connection) -> Result<Known, StoreError> {
         Ok(Known { network: Arc::new(read_network(sql)?), ..self.clone() })
     }
-    /// Letters or seals have come; everything else is as it was.
+    /// Letters, seals or a trust bundle have come; everything else is as it was.
     pub fn with_new_authority(&self, sql: &Connection) -> Result<Known, StoreError> {
         let (delegations, seals) = (Arc::new(read_delegations(sql)?), Arc::new(read_seals(sql)?));
-        Ok(Known { delegations, seals, ..self.clone() })
+        Ok(Known { delegations, seals, bundle: read_bundle(sql)?, ..self.clone() })
     }
 
     pub fn with_recovery(&self, recovery: Option<Recovery>) -> Known {
@@ -99,6 +102,12 @@ fn read_delegations(sql: &Connection) -> Result<Delegations, StoreError> {
 fn read_seals(sql: &Connection) -> Result<SealRecords, StoreError> {
     let records: Vec<SealRecord> = read_all(sql, "SELECT record FROM seal ORDER BY owner, no")?;
     Ok(records.into_iter().map(|record| (record.seal.clone(), record)).collect())
+}
+
+/// The newest; older ones never come back.
+fn read_bundle(sql: &Connection) -> Result<Option<Arc<TrustBundle>>, StoreError> {
+    let newest = read_all(sql, "SELECT bundle FROM trust_bundle ORDER BY version DESC LIMIT 1")?;
+    Ok(newest.into_iter().next().map(Arc::new))
 }
 
 fn read_pack(sql: &Connection, release: u32, names: &str) -> Result<CityPack, StoreError> {

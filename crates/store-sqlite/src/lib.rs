@@ -29,6 +29,7 @@ use domain::pack::CityPack;
 use domain::paper::SealRecords;
 use domain::rating::Rectification;
 use domain::supervision::{Alert, CaseLog};
+use domain::trust_bundle::TrustBundle;
 use domain::{CaseNo, EntryId, LicenceNo, NodeId, Timestamp};
 use error::Broken;
 use executor::Executor;
@@ -585,6 +586,14 @@ impl Store for SqliteStore {
     }
     async fn note_contact(&self, contact: Contact) -> Result<(), StoreError> {
         self.executor.write("note contact", move |work| people::note_contact(work.sql, &contact)).await
+    }
+    fn trust_bundle(&self) -> Option<Arc<TrustBundle>> {
+        self.known().bundle.clone()
+    }
+    async fn note_issued(&self, node: &NodeId, authority: &str, now: Timestamp) -> Result<(), StoreError> {
+        let (node, authority) = (node.clone(), authority.to_owned());
+        let note = move |work: &mut executor::Work<'_>| people::note_issued(work.sql, &node, &authority, now);
+        self.executor.write("note a certificate", note).await
     }
     async fn standings(&self) -> Result<Standings, StoreError> {
         let me = self.identity.node.clone();

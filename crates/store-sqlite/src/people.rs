@@ -215,7 +215,23 @@ pub(crate) fn confirmed(sql: &Connection, peer: &NodeId) -> Result<Vec<(JournalI
 }
 
 pub(crate) fn standings(sql: &Connection, me: &NodeId) -> Result<Standings, StoreError> {
+    let numbered = |query: &str| {
+        let rows = sql.prepare_cached(query).and_then(|mut s| {
+            s.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as u64)))?.collect()
+        });
+        rows.broken("read what was published")
+    };
+    let issued = sql.prepare_cached("SELECT node, authority FROM issued").and_then(|mut s| {
+        s.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))?.collect::<Result<Vec<_>, _>>()
+    });
+    let node = |text: String| text.parse().map_err(|e| unreadable("read how the nodes stand", e));
     Ok(Standings {
+        bundles: numbered("SELECT version, seq FROM trust_bundle ORDER BY version")?,
+        issued_under: issued
+            .broken("read certificates")?
+            .into_iter()
+            .map(|(of, authority)| Ok((node(of)?, authority)))
+            .collect::<Result<_, StoreError>>()?,
         held: seq_of(sql, "SELECT author, seq FROM journal WHERE channel = 'up' AND ?1 = ?1", me)?,
         receipted: seq_of(sql, "SELECT author, seq FROM custody WHERE by_node = ?1", me)?,
         all_through: seq_of(
@@ -224,12 +240,7 @@ pub(crate) fn standings(sql: &Connection, me: &NodeId) -> Result<Standings, Stor
             me,
         )?,
         contacts: contacts(sql)?.into_iter().map(|contact| (contact.node.clone(), contact)).collect(),
-        releases: sql
-            .prepare_cached("SELECT release, seq FROM pack_release ORDER BY release")
-            .and_then(|mut s| {
-                s.query_map([], |row| Ok((row.get(0)?, row.get::<_, i64>(1)? as u64)))?.collect()
-            })
-            .broken("read releases")?,
+        releases: numbered("SELECT release, seq FROM pack_release ORDER BY release")?,
     })
 }
 
@@ -243,4 +254,16 @@ fn seq_of(sql: &Connection, query: &str, me: &NodeId) -> Result<BTreeMap<NodeId,
         Ok((node.parse().map_err(|e| unreadable("read how the nodes stand", e))?, seq as u64))
     };
     rows.into_iter().map(line).collect()
+}
+
+pub(crate) fn note_issued(
+    sql: &Connection,
+    node: &NodeId,
+    authority: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    sql.prepare_cached("INSERT OR REPLACE INTO issued(node, authority, at_ms) VALUES(?1, ?2, ?3)")
+        .and_then(|mut s| s.execute((node.as_str(), authority, now.as_ms())))
+        .broken("note a certificate")?;
+    crate::audit::record(sql, now, node.as_str(), "certificate", authority)
 }

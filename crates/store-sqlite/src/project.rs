@@ -107,6 +107,7 @@ impl<'p, 'w> Projector<'p, 'w> {
             kind::REVOCATION => self.revocation(entry),
             kind::SEAL => self.seal(entry),
             kind::CONTACTS => self.contacts(entry),
+            kind::TRUST_BUNDLE => self.trust_bundle(entry),
             kind::PACK_PIECE => self.pack_piece(entry),
             kind::PACK_RELEASE => self.pack_release(entry),
             // Filed again after a restore, it speaks of rows that went with the old disk.

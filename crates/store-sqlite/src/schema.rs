@@ -182,17 +182,21 @@ const STEPS: &[M<'static>] = &[
     ALTER TABLE quarantine ADD COLUMN evidence INTEGER NOT NULL DEFAULT 0;
     UPDATE quarantine SET evidence = 1 WHERE reason LIKE 'fork:%' OR reason LIKE 'late:%';
     CREATE INDEX quarantine_peer ON quarantine(peer, evidence, no);
+    -- What is believed of the city's authorities, and under which of them the hub has issued each node's certificate.
+    CREATE TABLE trust_bundle(version INTEGER PRIMARY KEY, seq INTEGER NOT NULL, bundle TEXT NOT NULL) STRICT;
+    CREATE TABLE issued(node TEXT PRIMARY KEY, authority TEXT NOT NULL, at_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
     ",
     ),
 ];
 
 /// To be raised whenever the same journals fold to other rows: the projections are then built anew when a node is opened.
-pub(crate) const PROJECTION_VERSION: u32 = 2;
+pub(crate) const PROJECTION_VERSION: u32 = 3;
 
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 
 /// Projections that a rebuild empties. `node` stays: it also holds what enrolment told before the first journal came.
-pub(crate) const PROJECTIONS: [&str; 19] = [
+pub(crate) const PROJECTIONS: [&str; 20] = [
+    "trust_bundle",
     "rating",
     "filed",
     "library_ask",

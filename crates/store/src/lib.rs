@@ -271,6 +271,10 @@ pub trait Store: Send + Sync + 'static {
     /// The newest head of our own audit that stands in our journal.
     async fn anchored_audit(&self) -> Result<Option<AuditHead>, StoreError>;
 
+    /// The newest trust bundle that the hub has published and that has come here.
+    fn trust_bundle(&self) -> Option<Arc<domain::trust_bundle::TrustBundle>>;
+    /// The hub has given a node a certificate under this authority.
+    async fn note_issued(&self, node: &NodeId, authority: &str, now: Timestamp) -> Result<(), StoreError>;
     /// How the nodes below stand: one look for the whole list of them, however busy the node is.
     async fn standings(&self) -> Result<Standings, StoreError>;
     /// Node records told at enrolment, so that the first session knows its peer; the hub's journal confirms them.

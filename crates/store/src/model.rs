@@ -41,6 +41,8 @@ pub mod kind {
     pub const RECONCILIATION: &str = "reconciliation";
     /// How far the audit of its author reached; see [`crate::AuditHead`].
     pub const AUDIT_HEAD: &str = "audit.head";
+    /// [`domain::trust_bundle::TrustBundle`].
+    pub const TRUST_BUNDLE: &str = "trust.bundle";
     pub const PACK_PIECE: &str = "pack.piece";
     pub const PACK_RELEASE: &str = "pack.release";
 }
@@ -106,6 +108,10 @@ pub struct Received {
     pub stored: u64,
 }
 
+fn newest_through(of: &[(u32, u64)], seq: u64) -> Option<u32> {
+    of.iter().filter(|(_, at)| *at <= seq).map(|(version, _)| *version).max()
+}
+
 /// How the nodes below stand, read at one moment.
 #[derive(Debug, Clone, Default)]
 pub struct Standings {
@@ -118,12 +124,20 @@ pub struct Standings {
     pub contacts: BTreeMap<NodeId, Contact>,
     /// Releases of the catalogue, and where in the journal to all each stands; oldest first.
     pub releases: Vec<(u32, u64)>,
+    /// Versions of the trust bundle, likewise.
+    pub bundles: Vec<(u32, u64)>,
+    /// The authority that issued each node's newest certificate; only the hub knows.
+    pub issued_under: BTreeMap<NodeId, String>,
 }
 
 impl Standings {
     /// The newest release that somebody has who has the journal to all so far.
     pub fn release_through(&self, seq: u64) -> Option<u32> {
-        self.releases.iter().filter(|(_, at)| *at <= seq).map(|(release, _)| *release).max()
+        newest_through(&self.releases, seq)
+    }
+    /// Likewise of the trust bundle.
+    pub fn bundle_through(&self, seq: u64) -> Option<u32> {
+        newest_through(&self.bundles, seq)
     }
 }
 

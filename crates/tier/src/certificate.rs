@@ -10,7 +10,7 @@ use link::credentials::Credentials;
 use runtime::SystemClock;
 use serde_json::json;
 use std::process::ExitCode;
-use trust::CityCa;
+use trust::CaFolder;
 use trust::files::IdentityFolder;
 
 const DAY_MS: i64 = 86_400_000;
@@ -30,7 +30,7 @@ pub(crate) async fn run(common: &Common, opened: &Opened, verb: CertVerb) -> Res
     let credentials = credentials(common, opened)?;
     if verb == CertVerb::Renew {
         match &opened.config.parent {
-            None => renew_own(&opened.hall, &credentials, &opened.ca()?)?,
+            None => renew_own(&opened.hall, &credentials, &opened.ca()).await?,
             Some(parent) => {
                 let door = parent.door.as_deref().context(
                     "the address of the parent's door for joining nodes is not known: write it as `door` under [parent] in node.toml",
@@ -56,8 +56,9 @@ pub(crate) async fn run(common: &Common, opened: &Opened, verb: CertVerb) -> Res
 }
 
 /// The hub is its own authority.
-pub(crate) fn renew_own(hall: &Hall, credentials: &Credentials, ca: &CityCa) -> Result<()> {
-    let (claim, now) = (credentials.claim()?, hall.now());
+pub(crate) async fn renew_own(hall: &Hall, credentials: &Credentials, ca: &CaFolder) -> Result<()> {
+    let (claim, now, ca) = (credentials.claim()?, hall.now(), ca.open()?);
+    hall.store.note_issued(hall.me(), &ca.fingerprint(), now).await?;
     let next = ca.issue(&claim.request_pem, &credentials.machine(), now.as_ms() as u64 * 1000, now)?;
     Ok(credentials.install(&next.pem)?)
 }

@@ -7,7 +7,7 @@ use domain::{NodeId, Timestamp};
 use link::credentials::Credentials;
 use std::sync::Arc;
 use std::time::Duration;
-use trust::CityCa;
+use trust::CaFolder;
 
 /// Regular work by the clock of the hall: at the start, then every so often, and as soon as another day has begun.
 struct Rounds {
@@ -112,16 +112,44 @@ pub(crate) async fn report_contacts(hall: Hall) {
 }
 
 /// The hub is its own authority: it renews its certificate itself, at half life or when it has run out.
-pub(crate) async fn renew_own(hall: Hall, credentials: Arc<Credentials>, ca: Arc<CityCa>) {
+pub(crate) async fn renew_own(hall: Hall, credentials: Arc<Credentials>, ca: Arc<CaFolder>) {
     let mut rounds = Rounds::every(Duration::from_secs(3600));
     loop {
-        rounds.due(&hall).await;
+        tokio::select! {
+            () = rounds.due(&hall) => {}
+            () = credentials.changed() => {}
+        }
         if !credentials.is_due(hall.now()) {
             continue;
         }
-        match crate::certificate::renew_own(&hall, &credentials, &ca) {
+        match crate::certificate::renew_own(&hall, &credentials, &ca).await {
             Ok(()) => tracing::info!("the hub's own certificate was renewed"),
             Err(error) => tracing::error!(%error, "the hub's own certificate was not renewed; next: doctor"),
+        }
+    }
+}
+
+/// Believes the authorities of the newest trust bundle as soon as it has come.
+pub(crate) async fn believe(hall: Hall, credentials: Arc<Credentials>) {
+    let mut changes = hall.store.changes();
+    loop {
+        if let Some(bundle) = hall.store.trust_bundle()
+            && let Err(error) = credentials.believe(&bundle)
+        {
+            tracing::error!(%error, version = bundle.version, "the trust bundle cannot be followed; next: doctor");
+        }
+        loop {
+            let change = tokio::select! {
+                change = changes.recv() => change,
+                // The command line, another process, may have published one.
+                () = tokio::time::sleep(Duration::from_secs(30)) => break,
+            };
+            match change {
+                Ok(change) if !change.reference_data => {}
+                Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
+                // A listener that fell behind looks all the same.
+                _ => break,
+            }
         }
     }
 }

@@ -24,8 +24,8 @@ use store_sqlite::blobs::FileBlobs;
 use store_sqlite::{Identity, SqliteStore};
 use tokio::net::TcpListener;
 use trust::cupboard::OwnSeal;
-use trust::files::{CA_CERT, CA_KEY, IdentityFolder};
-use trust::{CityCa, KeyRing, SealFolder, Seals, Suite};
+use trust::files::IdentityFolder;
+use trust::{CaFolder, KeyRing, SealFolder, Seals, Suite};
 
 /// Time and randomness of the process.
 #[derive(Clone)]
@@ -145,13 +145,9 @@ impl Opened {
         Ok(key.name)
     }
 
-    /// The hub's CA; only the hub has its key.
-    ///
-    /// # Errors
-    /// When the key files are missing or damaged.
-    pub fn ca(&self) -> Result<CityCa> {
-        let (certificate, key) = (self.identity.read(CA_CERT)?, self.identity.read(CA_KEY)?);
-        Ok(CityCa::load(&self.config.city, &certificate, &key)?)
+    /// The hub's authority; only the hub has its keys.
+    pub fn ca(&self) -> CaFolder {
+        CaFolder::of(IdentityFolder::of(&self.data), &self.config.city)
     }
 }
 
@@ -235,12 +231,13 @@ pub async fn start(start: Start<'_>) -> Result<Running> {
     if config.tier != Tier::Village {
         shutdown.spawn(rounds::watch_limits(opened.hall.clone()));
     }
+    shutdown.spawn(rounds::believe(opened.hall.clone(), credentials.clone()));
     shutdown.spawn(rounds::anchor_audit(opened.hall.clone()));
     if config.tier == Tier::City {
         shutdown.spawn(rounds::supervise(opened.hall.clone()));
         shutdown.spawn(rounds::lend(opened.hall.clone()));
         shutdown.spawn(rounds::reconcile(opened.hall.clone()));
-        shutdown.spawn(rounds::renew_own(opened.hall.clone(), credentials.clone(), Arc::new(opened.ca()?)));
+        shutdown.spawn(rounds::renew_own(opened.hall.clone(), credentials.clone(), Arc::new(opened.ca())));
     }
     if config.tier == Tier::Town {
         shutdown.spawn(rounds::report_contacts(opened.hall.clone()));
@@ -271,7 +268,7 @@ fn enrolment_door(opened: &Opened, uplink: Option<&Arc<LinkState>>) -> Result<Op
     Ok(match (opened.config.tier, uplink) {
         (Tier::City, _) => Some(EnrolmentDoor::Hub {
             hall: opened.hall.clone(),
-            ca: Arc::new(opened.ca()?),
+            ca: Arc::new(opened.ca()),
             serial: Arc::new(AtomicU64::new(1)),
         }),
         (Tier::Town, Some(uplink)) => Some(EnrolmentDoor::Town { uplink: uplink.clone() }),

@@ -28,11 +28,29 @@ pub enum TrustError {
     Damaged { path: String },
 }
 
+/// What signs transport certificates: the issuer in use, below one of the authorities (roots) that the city believes.
 pub struct CityCa {
     city: String,
-    certificate_pem: String,
-    certificate_der: Vec<u8>,
+    /// DER; the one above the issuer first.
+    authorities: Vec<Vec<u8>>,
+    /// PEM of all of them, as nodes keep it.
+    authorities_pem: String,
+    /// PEM of the issuer's certificate, where it is not an authority itself; goes along with every certificate.
+    intermediate_pem: Option<String>,
     issuer: Issuer<'static, KeyPair>,
+}
+
+/// The two levels as made. The authority's key is needed once a year, for the next issuer, and may lie in a safe meanwhile.
+pub struct NewCa {
+    pub authority_pem: String,
+    pub authority_key: String,
+    pub issuer: IssuerPair,
+}
+
+/// What signs from day to day.
+pub struct IssuerPair {
+    pub certificate_pem: String,
+    pub key_pem: String,
 }
 
 /// A node's transport identity as issued: PEM certificate and its DER form.
@@ -62,70 +80,94 @@ pub fn spiffe_id(city: &str, machine: &Machine) -> String {
 /// The name under which every node's TLS server answers; identity is the SAN URI, not this.
 pub const SERVER_NAME: &str = "node.tongban.internal";
 
-fn ca_params(city: &str, now: Timestamp) -> CertificateParams {
+const AUTHORITY_DAYS: i64 = 3650;
+const ISSUER_DAYS: i64 = 2 * 365;
+
+fn ca_params(name: String, levels_below: u8, days: i64, now: Timestamp) -> CertificateParams {
     let mut params = CertificateParams::default();
     params.distinguished_name = DistinguishedName::new();
-    params.distinguished_name.push(DnType::CommonName, format!("{city} CA"));
-    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(0));
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.is_ca = IsCa::Ca(BasicConstraints::Constrained(levels_below));
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     params.not_before = moment(now) - Duration::days(BACKDATED_DAYS);
-    params.not_after = moment(now) + Duration::days(3650);
+    params.not_after = moment(now) + Duration::days(days);
     params
 }
 
+/// A new authority for the city, with its first issuer.
+///
+/// # Errors
+/// When the operating system gives no randomness.
+pub fn new_ca(city: &str, now: Timestamp) -> Result<NewCa, TrustError> {
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+    let authority_key = key.serialize_pem();
+    let name = format!("{city} CA {}", now.day());
+    let authority_pem = ca_params(name, 1, AUTHORITY_DAYS, now).self_signed(&key)?.pem();
+    let issuer = new_issuer(city, &authority_pem, &authority_key, now)?;
+    Ok(NewCa { authority_pem, authority_key, issuer })
+}
+
+/// A new issuer below an authority.
+///
+/// # Errors
+/// When a text is damaged.
+pub fn new_issuer(
+    city: &str,
+    authority_pem: &str,
+    authority_key: &str,
+    now: Timestamp,
+) -> Result<IssuerPair, TrustError> {
+    let above = Issuer::from_ca_cert_pem(authority_pem, KeyPair::from_pem(authority_key)?)?;
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+    let params = ca_params(format!("{city} issuer {}", now.day()), 0, ISSUER_DAYS, now);
+    let certificate = params.signed_by(&key, &above)?;
+    Ok(IssuerPair { certificate_pem: certificate.pem(), key_pem: key.serialize_pem() })
+}
+
 impl CityCa {
-    /// Makes a new city CA; returns it with the PEM of its private key, which the caller stores and nobody else sees.
+    /// A new city in memory: for tests and for whoever keeps the keys elsewhere.
     ///
     /// # Errors
-    /// When the operating system gives no randomness.
-    pub fn create(city: &str, now: Timestamp) -> Result<(CityCa, String), TrustError> {
-        let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
-        let key_pem = key.serialize_pem();
-        let params = ca_params(city, now);
-        let certificate = params.self_signed(&key)?;
-        let ca = CityCa {
-            city: city.to_owned(),
-            certificate_pem: certificate.pem(),
-            certificate_der: certificate.der().to_vec(),
-            issuer: Issuer::new(params, key),
-        };
-        Ok((ca, key_pem))
+    /// As [`new_ca`].
+    pub fn create(city: &str, now: Timestamp) -> Result<CityCa, TrustError> {
+        let new = new_ca(city, now)?;
+        CityCa::load(city, &new.authority_pem, &new.issuer)
     }
 
+    /// `authorities` is the PEM of all that are believed.
+    ///
     /// # Errors
-    /// When either text is damaged.
-    pub fn load(city: &str, certificate_pem: &str, key_pem: &str) -> Result<CityCa, TrustError> {
-        let key = KeyPair::from_pem(key_pem)?;
-        let issuer = Issuer::from_ca_cert_pem(certificate_pem, key)?;
-        let certificate_der =
-            pem_to_der(certificate_pem).ok_or(TrustError::Foreign("the CA certificate is not PEM"))?;
+    /// When a text is damaged, or none of the authorities stands above the issuer.
+    pub fn load(city: &str, authorities: &str, issuer: &IssuerPair) -> Result<CityCa, TrustError> {
+        let mut ders = pem_blocks(authorities);
+        let own = pem_to_der(&issuer.certificate_pem).ok_or(TrustError::Foreign("the issuer is not PEM"))?;
+        let above = ders.iter().position(|authority| *authority == own || signed_by(&own, authority));
+        let above = above.ok_or(TrustError::Foreign("no authority stands above the issuer"))?;
+        ders[..=above].rotate_right(1);
+        let is_authority = ders[0] == own;
         Ok(CityCa {
             city: city.to_owned(),
-            certificate_pem: certificate_pem.to_owned(),
-            certificate_der,
-            issuer,
+            authorities: ders,
+            authorities_pem: authorities.to_owned(),
+            intermediate_pem: (!is_authority).then(|| issuer.certificate_pem.clone()),
+            issuer: Issuer::from_ca_cert_pem(&issuer.certificate_pem, KeyPair::from_pem(&issuer.key_pem)?)?,
         })
     }
 
     pub fn city(&self) -> &str {
         &self.city
     }
-    pub fn certificate_pem(&self) -> &str {
-        &self.certificate_pem
+    /// All that are believed.
+    pub fn authorities_pem(&self) -> &str {
+        &self.authorities_pem
     }
-    pub fn certificate_der(&self) -> &[u8] {
-        &self.certificate_der
+    /// The fingerprint of the authority that issues: what new tokens pin.
+    pub fn fingerprint(&self) -> String {
+        crate::fingerprint(&self.authorities[0])
     }
-
-    /// True when this CA signed the certificate, whatever its dates.
-    pub fn issued(&self, certificate_der: &[u8]) -> bool {
-        use x509_parser::prelude::{FromDer, X509Certificate};
-        let own = X509Certificate::from_der(&self.certificate_der);
-        let other = X509Certificate::from_der(certificate_der);
-        match (own, other) {
-            (Ok((_, own)), Ok((_, other))) => other.verify_signature(Some(own.public_key())).is_ok(),
-            _ => false,
-        }
+    /// The authority behind a certificate, whatever its dates.
+    pub fn authority_of(&self, chain_pem: &str) -> Option<String> {
+        authority_of(chain_pem, &self.authorities)
     }
 
     /// Issues a transport certificate for `machine` to the holder of the key that signed `csr_pem`.
@@ -158,7 +200,9 @@ impl CityCa {
         // rcgen copies names, usages and even CA:true from the request; nothing of it may survive but the key.
         csr.params = params;
         let certificate = csr.signed_by(&self.issuer)?;
-        Ok(NodeCertificate { pem: certificate.pem(), der: certificate.der().to_vec() })
+        let above = self.intermediate_pem.as_deref().unwrap_or_default();
+        let pem = format!("{}{above}", certificate.pem());
+        Ok(NodeCertificate { pem, der: certificate.der().to_vec() })
     }
 }
 
@@ -189,6 +233,34 @@ fn request_with(node: &NodeId, key: &KeyPair) -> Result<String, TrustError> {
 /// The DER bytes of the first PEM block.
 pub fn pem_to_der(pem: &str) -> Option<Vec<u8>> {
     x509_parser::pem::parse_x509_pem(pem.as_bytes()).ok().map(|(_, pem)| pem.contents)
+}
+
+/// The DER bytes of every PEM block that can be read.
+pub fn pem_blocks(pem: &str) -> Vec<Vec<u8>> {
+    let blocks = x509_parser::pem::Pem::iter_from_buffer(pem.as_bytes());
+    blocks.map_while(Result::ok).map(|pem| pem.contents).collect()
+}
+
+fn signed_by(certificate: &[u8], above: &[u8]) -> bool {
+    use x509_parser::prelude::{FromDer, X509Certificate};
+    match (X509Certificate::from_der(certificate), X509Certificate::from_der(above)) {
+        (Ok((_, own)), Ok((_, above))) => {
+            above.is_ca() && own.verify_signature(Some(above.public_key())).is_ok()
+        }
+        _ => false,
+    }
+}
+
+/// Which of the authorities (DER) stands above a certificate, by its fingerprint: directly, or over the issuer that comes after it in
+/// the text. Dates are not looked at: a certificate that ran out is renewed.
+pub fn authority_of(chain_pem: &str, authorities: &[Vec<u8>]) -> Option<String> {
+    let chain = pem_blocks(chain_pem);
+    let (leaf, between) = chain.split_first()?;
+    let stands = |authority: &&Vec<u8>| {
+        signed_by(leaf, authority)
+            || between.iter().any(|issuer| signed_by(leaf, issuer) && signed_by(issuer, authority))
+    };
+    authorities.iter().find(stands).map(|authority| crate::fingerprint(authority))
 }
 
 /// The first moment of a certificate, in seconds since 1970.
@@ -239,8 +311,7 @@ mod tests {
 
     #[test]
     fn a_certificate_names_the_node_the_city_enrolled_whatever_the_request_said() {
-        let (ca, key) = CityCa::create("kaili.tongban", NOW).unwrap();
-        let ca = CityCa::load("kaili.tongban", ca.certificate_pem(), &key).unwrap();
+        let ca = CityCa::create("kaili.tongban", NOW).unwrap();
         let node: NodeId = "v-7k3qzpam".parse().unwrap();
         let (_, csr) = new_request(&"hub".parse().unwrap()).unwrap();
         let machine = Machine { node, incarnation: 2 };
@@ -250,5 +321,34 @@ mod tests {
         assert_eq!(until.since(NOW) / 86_400_000, CERTIFICATE_DAYS);
         assert!(machine_of(&issued.der, "guiyang.tongban").is_err(), "a certificate of another city");
         assert!(ca.issue("nonsense", &machine, 8, NOW).is_err());
+    }
+    #[test]
+    fn a_certificate_has_one_authority_above_it_and_an_issuer_is_changed_without_anybody_noticing() {
+        let new = new_ca("kaili.tongban", NOW).unwrap();
+        let ca = CityCa::load("kaili.tongban", &new.authority_pem, &new.issuer).unwrap();
+        let next_issuer = new_issuer("kaili.tongban", &new.authority_pem, &new.authority_key, NOW).unwrap();
+        let later = CityCa::load("kaili.tongban", &new.authority_pem, &next_issuer).unwrap();
+        let machine = Machine { node: "v-1".parse().unwrap(), incarnation: 1 };
+        let (_, csr) = new_request(&machine.node).unwrap();
+        let (first, second) =
+            (ca.issue(&csr, &machine, 1, NOW).unwrap(), later.issue(&csr, &machine, 2, NOW).unwrap());
+        for (knows, shown) in [(&ca, &second), (&later, &first)] {
+            assert_eq!(
+                knows.authority_of(&shown.pem),
+                Some(ca.fingerprint()),
+                "the same authority above both"
+            );
+        }
+        // A node is no issuer, whatever it signs and shows.
+        let (leaf_only, _) = first.pem.split_at(first.pem.find("-----END").unwrap() + 25);
+        assert_eq!(ca.authority_of(leaf_only), None, "without its issuer it leads nowhere");
+        let stranger = CityCa::create("kaili.tongban", NOW).unwrap();
+        assert_eq!(stranger.authority_of(&first.pem), None);
+        let both = format!("{}{}", stranger.authorities_pem(), new.authority_pem);
+        let overlap = CityCa::load("kaili.tongban", &both, &new.issuer).unwrap();
+        assert_eq!(overlap.fingerprint(), ca.fingerprint(), "the one above the issuer issues");
+        let of_stranger = stranger.issue(&csr, &machine, 3, NOW).unwrap();
+        assert_eq!(overlap.authority_of(&of_stranger.pem), Some(stranger.fingerprint()), "both are believed");
+        assert!(CityCa::load("kaili.tongban", stranger.authorities_pem(), &new.issuer).is_err());
     }
 }

@@ -41,6 +41,34 @@ impl IdentityFolder {
             .map_err(|source| TrustError::File { path: path.display().to_string(), source })
     }
 
+    /// Moves a file over another, if it is there.
+    ///
+    /// # Errors
+    /// [`TrustError::File`] with the path.
+    pub fn rename(&self, from: &str, to: &str) -> Result<(), TrustError> {
+        if !self.exists(from) {
+            return Ok(());
+        }
+        let path = self.path(from);
+        let moved =
+            std::fs::rename(&path, self.path(to)).and_then(|()| std::fs::File::open(&self.0)?.sync_all());
+        moved.map_err(|source| TrustError::File { path: path.display().to_string(), source })
+    }
+
+    /// Removes a file, if it is there.
+    ///
+    /// # Errors
+    /// [`TrustError::File`] with the path.
+    pub fn remove(&self, name: &str) -> Result<(), TrustError> {
+        let path = self.path(name);
+        match std::fs::remove_file(&path) {
+            Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
+                Err(TrustError::File { path: path.display().to_string(), source })
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// # Errors
     /// [`TrustError::Damaged`] when the file does not hold 64 hexadecimal digits.
     pub fn sign_key(&self) -> Result<crate::NodeKey, TrustError> {

@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod ca;
+pub mod ca_folder;
 pub mod cupboard;
 pub mod files;
 pub mod receipt;
@@ -16,6 +17,7 @@ pub mod suite;
 pub mod token;
 
 pub use ca::{CityCa, NodeCertificate, spiffe_id};
+pub use ca_folder::CaFolder;
 pub use cupboard::{SealFolder, Seals};
 pub use receipt::ReceiptClaim;
 pub use renewal::RenewalClaim;

@@ -3,18 +3,17 @@
 use domain::Timestamp;
 use domain::network::{Network, NodeRecord, Tier};
 use std::sync::OnceLock;
-use trust::ca::{Machine, machine_of, new_request, pem_to_der};
+use trust::ca::{IssuerPair, Machine, NewCa, machine_of, new_ca, new_request, pem_to_der};
 use trust::{CityCa, CodeSecret, JoinToken, NodeKey, ReceiptClaim, RenewalClaim, SealClaim, SealKey};
 
 const NOW: Timestamp = testkit::dice::MONDAY;
 const CITY: &str = "kaili.tongban";
 
-fn ca() -> &'static (CityCa, String, String) {
-    static CA: OnceLock<(CityCa, String, String)> = OnceLock::new();
+fn ca() -> &'static (CityCa, NewCa) {
+    static CA: OnceLock<(CityCa, NewCa)> = OnceLock::new();
     CA.get_or_init(|| {
-        let (ca, key) = CityCa::create(CITY, NOW).unwrap();
-        let pem = ca.certificate_pem().to_owned();
-        (ca, pem, key)
+        let new = new_ca(CITY, NOW).unwrap();
+        (CityCa::load(CITY, &new.authority_pem, &new.issuer).unwrap(), new)
     })
 }
 
@@ -24,11 +23,18 @@ fn machine() -> Machine {
 
 /// A paper or a code that was not written by us convinces nobody, and nothing here panics.
 pub fn feed(input: &[u8]) {
-    let (ca, pem, key) = ca();
+    let (ca, new) = ca();
     let _ = machine_of(input, CITY);
     let text = String::from_utf8_lossy(input);
-    let _ = CityCa::load(CITY, &text, key);
-    let _ = CityCa::load(CITY, pem, &text);
+    let _ = CityCa::load(CITY, &text, &new.issuer);
+    for (certificate_pem, key_pem) in [
+        (new.issuer.certificate_pem.clone(), text.clone().into_owned()),
+        (text.clone().into_owned(), new.issuer.key_pem.clone()),
+    ] {
+        let _ = CityCa::load(CITY, &new.authority_pem, &IssuerPair { certificate_pem, key_pem });
+    }
+    let _ = ca.authority_of(&text);
+    let _ = trust::ca_folder::authorities(&text);
     let _ = ca.issue(&text, &machine(), 1, NOW);
     if let Some(der) = pem_to_der(&text) {
         let _ = machine_of(&der, CITY);
@@ -61,7 +67,8 @@ pub fn feed(input: &[u8]) {
 }
 
 pub fn samples() -> Vec<Vec<u8>> {
-    let (ca, pem, _) = ca();
+    let (ca, new) = ca();
+    let pem = &new.authority_pem;
     let (_, request) = new_request(&machine().node).unwrap();
     let issued = ca.issue(&request, &machine(), 7, NOW).unwrap();
     let token = JoinToken {

@@ -96,8 +96,8 @@ impl Rig {
             let parent = town.opened().config.id.clone();
             let place =
                 casework::Place { tier: Tier::Village, place: "522601108201".into(), parent: Some(parent) };
-            let ca = rig.hub.opened().ca().unwrap();
-            let fingerprint = trust::fingerprint(ca.certificate_der());
+            let ca = rig.hub.opened().ca().open().unwrap();
+            let fingerprint = ca.fingerprint();
             let token = rig.hub.node().hall().enrol_token(place, &fingerprint, 3_600_000).await.unwrap().line;
             let listen = Listen::new("127.0.0.1:0".into(), None, None);
             enter(town, town, path.clone(), Tier::Village, &token, listen).await.unwrap();

@@ -13,7 +13,7 @@ use tests::city::{City, Site, enter, eventually};
 use tier::Parts;
 
 async fn replacement(hub: &Site, node: &NodeId) -> anyhow::Result<String> {
-    let ca = trust::fingerprint(hub.opened().ca().unwrap().certificate_der());
+    let ca = hub.opened().ca().open().unwrap().fingerprint();
     Ok(hub.node().hall().replacement_token(node, &ca, 3_600_000).await?.line)
 }
 

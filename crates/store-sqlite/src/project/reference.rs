@@ -7,6 +7,7 @@ use crate::known::Known;
 use domain::delegation::{Letter, Revocation};
 use domain::network::NodeRecord;
 use domain::paper::SealRecord;
+use domain::trust_bundle::TrustBundle;
 use replication::Entry;
 use std::sync::Arc;
 use store::*;
@@ -111,6 +112,22 @@ impl Projector<'_, '_> {
             .prepare_cached("INSERT OR REPLACE INTO seal(owner, no, record) VALUES(?1, ?2, ?3)")
             .and_then(|mut s| s.execute((&record.seal.owner, record.seal.no, text)))
             .broken("write a seal record")?;
+        self.authority_changed = true;
+        Ok(())
+    }
+
+    /// A version that is known stays what it was: bundles never go back, and are never written anew (I26).
+    pub(super) fn trust_bundle(&mut self, entry: &Entry) -> Result<(), StoreError> {
+        let Some(bundle) = self.published::<TrustBundle>(entry, "trust bundle")? else { return Ok(()) };
+        if bundle.authorities.is_empty() {
+            return self.incident(entry, "trust bundle: it believes nobody");
+        }
+        let text = serde_json::to_string(&bundle).map_err(|e| unreadable("write a trust bundle", e))?;
+        self.work
+            .sql
+            .prepare_cached("INSERT OR IGNORE INTO trust_bundle(version, seq, bundle) VALUES(?1, ?2, ?3)")
+            .and_then(|mut s| s.execute((bundle.version, entry.seq as i64, text)))
+            .broken("write a trust bundle")?;
         self.authority_changed = true;
         Ok(())
     }
