@@ -206,3 +206,23 @@ impl Network {
         None
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_machine_that_is_known_keeps_its_key_and_incarnations_only_grow() {
+        let id: NodeId = "v-1".parse().expect("an id");
+        let first = NodeRecord::first(id.clone(), Tier::Village, None, "522601108201", "v", "aa");
+        let mut network = Network::default();
+        network.insert(first.clone());
+        assert!(network.takes(&NodeRecord { name: "another name".into(), ..first.clone() }));
+        let other_key = NodeRecord { sign_key: "bb".into(), ..first.clone() };
+        assert!(!network.takes(&other_key), "I24: a key comes with a machine, and a machine with a number");
+        let second = first.replaced_by("bb");
+        assert!(network.takes(&second));
+        network.insert(second);
+        assert!(!network.takes(&first), "I12: the machine before it does not come back");
+    }
+}

@@ -219,3 +219,25 @@ async fn a_village_whose_clock_says_1970_is_not_locked_out() {
     assert_eq!(status["link"]["connected"], true, "{status}");
     city.stop().await;
 }
+
+/// Somebody starts an old copy of a village's folder after another copy took over: it goes no further by itself.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_that_was_superseded_writes_nothing_more_until_a_person_says_which_one_counts() {
+    let city = City::start(1).await;
+    let village = &city.villages[0];
+    let (node, me) = (village.opened().node(), village.node().hall().me().clone());
+    let journal = replication::JournalId::new(&me, replication::Channel::Up);
+    let parent = village.opened().config.parent.as_ref().unwrap().id.clone();
+    let mut session = replication::Session::new(me, parent, node.hall.store.network());
+    let mine = replication::Position { epoch: 1, seq: 3, ..replication::Position::NONE };
+    let theirs = replication::Position { epoch: 2, seq: 9, ..mine };
+    let wish = node.take_back(&mut session, journal, mine, theirs).await.unwrap();
+    assert!(wish.is_none(), "what the other copy wrote is not taken for our own");
+    let why = village.opened().store.recovery().unwrap().why;
+    assert_eq!(why, store::WhyRecovering::Superseded);
+    let token = village.token("officer").await;
+    let draft = draft_of(village, &token, "food", 409).await;
+    let told = village.post(&token, &format!("/drafts/{draft}/capture"), json!({})).await.unwrap_err();
+    assert_eq!(super::refusal(&told).unwrap().code, "superseded", "I12: {told:#}");
+    city.stop().await;
+}

@@ -81,6 +81,27 @@ fn a_town_that_lost_everything_gets_it_from_the_hub_and_from_the_village() {
     assert_eq!(line.parent.disk.head(&up("v")), village.head(&up("v")));
 }
 
+/// A wish that was lost on the way, or whose answer was, is said again; not before, and not after it was fulfilled.
+#[test]
+fn a_wish_that_brings_nothing_is_said_again() {
+    let (mut backup, mut town) = (Disk::default(), Disk::default());
+    cases(&mut backup, "case", 0, 4);
+    town.clone_from(&backup);
+    cases(&mut town, "case", 4, 9);
+    let line = Line::between(("v", backup), ("t", town.clone()));
+    let mut session = line.child.session;
+    let now = Timestamp::from_ms(1_700_000_000_000);
+    let (mine, theirs) = (line.child.disk.head(&up("v")), town.head(&up("v")));
+    session.wanted.insert(up("v"), branches::Wanted { through: theirs.seq, asked: None, here: false });
+    let wished = |outputs: &[Output]| outputs.iter().any(|out| matches!(out, Output::Send(Frame::Want(_))));
+    let first = session.want_back(up("v"), mine, theirs.seq, now);
+    assert!(wished(first.as_slice()));
+    assert!(!wished(&session.on_tick(now.plus_ms(ACK_TIMEOUT_MS / 2))), "patience");
+    assert!(wished(&session.on_tick(now.plus_ms(ACK_TIMEOUT_MS + 1))), "I42: it was lost");
+    session.got_back(&[(up("v"), theirs)], now.plus_ms(ACK_TIMEOUT_MS + 2));
+    assert!(!wished(&session.on_tick(now.plus_ms(3 * ACK_TIMEOUT_MS))), "it has come");
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(200))]
 

@@ -10,11 +10,11 @@ use domain::Timestamp;
 #[derive(Debug, Clone)]
 pub(super) struct Wanted {
     /// How far the peer has it.
-    through: u64,
+    pub(super) through: u64,
     /// From where it was asked for last, and when; `None` while nobody has said that we may take it.
-    asked: Option<(Position, Timestamp)>,
+    pub(super) asked: Option<(Position, Timestamp)>,
     /// It is here. What comes all the same was said twice.
-    here: bool,
+    pub(super) here: bool,
 }
 
 impl Lane {

@@ -177,7 +177,7 @@ fn position(raw: &RawEntry, hash: Hash) -> Position {
 }
 
 pub(super) struct End {
-    session: Session,
+    pub session: Session,
     pub disk: Disk,
     pub answered: bool,
     pub refused: bool,

@@ -149,7 +149,12 @@ fn a_branch_that_has_ended_is_kept_and_comes_back_to_its_author_once() {
     run(village.begin_recovery(restored())).unwrap();
     run(village.settle_recovery(vec![node("t-1")], false, NOW)).unwrap();
     run(village.append(note(8, "after the restore"))).unwrap();
+    // A job of the town has read the branch to its end.
+    let (_, mark) = run(town.cases_since(Mark::new())).unwrap();
+    run(town.put_mark("job", mark)).unwrap();
     let given = carry(&village, &town, &up(), 1);
+    let read = run(town.mark("job")).unwrap().into_iter().find(|(journal, _)| *journal == up()).unwrap().1;
+    assert_eq!(read, 1, "and it looks again at what took the place of the branch");
     assert_eq!((given.stored, given.faults), (2, vec![]), "the town goes over to the branch that goes on");
     assert_eq!(head(&town, &up()), head(&village, &up()));
     let remarks = run(town.incidents()).unwrap();
