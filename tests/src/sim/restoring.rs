@@ -69,6 +69,7 @@ impl World {
         self.power_off(index);
         // A restore goes onto a disk with room.
         self.nodes[index].cramped = false;
+        disk.blobs.set_room(None);
         self.outcome.restores += 1;
         self.restored = Some(index);
         self.blobs[index] = disk.blobs.clone();
