@@ -192,6 +192,7 @@ impl City {
 
     /// Hub and town live by the clock of `centre`, the villages by that of `village_parts`.
     pub async fn start_by(villages: usize, centre: Parts, village_parts: Parts) -> City {
+        crate::listening::begin();
         let folder = Folder::new();
         let data = |name: &str| folder.0.join(name);
         let listen = Listen::new(any_port(), Some(any_port()), Some(any_port()));
@@ -267,6 +268,7 @@ impl City {
         }
         self.town.stop().await;
         self.hub.stop().await;
+        crate::listening::check();
     }
 }
 

@@ -5,5 +5,6 @@
 
 pub mod city;
 pub mod fuzz;
+mod listening;
 pub mod measure;
 pub mod sim;

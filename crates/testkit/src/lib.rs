@@ -1,6 +1,7 @@
 //! People, papers, clocks and dice for tests, demo and benchmarks. Everything follows from a seed.
 
 pub mod api;
+pub mod canary;
 pub mod dice;
 pub mod forms;
 pub mod letters;

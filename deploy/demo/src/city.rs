@@ -317,6 +317,21 @@ impl City {
         self.start(site).await
     }
 
+    /// Whatever a node wrote into its log about a citizen; there is to be nothing (I33).
+    ///
+    /// # Errors
+    /// When a log cannot be read.
+    pub fn citizens_in_logs(&self) -> Result<Vec<String>> {
+        let mut found = Vec::new();
+        for site in self.sites.iter().filter(|site| site.folder.join("log.jsonl").exists()) {
+            let log = std::fs::read(site.folder.join("log.jsonl"))?;
+            if let Some(word) = testkit::canary::find(&String::from_utf8_lossy(&log)) {
+                found.push(format!("{}: a citizen in the log: {word}", site.name));
+            }
+        }
+        Ok(found)
+    }
+
     /// Starts a site's process and waits until its web door answers.
     ///
     /// # Errors

@@ -47,8 +47,14 @@ pub async fn once(options: Options) -> Result<ExitCode> {
     for fault in faults.as_array().into_iter().flatten().take(20) {
         eprintln!("FAULT {}", fault.as_str().unwrap_or(""));
     }
-    let whole =
-        faults.as_array().is_some_and(Vec::is_empty) && verdict["lost"] == 0 && verdict["duplicated"] == 0;
+    let leaks = city.citizens_in_logs()?;
+    for leak in leaks.iter().take(20) {
+        eprintln!("FAULT {leak}");
+    }
+    let whole = leaks.is_empty()
+        && faults.as_array().is_some_and(Vec::is_empty)
+        && verdict["lost"] == 0
+        && verdict["duplicated"] == 0;
     let done = verdict["delivered"] == verdict["recorded"]
         && verdict["recorded"].as_u64() >= Some(city.options.cases as u64);
     let supervised = overdue::supervised(&city, &say).await?;

@@ -36,9 +36,23 @@ impl World {
             self.at(from, Event::Lies { node });
             self.at(until, Event::Repents);
         }
+        if self.dice.random_bool(0.1) {
+            // The line between the towns and the city is down for the rest of the week.
+            let from = self.dice.random_range(0..12 * 3_600_000);
+            self.at(from, Event::CityUnreachable);
+        }
         for _ in 0..self.dice.random_range(0..6) {
             let (node, when) = (self.dice.random_range(0..self.nodes.len()), self.dice.random_range(0..span));
             self.at(when, Event::Tomorrow { node });
+        }
+    }
+
+    pub(super) fn leave_the_towns_alone(&mut self) {
+        self.city_unreachable = !self.healing;
+        for line in 0..self.lines.len() {
+            if self.city_unreachable && self.lines[line].parent == 0 {
+                self.cut(line);
+            }
         }
     }
 

@@ -128,6 +128,8 @@ pub(super) enum Event {
         node: usize,
     },
     Repents,
+    /// Every line of the hub is down until everything heals.
+    CityUnreachable,
     /// An entry of a version to come.
     Tomorrow {
         node: usize,
@@ -155,6 +157,7 @@ pub(super) struct World {
     /// The node that was set back to an earlier disk.
     pub(super) restored: Option<usize>,
     pub(super) liar: Option<Liar>,
+    pub(super) city_unreachable: bool,
     /// Whether some town ever lied: then others hold evidence of it.
     pub(super) lied: bool,
     /// Every frame sent, for whoever wants to look at real traffic.
@@ -271,6 +274,7 @@ impl World {
             healed_at: testkit::dice::MONDAY,
             restored: None,
             liar: None,
+            city_unreachable: false,
             lied: false,
             collected: None,
             plan,
@@ -402,7 +406,9 @@ impl World {
             Event::Record { village } => self.record(village),
             Event::Work { node } => self.work(node),
             Event::Cut { line } => self.cut(line),
-            Event::Heal { line } => self.lines[line].up = true,
+            Event::Heal { line } => {
+                self.lines[line].up |= !(self.city_unreachable && self.lines[line].parent == 0);
+            }
             Event::Crash { node, midway } => self.crash(node, midway),
             Event::Boot { node } => self.boot(node),
             Event::Backup { node } => self.back_up(node),
@@ -414,6 +420,7 @@ impl World {
             Event::DiskEmptied { node } => self.empty_disk(node),
             Event::Lies { node } => self.begin_to_lie(node),
             Event::Repents => self.repent(),
+            Event::CityUnreachable => self.leave_the_towns_alone(),
             Event::Tomorrow { node } => self.write_of_tomorrow(node),
         }
     }
@@ -744,6 +751,7 @@ impl World {
         (self.healing, self.healed_at) = (true, self.now());
         self.midway = None;
         self.weather = Weather::calm();
+        self.city_unreachable = false;
         self.repent();
         for node in 0..self.nodes.len() {
             self.empty_disk(node);
