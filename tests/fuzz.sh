@@ -27,7 +27,7 @@ found=0
 for target in "${targets[@]}"; do
     corpus=target/fuzz-corpus/$target finds=target/fuzz-finds/$target
     mkdir -p "$corpus" "$finds"
-    TONGBAN_FUZZ=$target TONGBAN_FUZZ_SAMPLES=$corpus "$fuzz" -runs=1 >/dev/null 2>&1
+    TONGBAN_FUZZ=$target TONGBAN_FUZZ_SAMPLES=$corpus "$fuzz" -runs=1 -artifact_prefix="$finds.samples-" >/dev/null 2>&1
     before=$(find "$finds" -type f | wc -l)
     TONGBAN_FUZZ=$target "$fuzz" "$corpus" -max_total_time="$seconds" -timeout=20 -rss_limit_mb=2048 -max_len=262144 \
         -artifact_prefix="$finds/" -print_final_stats=1 >"$finds.log" 2>&1

@@ -12,18 +12,20 @@ use serde_json::json;
 use tier::serve::{Opened, Parts};
 use tier::{Common, TwoPersons};
 use trust::ca_folder::authorities;
-use trust::files::CA_CERT;
+use trust::files::{CA_CERT, TLS_CERT};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum CaVerb {
     /// The authorities that are believed, and which nodes know of them
     Show,
-    /// A new issuer below the present authority: once a year, or when its key may have been seen
+    /// A new issuer below the present authority; a serving hub makes one every year by itself. The one before it stays good until it
+    /// runs out: if its key may have been seen, go on with next, switch, retire
     RenewIssuer {
         #[command(flatten)]
         persons: TwoPersons,
     },
-    /// Make the next authority and let everybody believe it beside the present one
+    /// Make the next authority and let everybody believe it beside the present one. Back the hub up afterwards: a hub restored from
+    /// before this could not go on once the former authority is retired
     Next {
         #[command(flatten)]
         persons: TwoPersons,
@@ -81,7 +83,10 @@ pub(crate) async fn run(common: &Common, verb: CaVerb) -> Result<()> {
     };
     match common.json {
         true => println!("{}", json!(bundle)),
-        false => println!("trust bundle {} is published; ca show tells who has it", bundle.version),
+        false => println!(
+            "trust bundle {} is published; ca show tells who has it; back up the hub now, its keys have changed",
+            bundle.version
+        ),
     }
     Ok(())
 }
@@ -95,10 +100,19 @@ fn present(opened: &Opened) -> Result<TrustBundle> {
     Ok(TrustBundle { version: 0, authorities, oldest_release: None })
 }
 
-/// Publishes what is believed from now on, and believes it here first: the hub must not issue under what it does not know.
+/// Publishes what is believed from now on. What is published counts; the file follows it here and at every node.
 async fn believe(opened: &Opened, by: &str, bundle: TrustBundle) -> Result<TrustBundle> {
-    opened.identity.write(CA_CERT, &bundle.certificates())?;
-    Ok(opened.hall.publish_trust(by, bundle.authorities, bundle.oldest_release).await?)
+    let bundle = opened.hall.publish_trust(by, bundle.authorities, bundle.oldest_release).await?;
+    follow(opened)?;
+    Ok(bundle)
+}
+
+/// Brings the file to what was published: a step that broke off may have left it behind.
+fn follow(opened: &Opened) -> Result<()> {
+    if let Some(bundle) = opened.hall.store.trust_bundle() {
+        opened.identity.write(CA_CERT, &bundle.certificates())?;
+    }
+    Ok(())
 }
 
 fn wait_for(nodes: &[NodeId], what: &str, anyway: bool) -> Result<()> {
@@ -116,8 +130,9 @@ fn wait_for(nodes: &[NodeId], what: &str, anyway: bool) -> Result<()> {
 /// # Errors
 /// When a file cannot be written or the bundle not be published.
 pub async fn next(opened: &Opened, by: &str) -> Result<TrustBundle> {
+    follow(opened)?;
     let (mut bundle, next) = (present(opened)?, opened.ca().next(opened.hall.now())?);
-    if bundle.believes(&next.fingerprint) {
+    if bundle.version > 0 && bundle.believes(&next.fingerprint) {
         return Ok(bundle);
     }
     bundle.authorities.push(next);
@@ -127,16 +142,17 @@ pub async fn next(opened: &Opened, by: &str) -> Result<TrustBundle> {
 /// # Errors
 /// While nodes do not know the next authority, unless `anyway`.
 pub async fn switch(opened: &Opened, by: &str, anyway: bool) -> Result<TrustBundle> {
+    follow(opened)?;
     let (ca, mut bundle) = (opened.ca(), present(opened)?);
     if ca.has_next() {
         let next = ca.next(opened.hall.now())?.fingerprint;
-        if !bundle.believes(&next) {
+        if bundle.version == 0 || !bundle.believes(&next) {
             bail!("nobody knows the next authority yet; next: ca next");
         }
         let lacking = opened.hall.without_bundle(bundle.version).await?;
         wait_for(&lacking, "do not know the next authority yet", anyway)?;
-        ca.switch()?;
     }
+    ca.switch()?;
     let issues = ca.present()?;
     if bundle.authorities.first() == Some(&issues) {
         bail!("there is no next authority; next: ca next");
@@ -147,22 +163,36 @@ pub async fn switch(opened: &Opened, by: &str, anyway: bool) -> Result<TrustBund
 }
 
 /// # Errors
-/// While nodes have certificates under a former authority, unless `anyway`.
+/// While nodes show certificates under a former authority, unless `anyway`.
 pub async fn retire(opened: &Opened, by: &str, anyway: bool) -> Result<TrustBundle> {
+    follow(opened)?;
     let (issues, mut bundle) = (opened.ca().present()?, present(opened)?);
     if opened.ca().has_next() {
         bail!("the next authority does not issue yet; next: ca switch");
     }
-    let lacking = opened.hall.not_issued_under(&issues.fingerprint).await?;
-    wait_for(&lacking, "have no certificate under the present authority yet", anyway)?;
+    wait_for(
+        &under_former(opened, &issues.fingerprint).await?,
+        "show no certificate under the present authority yet",
+        anyway,
+    )?;
     bundle.authorities.retain(|one| *one == issues);
     believe(opened, by, bundle).await
+}
+
+/// Who would be locked out if the others were believed no more; the hub's own certificate is looked at on the disk.
+async fn under_former(opened: &Opened, issues: &str) -> Result<Vec<NodeId>> {
+    let mut nodes = opened.hall.not_shown_under(issues).await?;
+    let own = opened.identity.read(TLS_CERT)?;
+    if opened.ca().open()?.authority_of(&own).as_deref() != Some(issues) {
+        nodes.insert(0, opened.config.id.clone());
+    }
+    Ok(nodes)
 }
 
 async fn show(common: &Common, opened: &Opened) -> Result<()> {
     let (bundle, issues) = (present(opened)?, opened.ca().present()?.fingerprint);
     let lacking = opened.hall.without_bundle(bundle.version).await?;
-    let under_former = opened.hall.not_issued_under(&issues).await?;
+    let under_former = under_former(opened, &issues).await?;
     if common.json {
         let told = json!({ "version": bundle.version, "oldest_release": bundle.oldest_release, "issues": issues,
             "believed": bundle.authorities.iter().map(|one| &one.fingerprint).collect::<Vec<_>>(),
@@ -177,6 +207,6 @@ async fn show(common: &Common, opened: &Opened) -> Result<()> {
         println!("  {}{issuing}", one.fingerprint);
     }
     println!("{} nodes do not know this bundle yet", lacking.len());
-    println!("{} nodes have no certificate under the issuing authority yet", under_former.len());
+    println!("{} nodes have shown no certificate under the issuing authority yet", under_former.len());
     Ok(())
 }

@@ -23,7 +23,8 @@ impl Hall {
         let known = |contact: &Contact| reported.iter().find(|known| known.node == contact.node);
         let fresh = |contact: &&Contact| {
             known(contact).is_none_or(|known| {
-                contact.at.since(known.at) >= REPORT_AGAIN_MS || contact.all_through > known.all_through
+                let changed = contact.all_through > known.all_through || contact.under != known.under;
+                contact.at.since(known.at) >= REPORT_AGAIN_MS || changed
             })
         };
         let news: Vec<Contact> = contacts.iter().filter(fresh).cloned().collect();

@@ -3,7 +3,7 @@
 //! Two officers who both hold the permission prove themselves anew, the second within half an hour; both names stand in the
 //! audit. On the command line both do it at once.
 
-use crate::accounts::Persons;
+use crate::accounts::{Issued, Persons};
 use crate::logins::{NewAccount, Officer, Proof};
 use crate::{ActError, Hall};
 use domain::access::Permission;
@@ -14,6 +14,7 @@ use domain::{EntryId, NodeId};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use store::Countersign;
+use trust::CodeSecret;
 
 /// What waits for a second person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,6 +72,11 @@ impl SensitiveAct {
     }
 }
 
+/// Who confirms gets the password and no more: whoever had both halves could sign in the other's name.
+fn half_of(issued: &Issued, password: &str) -> Value {
+    json!({ "name": issued.name, "password": password, "collect": issued.code_uri.is_some() })
+}
+
 impl Hall {
     /// The first signature.
     ///
@@ -88,8 +94,14 @@ impl Hall {
         let now = self.now();
         let act =
             serde_json::to_value(act).map_err(|e| ActError::Unfit { what: "act", reason: e.to_string() })?;
-        let proposed =
-            Countersign { id: self.random.entry_id(now), act, by: officer.name.clone(), at: now, done: None };
+        let proposed = Countersign {
+            id: self.random.entry_id(now),
+            act,
+            by: officer.name.clone(),
+            at: now,
+            done: None,
+            collected: false,
+        };
         self.store.put_countersign(proposed.clone()).await?;
         Ok(proposed)
     }
@@ -227,12 +239,12 @@ impl Hall {
             SensitiveAct::GiveAccount(new) => {
                 let password = self.random_password();
                 let issued = self.put_account(by, new.clone(), &password, None).await?;
-                Ok(issued.shown_once(&password))
+                Ok(half_of(&issued, &password))
             }
             SensitiveAct::ResetAccount { name } => {
                 let password = self.random_password();
                 let issued = self.reset_account(by, name, &password).await?;
-                Ok(issued.shown_once(&password))
+                Ok(half_of(&issued, &password))
             }
             // Fetched afterwards, under the id of the signatures.
             SensitiveAct::ExportAudit {} | SensitiveAct::ExportCases {} => Ok(json!({ "ready": true })),
@@ -251,6 +263,27 @@ impl Hall {
     /// [`ActError::Store`].
     pub async fn waiting_acts(&self) -> Result<Vec<Countersign>, ActError> {
         Ok(self.store.countersigns(200).await?)
+    }
+
+    /// The other half of an account that two made: the secret of the phone, for whoever proposed it, once, within half an hour.
+    ///
+    /// # Errors
+    /// [`ActError::NotFound`] otherwise.
+    pub async fn collect(&self, officer: &Officer, id: EntryId) -> Result<Value, ActError> {
+        let missing = || ActError::NotFound { what: "可领取的密钥", value: id.to_string() };
+        let one =
+            self.store.countersign(id).await?.filter(|one| one.by == officer.name).ok_or_else(missing)?;
+        let (_, at) = one.done.clone().ok_or_else(missing)?;
+        let fresh = (0..=WAITS_MINUTES * 60_000).contains(&(self.now().as_ms() - at.as_ms()));
+        let name = match serde_json::from_value(one.act).map_err(|_| missing())? {
+            SensitiveAct::GiveAccount(new) if fresh => new.name,
+            SensitiveAct::ResetAccount { name } if fresh => name,
+            _ => return Err(missing()),
+        };
+        self.store.collect_countersign(id, &officer.name, self.now()).await?;
+        let secret = self.store.account(&name).await?.and_then(|account| account.code_secret);
+        let uri = secret.as_deref().and_then(CodeSecret::parse).map(|secret| secret.uri(&name, &self.city));
+        Ok(json!({ "name": name, "code_uri": uri }))
     }
 
     /// Whether an export was signed by two and may be fetched: by either of them, within half an hour.

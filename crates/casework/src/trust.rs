@@ -1,6 +1,6 @@
 //! What the hub says about who is to be believed: the authorities of the city, and the oldest release that may sync.
 
-use crate::{ActError, Hall};
+use crate::{ActError, Hall, NodeStatus};
 use domain::NodeId;
 use domain::network::{Standing, Tier};
 use domain::trust_bundle::{Authority, Release, TrustBundle};
@@ -41,14 +41,15 @@ impl Hall {
         Ok(lacks.map(|node| node.id).collect())
     }
 
-    /// Active nodes whose newest certificate was not issued under this authority.
+    /// Active nodes below this one that last showed a certificate under another authority, or never showed one.
     ///
     /// # Errors
     /// [`ActError::Store`].
-    pub async fn not_issued_under(&self, fingerprint: &str) -> Result<Vec<NodeId>, ActError> {
-        let nodes = self.nodes().await?.into_iter().filter(|node| node.standing == Standing::Active);
+    pub async fn not_shown_under(&self, fingerprint: &str) -> Result<Vec<NodeId>, ActError> {
+        let below = |node: &NodeStatus| node.standing == Standing::Active && node.id != *self.me();
+        let nodes = self.nodes().await?.into_iter().filter(below);
         Ok(nodes
-            .filter(|node| node.issued_under.as_deref() != Some(fingerprint))
+            .filter(|node| node.shown_under.as_deref() != Some(fingerprint))
             .map(|node| node.id)
             .collect())
     }

@@ -111,9 +111,9 @@ pub struct NodeStatus {
     pub catalogue_release: Option<u32>,
     /// The newest trust bundle it is known to have.
     pub trust_version: Option<u32>,
-    /// Fingerprint of the authority that issued its newest certificate, where the hub has noted one.
+    /// Fingerprint of the authority above the certificate that it last showed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub issued_under: Option<String>,
+    pub shown_under: Option<String>,
     /// Whether it is let in.
     pub standing: domain::network::Standing,
     /// Which machine of this place it is.
@@ -321,7 +321,7 @@ impl Hall {
                 incarnation: node.incarnation,
                 catalogue_release,
                 trust_version,
-                issued_under: standings.issued_under.get(&node.id).cloned(),
+                shown_under: contact.and_then(|contact| contact.under.clone()),
                 id: node.id.clone(),
                 tier: node.tier,
                 parent: node.parent.clone(),

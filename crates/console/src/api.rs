@@ -20,13 +20,11 @@ use casework::CaseView;
 use domain::access::Jurisdiction;
 use domain::clock::Explained;
 use domain::dossier::Status;
-use domain::network::Tier;
 use domain::{CaseNo, Day, ItemId, NodeId, OrgId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::str::FromStr;
-use std::sync::PoisonError;
 use std::sync::atomic::Ordering;
 use store::{CaseQuery, TaskQuery};
 
@@ -185,8 +183,10 @@ async fn queue(
     // An officer of a department works its queue and no other.
     let within = console.hall.jurisdiction(&officer);
     let body = officer.body.clone().filter(|_| within != Jurisdiction::Everything).or(filter.body);
-    let query = TaskQuery { body: body.or(officer.body), within, limit: filter.limit.unwrap_or(20) };
-    Ok(Json(console.hall.store.tasks(query).await?))
+    let query = TaskQuery { body: body.or(officer.body.clone()), within, limit: filter.limit.unwrap_or(20) };
+    let tasks = console.hall.store.tasks(query).await?;
+    console.may_list(&officer, tasks.iter().map(|task| &task.case))?;
+    Ok(Json(tasks))
 }
 
 #[derive(Deserialize)]
@@ -207,14 +207,7 @@ async fn cases(
     let within = console.hall.jurisdiction(&officer);
     let query = CaseQuery { status, holder, origin, after, within, limit: limit.unwrap_or(20) };
     let lines = console.hall.store.cases(query).await?;
-    // At the hub a list reaches over the whole city: it is for looking something up, not for carrying it away.
-    if console.hall.tier == Tier::City {
-        let now = console.hall.now();
-        let mut listed = console.listed.lock().unwrap_or_else(PoisonError::into_inner);
-        if !listed.show(&officer.name, lines.iter().map(|line| &line.case), now) {
-            return Err(Fault::too_much());
-        }
-    }
+    console.may_list(&officer, lines.iter().map(|line| &line.case))?;
     Ok(Json(lines))
 }
 

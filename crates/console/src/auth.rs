@@ -15,6 +15,7 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use casework::Officer;
 use domain::CaseNo;
+use domain::network::Tier;
 use std::net::SocketAddr;
 use std::sync::PoisonError;
 
@@ -112,6 +113,22 @@ fn case_no(text: &str) -> Result<CaseNo, Fault> {
 }
 
 impl Console {
+    /// At the hub a list reaches over the whole city: it is for looking something up, not for carrying it away.
+    pub(crate) fn may_list<'c>(
+        &self,
+        officer: &Officer,
+        cases: impl IntoIterator<Item = &'c CaseNo>,
+    ) -> Result<(), Fault> {
+        if self.hall.tier != Tier::City {
+            return Ok(());
+        }
+        let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        match listed.show(&officer.name, cases, self.hall.now()) {
+            true => Ok(()),
+            false => Err(Fault::too_much()),
+        }
+    }
+
     /// The row stands before the answer goes out: nobody has read what the audit does not know (I37).
     pub(crate) async fn note_read(&self, officer: &Officer, what: &str, one: bool) -> Result<(), Fault> {
         let now = self.hall.now();

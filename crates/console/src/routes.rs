@@ -553,5 +553,12 @@ pub const ROUTES: &[Route] = &[
         "第二人复核,立即办理;proof 为 {password,code}",
         &[("proof", "object")],
     ),
+    route(
+        "post",
+        "/countersigns/{id}/collect",
+        Need::One(Permission::House),
+        "提出人领取新账号的动态口令密钥,一次,三十分钟内",
+        &[],
+    ),
     route("get", "/exports/{id}", Need::One(Permission::House), "领取经双人复核的导出,三十分钟内", &[]),
 ];

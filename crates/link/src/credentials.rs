@@ -17,7 +17,9 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 use trust::RenewalClaim;
-use trust::ca::{Machine, authority_of, machine_of, pem_blocks, pem_to_der, renewal_request};
+use trust::ca::{
+    Machine, authority_above, authority_of, machine_of, pem_blocks, pem_to_der, renewal_request,
+};
 use trust::files::{CA_CERT, IdentityFolder, TLS_CERT, TLS_KEY};
 
 #[derive(Debug, thiserror::Error)]
@@ -43,7 +45,8 @@ pub struct Credentials {
     client: ArcSwap<ClientConfig>,
     link_server: Arc<ArcSwap<ServerConfig>>,
     enrol_server: Arc<ArcSwap<ServerConfig>>,
-    changed: tokio::sync::Notify,
+    /// Counts up with every change.
+    changed: tokio::sync::watch::Sender<u64>,
 }
 
 struct Present {
@@ -70,7 +73,7 @@ impl Credentials {
             client: ArcSwap::new(client),
             link_server: Arc::new(ArcSwap::new(link_server)),
             enrol_server: Arc::new(ArcSwap::new(enrol_server)),
-            changed: tokio::sync::Notify::new(),
+            changed: tokio::sync::watch::Sender::new(0),
         })
     }
 
@@ -91,7 +94,7 @@ impl Credentials {
         self.client.store(client);
         self.link_server.store(link_server);
         self.enrol_server.store(enrol_server);
-        self.changed.notify_waiters();
+        self.changed.send_modify(|count| *count += 1);
         Ok(())
     }
 
@@ -101,16 +104,34 @@ impl Credentials {
     /// [`TlsError`]; what was believed before still is.
     pub fn believe(&self, bundle: &TrustBundle) -> Result<(), TlsError> {
         let authorities = bundle.certificates();
-        if self.present.load().authorities_pem != authorities {
-            self.folder.write(CA_CERT, &authorities)?;
-            self.reload()?;
+        if self.present.load().authorities_pem == authorities {
+            return Ok(());
         }
-        Ok(())
+        // What cannot be used must not take the place of what can.
+        let mut usable = RootCertStore::empty();
+        for certificate in CertificateDer::pem_slice_iter(authorities.as_bytes()) {
+            usable.add(certificate?)?;
+        }
+        if usable.len() != bundle.authorities.len() {
+            return Err(TlsError::Verifier(
+                "the bundle names authorities that are no certificates".to_owned(),
+            ));
+        }
+        self.folder.write(CA_CERT, &authorities)?;
+        self.reload()
     }
 
-    /// Returns when another certificate or other authorities count.
-    pub async fn changed(&self) {
-        self.changed.notified().await;
+    /// Tells whenever another certificate or other authorities count.
+    pub fn watch(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+    /// The authority that should issue our certificate does not stand above it.
+    pub fn is_outdated(&self) -> bool {
+        self.present.load().outdated
+    }
+    /// Which of the authorities that are believed stands above a chain as it was shown.
+    pub fn authority_of(&self, chain: &[CertificateDer<'_>]) -> Option<String> {
+        authority_above(chain, &pem_blocks(&self.present.load().authorities_pem))
     }
 
     /// Keeps the next certificate, and shows it from the next handshake on.
@@ -123,6 +144,11 @@ impl Credentials {
         let (machine, _) = machine_of(&der, &self.city)?;
         if machine != self.machine() {
             return Err(TlsError::Verifier("the certificate is for another machine".to_owned()));
+        }
+        let believed = pem_blocks(&self.folder.read(CA_CERT)?);
+        if authority_of(certificate_pem, &believed).is_none() {
+            let told = "nobody who is believed stands above the new certificate; the present one stays";
+            return Err(TlsError::Verifier(told.to_owned()));
         }
         self.folder.write(TLS_CERT, certificate_pem)?;
         self.reload()

@@ -12,7 +12,6 @@ use domain::{NodeId, Timestamp};
 use proto::link::v1::enrolment_client::EnrolmentClient;
 use proto::link::v1::exchange_client::ExchangeClient;
 use replication::backoff::Backoff;
-use std::convert::Infallible;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -188,13 +187,13 @@ impl Uplink {
         };
         let (parcels, renewal) = (self.parcel_lane(client), self.renew_in_time(channel.clone()));
         let (mut greeted, dialled) = (false, self.node.hall.now());
-        let talk = self
-            .node
-            .converse(self.parent.clone(), inbound, frames, |progress| self.note(progress, &mut greeted));
+        let talk = self.node.converse(self.parent.clone(), None, inbound, frames, |progress| {
+            self.note(progress, &mut greeted)
+        });
         let ended = tokio::select! {
             ended = talk => ended.to_string(),
             () = parcels => "the attachment lane broke off".to_owned(),
-            never = renewal => match never {},
+            reason = renewal => reason.to_owned(),
         };
         match greeted {
             true => Attempt::Talked { stood_ms: self.node.hall.now().since(dialled), reason: ended },
@@ -211,9 +210,12 @@ impl Uplink {
         }
     }
 
-    /// Asks for the next certificate when it is time, by the parent's clock: ours may be days off.
-    async fn renew_in_time(&self, channel: Channel) -> Infallible {
+    /// Asks for the next certificate when it is time, by the parent's clock: ours may be days off. Returns when the parent should see
+    /// the new one at once, because another authority stands above it.
+    async fn renew_in_time(&self, channel: Channel) -> &'static str {
+        let mut changed = self.credentials.watch();
         loop {
+            let outdated = self.credentials.is_outdated();
             let contacts = self.node.hall.store.contacts().await.unwrap_or_default();
             let skew = contacts.iter().find(|one| one.node == self.parent).map_or(0, |one| one.clock_skew_ms);
             let due = self.credentials.is_due(self.node.hall.now().plus_ms(skew));
@@ -221,11 +223,14 @@ impl Uplink {
             if let Err(reason) = &renewed {
                 tracing::warn!(%reason, "the certificate was not renewed; it will be asked for again");
             }
+            if outdated && !self.credentials.is_outdated() {
+                return "a certificate under the present authority is shown from now on";
+            }
             let pause = if renewed.is_ok() { RENEWAL_LOOK } else { RENEWAL_PAUSE };
             // Another authority issues, perhaps: then it is time at once.
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}
-                () = self.credentials.changed() => {}
+                _ = changed.changed() => {}
             }
         }
     }

@@ -131,12 +131,13 @@ impl Exchange for LinkDoor {
         request: Request<Streaming<pb::Frame>>,
     ) -> Result<Response<Self::JournalsStream>, Status> {
         let machine = self.child(&request)?;
+        let under = request.extensions().get::<Peer>().and_then(|peer| peer.under.clone());
         let (sender, receiver) = mpsc::channel(FRAMES_QUEUED);
         let (node, inbound) = (self.node.clone(), request.into_inner());
         let (newer, farewell) = (self.live.enter(Lane::Journals, &machine.node), sender.clone());
         self.shutdown.spawn(async move {
             let (reason, bye) = tokio::select! {
-                ended = node.converse(machine.node.clone(), inbound, sender, |_| {}) => (ended.to_string(), false),
+                ended = node.converse(machine.node.clone(), under, inbound, sender, |_| {}) => (ended.to_string(), false),
                 () = newer.cancelled() => ("a newer link of this node is open: does it run twice?".to_owned(), true),
                 told = node.turns_away(&machine) => (told, true),
             };
@@ -193,13 +194,12 @@ pub fn open_links(
     node: Node,
     enrolment: Option<EnrolmentDoor>,
     listener: TcpListener,
-    credentials: &Credentials,
+    credentials: &Arc<Credentials>,
     meter: Arc<Meter>,
     switch: DoorSwitch,
     shutdown: &Shutdown,
 ) {
-    let incoming =
-        tls::incoming(listener, credentials.link_server(), credentials.city.clone(), meter, switch);
+    let incoming = tls::incoming(listener, credentials.link_server(), credentials.clone(), meter, switch);
     let exchange =
         ExchangeServer::new(LinkDoor { node, shutdown: shutdown.clone(), live: Newest::default() })
             .max_decoding_message_size(MESSAGE_BYTES_MAX)
@@ -218,14 +218,14 @@ pub fn open_links(
 pub fn open_enrolment(
     door: EnrolmentDoor,
     listener: TcpListener,
-    credentials: &Credentials,
+    credentials: &Arc<Credentials>,
     meter: Arc<Meter>,
     shutdown: &Shutdown,
 ) {
     let incoming = tls::incoming(
         listener,
         credentials.enrol_server(),
-        credentials.city.clone(),
+        credentials.clone(),
         meter,
         DoorSwitch::default(),
     );

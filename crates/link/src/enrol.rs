@@ -50,7 +50,7 @@ impl Enrolment for EnrolmentDoor {
     async fn renew(&self, request: Request<pb::RenewRequest>) -> Result<Response<pb::RenewReply>, Status> {
         let address = request.extensions().get::<Peer>().map(|peer| peer.address);
         let reply = match self {
-            EnrolmentDoor::Hub { hall, ca, serial } => renew(hall, ca, serial, request.into_inner()).await,
+            EnrolmentDoor::Hub { hall, ca, serial } => renew(hall, ca, serial, request.into_inner()),
             EnrolmentDoor::Town { uplink } => match above(uplink) {
                 Ok(mut hub) => hub.renew(request.into_inner()).await.map(Response::into_inner),
                 Err(status) => Err(status),
@@ -83,12 +83,7 @@ fn authority(ca: &CaFolder) -> Result<CityCa, Status> {
     })
 }
 
-async fn note_issued(hall: &Hall, node: &NodeId, ca: &CityCa) -> Result<(), Status> {
-    let noted = hall.store.note_issued(node, &ca.fingerprint(), hall.now()).await;
-    noted.map_err(|error| Status::unavailable(error.to_string()))
-}
-
-async fn renew(
+fn renew(
     hall: &Hall,
     ca: &CaFolder,
     serial: &AtomicU64,
@@ -105,7 +100,6 @@ async fn renew(
     let record = network.get(&machine.node).ok_or_else(|| Status::permission_denied("unknown node"))?;
     let now = hall.now();
     let certificate = claim.grant(ca, record, next_serial(serial, now), now).map_err(refused)?;
-    note_issued(hall, &machine.node, ca).await?;
     tracing::info!(node.id = %machine.node, "certificate renewed");
     Ok(pb::RenewReply { certificate_pem: certificate.pem })
 }
@@ -158,7 +152,6 @@ async fn admit(
     let (record, mut records) = admitted;
     // Given out only now, and for the node that was let in: a token must never buy another node's name.
     let certificate = issue(&record.id, record.incarnation)?;
-    note_issued(hall, &record.id, ca).await?;
     records.push(record);
     let records_json = serde_json::to_string(&records).map_err(|e| Status::internal(e.to_string()))?;
     Ok(pb::JoinReply {

@@ -188,6 +188,7 @@ impl Lane<'_> {
         if offset.saturating_add(bytes.len() as u64) > size {
             return self.give_up(hash, "the neighbour sent more than the page declared").await;
         }
+        self.node.brought(&self.peer, Goods::Attachments, bytes.len() as u64);
         let (blobs, name) = (self.node.hall.blobs.clone(), hash.clone());
         let write = move || {
             blobs.extend(&name, offset, &bytes)?;

@@ -58,6 +58,11 @@ pub enum Verdict {
 pub struct Allowance(BTreeMap<(NodeId, Goods), Left>);
 
 impl Allowance {
+    /// Whether anything is left; takes nothing.
+    pub fn is_open(&mut self, child: &NodeId, goods: Goods, nodes: usize, now: Timestamp) -> Verdict {
+        self.draw(child, goods, 0, nodes, now)
+    }
+
     /// Takes `bytes` from the allowance of `child` for the day that `nodes` nodes have. It may be overdrawn by one piece, so that
     /// a piece larger than what a small allowance ever holds does not wait for ever.
     pub fn draw(

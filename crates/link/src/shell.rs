@@ -63,10 +63,11 @@ impl Node {
         Node { hall, keys, incarnation, allowance: Arc::default() }
     }
 
-    /// Talks with `peer` until the line or the peer ends it.
+    /// Talks with `peer` until the line or the peer ends it. `under`: the authority above the certificate it showed.
     pub async fn converse<S>(
         &self,
         peer: NodeId,
+        under: Option<String>,
         mut inbound: S,
         outbound: mpsc::Sender<pb::Frame>,
         mut progress: impl FnMut(Progress) + Send,
@@ -75,7 +76,7 @@ impl Node {
         S: Stream<Item = Result<pb::Frame, tonic::Status>> + Send + Unpin,
     {
         let mut talk = match Talk::open(self, peer, outbound).await {
-            Ok(talk) => talk,
+            Ok(talk) => Talk { under, ..talk },
             Err(ended) => return ended,
         };
         let mut changes = self.hall.store.changes();
@@ -115,6 +116,7 @@ struct Talk<'n> {
     network: Arc<Network>,
     packer: Packer,
     outbound: mpsc::Sender<pb::Frame>,
+    under: Option<String>,
     /// What the peer said of itself when it greeted.
     contact: Option<Contact>,
     /// Confirmed positions as they were last written down.
@@ -132,7 +134,8 @@ impl<'n> Talk<'n> {
         node.keys.refresh(&network);
         let session = Session::new(hall.me().clone(), peer, network.clone());
         let packer = Packer::for_stream().map_err(|e| Ended::Reason(e.to_string()))?;
-        let mut talk = Talk { node, session, network, packer, outbound, contact: None, noted: Vec::new() };
+        let mut talk =
+            Talk { node, session, network, packer, outbound, under: None, contact: None, noted: Vec::new() };
         let heads = hall.store.heads().await?;
         let oldest = hall.outbox().await.map_err(|e| Ended::Reason(e.to_string()))?.oldest_waiting;
         let outputs =
@@ -281,6 +284,7 @@ impl<'n> Talk<'n> {
                         own_head,
                         oldest_waiting,
                         all_through: 0,
+                        under: self.under.clone(),
                     };
                     self.contact = Some(contact.clone());
                     self.node.hall.store.note_contact(contact).await?;
@@ -315,11 +319,12 @@ impl<'n> Talk<'n> {
 
     /// Checks every run on its own and stores those that hold. What we are told of positions comes after COMMIT.
     async fn store(&mut self, runs: Vec<Run>) -> Result<Taken, Ended> {
-        let bytes = runs.iter().map(Run::size).sum::<usize>();
-        if !self.node.has_room_for(self.session.peer(), Goods::Entries, bytes as u64).await? {
+        let bytes = runs.iter().map(Run::size).sum::<usize>() as u64;
+        if !self.node.has_room_for(self.session.peer(), Goods::Entries, bytes).await? {
             let faults = runs.into_iter().map(|run| (run.journal, RunFault::Storage)).collect();
             return Ok(Taken { positions: Vec::new(), faults, whole: false });
         }
+        self.node.brought(self.session.peer(), Goods::Entries, bytes);
         let incoming = |journal: &JournalId| self.session.is_incoming(journal);
         let taken = self.node.take_runs(self.session.peer(), runs, incoming).await?;
         // Nodes may just have been introduced: their entries may follow in the very next batch.
@@ -329,26 +334,21 @@ impl<'n> Talk<'n> {
 }
 
 impl Node {
-    /// Whether what a neighbour brings may be written now: there is space that is not kept for our own work, and a child has not
-    /// used up its day. What may not is offered again by whoever brings it.
+    /// Whether `space` more bytes of what a neighbour brings may be written now: the disk has room that is not kept for our own
+    /// work, and a child has not used up its day. What may not is offered again by whoever brings it.
     ///
     /// # Errors
     /// [`StoreError`] when the remark for the operator cannot be written.
-    pub async fn has_room_for(&self, peer: &NodeId, goods: Goods, bytes: u64) -> Result<bool, StoreError> {
+    pub async fn has_room_for(&self, peer: &NodeId, goods: Goods, space: u64) -> Result<bool, StoreError> {
         let hall = &self.hall;
-        if hall.blobs.room() < RESERVE_BYTES.saturating_add(bytes) {
-            tracing::error!(%peer, "the disk is nearly full: what neighbours bring waits with them");
+        if hall.blobs.room() < RESERVE_BYTES.saturating_add(space) {
+            tracing::warn!(%peer, "the disk is nearly full: what neighbours bring waits with them");
+            let reason = "磁盘将满,暂不接收上下级的数据;请尽快清理磁盘,本机办理不受影响".to_owned();
+            self.remark(hall.me(), "disk", reason).await?;
             return Ok(false);
         }
-        let network = hall.store.network();
-        if !network.is_above(hall.me(), peer) || hall.store.recovery().is_some() {
-            return Ok(true);
-        }
-        let nodes = nodes_of(&network, peer);
-        let verdict = {
-            let mut allowance = self.allowance.lock().unwrap_or_else(PoisonError::into_inner);
-            allowance.draw(peer, goods, bytes, nodes, hall.now())
-        };
+        let verdict =
+            self.allowance(peer, |allowance, nodes, now| allowance.is_open(peer, goods, nodes, now));
         if verdict == (Verdict::Wait { first: true }) {
             tracing::error!(%peer, ?goods, "a child brings more than a day's allowance");
             let what = match goods {
@@ -357,18 +357,36 @@ impl Node {
             };
             let reason =
                 format!("{peer} 一天内上传的{what}远超正常用量,已放慢接收;请核实该节点,如失控可挂失(ban)");
-            let day = hall.now().day();
-            let item = Quarantined {
-                at: hall.now(),
-                peer: peer.clone(),
-                journal: format!("quota {day}"),
-                seq: 0,
-                reason,
-                bytes: vec![],
-            };
-            hall.store.note(item).await?;
+            self.remark(peer, "quota", reason).await?;
         }
         Ok(verdict == Verdict::Take)
+    }
+
+    /// A neighbour has brought so much: only what has come counts, not what was promised.
+    pub fn brought(&self, peer: &NodeId, goods: Goods, bytes: u64) {
+        self.allowance(peer, |allowance, nodes, now| allowance.draw(peer, goods, bytes, nodes, now));
+    }
+
+    /// What comes from above is not measured, and neither is a node that takes back its own.
+    fn allowance(
+        &self,
+        peer: &NodeId,
+        ask: impl FnOnce(&mut Allowance, usize, domain::Timestamp) -> Verdict,
+    ) -> Verdict {
+        let (hall, network) = (&self.hall, self.hall.store.network());
+        if !network.is_above(hall.me(), peer) || hall.store.recovery().is_some() {
+            return Verdict::Take;
+        }
+        let mut allowance = self.allowance.lock().unwrap_or_else(PoisonError::into_inner);
+        ask(&mut allowance, nodes_of(&network, peer), hall.now())
+    }
+
+    /// Told once a day.
+    async fn remark(&self, about: &NodeId, what: &str, reason: String) -> Result<(), StoreError> {
+        let now = self.hall.now();
+        let journal = format!("{what} {}", now.day());
+        let item = Quarantined { at: now, peer: about.clone(), journal, seq: 0, reason, bytes: vec![] };
+        self.hall.store.note(item).await
     }
 
     /// A neighbour has more of a journal of ours than we do. We were restored: the recovery begins, or goes on, and what the

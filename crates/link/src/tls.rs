@@ -1,8 +1,8 @@
 //! TLS 1.3 with certificates of the city on both sides, under tonic.
 
+use crate::credentials::Credentials;
 use crate::meter::Meter;
 use arc_swap::ArcSwap;
-use domain::NodeId;
 use runtime::{Guests, Place};
 use rustls::{ClientConfig, ServerConfig};
 use rustls_pki_types::ServerName;
@@ -34,13 +34,15 @@ const PER_ADDRESS_MAX: u32 = 64;
 #[derive(Clone, Debug)]
 pub struct Peer {
     pub machine: Option<Machine>,
+    /// Fingerprint of the authority above the certificate it shows.
+    pub under: Option<String>,
     pub address: SocketAddr,
 }
 
 impl Peer {
     fn caller(&self) -> Caller {
         match &self.machine {
-            Some(machine) => Caller::Machine(machine.node.clone()),
+            Some(machine) => Caller::Machine(machine.clone()),
             None => Caller::Address(self.address.ip()),
         }
     }
@@ -65,7 +67,7 @@ pub struct TlsStream<S> {
 /// Whose connections are counted together.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Caller {
-    Machine(NodeId),
+    Machine(Machine),
     Address(IpAddr),
 }
 
@@ -152,14 +154,14 @@ type ServerIo = TlsStream<ServerTls>;
 pub fn incoming(
     listener: TcpListener,
     config: Arc<ArcSwap<ServerConfig>>,
-    city: String,
+    credentials: Arc<Credentials>,
     meter: Arc<Meter>,
     door: DoorSwitch,
 ) -> ReceiverStream<io::Result<ServerIo>> {
     let (sender, receiver) = tokio::sync::mpsc::channel(64);
     let gate = Arc::new(Semaphore::new(HANDSHAKES_MAX));
     let places = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-    let guests = Arc::<Guests<Caller>>::default();
+    let (guests, knocking) = (Arc::<Guests<Caller>>::default(), Arc::<Guests<IpAddr>>::default());
     tokio::spawn(async move {
         while !sender.is_closed() {
             let Ok(permit) = gate.clone().acquire_owned().await else { return };
@@ -176,12 +178,15 @@ pub fn incoming(
             if door.is_shut() {
                 continue;
             }
-            let (city, door) = (city.clone(), door.clone());
+            // Before it has proven anything, one address must not take the places of all.
+            let most = if address.ip().is_loopback() { u32::MAX } else { PER_ADDRESS_MAX };
+            let Some(knocking) = knocking.enter(address.ip(), most) else { continue };
+            let (credentials, door) = (credentials.clone(), door.clone());
             let (acceptor, sender) = (tokio_rustls::TlsAcceptor::from(config.load_full()), sender.clone());
             let (meter, guests) = (meter.clone(), guests.clone());
             tokio::spawn(async move {
-                let _permit = permit;
-                let shaken = shake_hands(acceptor, tcp, address, &city, meter);
+                let (_permit, _knocking) = (permit, knocking);
+                let shaken = shake_hands(acceptor, tcp, address, &credentials, meter);
                 match tokio::time::timeout(HANDSHAKE, shaken).await {
                     Ok(Ok((io, peer))) => match guests.enter(peer.caller(), peer.most()) {
                         Some(guest) => {
@@ -205,16 +210,20 @@ async fn shake_hands(
     acceptor: tokio_rustls::TlsAcceptor,
     tcp: TcpStream,
     address: SocketAddr,
-    city: &str,
+    credentials: &Credentials,
     meter: Arc<Meter>,
 ) -> io::Result<(ServerTls, Peer)> {
     tcp.set_nodelay(true)?;
     let io = acceptor.accept(Metered { tcp, meter }).await?;
-    let machine = match io.get_ref().1.peer_certificates().and_then(|chain| chain.first()) {
-        Some(certificate) => Some(machine_of(certificate, city).map_err(io::Error::other)?.0),
-        None => None,
+    let chain = io.get_ref().1.peer_certificates().unwrap_or_default();
+    let (machine, under) = match chain.first() {
+        Some(certificate) => {
+            let (machine, _) = machine_of(certificate, &credentials.city).map_err(io::Error::other)?;
+            (Some(machine), credentials.authority_of(chain))
+        }
+        None => (None, None),
     };
-    Ok((io, Peer { machine, address }))
+    Ok((io, Peer { machine, under, address }))
 }
 
 /// Dials `address` and makes sure that `want` answers: that node, and no machine of it before that incarnation.

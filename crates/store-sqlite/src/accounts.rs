@@ -217,6 +217,22 @@ pub(crate) fn take_countersign(
     Ok(done)
 }
 
+pub(crate) fn collect_countersign(
+    sql: &Connection,
+    id: EntryId,
+    by: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let done = countersign(sql, id)?.filter(|one| one.done.is_some() && !one.collected);
+    let done = done.ok_or(StoreError::Missing { what: "可领取的密钥(可能已领取)" })?;
+    let text = serde_json::to_string(&Countersign { collected: true, ..done })
+        .map_err(|e| unreadable("write a countersignature", e))?;
+    sql.prepare_cached("UPDATE countersign SET countersign = ?2 WHERE id = ?1")
+        .and_then(|mut s| s.execute((id.0.as_slice(), text)))
+        .broken("write a countersignature")?;
+    crate::audit::record(sql, now, by, "collect", &id.to_string())
+}
+
 pub(crate) fn reopen_countersign(
     sql: &Connection,
     id: EntryId,

@@ -525,6 +525,12 @@ impl Store for SqliteStore {
         };
         self.executor.write("reopen countersignature", reopen).await
     }
+    async fn collect_countersign(&self, id: EntryId, by: &str, now: Timestamp) -> Result<(), StoreError> {
+        let by = by.to_owned();
+        let collect =
+            move |work: &mut executor::Work<'_>| accounts::collect_countersign(work.sql, id, &by, now);
+        self.executor.write("collect", collect).await
+    }
     async fn reaches(&self, case: &CaseNo, within: &Jurisdiction) -> Result<bool, StoreError> {
         self.executor.read_briefly(|sql| accounts::reaches(sql, case, within)).await
     }
@@ -589,11 +595,6 @@ impl Store for SqliteStore {
     }
     fn trust_bundle(&self) -> Option<Arc<TrustBundle>> {
         self.known().bundle.clone()
-    }
-    async fn note_issued(&self, node: &NodeId, authority: &str, now: Timestamp) -> Result<(), StoreError> {
-        let (node, authority) = (node.clone(), authority.to_owned());
-        let note = move |work: &mut executor::Work<'_>| people::note_issued(work.sql, &node, &authority, now);
-        self.executor.write("note a certificate", note).await
     }
     async fn standings(&self) -> Result<Standings, StoreError> {
         let me = self.identity.node.clone();

@@ -145,17 +145,17 @@ pub(crate) fn take_serial(sql: &Connection, scope: &str, number: u64) -> Result<
 
 pub(crate) fn note_contact(sql: &Connection, contact: &Contact) -> Result<(), StoreError> {
     sql.prepare_cached(
-        "INSERT INTO contact(node, at_ms, clock_skew_ms, own_head, oldest_waiting_ms, all_through)
-         VALUES(:node, :at, :skew, :own, :oldest, :all)
+        "INSERT INTO contact(node, at_ms, clock_skew_ms, own_head, oldest_waiting_ms, all_through, under)
+         VALUES(:node, :at, :skew, :own, :oldest, :all, :under)
          ON CONFLICT(node) DO UPDATE SET at_ms = :at, clock_skew_ms = :skew, own_head = :own, oldest_waiting_ms = :oldest,
-           all_through = max(all_through, :all)
+           all_through = max(all_through, :all), under = coalesce(:under, under)
           WHERE at_ms < :at OR all_through < :all",
     )
     .and_then(|mut s| {
         s.execute(named_params! {
             ":node": contact.node.as_str(), ":at": contact.at.as_ms(), ":skew": contact.clock_skew_ms,
             ":own": contact.own_head as i64, ":oldest": contact.oldest_waiting.map(Timestamp::as_ms),
-            ":all": contact.all_through as i64,
+            ":all": contact.all_through as i64, ":under": contact.under,
         })
     })
     .broken("note a contact")?;
@@ -163,12 +163,12 @@ pub(crate) fn note_contact(sql: &Connection, contact: &Contact) -> Result<(), St
 }
 
 pub(crate) fn contacts(sql: &Connection) -> Result<Vec<Contact>, StoreError> {
-    type Line = (String, i64, i64, i64, Option<i64>, i64);
+    type Line = (String, i64, i64, i64, Option<i64>, i64, Option<String>);
     let rows: Vec<Line> = sql
-        .prepare_cached("SELECT node, at_ms, clock_skew_ms, own_head, oldest_waiting_ms, all_through FROM contact ORDER BY node LIMIT 10000")
-        .and_then(|mut s| s.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?)))?.collect())
+        .prepare_cached("SELECT node, at_ms, clock_skew_ms, own_head, oldest_waiting_ms, all_through, under FROM contact ORDER BY node LIMIT 10000")
+        .and_then(|mut s| s.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?)))?.collect())
         .broken("list contacts")?;
-    let line = |(node, at, clock_skew_ms, own_head, oldest, all_through): Line| {
+    let line = |(node, at, clock_skew_ms, own_head, oldest, all_through, under): Line| {
         Ok(Contact {
             node: node.parse().map_err(|e| unreadable("list contacts", e))?,
             at: Timestamp::from_ms(at),
@@ -176,6 +176,7 @@ pub(crate) fn contacts(sql: &Connection) -> Result<Vec<Contact>, StoreError> {
             own_head: own_head as u64,
             oldest_waiting: oldest.map(Timestamp::from_ms),
             all_through: all_through as u64,
+            under,
         })
     };
     rows.into_iter().map(line).collect()
@@ -221,17 +222,8 @@ pub(crate) fn standings(sql: &Connection, me: &NodeId) -> Result<Standings, Stor
         });
         rows.broken("read what was published")
     };
-    let issued = sql.prepare_cached("SELECT node, authority FROM issued").and_then(|mut s| {
-        s.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get(1)?)))?.collect::<Result<Vec<_>, _>>()
-    });
-    let node = |text: String| text.parse().map_err(|e| unreadable("read how the nodes stand", e));
     Ok(Standings {
         bundles: numbered("SELECT version, seq FROM trust_bundle ORDER BY version")?,
-        issued_under: issued
-            .broken("read certificates")?
-            .into_iter()
-            .map(|(of, authority)| Ok((node(of)?, authority)))
-            .collect::<Result<_, StoreError>>()?,
         held: seq_of(sql, "SELECT author, seq FROM journal WHERE channel = 'up' AND ?1 = ?1", me)?,
         receipted: seq_of(sql, "SELECT author, seq FROM custody WHERE by_node = ?1", me)?,
         all_through: seq_of(
@@ -254,16 +246,4 @@ fn seq_of(sql: &Connection, query: &str, me: &NodeId) -> Result<BTreeMap<NodeId,
         Ok((node.parse().map_err(|e| unreadable("read how the nodes stand", e))?, seq as u64))
     };
     rows.into_iter().map(line).collect()
-}
-
-pub(crate) fn note_issued(
-    sql: &Connection,
-    node: &NodeId,
-    authority: &str,
-    now: Timestamp,
-) -> Result<(), StoreError> {
-    sql.prepare_cached("INSERT OR REPLACE INTO issued(node, authority, at_ms) VALUES(?1, ?2, ?3)")
-        .and_then(|mut s| s.execute((node.as_str(), authority, now.as_ms())))
-        .broken("note a certificate")?;
-    crate::audit::record(sql, now, node.as_str(), "certificate", authority)
 }

@@ -182,9 +182,12 @@ const STEPS: &[M<'static>] = &[
     ALTER TABLE quarantine ADD COLUMN evidence INTEGER NOT NULL DEFAULT 0;
     UPDATE quarantine SET evidence = 1 WHERE reason LIKE 'fork:%' OR reason LIKE 'late:%';
     CREATE INDEX quarantine_peer ON quarantine(peer, evidence, no);
-    -- What is believed of the city's authorities, and under which of them the hub has issued each node's certificate.
+    CREATE INDEX quarantine_place ON quarantine(peer, journal, seq);
+    CREATE TABLE evidence(peer TEXT PRIMARY KEY, bytes INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    INSERT INTO evidence SELECT peer, sum(length(bytes)) FROM quarantine WHERE evidence = 1 GROUP BY peer;
+    -- What is believed of the city's authorities, and under which of them each node showed its certificate.
     CREATE TABLE trust_bundle(version INTEGER PRIMARY KEY, seq INTEGER NOT NULL, bundle TEXT NOT NULL) STRICT;
-    CREATE TABLE issued(node TEXT PRIMARY KEY, authority TEXT NOT NULL, at_ms INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    ALTER TABLE contact ADD COLUMN under TEXT;
     ",
     ),
 ];

@@ -261,6 +261,12 @@ pub trait Store: Send + Sync + 'static {
         now: Timestamp,
     ) -> Result<(), StoreError>;
 
+    /// What an act made is told to its proposer, once.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] when it is not done yet, or was told before.
+    async fn collect_countersign(&self, id: EntryId, by: &str, now: Timestamp) -> Result<(), StoreError>;
+
     /// Whether a case is here and within a jurisdiction. Of one that is not, nobody learns which of the two it is (I36).
     async fn reaches(&self, case: &CaseNo, within: &Jurisdiction) -> Result<bool, StoreError>;
     async fn audit_rows(&self, query: AuditQuery) -> Result<Vec<AuditRow>, StoreError>;
@@ -273,8 +279,6 @@ pub trait Store: Send + Sync + 'static {
 
     /// The newest trust bundle that the hub has published and that has come here.
     fn trust_bundle(&self) -> Option<Arc<domain::trust_bundle::TrustBundle>>;
-    /// The hub has given a node a certificate under this authority.
-    async fn note_issued(&self, node: &NodeId, authority: &str, now: Timestamp) -> Result<(), StoreError>;
     /// How the nodes below stand: one look for the whole list of them, however busy the node is.
     async fn standings(&self) -> Result<Standings, StoreError>;
     /// Node records told at enrolment, so that the first session knows its peer; the hub's journal confirms them.

@@ -126,8 +126,6 @@ pub struct Standings {
     pub releases: Vec<(u32, u64)>,
     /// Versions of the trust bundle, likewise.
     pub bundles: Vec<(u32, u64)>,
-    /// The authority that issued each node's newest certificate; only the hub knows.
-    pub issued_under: BTreeMap<NodeId, String>,
 }
 
 impl Standings {
@@ -364,4 +362,7 @@ pub struct Contact {
     /// How far it has confirmed the hub's journal to all: catalogue, letters, seals.
     #[serde(default)]
     pub all_through: u64,
+    /// Fingerprint of the authority above the certificate that it showed when it greeted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub under: Option<String>,
 }

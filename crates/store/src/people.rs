@@ -62,6 +62,9 @@ pub struct Countersign {
     pub at: Timestamp,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub done: Option<(String, Timestamp)>,
+    /// What it made was told to its proposer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub collected: bool,
 }
 
 /// One row of the audit: who did what to whom when. Its hash covers the hash of the row before.

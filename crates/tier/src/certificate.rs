@@ -30,7 +30,7 @@ pub(crate) async fn run(common: &Common, opened: &Opened, verb: CertVerb) -> Res
     let credentials = credentials(common, opened)?;
     if verb == CertVerb::Renew {
         match &opened.config.parent {
-            None => renew_own(&opened.hall, &credentials, &opened.ca()).await?,
+            None => renew_own(&opened.hall, &credentials, &opened.ca())?,
             Some(parent) => {
                 let door = parent.door.as_deref().context(
                     "the address of the parent's door for joining nodes is not known: write it as `door` under [parent] in node.toml",
@@ -56,9 +56,8 @@ pub(crate) async fn run(common: &Common, opened: &Opened, verb: CertVerb) -> Res
 }
 
 /// The hub is its own authority.
-pub(crate) async fn renew_own(hall: &Hall, credentials: &Credentials, ca: &CaFolder) -> Result<()> {
+pub(crate) fn renew_own(hall: &Hall, credentials: &Credentials, ca: &CaFolder) -> Result<()> {
     let (claim, now, ca) = (credentials.claim()?, hall.now(), ca.open()?);
-    hall.store.note_issued(hall.me(), &ca.fingerprint(), now).await?;
     let next = ca.issue(&claim.request_pem, &credentials.machine(), now.as_ms() as u64 * 1000, now)?;
     Ok(credentials.install(&next.pem)?)
 }
@@ -80,5 +79,18 @@ pub(crate) fn examine(common: &Common, city: &str) -> Result<(), String> {
             -left,
             trust::renewal::GRACE_DAYS
         )),
+    }
+}
+
+/// For `doctor` at the hub: an issuer that runs out shuts every door of the city.
+pub(crate) fn examine_issuer(common: &Common, city: &str) -> Result<(), String> {
+    const WORRYING_DAYS: i64 = 180;
+    let ca = CaFolder::of(IdentityFolder::of(&common.data_dir), city);
+    let left = ca
+        .issuer_days_left(SystemClock.now())
+        .map_err(|e| format!("{e}; next: restore identity/ from a backup"))?;
+    match left {
+        WORRYING_DAYS.. => Ok(()),
+        _ => Err(format!("runs out in {left} days, and with it every certificate; next: ca renew-issuer")),
     }
 }

@@ -49,6 +49,9 @@ async fn examine(common: &Common) -> Vec<Finding> {
     };
     note("configuration", None);
     note("certificate", crate::certificate::examine(common, &config.city).err());
+    if config.tier == domain::network::Tier::City {
+        note("issuer of certificates", crate::certificate::examine_issuer(common, &config.city).err());
+    }
     note("disk can be written", writable(common).err());
     match Opened::open(&common.data_dir, &Parts::default()) {
         Ok(opened) => {

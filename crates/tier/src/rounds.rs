@@ -111,21 +111,44 @@ pub(crate) async fn report_contacts(hall: Hall) {
     }
 }
 
-/// The hub is its own authority: it renews its certificate itself, at half life or when it has run out.
+/// The hub is its own authority: it renews its certificate itself, at half life or when it has run out, and the issuer too.
 pub(crate) async fn renew_own(hall: Hall, credentials: Arc<Credentials>, ca: Arc<CaFolder>) {
     let mut rounds = Rounds::every(Duration::from_secs(3600));
+    let mut changed = credentials.watch();
     loop {
         tokio::select! {
             () = rounds.due(&hall) => {}
-            () = credentials.changed() => {}
+            _ = changed.changed() => {}
         }
+        renew_issuer(&hall, &ca).await;
         if !credentials.is_due(hall.now()) {
             continue;
         }
-        match crate::certificate::renew_own(&hall, &credentials, &ca).await {
+        match crate::certificate::renew_own(&hall, &credentials, &ca) {
             Ok(()) => tracing::info!("the hub's own certificate was renewed"),
             Err(error) => tracing::error!(%error, "the hub's own certificate was not renewed; next: doctor"),
         }
+    }
+}
+
+/// An issuer that ran out would shut every door of the city on one day.
+async fn renew_issuer(hall: &Hall, ca: &CaFolder) {
+    let now = hall.now();
+    match ca.issuer_is_due(now) {
+        Ok(false) => {}
+        Ok(true) if !ca.has_authority_key() => tracing::error!(
+            "the issuer of certificates has lived half its life; next: bring the authority's key, then ca renew-issuer"
+        ),
+        Ok(true) => match ca.renew_issuer(now) {
+            Ok(()) => {
+                tracing::info!("a new issuer of certificates was made");
+                if let Err(error) = hall.store.note_act(now, "hub", "renew issuer", "").await {
+                    tracing::error!(%error, "the new issuer is not noted in the audit");
+                }
+            }
+            Err(error) => tracing::error!(%error, "the issuer was not renewed; next: ca renew-issuer"),
+        },
+        Err(error) => tracing::error!(%error, "the city's authority cannot be used; next: doctor"),
     }
 }
 

@@ -38,6 +38,8 @@ pub struct CityCa {
     /// PEM of the issuer's certificate, where it is not an authority itself; goes along with every certificate.
     intermediate_pem: Option<String>,
     issuer: Issuer<'static, KeyPair>,
+    /// Nothing it signs lives longer.
+    issuer_until: Timestamp,
 }
 
 /// The two levels as made. The authority's key is needed once a year, for the next issuer, and may lie in a safe meanwhile.
@@ -65,7 +67,7 @@ fn moment(at: Timestamp) -> OffsetDateTime {
 }
 
 /// The node and machine of a certificate.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Machine {
     pub node: NodeId,
     /// Which of the machines that had this place one after another; it is let in only while it is the last.
@@ -81,7 +83,8 @@ pub fn spiffe_id(city: &str, machine: &Machine) -> String {
 pub const SERVER_NAME: &str = "node.tongban.internal";
 
 const AUTHORITY_DAYS: i64 = 3650;
-const ISSUER_DAYS: i64 = 2 * 365;
+/// So long an issuer lives; at half of it the next one is made.
+pub const ISSUER_DAYS: i64 = 2 * 365;
 
 fn ca_params(name: String, levels_below: u8, days: i64, now: Timestamp) -> CertificateParams {
     let mut params = CertificateParams::default();
@@ -145,12 +148,15 @@ impl CityCa {
         let above = above.ok_or(TrustError::Foreign("no authority stands above the issuer"))?;
         ders[..=above].rotate_right(1);
         let is_authority = ders[0] == own;
+        let key = KeyPair::from_pem(&issuer.key_pem)?;
+        let issuer_until = until_of(&own, &key)?;
         Ok(CityCa {
             city: city.to_owned(),
             authorities: ders,
             authorities_pem: authorities.to_owned(),
             intermediate_pem: (!is_authority).then(|| issuer.certificate_pem.clone()),
-            issuer: Issuer::from_ca_cert_pem(&issuer.certificate_pem, KeyPair::from_pem(&issuer.key_pem)?)?,
+            issuer: Issuer::from_ca_cert_pem(&issuer.certificate_pem, key)?,
+            issuer_until,
         })
     }
 
@@ -160,6 +166,9 @@ impl CityCa {
     /// All that are believed.
     pub fn authorities_pem(&self) -> &str {
         &self.authorities_pem
+    }
+    pub fn issuer_until(&self) -> Timestamp {
+        self.issuer_until
     }
     /// The fingerprint of the authority that issues: what new tokens pin.
     pub fn fingerprint(&self) -> String {
@@ -196,7 +205,7 @@ impl CityCa {
             vec![ExtendedKeyUsagePurpose::ClientAuth, ExtendedKeyUsagePurpose::ServerAuth];
         params.use_authority_key_identifier_extension = true;
         params.not_before = moment(now) - Duration::days(BACKDATED_DAYS);
-        params.not_after = moment(now) + Duration::days(CERTIFICATE_DAYS);
+        params.not_after = (moment(now) + Duration::days(CERTIFICATE_DAYS)).min(moment(self.issuer_until));
         // rcgen copies names, usages and even CA:true from the request; nothing of it may survive but the key.
         csr.params = params;
         let certificate = csr.signed_by(&self.issuer)?;
@@ -241,6 +250,26 @@ pub fn pem_blocks(pem: &str) -> Vec<Vec<u8>> {
     blocks.map_while(Result::ok).map(|pem| pem.contents).collect()
 }
 
+/// The last moment of an issuer's certificate, if the key is the one it names.
+fn until_of(certificate_der: &[u8], key: &KeyPair) -> Result<Timestamp, TrustError> {
+    use rcgen::PublicKeyData;
+    use x509_parser::prelude::{FromDer, X509Certificate};
+    let (_, certificate) =
+        X509Certificate::from_der(certificate_der).map_err(|_| TrustError::Foreign("not X.509"))?;
+    if certificate.public_key().subject_public_key.data.as_ref() != key.der_bytes() {
+        return Err(TrustError::Foreign("the issuer's key does not fit its certificate"));
+    }
+    Ok(Timestamp::from_ms(certificate.validity().not_after.timestamp().saturating_mul(1000)))
+}
+
+/// An authority of the old style, which signs certificates itself.
+#[cfg(test)]
+pub(crate) fn old_style(city: &str, now: Timestamp) -> Result<IssuerPair, TrustError> {
+    let key = KeyPair::generate_for(&PKCS_ECDSA_P256_SHA256)?;
+    let certificate = ca_params(format!("{city} CA"), 0, AUTHORITY_DAYS, now).self_signed(&key)?;
+    Ok(IssuerPair { certificate_pem: certificate.pem(), key_pem: key.serialize_pem() })
+}
+
 fn signed_by(certificate: &[u8], above: &[u8]) -> bool {
     use x509_parser::prelude::{FromDer, X509Certificate};
     match (X509Certificate::from_der(certificate), X509Certificate::from_der(above)) {
@@ -254,11 +283,17 @@ fn signed_by(certificate: &[u8], above: &[u8]) -> bool {
 /// Which of the authorities (DER) stands above a certificate, by its fingerprint: directly, or over the issuer that comes after it in
 /// the text. Dates are not looked at: a certificate that ran out is renewed.
 pub fn authority_of(chain_pem: &str, authorities: &[Vec<u8>]) -> Option<String> {
-    let chain = pem_blocks(chain_pem);
+    authority_above(&pem_blocks(chain_pem), authorities)
+}
+
+/// As [`authority_of`], of a chain in DER as it is shown in a handshake.
+pub fn authority_above<D: AsRef<[u8]>>(chain: &[D], authorities: &[Vec<u8>]) -> Option<String> {
     let (leaf, between) = chain.split_first()?;
     let stands = |authority: &&Vec<u8>| {
-        signed_by(leaf, authority)
-            || between.iter().any(|issuer| signed_by(leaf, issuer) && signed_by(issuer, authority))
+        signed_by(leaf.as_ref(), authority)
+            || between.iter().any(|issuer| {
+                signed_by(leaf.as_ref(), issuer.as_ref()) && signed_by(issuer.as_ref(), authority)
+            })
     };
     authorities.iter().find(stands).map(|authority| crate::fingerprint(authority))
 }

@@ -44,10 +44,13 @@ async fn one_authority_follows_another_and_nobody_is_locked_out() {
     let under = async |site: &Site| {
         let id = site.node().hall().me().clone();
         let status = nodes(&city.hub).await.into_iter().find(|node| node.id == id).unwrap();
-        status.issued_under == Some(present.clone())
+        status.shown_under == Some(present.clone())
     };
     eventually("town and village have certificates under the new one", async || {
-        under(&city.town).await && under(&city.villages[0]).await && under(&city.hub).await
+        under(&city.town).await
+            && under(&city.villages[0]).await
+            && believed(&city.hub).first() == Some(&present)
+            && !city.hub.node().credentials.is_outdated()
     })
     .await;
     let refused = city_hub::ca::retire(city.hub.opened(), "two", false).await.unwrap_err();

@@ -258,10 +258,20 @@ async fn a_node_is_banned_by_two_and_no_administrator_makes_an_auditor() {
         act
     };
     let made = two_persons(hub, with("give_account", account.clone())).await.unwrap();
-    assert!(made["code_uri"].as_str().unwrap().starts_with("otpauth://"), "{made}");
+    assert!(made["code_uri"].is_null(), "who confirms has one half only: {made}");
+    let path = format!("/countersigns/{}/collect", made["id"].as_str().unwrap());
+    let second = hub.token("administrator.second").await;
+    assert_eq!(code_of(&hub.post(&second, &path, json!({})).await.unwrap_err()).0, 404);
+    let admin = hub.token("administrator.first").await;
+    let phone = hub.post(&admin, &path, json!({})).await.unwrap();
+    assert!(phone["code_uri"].as_str().unwrap().starts_with("otpauth://"), "{phone}");
+    assert_eq!(code_of(&hub.post(&admin, &path, json!({})).await.unwrap_err()).0, 404, "told once");
     let again = two_persons(hub, json!({ "kind": "reset_account", "name": "chen" })).await.unwrap();
     assert_ne!(made["password"], again["password"]);
-    assert_ne!(made["code_uri"], again["code_uri"], "a lost phone opens nothing more");
+    let path = format!("/countersigns/{}/collect", again["id"].as_str().unwrap());
+    let admin = hub.token("administrator.first").await;
+    let new_phone = hub.post(&admin, &path, json!({})).await.unwrap();
+    assert_ne!(phone["code_uri"], new_phone["code_uri"], "a lost phone opens nothing more");
     let proposal = |act: Value, proof: Value| json!({ "act": act, "proof": proof });
     let auditor = json!({ "kind": "give_account", "name": "friend", "display": "审计", "body": null, "roles": ["auditor"] });
     let admin = hub.token("administrator.first").await;
@@ -299,23 +309,32 @@ async fn an_act_that_fails_after_the_second_signature_is_not_told_as_done() {
     city.stop().await;
 }
 
+/// Li has begun to change the password when the administrator shuts the account; what Li read before must not come back.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_changes_of_one_account_do_not_undo_each_other() {
     let city = City::start(0).await;
     let hub = &city.hub;
-    hub.employ("li", Some("sj"), "handler").await;
+    hub.employ("li", Some("sj"), "approver").await;
     let hall = hub.node().hall();
-    let (token, officer) = (hub.token("li").await, "li");
-    let proof = casework::Proof { password: PASSWORD.to_owned(), code: None };
-    let li = hall.officer(&token).await.unwrap().unwrap();
-    // Li changes the password while the administrator shuts the account: both count, in whatever order they come.
-    let (changed, shut) = tokio::join!(
-        hall.change_password(&li, &proof, "柿花村的老李子树", "desk"),
-        hall.set_disabled("test", officer, true)
+    let before = hall.store.account("li").await.unwrap().unwrap();
+    hall.set_disabled("test", "li", true).await.unwrap();
+    hall.store.use_code("li", 7).await.unwrap();
+    let change = store::AccountChange::Password("hashed".to_owned());
+    hall.store.change_account("li", change, "li", hall.now()).await.unwrap();
+    let after = hall.store.account("li").await.unwrap().unwrap();
+    assert!(after.disabled, "a password changed meanwhile opens nothing");
+    assert_eq!(
+        (after.password.as_str(), after.code_used),
+        ("hashed", Some(7)),
+        "I29: and no code is good again"
     );
-    shut.unwrap();
-    let known = hall.store.account(officer).await.unwrap().unwrap();
-    assert!(known.disabled, "a password changed meanwhile opens nothing: {changed:?}");
+    // Given other roles, the account keeps its phone and the codes used of it.
+    hall.store
+        .put_account(store::Account { code_secret: None, ..before.clone() }, "test", hall.now())
+        .await
+        .unwrap();
+    let again = hall.store.account("li").await.unwrap().unwrap();
+    assert_eq!((again.code_secret, again.code_used), (before.code_secret, Some(7)));
     city.stop().await;
 }
 

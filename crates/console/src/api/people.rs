@@ -31,6 +31,7 @@ pub(super) fn routes() -> Router<Console> {
         .route("/audit", get(audit))
         .route("/countersigns", get(waiting).post(propose))
         .route("/countersigns/{id}", post(countersign))
+        .route("/countersigns/{id}/collect", post(collect))
         .route("/exports/{id}", get(export))
 }
 
@@ -172,6 +173,14 @@ async fn countersign(
 ) -> Answer<Value> {
     let id: EntryId = id(&text, "复核编号")?;
     Ok(Json(console.hall.countersign(&officer, id, &proof, &source).await?))
+}
+
+async fn collect(
+    State(console): State<Console>,
+    ByToken(officer): ByToken,
+    Path(text): Path<String>,
+) -> Answer<Value> {
+    Ok(Json(console.hall.collect(&officer, id(&text, "复核编号")?).await?))
 }
 
 async fn export(

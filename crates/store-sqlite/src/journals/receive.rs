@@ -155,6 +155,9 @@ fn is_evidence(reason: &str) -> bool {
 pub(crate) fn quarantine(sql: &Connection, item: &Quarantined) -> Result<(), StoreError> {
     let peer = item.peer.as_str();
     let evidence = is_evidence(&item.reason);
+    if evidence && is_kept(sql, item)? {
+        return Ok(());
+    }
     if evidence && evidence_of(sql, peer)? > EVIDENCE_BYTES_MAX {
         let reason = "the room for evidence about this neighbour is full: what more there is stays where it was written";
         return note(sql, &Quarantined { seq: 0, reason: reason.to_owned(), bytes: vec![], ..item.clone() });
@@ -164,31 +167,39 @@ pub(crate) fn quarantine(sql: &Connection, item: &Quarantined) -> Result<(), Sto
     if !evidence {
         make_room(sql, peer)?;
     }
-    // What a lost machine wrote is offered again and again.
     sql.prepare_cached(
-        "INSERT INTO quarantine(at_ms, peer, journal, seq, reason, bytes, evidence) SELECT ?1, ?2, ?3, ?4, ?5, ?6, ?7
-          WHERE ?5 NOT LIKE 'late:%' OR NOT EXISTS(
-            SELECT 1 FROM quarantine WHERE peer = ?2 AND journal = ?3 AND seq = ?4 AND reason = ?5 AND bytes = ?6)",
+        "INSERT INTO quarantine(at_ms, peer, journal, seq, reason, bytes, evidence) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
     )
     .and_then(|mut s| {
-        s.execute((
-            item.at.as_ms(),
-            peer,
-            &item.journal,
-            item.seq as i64,
-            &item.reason,
-            bytes,
-            evidence,
-        ))
+        s.execute((item.at.as_ms(), peer, &item.journal, item.seq as i64, &item.reason, bytes, evidence))
     })
     .broken("quarantine")?;
+    if evidence {
+        sql.prepare_cached(
+            "INSERT INTO evidence(peer, bytes) VALUES(?1, ?2) ON CONFLICT(peer) DO UPDATE SET bytes = bytes + ?2",
+        )
+        .and_then(|mut s| s.execute((peer, bytes.len() as i64)))
+        .broken("measure the quarantine")?;
+    }
     Ok(())
+}
+
+/// What a lost machine wrote, or a fork, is offered again and again.
+fn is_kept(sql: &Connection, item: &Quarantined) -> Result<bool, StoreError> {
+    sql.prepare_cached(
+        "SELECT EXISTS(SELECT 1 FROM quarantine WHERE peer = ?1 AND journal = ?2 AND seq = ?3 AND reason = ?4 AND bytes = ?5)",
+    )
+    .and_then(|mut s| {
+        let place = (item.peer.as_str(), &item.journal, item.seq as i64, &item.reason, &item.bytes);
+        s.query_row(place, |row| row.get(0))
+    })
+    .broken("look into the quarantine")
 }
 
 fn make_room(sql: &Connection, peer: &str) -> Result<(), StoreError> {
     sql.prepare_cached(
         "DELETE FROM quarantine WHERE no IN (
-           SELECT no FROM quarantine WHERE peer = ?1 AND evidence = 0 ORDER BY no DESC LIMIT -1 OFFSET ?2)",
+           SELECT no FROM quarantine WHERE peer = ?1 AND evidence = 0 AND remark = 0 ORDER BY no DESC LIMIT -1 OFFSET ?2)",
     )
     .and_then(|mut s| s.execute((peer, ROWS_OF_ONE_MAX - 1)))
     .broken("bound the quarantine")?;
@@ -196,11 +207,9 @@ fn make_room(sql: &Connection, peer: &str) -> Result<(), StoreError> {
 }
 
 fn evidence_of(sql: &Connection, peer: &str) -> Result<i64, StoreError> {
-    sql.prepare_cached(
-        "SELECT coalesce(sum(length(bytes)), 0) FROM quarantine WHERE peer = ?1 AND evidence = 1",
-    )
-    .and_then(|mut s| s.query_row([peer], |row| row.get(0)))
-    .broken("measure the quarantine")
+    sql.prepare_cached("SELECT coalesce(max(bytes), 0) FROM evidence WHERE peer = ?1")
+        .and_then(|mut s| s.query_row([peer], |row| row.get(0)))
+        .broken("measure the quarantine")
 }
 
 pub(super) fn give_receipts(
