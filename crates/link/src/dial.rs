@@ -76,8 +76,10 @@ pub struct Uplink {
 
 /// How often a standing link looks whether the certificate is half spent,
 const RENEWAL_LOOK: Duration = Duration::from_secs(60);
-/// and how long it waits after a refusal.
+/// and how long it waits after a refusal,
 const RENEWAL_PAUSE: Duration = Duration::from_secs(600);
+/// or, while another authority issues than the one above ours.
+const OUTDATED_PAUSE: Duration = Duration::from_secs(10);
 
 fn has_run_out(error: &std::io::Error) -> bool {
     let fault = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
@@ -226,7 +228,12 @@ impl Uplink {
             if outdated && !self.credentials.is_outdated() {
                 return "a certificate under the present authority is shown from now on";
             }
-            let pause = if renewed.is_ok() { RENEWAL_LOOK } else { RENEWAL_PAUSE };
+            let pause = match renewed {
+                Ok(()) => RENEWAL_LOOK,
+                // The parent, too, may be dialling anew just now to show its new one.
+                Err(_) if outdated => OUTDATED_PAUSE,
+                Err(_) => RENEWAL_PAUSE,
+            };
             // Another authority issues, perhaps: then it is time at once.
             tokio::select! {
                 () = tokio::time::sleep(pause) => {}

@@ -2,6 +2,7 @@
 
 use crate::ca::TrustError;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Paths below `<data>/identity`.
 pub struct IdentityFolder(PathBuf);
@@ -89,8 +90,10 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    // The command line and the serving process may write the same file.
-    let temporary = path.with_extension(format!("{}.new", std::process::id()));
+    // The command line and the serving process may write the same file at once, and so may two tasks of one process.
+    static WRITTEN: AtomicU64 = AtomicU64::new(0);
+    let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
+    let temporary = path.with_extension(format!("{}-{number}.new", std::process::id()));
     let mut options = std::fs::OpenOptions::new();
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]
