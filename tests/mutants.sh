@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Plants the bugs of tests/mutants one by one in a copy of this commit, and says what found each.
 #   tests/mutants.sh [--seeds N] [NAME…]     all of them, or those whose file name contains NAME
-# First the simulation looks (N seeds, 40 if left out; the first that fails is the find), then the unit tests, then the
-# stories. Ends with one line; exit 1 if a bug lived. Takes about two minutes for each bug on two cores.
+# First the simulation looks (N seeds, 40 if left out; the first that fails is the find), then the unit tests, the crash
+# images and the stories. Ends with one line; exit 1 if a bug lived. Takes about two minutes for each bug on two cores.
 set -uo pipefail
 cd "$(dirname "$0")/.."
 root=$PWD seeds=40 names=()
@@ -34,6 +34,9 @@ finder() {
     if [ -n "$first" ]; then echo "simulation, seed $first: $(grep -m1 -oE 'I[0-9]+[,: ][^;]{0,60}|panicked at [^ ]+' "$copy/log" | tr '\n' ' ')"; return; fi
     if ! timeout 900 cargo test --quiet -p domain -p replication -p trust -p store-sqlite -p link >"$copy/log" 2>&1; then
         echo "unit test $(sed -n 's/^---- \(.*\) stdout ----$/\1/p' "$copy/log" | head -1)"; return
+    fi
+    if ! timeout 900 cargo test --quiet -p tests --test simulation whatever >"$copy/log" 2>&1; then
+        echo "crash images"; return
     fi
     if ! timeout 900 cargo test --quiet -p tests --test stories >"$copy/log" 2>&1; then
         echo "story $(sed -n 's/^---- \(.*\) stdout ----$/\1/p' "$copy/log" | head -1)"
