@@ -105,7 +105,7 @@ fn read_seals(sql: &Connection) -> Result<SealRecords, StoreError> {
 }
 
 /// The newest; older ones never come back.
-fn read_bundle(sql: &Connection) -> Result<Option<Arc<TrustBundle>>, StoreError> {
+pub(crate) fn read_bundle(sql: &Connection) -> Result<Option<Arc<TrustBundle>>, StoreError> {
     let newest = read_all(sql, "SELECT bundle FROM trust_bundle ORDER BY version DESC LIMIT 1")?;
     Ok(newest.into_iter().next().map(Arc::new))
 }

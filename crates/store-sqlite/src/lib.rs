@@ -596,6 +596,9 @@ impl Store for SqliteStore {
     fn trust_bundle(&self) -> Option<Arc<TrustBundle>> {
         self.known().bundle.clone()
     }
+    async fn read_trust_bundle(&self) -> Result<Option<Arc<TrustBundle>>, StoreError> {
+        self.executor.read_briefly(known::read_bundle).await
+    }
     async fn standings(&self) -> Result<Standings, StoreError> {
         let me = self.identity.node.clone();
         self.executor.read(move |sql| people::standings(sql, &me)).await

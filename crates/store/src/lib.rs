@@ -279,6 +279,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// The newest trust bundle that the hub has published and that has come here.
     fn trust_bundle(&self) -> Option<Arc<domain::trust_bundle::TrustBundle>>;
+    /// As [`Store::trust_bundle`], read from the disk: another process (the command line) may have published one.
+    async fn read_trust_bundle(&self) -> Result<Option<Arc<domain::trust_bundle::TrustBundle>>, StoreError>;
     /// How the nodes below stand: one look for the whole list of them, however busy the node is.
     async fn standings(&self) -> Result<Standings, StoreError>;
     /// Node records told at enrolment, so that the first session knows its peer; the hub's journal confirms them.

@@ -156,16 +156,21 @@ async fn renew_issuer(hall: &Hall, ca: &CaFolder) {
 pub(crate) async fn believe(hall: Hall, credentials: Arc<Credentials>) {
     let mut changes = hall.store.changes();
     loop {
-        if let Some(bundle) = hall.store.trust_bundle()
-            && let Err(error) = credentials.believe(&bundle)
-        {
-            tracing::error!(%error, version = bundle.version, "the trust bundle cannot be followed; next: doctor");
+        match hall.store.read_trust_bundle().await {
+            Ok(Some(bundle)) => {
+                if let Err(error) = credentials.believe(&bundle) {
+                    let version = bundle.version;
+                    tracing::error!(%error, version, "the trust bundle cannot be followed; next: doctor");
+                }
+            }
+            Ok(None) => {}
+            Err(error) => tracing::error!(%error, "the trust bundle cannot be read; next: doctor"),
         }
         loop {
             let change = tokio::select! {
                 change = changes.recv() => change,
                 // The command line, another process, may have published one.
-                () = tokio::time::sleep(Duration::from_secs(30)) => break,
+                () = tokio::time::sleep(Duration::from_secs(10)) => break,
             };
             match change {
                 Ok(change) if !change.reference_data => {}

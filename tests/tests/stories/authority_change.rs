@@ -4,7 +4,7 @@ use super::{no_doors, record, waits_in_queue};
 use casework::NodeStatus;
 use domain::network::Tier;
 use std::sync::atomic::Ordering;
-use tests::city::{City, Site, city_token, enter, eventually};
+use tests::city::{City, Folder, Site, city_token, enter, eventually, pack_folder};
 use tier::Parts;
 
 async fn nodes(hub: &Site) -> Vec<NodeStatus> {
@@ -112,5 +112,26 @@ async fn an_old_release_is_told_to_be_brought_up_to_date_and_keeps_what_it_has()
     .await;
     uplink.poke.notify_one();
     waits_in_queue(&city.town, &city.town.token("officer").await, &case, "town").await;
+    city.stop().await;
+}
+
+/// The verbs of the command line are another process, and a hub without a single town has nothing that would wake it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_serving_hub_follows_a_step_that_was_taken_at_the_command_line() {
+    let folder = Folder::new();
+    let data = folder.0.join("hub");
+    city_hub::init::init(&data, &pack_folder(), "kaili.tongban", no_doors()).await.unwrap();
+    let mut city = Site::serve(data, Parts::default()).await;
+    let beside = tier::serve::Opened::open(&city.data, &Parts::default()).unwrap();
+    city_hub::ca::next(&beside, "two").await.unwrap();
+    eventually("the hub believes both", async || believed(&city).len() == 2).await;
+    city_hub::ca::switch(&beside, "two", false).await.unwrap();
+    let present = beside.ca().open().unwrap().fingerprint();
+    eventually("and shows a certificate under the new one", async || {
+        believed(&city).first() == Some(&present) && !city.node().credentials.is_outdated()
+    })
+    .await;
+    city_hub::ca::retire(&beside, "two", false).await.unwrap();
+    eventually("the former one is believed no more", async || believed(&city) == [present.clone()]).await;
     city.stop().await;
 }
