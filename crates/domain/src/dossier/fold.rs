@@ -163,13 +163,19 @@ impl Dossier {
                 let posting = Posting { place: place.clone(), from: page.at.day(), until: *until };
                 self.posted.insert(stage.clone(), posting);
             }
-            PageBody::InspectionProposed { stage, .. }
-            | PageBody::InspectionConfirmed { stage, .. }
+            PageBody::InspectionProposed { stage, slots } => {
+                let proposed = Inspection { slots: slots.clone(), ..Inspection::default() };
+                self.inspections.insert(stage.clone(), proposed);
+            }
+            PageBody::InspectionConfirmed { stage, .. }
             | PageBody::InspectionFixed { stage, .. }
             | PageBody::InspectionHeld { stage, .. }
             | PageBody::InspectionFound { stage, .. } => {
-                let visit = self.inspections.entry(stage.clone()).or_default();
-                inspect(visit, body, page);
+                // After a restore the answer to a proposal may come back where the proposal does not: it answers nothing then, and
+                // the visit is proposed anew.
+                if let Some(visit) = self.inspections.get_mut(stage) {
+                    inspect(visit, body, page);
+                }
             }
             PageBody::HearingNoticed { on, place, .. } => {
                 let noticed = page.at.day();
@@ -258,13 +264,13 @@ impl Dossier {
 /// What one page makes of a joint inspection.
 fn inspect(visit: &mut Inspection, body: &PageBody, page: &Page) {
     match body {
-        PageBody::InspectionProposed { slots, .. } => {
-            *visit = Inspection { slots: slots.clone(), ..Inspection::default() };
-        }
         PageBody::InspectionConfirmed { body, slots, .. } => {
-            visit.confirmed.insert(body.clone(), slots.iter().copied().collect());
+            let known = slots.iter().copied().filter(|slot| visit.slots.get(*slot as usize).is_some());
+            visit.confirmed.insert(body.clone(), known.collect());
         }
-        PageBody::InspectionFixed { slot, citizen, .. } => visit.fixed = Some((*slot, *citizen)),
+        PageBody::InspectionFixed { slot, citizen, .. } if visit.slots.get(*slot as usize).is_some() => {
+            visit.fixed = Some((*slot, *citizen));
+        }
         PageBody::InspectionHeld { officers, absent, .. } => {
             let (officers, absent) = (officers.iter().cloned().collect(), absent.iter().cloned().collect());
             visit.held = Some(Held { on: page.at.day(), officers, absent });

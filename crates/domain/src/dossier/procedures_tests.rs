@@ -151,6 +151,28 @@ fn departments_come_once_and_who_stays_away_has_waived() {
     counter.does(&lead, complete(stage.id.as_str(), false, &[]), on(25));
 }
 
+/// After a restore the answer to a proposal may be filed again where the proposal itself lost its place (I17).
+#[test]
+fn an_answer_to_a_proposal_that_is_not_there_answers_nothing() {
+    let mut counter = Counter::at("hotel", "hub", &["intake", "town", "accept"]);
+    let ready: Vec<_> = plan::ready_stages(&counter.item, &counter.dossier).into_iter().cloned().collect();
+    let stage = ready.iter().find(|stage| stage.kind == StageKind::JointInspection).cloned().unwrap();
+    let lead = of("ga", stage.kind);
+    counter.does(&lead, Command::Claim { stage: stage.id.clone() }, NOON);
+    let mut without = counter.dossier.clone();
+    let slots = vec![Slot { day: "2026-11-25".parse().unwrap(), time: "09:30".into() }];
+    let propose = Command::ProposeInspection { stage: stage.id.clone(), slots };
+    counter.does(&lead, propose.clone(), NOON);
+    let confirm = Command::ConfirmInspection { stage: stage.id.clone(), body: None, slots: vec![0] };
+    let confirmed = counter.tries(&lead, confirm, NOON).unwrap().pages;
+    let page = Page { no: without.pages + 1, ..confirmed[0].clone() };
+    let author = without.holder.clone();
+    assert_eq!(without.apply(&page, &author, false), Verdict::Applied, "its place in the dossier is its own");
+    assert_eq!(without.inspections.get(&stage.id), None, "and it has nothing to say");
+    let again = Counter { dossier: without, ..counter };
+    assert!(again.tries(&lead, propose, NOON).is_ok(), "the visit is proposed anew");
+}
+
 #[test]
 fn a_publicity_runs_its_days_before_anybody_goes_on() {
     let mut counter = Counter::at("linshi", "v-1", &["intake", "accept", "survey"]);
