@@ -59,6 +59,7 @@ pub(crate) async fn run(common: &Common, verb: CaVerb) -> Result<()> {
     let sign = async |persons: &TwoPersons, step: &str| {
         persons.sign(&opened.hall, &SensitiveAct::Authority { step: step.to_owned() }).await
     };
+    let new_keys = matches!(verb, CaVerb::Next { .. } | CaVerb::Switch { .. });
     let bundle = match verb {
         CaVerb::Show => return show(common, &opened).await,
         CaVerb::RenewIssuer { persons } => {
@@ -81,12 +82,13 @@ pub(crate) async fn run(common: &Common, verb: CaVerb) -> Result<()> {
             opened.hall.publish_trust(&by, present(&opened)?.authorities, oldest).await?
         }
     };
-    match common.json {
-        true => println!("{}", json!(bundle)),
-        false => println!(
-            "trust bundle {} is published; ca show tells who has it; back up the hub now, its keys have changed",
-            bundle.version
-        ),
+    if common.json {
+        println!("{}", json!(bundle));
+        return Ok(());
+    }
+    println!("trust bundle {} is published; ca show tells who has it", bundle.version);
+    if new_keys {
+        println!("the keys of the hub have changed; next: backup");
     }
     Ok(())
 }

@@ -28,7 +28,7 @@ pub struct Target {
     pub rounds: u64,
 }
 
-pub const TARGETS: [Target; 8] = [
+pub static TARGETS: [Target; 8] = [
     Target { name: "frames", feed: wire::frames, samples: wire::sample_frames, rounds: 20_000 },
     Target { name: "session", feed: wire::session, samples: wire::sample_talk, rounds: 4_000 },
     Target { name: "trusted", feed: trusted::feed, samples: trusted::samples, rounds: 20_000 },
@@ -41,8 +41,7 @@ pub const TARGETS: [Target; 8] = [
 
 impl Target {
     pub fn named(name: &str) -> Option<&'static Target> {
-        static ALL: [Target; 8] = TARGETS;
-        ALL.iter().find(|target| target.name == name)
+        TARGETS.iter().find(|target| target.name == name)
     }
 
     /// What was found before, and real input.

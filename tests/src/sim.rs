@@ -10,6 +10,7 @@ mod line;
 mod node;
 pub(crate) mod people;
 mod restoring;
+mod traffic;
 mod world;
 
 pub use images::{Images, images};

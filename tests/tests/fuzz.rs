@@ -6,7 +6,7 @@
 use peak_alloc::PeakAlloc;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::{Mutex, PoisonError};
-use tests::fuzz::{TARGETS, Target};
+use tests::fuzz::Target;
 
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
@@ -20,7 +20,7 @@ static ALONE: Mutex<()> = Mutex::new(());
 
 fn run(name: &str) {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    let target: &Target = TARGETS.iter().find(|target| target.name == name).unwrap();
+    let target = Target::named(name).unwrap();
     println!("{name}: seed {SEED}");
     let (mut last, mut before) = (Vec::new(), None);
     let outcome = catch_unwind(AssertUnwindSafe(|| {

@@ -18,8 +18,8 @@ pub struct Issued {
 }
 
 impl Issued {
-    /// The answer to whoever made it; nobody sees it again.
-    pub fn shown_once(&self, password: &str) -> Value {
+    /// The answer to whoever made it; nobody sees it again. No password where whoever made it gave one.
+    pub fn shown_once(&self, password: Option<&str>) -> Value {
         json!({ "name": self.name, "password": password, "code_uri": self.code_uri })
     }
 }
@@ -144,7 +144,7 @@ impl Hall {
         }
     }
 
-    fn roles_of(&self, account: &Account) -> Roles {
+    pub(crate) fn roles_of(&self, account: &Account) -> Roles {
         account.roles.clone().unwrap_or_else(|| Roles::of_old(self.tier, account.body.as_ref()))
     }
 

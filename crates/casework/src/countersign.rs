@@ -10,7 +10,7 @@ use domain::access::Permission;
 use domain::delegation::Revocation;
 use domain::network::{NodeRecord, Standing};
 use domain::paper::SealName;
-use domain::{EntryId, NodeId};
+use domain::{EntryId, NodeId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use store::Countersign;
@@ -72,6 +72,10 @@ impl SensitiveAct {
     }
 }
 
+fn unfit(reason: impl Into<String>) -> ActError {
+    ActError::Unfit { what: "countersign", reason: reason.into() }
+}
+
 /// Who confirms gets the password and no more: whoever had both halves could sign in the other's name.
 fn half_of(issued: &Issued, password: &str) -> Value {
     json!({ "name": issued.name, "password": password, "collect": issued.code_uri.is_some() })
@@ -117,15 +121,13 @@ impl Hall {
         proof: &Proof,
         source: &str,
     ) -> Result<Value, ActError> {
-        let unfit = |reason: &str| ActError::Unfit { what: "countersign", reason: reason.to_owned() };
         let open = self.store.countersign(id).await?.filter(|one| one.done.is_none());
         let open =
             open.ok_or_else(|| ActError::NotFound { what: "待复核的操作", value: id.to_string() })?;
         if open.by == officer.name {
             return Err(unfit("须由另一位工作人员复核"));
         }
-        let age = self.now().as_ms() - open.at.as_ms();
-        if !(0..=WAITS_MINUTES * 60_000).contains(&age) {
+        if !self.is_fresh(open.at) {
             return Err(unfit("已超过 30 分钟;请重新提出"));
         }
         let act: SensitiveAct = serde_json::from_value(open.act.clone())
@@ -147,6 +149,11 @@ impl Hall {
             self.store.reopen_countersign(id, &names, &error.to_string(), self.now()).await?;
         }
         done
+    }
+
+    /// Whether what was signed at a time may still be acted upon.
+    fn is_fresh(&self, signed: Timestamp) -> bool {
+        (0..=WAITS_MINUTES * 60_000).contains(&self.now().since(signed))
     }
 
     /// What is refused already when it is proposed.
@@ -194,8 +201,7 @@ impl Hall {
         second: (&str, &Proof),
     ) -> Result<String, ActError> {
         if first.0 == second.0 {
-            let reason = "须由两位不同的工作人员签字".to_owned();
-            return Err(ActError::Unfit { what: "countersign", reason });
+            return Err(unfit("须由两位不同的工作人员签字"));
         }
         for (name, proof) in [first, second] {
             let officer = self.prove(name, proof, "console").await?;
@@ -248,14 +254,8 @@ impl Hall {
             }
             // Fetched afterwards, under the id of the signatures.
             SensitiveAct::ExportAudit {} | SensitiveAct::ExportCases {} => Ok(json!({ "ready": true })),
-            SensitiveAct::Authority { .. } => Err(ActError::Unfit {
-                what: "countersign",
-                reason: "发证机构的更换须在服务器上用 ca 命令办理".to_owned(),
-            }),
-            SensitiveAct::Restore { .. } => Err(ActError::Unfit {
-                what: "countersign",
-                reason: "恢复备份须在停机后用 restore 命令办理".to_owned(),
-            }),
+            SensitiveAct::Authority { .. } => Err(unfit("发证机构的更换须在服务器上用 ca 命令办理")),
+            SensitiveAct::Restore { .. } => Err(unfit("恢复备份须在停机后用 restore 命令办理")),
         }
     }
 
@@ -273,8 +273,7 @@ impl Hall {
         let missing = || ActError::NotFound { what: "可领取的密钥", value: id.to_string() };
         let one =
             self.store.countersign(id).await?.filter(|one| one.by == officer.name).ok_or_else(missing)?;
-        let (_, at) = one.done.clone().ok_or_else(missing)?;
-        let fresh = (0..=WAITS_MINUTES * 60_000).contains(&(self.now().as_ms() - at.as_ms()));
+        let fresh = one.done.as_ref().is_some_and(|(_, at)| self.is_fresh(*at));
         let name = match serde_json::from_value(one.act).map_err(|_| missing())? {
             SensitiveAct::GiveAccount(new) if fresh => new.name,
             SensitiveAct::ResetAccount { name } if fresh => name,
@@ -294,7 +293,7 @@ impl Hall {
         let missing = || ActError::NotFound { what: "已复核的导出", value: id.to_string() };
         let one = self.store.countersign(id).await?.ok_or_else(missing)?;
         let (second, at) = one.done.clone().ok_or_else(missing)?;
-        let fresh = (0..=WAITS_MINUTES * 60_000).contains(&(self.now().as_ms() - at.as_ms()));
+        let fresh = self.is_fresh(at);
         let act: SensitiveAct = serde_json::from_value(one.act).map_err(|_| missing())?;
         let an_export = matches!(act, SensitiveAct::ExportAudit {} | SensitiveAct::ExportCases {});
         if !an_export || !fresh || (officer.name != one.by && officer.name != second) {

@@ -118,7 +118,7 @@ impl Hall {
     }
 
     fn officer_of(&self, account: Account, second_factor: bool) -> Officer {
-        let roles = account.roles.unwrap_or_else(|| Roles::of_old(self.tier, account.body.as_ref()));
+        let roles = self.roles_of(&account);
         Officer { name: account.name, display: account.display, body: account.body, roles, second_factor }
     }
 

@@ -301,20 +301,17 @@ impl Hall {
             let own_head = contact.map_or(0, |contact| contact.own_head).max(held);
             let is_me = node.id == *self.me();
             let acknowledged = if is_me { held } else { seq(&standings.receipted, &node.id) };
-            let trust_version = match &node.parent {
-                _ if is_me => self.store.trust_bundle().map(|bundle| bundle.version),
-                Some(parent) if parent == self.me() => {
-                    standings.bundle_through(seq(&standings.all_through, &node.id))
-                }
-                _ => contact.and_then(|contact| standings.bundle_through(contact.all_through)),
+            // What a child confirmed to us is nearer than what it let a town report.
+            let all_through = match node.parent.as_ref() == Some(self.me()) {
+                true => seq(&standings.all_through, &node.id),
+                false => contact.map_or(0, |contact| contact.all_through),
             };
-            let catalogue_release = match &node.parent {
-                _ if is_me => self.store.pack(None).map(|(release, _)| release),
-                // What a child confirmed to us is nearer than what it let a town report.
-                Some(parent) if parent == self.me() => {
-                    standings.release_through(seq(&standings.all_through, &node.id))
-                }
-                _ => contact.and_then(|contact| standings.release_through(contact.all_through)),
+            let (catalogue_release, trust_version) = match is_me {
+                true => (
+                    self.store.pack(None).map(|(release, _)| release),
+                    self.store.trust_bundle().map(|bundle| bundle.version),
+                ),
+                false => (standings.release_through(all_through), standings.bundle_through(all_through)),
             };
             nodes.push(NodeStatus {
                 standing: node.standing,

@@ -71,14 +71,13 @@ fn render(page: &impl Template) -> Response {
     }
 }
 
+fn login_page(console: &Console, officer: &str, told: &str) -> Response {
+    render(&LoginPage { codes: console.hall.tier == Tier::City, name: &console.name, officer, told })
+}
+
 async fn home(State(console): State<Console>, ByCookie(officer): ByCookie) -> Result<Response, Fault> {
     let Some(officer) = officer else {
-        return Ok(render(&LoginPage {
-            codes: console.hall.tier == Tier::City,
-            name: &console.name,
-            officer: "",
-            told: "",
-        }));
+        return Ok(login_page(&console, "", ""));
     };
     let counts = console.hall.counts().await?;
     let outbox = console.hall.outbox().await?;
@@ -177,14 +176,8 @@ async fn log_in(
         }
         Err(LoginError::Store(error)) => Err(error.into()),
         Err(error) => {
-            let told = error.to_string();
-            let page = LoginPage {
-                codes: console.hall.tier == Tier::City,
-                name: &console.name,
-                officer: &name,
-                told: &told,
-            };
-            Ok((StatusCode::UNAUTHORIZED, render(&page)).into_response())
+            let page = login_page(&console, &name, &error.to_string());
+            Ok((StatusCode::UNAUTHORIZED, page).into_response())
         }
     }
 }

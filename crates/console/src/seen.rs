@@ -1,5 +1,5 @@
 //! Which lists an officer has open. A console that looks again every few seconds reads the same list; that is one row in the
-//! audit for each [`SAME_MS`], not thousands. A case that is opened is a row each time.
+//! audit for each [`SAME_MS`], not thousands. A case that is opened is a row each time. And how much of the lists an officer has been shown.
 
 use domain::{CaseNo, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};

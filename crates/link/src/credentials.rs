@@ -108,10 +108,7 @@ impl Credentials {
             return Ok(());
         }
         // What cannot be used must not take the place of what can.
-        let mut usable = RootCertStore::empty();
-        for certificate in CertificateDer::pem_slice_iter(authorities.as_bytes()) {
-            usable.add(certificate?)?;
-        }
+        let usable = roots(&certificates(&authorities)?)?;
         if usable.len() != bundle.authorities.len() {
             return Err(TlsError::Verifier(
                 "the bundle names authorities that are no certificates".to_owned(),
@@ -190,7 +187,8 @@ impl Credentials {
     pub fn link_server(&self) -> Arc<ArcSwap<ServerConfig>> {
         self.link_server.clone()
     }
-    /// For whoever holds a token or a certificate that ran out: only we prove ourselves, and show the authorities, of which the token pins one.
+    /// For whoever holds a token or a certificate that ran out: only we prove ourselves, and show the authorities, of which the
+    /// token pins one.
     pub fn enrol_server(&self) -> Arc<ArcSwap<ServerConfig>> {
         self.enrol_server.clone()
     }
@@ -214,9 +212,8 @@ impl Made {
         let issues = ders.first().map(|first| trust::fingerprint(first));
         let outdated = issues.is_some() && authority_of(&certificate_pem, &ders) != issues;
         let files = Files {
-            chain: CertificateDer::pem_slice_iter(certificate_pem.as_bytes()).collect::<Result<_, _>>()?,
-            authorities: CertificateDer::pem_slice_iter(authorities_pem.as_bytes())
-                .collect::<Result<_, _>>()?,
+            chain: certificates(&certificate_pem)?,
+            authorities: certificates(&authorities_pem)?,
             key: PrivateKeyDer::from_pem_slice(key.as_bytes())?,
             time: Arc::new(CityTime(clock.clone())),
         };
@@ -229,6 +226,18 @@ impl Made {
     }
 }
 
+fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, TlsError> {
+    Ok(CertificateDer::pem_slice_iter(pem.as_bytes()).collect::<Result<_, _>>()?)
+}
+
+fn roots(authorities: &[CertificateDer<'static>]) -> Result<RootCertStore, TlsError> {
+    let mut roots = RootCertStore::empty();
+    for authority in authorities {
+        roots.add(authority.clone())?;
+    }
+    Ok(roots)
+}
+
 struct Files {
     chain: Vec<CertificateDer<'static>>,
     authorities: Vec<CertificateDer<'static>>,
@@ -237,14 +246,6 @@ struct Files {
 }
 
 impl Files {
-    fn roots(&self) -> Result<Arc<RootCertStore>, TlsError> {
-        let mut roots = RootCertStore::empty();
-        for authority in &self.authorities {
-            roots.add(authority.clone())?;
-        }
-        Ok(Arc::new(roots))
-    }
-
     fn server(
         &self,
         clients: Arc<dyn ClientCertVerifier>,
@@ -262,7 +263,8 @@ impl Files {
     }
 
     fn link_server(&self) -> Result<Arc<ServerConfig>, TlsError> {
-        let verifier = WebPkiClientVerifier::builder_with_provider(self.roots()?, provider());
+        let verifier =
+            WebPkiClientVerifier::builder_with_provider(Arc::new(roots(&self.authorities)?), provider());
         let verifier = verifier.build().map_err(|e| TlsError::Verifier(e.to_string()))?;
         self.server(verifier, self.chain.clone())
     }
@@ -274,7 +276,8 @@ impl Files {
     }
 
     fn client(&self) -> Result<Arc<ClientConfig>, TlsError> {
-        let parent = WebPkiServerVerifier::builder_with_provider(self.roots()?, provider());
+        let parent =
+            WebPkiServerVerifier::builder_with_provider(Arc::new(roots(&self.authorities)?), provider());
         let parent = AnyDay(parent.build().map_err(|e| TlsError::Verifier(e.to_string()))?);
         let mut config = ClientConfig::builder_with_details(provider(), self.time.clone())
             .with_protocol_versions(&[&rustls::version::TLS13])?

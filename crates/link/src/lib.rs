@@ -12,6 +12,7 @@ pub mod enrol;
 pub mod meter;
 pub mod parcels;
 pub mod quota;
+mod room;
 pub mod shell;
 mod squeeze;
 pub mod tls;

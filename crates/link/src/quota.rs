@@ -58,21 +58,9 @@ pub enum Verdict {
 pub struct Allowance(BTreeMap<(NodeId, Goods), Left>);
 
 impl Allowance {
-    /// Whether anything is left; takes nothing.
+    /// Whether anything is left to `child` of the day that `nodes` nodes have. A piece may be larger than what is left: one that is
+    /// larger than a small allowance ever holds must not wait for ever.
     pub fn is_open(&mut self, child: &NodeId, goods: Goods, nodes: usize, now: Timestamp) -> Verdict {
-        self.draw(child, goods, 0, nodes, now)
-    }
-
-    /// Takes `bytes` from the allowance of `child` for the day that `nodes` nodes have. It may be overdrawn by one piece, so that
-    /// a piece larger than what a small allowance ever holds does not wait for ever.
-    pub fn draw(
-        &mut self,
-        child: &NodeId,
-        goods: Goods,
-        bytes: u64,
-        nodes: usize,
-        now: Timestamp,
-    ) -> Verdict {
         let most = goods.a_day().saturating_mul(nodes as u64);
         let full = Left { bytes: most, at: now, told: false };
         let left = self.0.entry((child.clone(), goods)).or_insert(full);
@@ -87,10 +75,16 @@ impl Allowance {
             let first = !std::mem::replace(&mut left.told, true);
             return Verdict::Wait { first };
         }
-        left.bytes = left.bytes.saturating_sub(bytes);
-        // Told again only after things were in order for a while.
-        left.told &= left.bytes < most / 2;
+        // Told again only after more than half of it has grown back.
+        left.told &= left.bytes <= most / 2;
         Verdict::Take
+    }
+
+    /// So much has come, after [`Allowance::is_open`] let it.
+    pub fn take(&mut self, child: &NodeId, goods: Goods, bytes: u64) {
+        if let Some(left) = self.0.get_mut(&(child.clone(), goods)) {
+            left.bytes = left.bytes.saturating_sub(bytes);
+        }
     }
 }
 
@@ -107,6 +101,15 @@ mod tests {
         Timestamp::from_ms(1_700_000_000_000 + hours * 3_600_000)
     }
 
+    /// A piece comes, if it is let.
+    fn bring(allowance: &mut Allowance, child: &NodeId, bytes: u64, now: Timestamp) -> Verdict {
+        let verdict = allowance.is_open(child, Goods::Entries, 1, now);
+        if verdict == Verdict::Take {
+            allowance.take(child, Goods::Entries, bytes);
+        }
+        verdict
+    }
+
     #[test]
     fn a_child_that_went_mad_brings_a_days_allowance_and_then_what_grows() {
         let (mut allowance, child) = (Allowance::default(), "v-1".parse().unwrap());
@@ -115,7 +118,7 @@ mod tests {
         let mut drain = |hours: i64| {
             let (mut count, mut told) = (0u64, 0);
             loop {
-                match allowance.draw(&child, Goods::Entries, batch, 1, at(hours)) {
+                match bring(&mut allowance, &child, batch, at(hours)) {
                     Verdict::Take => count += batch,
                     Verdict::Wait { first } => {
                         told += u32::from(first);
@@ -134,20 +137,16 @@ mod tests {
         assert!(next <= ENTRY_BYTES_A_DAY + batch, "what was not used is not saved up");
         assert!(brought <= 3 * ENTRY_BYTES_A_DAY);
         let other = "v-2".parse().unwrap();
-        assert_eq!(
-            allowance.draw(&other, Goods::Entries, batch, 1, at(0)),
-            Verdict::Take,
-            "nobody else waits"
-        );
+        assert_eq!(bring(&mut allowance, &other, batch, at(0)), Verdict::Take, "nobody else waits");
     }
 
     #[test]
     fn one_piece_larger_than_the_allowance_does_not_wait_for_ever_and_a_clock_set_back_gives_nothing() {
         let (mut allowance, child) = (Allowance::default(), "v-1".parse().unwrap());
-        let mut draw = |bytes, hours| allowance.draw(&child, Goods::Entries, bytes, 1, at(hours));
-        assert_eq!(draw(3 * ENTRY_BYTES_A_DAY, 10), Verdict::Take);
-        assert_eq!(draw(1, 10), Verdict::Wait { first: true });
-        assert_eq!(draw(1, 5), Verdict::Wait { first: false });
-        assert_eq!(draw(1, 6), Verdict::Take, "an hour later by whatever clock");
+        let mut bring = |bytes, hours| bring(&mut allowance, &child, bytes, at(hours));
+        assert_eq!(bring(3 * ENTRY_BYTES_A_DAY, 10), Verdict::Take);
+        assert_eq!(bring(1, 10), Verdict::Wait { first: true });
+        assert_eq!(bring(1, 5), Verdict::Wait { first: false });
+        assert_eq!(bring(1, 6), Verdict::Take, "an hour later by whatever clock");
     }
 }

@@ -1,7 +1,7 @@
 //! Drives a `replication::Session` over two streams of frames: checks, stores, then answers.
 
 use crate::codec::Packer;
-use crate::quota::{Allowance, Goods, RESERVE_BYTES, Verdict, nodes_of};
+use crate::quota::{Allowance, Goods};
 use casework::Hall;
 use domain::NodeId;
 use domain::network::Network;
@@ -10,7 +10,7 @@ use replication::session::{Greeting, Output, Session, Taken};
 use replication::{CheckedRun, Frame, JournalId, Position, Run, RunFault, Verify};
 use std::collections::{BTreeSet, VecDeque};
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 use store::{Change, Contact, Quarantined, Recovery, StoreError, WhyRecovering};
 use tokio::sync::{broadcast, mpsc};
@@ -75,8 +75,8 @@ impl Node {
     where
         S: Stream<Item = Result<pb::Frame, tonic::Status>> + Send + Unpin,
     {
-        let mut talk = match Talk::open(self, peer, outbound).await {
-            Ok(talk) => Talk { under, ..talk },
+        let mut talk = match Talk::open(self, peer, under, outbound).await {
+            Ok(talk) => talk,
             Err(ended) => return ended,
         };
         let mut changes = self.hall.store.changes();
@@ -116,6 +116,7 @@ struct Talk<'n> {
     network: Arc<Network>,
     packer: Packer,
     outbound: mpsc::Sender<pb::Frame>,
+    /// The authority above the certificate it showed.
     under: Option<String>,
     /// What the peer said of itself when it greeted.
     contact: Option<Contact>,
@@ -127,6 +128,7 @@ impl<'n> Talk<'n> {
     async fn open(
         node: &'n Node,
         peer: NodeId,
+        under: Option<String>,
         outbound: mpsc::Sender<pb::Frame>,
     ) -> Result<Talk<'n>, Ended> {
         let hall = &node.hall;
@@ -135,7 +137,7 @@ impl<'n> Talk<'n> {
         let session = Session::new(hall.me().clone(), peer, network.clone());
         let packer = Packer::for_stream().map_err(|e| Ended::Reason(e.to_string()))?;
         let mut talk =
-            Talk { node, session, network, packer, outbound, under: None, contact: None, noted: Vec::new() };
+            Talk { node, session, network, packer, outbound, under, contact: None, noted: Vec::new() };
         let heads = hall.store.heads().await?;
         let oldest = hall.outbox().await.map_err(|e| Ended::Reason(e.to_string()))?.oldest_waiting;
         let outputs =
@@ -334,61 +336,6 @@ impl<'n> Talk<'n> {
 }
 
 impl Node {
-    /// Whether `space` more bytes of what a neighbour brings may be written now: the disk has room that is not kept for our own
-    /// work, and a child has not used up its day. What may not is offered again by whoever brings it.
-    ///
-    /// # Errors
-    /// [`StoreError`] when the remark for the operator cannot be written.
-    pub async fn has_room_for(&self, peer: &NodeId, goods: Goods, space: u64) -> Result<bool, StoreError> {
-        let hall = &self.hall;
-        if hall.blobs.room() < RESERVE_BYTES.saturating_add(space) {
-            tracing::warn!(%peer, "the disk is nearly full: what neighbours bring waits with them");
-            let reason = "磁盘将满,暂不接收上下级的数据;请尽快清理磁盘,本机办理不受影响".to_owned();
-            self.remark(hall.me(), "disk", reason).await?;
-            return Ok(false);
-        }
-        let verdict =
-            self.allowance(peer, |allowance, nodes, now| allowance.is_open(peer, goods, nodes, now));
-        if verdict == (Verdict::Wait { first: true }) {
-            tracing::error!(%peer, ?goods, "a child brings more than a day's allowance");
-            let what = match goods {
-                Goods::Entries => "记录",
-                Goods::Attachments => "附件",
-            };
-            let reason =
-                format!("{peer} 一天内上传的{what}远超正常用量,已放慢接收;请核实该节点,如失控可挂失(ban)");
-            self.remark(peer, "quota", reason).await?;
-        }
-        Ok(verdict == Verdict::Take)
-    }
-
-    /// A neighbour has brought so much: only what has come counts, not what was promised.
-    pub fn brought(&self, peer: &NodeId, goods: Goods, bytes: u64) {
-        self.allowance(peer, |allowance, nodes, now| allowance.draw(peer, goods, bytes, nodes, now));
-    }
-
-    /// What comes from above is not measured, and neither is a node that takes back its own.
-    fn allowance(
-        &self,
-        peer: &NodeId,
-        ask: impl FnOnce(&mut Allowance, usize, domain::Timestamp) -> Verdict,
-    ) -> Verdict {
-        let (hall, network) = (&self.hall, self.hall.store.network());
-        if !network.is_above(hall.me(), peer) || hall.store.recovery().is_some() {
-            return Verdict::Take;
-        }
-        let mut allowance = self.allowance.lock().unwrap_or_else(PoisonError::into_inner);
-        ask(&mut allowance, nodes_of(&network, peer), hall.now())
-    }
-
-    /// Told once a day.
-    async fn remark(&self, about: &NodeId, what: &str, reason: String) -> Result<(), StoreError> {
-        let now = self.hall.now();
-        let journal = format!("{what} {}", now.day());
-        let item = Quarantined { at: now, peer: about.clone(), journal, seq: 0, reason, bytes: vec![] };
-        self.hall.store.note(item).await
-    }
-
     /// A neighbour has more of a journal of ours than we do. We were restored: the recovery begins, or goes on, and what the
     /// neighbour has is asked for. Or another copy of this node took over: then nothing is, and nothing more is written.
     ///

@@ -49,10 +49,13 @@ impl Peer {
     fn most(&self) -> u32 {
         match &self.machine {
             Some(_) => PER_MACHINE_MAX,
-            None if self.address.ip().is_loopback() => u32::MAX,
-            None => PER_ADDRESS_MAX,
+            None => most_from(self.address.ip()),
         }
     }
+}
+
+fn most_from(address: IpAddr) -> u32 {
+    if address.is_loopback() { u32::MAX } else { PER_ADDRESS_MAX }
 }
 
 /// A connection after its handshake, its bytes counted.
@@ -179,8 +182,7 @@ pub fn incoming(
                 continue;
             }
             // Before it has proven anything, one address must not take the places of all.
-            let most = if address.ip().is_loopback() { u32::MAX } else { PER_ADDRESS_MAX };
-            let Some(knocking) = knocking.enter(address.ip(), most) else { continue };
+            let Some(knocking) = knocking.enter(address.ip(), most_from(address.ip())) else { continue };
             let (credentials, door) = (credentials.clone(), door.clone());
             let (acceptor, sender) = (tokio_rustls::TlsAcceptor::from(config.load_full()), sender.clone());
             let (meter, guests) = (meter.clone(), guests.clone());

@@ -198,6 +198,14 @@ pub(crate) fn countersign(sql: &Connection, id: EntryId) -> Result<Option<Counte
     text.map(|text| countersign_of(&text)).transpose()
 }
 
+fn update_countersign(sql: &Connection, one: &Countersign) -> Result<(), StoreError> {
+    let text = serde_json::to_string(one).map_err(|e| unreadable("write a countersignature", e))?;
+    sql.prepare_cached("UPDATE countersign SET done = ?2, countersign = ?3 WHERE id = ?1")
+        .and_then(|mut s| s.execute((one.id.0.as_slice(), one.done.is_some(), text)))
+        .broken("write a countersignature")?;
+    Ok(())
+}
+
 /// Whoever comes second, in the same step, finds it done.
 pub(crate) fn take_countersign(
     sql: &Connection,
@@ -209,10 +217,7 @@ pub(crate) fn take_countersign(
     let open =
         open.ok_or(StoreError::Missing { what: "这项待复核的操作(可能已办或已过期)" })?;
     let done = Countersign { done: Some((by.to_owned(), now)), ..open };
-    let text = serde_json::to_string(&done).map_err(|e| unreadable("write a countersignature", e))?;
-    sql.prepare_cached("UPDATE countersign SET done = 1, countersign = ?2 WHERE id = ?1")
-        .and_then(|mut s| s.execute((id.0.as_slice(), text)))
-        .broken("write a countersignature")?;
+    update_countersign(sql, &done)?;
     crate::audit::record(sql, now, by, "countersign", &id.to_string())?;
     Ok(done)
 }
@@ -225,11 +230,7 @@ pub(crate) fn collect_countersign(
 ) -> Result<(), StoreError> {
     let done = countersign(sql, id)?.filter(|one| one.done.is_some() && !one.collected);
     let done = done.ok_or(StoreError::Missing { what: "可领取的密钥(可能已领取)" })?;
-    let text = serde_json::to_string(&Countersign { collected: true, ..done })
-        .map_err(|e| unreadable("write a countersignature", e))?;
-    sql.prepare_cached("UPDATE countersign SET countersign = ?2 WHERE id = ?1")
-        .and_then(|mut s| s.execute((id.0.as_slice(), text)))
-        .broken("write a countersignature")?;
+    update_countersign(sql, &Countersign { collected: true, ..done })?;
     crate::audit::record(sql, now, by, "collect", &id.to_string())
 }
 
@@ -241,11 +242,7 @@ pub(crate) fn reopen_countersign(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let known = countersign(sql, id)?.ok_or(StoreError::Missing { what: "这项待复核的操作" })?;
-    let text = serde_json::to_string(&Countersign { done: None, ..known })
-        .map_err(|e| unreadable("write a countersignature", e))?;
-    sql.prepare_cached("UPDATE countersign SET done = 0, countersign = ?2 WHERE id = ?1")
-        .and_then(|mut s| s.execute((id.0.as_slice(), text)))
-        .broken("write a countersignature")?;
+    update_countersign(sql, &Countersign { done: None, ..known })?;
     crate::audit::record(sql, now, by, "countersign failed", &format!("{id} {reason}"))
 }
 

@@ -378,12 +378,11 @@ fn load_entries(
     Ok(entries)
 }
 
-/// Walks every chain from its beginning.
 /// When, who, and which entry.
 type OwnAct = (Timestamp, String, String);
 
-/// What officers wrote here in the present epoch, and the heads of the audit that stand signed among it; what came back from neighbours after a restore has lost its rows with the
-/// old disk.
+/// What officers wrote here in the present epoch, and the heads of the audit that stand signed among it; what came back from
+/// neighbours after a restore has lost its rows with the old disk.
 fn own_acts(sql: &Connection, me: &NodeId) -> Result<(Vec<OwnAct>, audit::Anchors), StoreError> {
     let places: Vec<i64> = sql
         .prepare("SELECT e.pos FROM entry e JOIN journal j ON j.no = e.pos >> 40 WHERE j.author = ?1 AND e.epoch = j.epoch ORDER BY e.pos")
@@ -410,6 +409,7 @@ fn own_acts(sql: &Connection, me: &NodeId) -> Result<(Vec<OwnAct>, audit::Anchor
     Ok((acts, anchors))
 }
 
+/// Walks every chain from its beginning.
 pub(crate) fn verify(sql: &Connection, me: &NodeId, keys: &dyn Verify) -> Result<VerifyReport, StoreError> {
     let mut report = VerifyReport::default();
     for (id, head) in heads(sql)? {

@@ -3,7 +3,7 @@
 use crate::error::{Broken, unreadable};
 use domain::{EntryId, NodeId, Timestamp};
 use replication::JournalId;
-use rusqlite::{Connection, OptionalExtension, named_params};
+use rusqlite::{Connection, OptionalExtension, Params, named_params};
 use std::collections::BTreeMap;
 use store::*;
 
@@ -224,12 +224,12 @@ pub(crate) fn standings(sql: &Connection, me: &NodeId) -> Result<Standings, Stor
     };
     Ok(Standings {
         bundles: numbered("SELECT version, seq FROM trust_bundle ORDER BY version")?,
-        held: seq_of(sql, "SELECT author, seq FROM journal WHERE channel = 'up' AND ?1 = ?1", me)?,
-        receipted: seq_of(sql, "SELECT author, seq FROM custody WHERE by_node = ?1", me)?,
+        held: seq_of(sql, "SELECT author, seq FROM journal WHERE channel = 'up'", [])?,
+        receipted: seq_of(sql, "SELECT author, seq FROM custody WHERE by_node = ?1", [me.as_str()])?,
         all_through: seq_of(
             sql,
-            "SELECT peer, max(seq) FROM confirmed WHERE channel = 'all' AND ?1 = ?1 GROUP BY peer",
-            me,
+            "SELECT peer, max(seq) FROM confirmed WHERE channel = 'all' GROUP BY peer",
+            [],
         )?,
         contacts: contacts(sql)?.into_iter().map(|contact| (contact.node.clone(), contact)).collect(),
         releases: numbered("SELECT release, seq FROM pack_release ORDER BY release")?,
@@ -237,10 +237,10 @@ pub(crate) fn standings(sql: &Connection, me: &NodeId) -> Result<Standings, Stor
 }
 
 /// A number for each node, by a query that gives the two.
-fn seq_of(sql: &Connection, query: &str, me: &NodeId) -> Result<BTreeMap<NodeId, u64>, StoreError> {
+fn seq_of(sql: &Connection, query: &str, params: impl Params) -> Result<BTreeMap<NodeId, u64>, StoreError> {
     let rows: Vec<(String, i64)> = sql
         .prepare_cached(query)
-        .and_then(|mut s| s.query_map([me.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?.collect())
+        .and_then(|mut s| s.query_map(params, |row| Ok((row.get(0)?, row.get(1)?)))?.collect())
         .broken("read how the nodes stand")?;
     let line = |(node, seq): (String, i64)| {
         Ok((node.parse().map_err(|e| unreadable("read how the nodes stand", e))?, seq as u64))

@@ -6,7 +6,6 @@ use anyhow::{Context, Result, bail};
 use casework::{Issued, NewAccount};
 use domain::access::Roles;
 use fast_qr::QRBuilder;
-use serde_json::json;
 use std::io::{IsTerminal, Read};
 use std::process::ExitCode;
 use store::Store;
@@ -71,7 +70,7 @@ async fn import(opened: &Opened, line: &str) -> Result<()> {
 
 fn print_once(common: &Common, issued: &Issued, password: Option<&str>) {
     if common.json {
-        println!("{}", json!({ "name": issued.name, "password": password, "code_uri": issued.code_uri }));
+        println!("{}", issued.shown_once(password));
         return;
     }
     if let Some(password) = password {

@@ -93,7 +93,7 @@ pub fn samples() -> Vec<Vec<u8>> {
         "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP".to_owned(),
         "age >= 60 and district in ['522601', '522622'] or not (income * 12 < 3000)".to_owned(),
         "52260119800101001X".to_owned(),
-        "91522601MA6DXXXXX0".to_owned(),
+        "91522601MBTTX0077A".to_owned(),
     ];
     let ders = [pem, &issued.pem].map(|pem| pem_to_der(pem).unwrap());
     texts.into_iter().map(String::into_bytes).chain(ders).collect()

@@ -88,7 +88,7 @@ async fn put_account(
     let password = console.hall.random_password();
     let new = NewAccount { name, display, body, roles };
     let issued = console.hall.put_account(&officer.name, new, &password, None).await?;
-    Ok(Json(issued.shown_once(&password)))
+    Ok(Json(issued.shown_once(Some(&password))))
 }
 
 async fn reset(
@@ -99,7 +99,7 @@ async fn reset(
     console.hall.may_be_changed(&officer.name, &name, Persons::One).await?;
     let password = console.hall.random_password();
     let issued = console.hall.reset_account(&officer.name, &name, &password).await?;
-    Ok(Json(issued.shown_once(&password)))
+    Ok(Json(issued.shown_once(Some(&password))))
 }
 
 async fn set_disabled(

@@ -155,17 +155,13 @@ fn is_evidence(reason: &str) -> bool {
 pub(crate) fn quarantine(sql: &Connection, item: &Quarantined) -> Result<(), StoreError> {
     let peer = item.peer.as_str();
     let evidence = is_evidence(&item.reason);
-    if evidence && is_kept(sql, item)? {
-        return Ok(());
-    }
-    if evidence && evidence_of(sql, peer)? > EVIDENCE_BYTES_MAX {
-        let reason = "the room for evidence about this neighbour is full: what more there is stays where it was written";
-        return note(sql, &Quarantined { seq: 0, reason: reason.to_owned(), bytes: vec![], ..item.clone() });
-    }
     let kept = if evidence { replication::ENTRY_BYTES_MAX } else { SAMPLE_BYTES };
     let bytes = &item.bytes[..item.bytes.len().min(kept)];
-    if !evidence {
-        make_room(sql, peer)?;
+    match evidence {
+        true if is_kept(sql, item, bytes)? => return Ok(()),
+        true if evidence_of(sql, peer)? > EVIDENCE_BYTES_MAX => return note_full(sql, item),
+        true => {}
+        false => make_room(sql, peer)?,
     }
     sql.prepare_cached(
         "INSERT INTO quarantine(at_ms, peer, journal, seq, reason, bytes, evidence) VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7)",
@@ -184,13 +180,19 @@ pub(crate) fn quarantine(sql: &Connection, item: &Quarantined) -> Result<(), Sto
     Ok(())
 }
 
+fn note_full(sql: &Connection, item: &Quarantined) -> Result<(), StoreError> {
+    let reason =
+        "the room for evidence about this neighbour is full: what more there is stays where it was written";
+    note(sql, &Quarantined { seq: 0, reason: reason.to_owned(), bytes: vec![], ..item.clone() })
+}
+
 /// What a lost machine wrote, or a fork, is offered again and again.
-fn is_kept(sql: &Connection, item: &Quarantined) -> Result<bool, StoreError> {
+fn is_kept(sql: &Connection, item: &Quarantined, bytes: &[u8]) -> Result<bool, StoreError> {
     sql.prepare_cached(
         "SELECT EXISTS(SELECT 1 FROM quarantine WHERE peer = ?1 AND journal = ?2 AND seq = ?3 AND reason = ?4 AND bytes = ?5)",
     )
     .and_then(|mut s| {
-        let place = (item.peer.as_str(), &item.journal, item.seq as i64, &item.reason, &item.bytes);
+        let place = (item.peer.as_str(), &item.journal, item.seq as i64, &item.reason, bytes);
         s.query_row(place, |row| row.get(0))
     })
     .broken("look into the quarantine")
