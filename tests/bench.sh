@@ -2,5 +2,6 @@
 # Benchmarks: tests/bench.sh [capture|drain|roundtrip|reconnect|herd|attachments|idle|rules …] [--json]
 set -euo pipefail
 cd "$(dirname "$0")/.."
+. deploy/setup.sh
 cargo build --release --quiet -p tests --bin bench -p city-hub -p town-node -p village-agent >&2
 exec target/release/bench "$@"

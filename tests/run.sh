@@ -3,17 +3,7 @@
 set -uo pipefail
 cd "$(dirname "$0")/.."
 
-need() { # command package…
-    command -v "$1" >/dev/null && return 0
-    shift
-    echo "installing $*" >&2
-    (apt-get update -qq && apt-get install -y -qq "$@") >&2
-}
-need cc gcc libc6-dev || { echo "a C compiler is missing and could not be installed" >&2; exit 1; }
-if ! command -v cargo >/dev/null; then
-    echo "Rust is missing: install it from https://rustup.rs and run this again" >&2
-    exit 1
-fi
+. deploy/setup.sh
 ulimit -n "$(ulimit -Hn)" 2>/dev/null || true
 
 log=$(mktemp)

@@ -9,7 +9,7 @@ use clap::Subcommand;
 use domain::NodeId;
 use domain::trust_bundle::{Release, TrustBundle};
 use serde_json::json;
-use tier::serve::{Opened, Parts};
+use tier::serve::Opened;
 use tier::{Common, TwoPersons};
 use trust::ca_folder::authorities;
 use trust::files::{CA_CERT, TLS_CERT};
@@ -55,7 +55,7 @@ pub(crate) enum CaVerb {
 }
 
 pub(crate) async fn run(common: &Common, verb: CaVerb) -> Result<()> {
-    let opened = Opened::open(&common.data_dir, &Parts::default())?;
+    let opened = common.open()?;
     let sign = async |persons: &TwoPersons, step: &str| {
         persons.sign(&opened.hall, &SensitiveAct::Authority { step: step.to_owned() }).await
     };

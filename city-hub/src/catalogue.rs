@@ -9,7 +9,7 @@ use domain::pack::{CityPack, Pieces, split_items};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 use tier::Common;
-use tier::serve::{Opened, Parts};
+use tier::serve::Opened;
 
 #[derive(Subcommand)]
 pub enum CatalogueVerb {
@@ -68,7 +68,7 @@ fn read_draft(common: &Common) -> Result<Pieces> {
 /// # Errors
 /// With every fault, one on a line; nothing was taken then.
 pub async fn run(common: &Common, verb: CatalogueVerb) -> Result<()> {
-    let opened = Opened::open(&common.data_dir, &Parts::default())?;
+    let opened = common.open()?;
     let hall = &opened.hall;
     match verb {
         CatalogueVerb::Import { file } => {

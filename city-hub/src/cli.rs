@@ -12,7 +12,6 @@ use std::process::ExitCode;
 use crate::ca::CaVerb;
 use crate::catalogue::CatalogueVerb;
 use crate::nodes::{self, NodeVerb, Whom};
-use tier::serve::{Opened, Parts};
 use tier::{Common, TwoPersons, Verb};
 
 /// 通办 city hub
@@ -71,6 +70,13 @@ enum HubVerb {
     Ca {
         #[command(subcommand)]
         verb: CaVerb,
+    },
+    /// Every password of a village machine is forgotten: open the line that its `key ask` shows, and print the answer
+    Unlock {
+        /// The line; it begins with TBK1
+        question: String,
+        #[command(flatten)]
+        persons: TwoPersons,
     },
     /// The nodes of the city
     Node {
@@ -164,13 +170,14 @@ async fn run(cli: Cli) -> Result<ExitCode> {
         HubVerb::Seal { verb } => seal(&common, verb).await?,
         HubVerb::Supervise { verb } => return supervise(&common, verb).await,
         HubVerb::Ca { verb } => crate::ca::run(&common, verb).await?,
+        HubVerb::Unlock { question, persons } => nodes::unlock(&common, &question, &persons).await?,
         HubVerb::Node { verb } => nodes::run(&common, verb).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
 async fn delegation(common: &Common, verb: DelegationVerb) -> Result<()> {
-    let opened = Opened::open(&common.data_dir, &Parts::default())?;
+    let opened = common.open()?;
     match verb {
         DelegationVerb::Import { file } => {
             let text = std::fs::read_to_string(&file).with_context(|| format!("read {}", file.display()))?;
@@ -202,7 +209,7 @@ async fn delegation(common: &Common, verb: DelegationVerb) -> Result<()> {
 }
 
 async fn seal(common: &Common, verb: SealVerb) -> Result<()> {
-    let opened = Opened::open(&common.data_dir, &Parts::default())?;
+    let opened = common.open()?;
     match verb {
         SealVerb::Make { body, suite } => {
             let (_, pack) = opened.hall.pack(None)?;
@@ -233,7 +240,7 @@ async fn seal(common: &Common, verb: SealVerb) -> Result<()> {
 }
 
 async fn supervise(common: &Common, verb: SuperviseVerb) -> Result<ExitCode> {
-    let opened = Opened::open(&common.data_dir, &Parts::default())?;
+    let opened = common.open()?;
     match verb {
         SuperviseVerb::Sweep => {
             let sweep = opened.hall.supervise().await?;

@@ -70,7 +70,7 @@ pub async fn init(data: &Path, pack: &Path, city: &str, listen: Listen) -> Resul
     };
     config.save(data)?;
     // Serving introduces the hub before anything else; here nothing serves yet, so it is done by hand.
-    let opened = Opened::open(data, &Parts::default())?;
+    let opened = Opened::open(data, &Parts::default(), None)?;
     opened.introduce().await?;
     opened.hall.publish_pack("init", &pieces).await?;
     opened.ensure_seals().await?;

@@ -6,7 +6,9 @@ use clap::{Args, Subcommand};
 use domain::NodeId;
 use domain::network::{Standing, Tier};
 use serde_json::json;
-use tier::serve::{Opened, Parts};
+
+use tier::at_rest::answer_question;
+use tier::serve::Opened;
 use tier::{Common, TwoPersons};
 
 /// Whom a token lets in.
@@ -49,7 +51,7 @@ pub(crate) enum NodeVerb {
 }
 
 pub(crate) async fn enroll_token(common: &Common, whom: Whom, ttl: i64) -> Result<()> {
-    let opened = Opened::open(&common.data_dir, &Parts::default())?;
+    let opened = common.open()?;
     let (ca, ttl) = (opened.ca().open()?.fingerprint(), ttl * 3_600_000);
     let token = match whom {
         Whom { replace: Some(node), .. } => opened.hall.replacement_token(&node, &ca, ttl).await?,
@@ -70,7 +72,7 @@ pub(crate) async fn enroll_token(common: &Common, whom: Whom, ttl: i64) -> Resul
 }
 
 pub(crate) async fn run(common: &Common, verb: NodeVerb) -> Result<()> {
-    let opened = Opened::open(&common.data_dir, &Parts::default())?;
+    let opened = common.open()?;
     let (persons, act, node, told) = match verb {
         NodeVerb::List => return list(common, &opened).await,
         NodeVerb::Ban { node, persons } => (
@@ -94,6 +96,23 @@ pub(crate) async fn run(common: &Common, verb: NodeVerb) -> Result<()> {
         println!("{done}");
     } else {
         println!("{node} {told}");
+    }
+    Ok(())
+}
+
+/// A machine whose passwords are all forgotten asks for its key: who it is, and the answer, once two administrators have signed.
+pub(crate) async fn unlock(common: &Common, question: &str, persons: &TwoPersons) -> Result<()> {
+    let opened = common.open()?;
+    // Looked at before anybody's code is used up.
+    let (whose, _) = answer_question(&opened, question)?;
+    let act = SensitiveAct::Unlock { machine: whose.clone() };
+    let by = persons.sign(&opened.hall, &act).await?;
+    let (whose, answer) = answer_question(&opened, question)?;
+    opened.hall.store.note_act(opened.hall.now(), &by, "unlock", &whose).await?;
+    if common.json {
+        println!("{}", json!({ "machine": whose, "answer": answer }));
+    } else {
+        println!("{whose}\n{answer}");
     }
     Ok(())
 }

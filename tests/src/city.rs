@@ -17,10 +17,12 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use testkit::api::Api;
 use testkit::letters::Person;
+use tier::at_rest::{self, FirstOpener, RingFile, read_key_file};
 use tier::join::{JoinOrder, join};
 use tier::serve::Opened;
 use tier::{Parts, Running, Start, start};
-use trust::CodeSecret;
+use trust::{CodeSecret, JoinToken};
+use vault::DataKey;
 
 pub const PASSWORD: &str = "test-password";
 
@@ -83,7 +85,7 @@ fn any_port() -> String {
 
 impl Site {
     pub async fn serve(data: PathBuf, parts: Parts) -> Site {
-        let running = start(Start { data: &data, parts: parts.clone() }).await.unwrap();
+        let running = start(Start { data: &data, parts: parts.clone(), key: key_of(&data) }).await.unwrap();
         let site = Site { data, running: Some(running), parts, api: Api::new(), tokens: Mutex::default() };
         let roles = match site.node().hall().tier {
             Tier::Village => "proxy_officer",
@@ -114,7 +116,8 @@ impl Site {
         }
     }
     pub async fn start_again(&mut self) {
-        self.running = Some(start(Start { data: &self.data, parts: self.parts.clone() }).await.unwrap());
+        let (data, parts) = (&self.data, self.parts.clone());
+        self.running = Some(start(Start { data, parts, key: key_of(data) }).await.unwrap());
     }
     /// The parent has a new address: this node is told, and started again.
     pub async fn dial(&mut self, parent: &Site) {
@@ -289,7 +292,31 @@ pub async fn enter(
 ) -> anyhow::Result<()> {
     let now = door.node().hall().now();
     let (door, parent) = (door.node().enrol.unwrap().to_string(), parent.node().link.unwrap().to_string());
-    join(JoinOrder { data: &data, door: &door, token, parent: &parent, listen, tier, now }).await.map(drop)
+    let key = match tier {
+        Tier::Village => Some(lock(&data, token)?),
+        Tier::Town | Tier::City => None,
+    };
+    join(JoinOrder { data: &data, door: &door, token, parent: &parent, listen, tier, now, key })
+        .await
+        .map(drop)
+}
+
+/// The stick of a village, which opens its data: beside the data folder, never in it.
+pub fn stick(data: &Path) -> PathBuf {
+    data.with_extension("key")
+}
+
+/// A village's data lies encrypted before anything is in it.
+fn lock(data: &Path, token: &str) -> anyhow::Result<DataKey> {
+    let (node, stick) = (JoinToken::decode(token)?.node, stick(data));
+    let opener = FirstOpener { officer: None, key_file: Some(&stick) };
+    at_rest::found(data, &node, &opener, &runtime::OsRandom)
+}
+
+/// What opens a node's data, where it lies encrypted.
+pub fn key_of(data: &Path) -> Option<DataKey> {
+    let ring = RingFile::of(data).read().unwrap()?;
+    Some(ring.open_with_file(&read_key_file(&stick(data)).unwrap()).expect("the stick opens the data"))
 }
 
 /// Waits for a condition; a minute without it fails the test.

@@ -48,7 +48,7 @@ fn reach(graph: &BTreeMap<String, BTreeSet<String>>, from: &str) -> BTreeSet<Str
 #[test]
 fn pure_crates_reach_no_runtime_socket_or_database() {
     let graph = graph(&metadata());
-    for pure in ["domain", "replication"] {
+    for pure in ["domain", "replication", "vault"] {
         let reached = reach(&graph, pure);
         for forbidden in ["tokio", "tonic", "rusqlite", "axum", "rustls", "hyper"] {
             assert!(!reached.contains(forbidden), "{pure} reaches {forbidden}");
@@ -61,7 +61,7 @@ fn arrows_point_downward_only() {
     let graph = graph(&metadata());
     let layers: &[&[&str]] = &[
         &["domain"],
-        &["replication", "proto"],
+        &["replication", "proto", "vault"],
         &["store", "trust"],
         &["casework"],
         &["store-sqlite", "link", "runtime", "console"],

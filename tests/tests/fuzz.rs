@@ -13,6 +13,8 @@ static MEMORY: PeakAlloc = PeakAlloc;
 
 /// What one input may cost in memory: limits stand before allocation (I39).
 const BYTES_MAX: usize = 64 << 20;
+/// A log-in at a village costs so much on purpose: the slot in its keyring (docs/decisions/0010).
+const LOGIN_BYTES: usize = 64 << 20;
 const SEED: u64 = 20_261_126;
 
 /// One target at a time, so that what is measured is its own.
@@ -21,13 +23,14 @@ static ALONE: Mutex<()> = Mutex::new(());
 fn run(name: &str) {
     let _alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
     let target = Target::named(name).unwrap();
+    let most = if name == "api" { BYTES_MAX + LOGIN_BYTES } else { BYTES_MAX };
     println!("{name}: seed {SEED}");
     let (mut last, mut before) = (Vec::new(), None);
     let outcome = catch_unwind(AssertUnwindSafe(|| {
         target.run(SEED, target.rounds, |input| {
             if let Some(before) = before {
                 let cost = MEMORY.peak_usage().saturating_sub(before);
-                assert!(cost < BYTES_MAX, "I39: the input before this one took {} MiB", cost >> 20);
+                assert!(cost < most, "I39: the input before this one took {} MiB", cost >> 20);
             }
             last = input.to_vec();
             MEMORY.reset_peak_usage();

@@ -2,6 +2,8 @@
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
+#[path = "stories/at_rest.rs"]
+mod at_rest;
 #[path = "stories/authority.rs"]
 mod authority;
 #[path = "stories/authority_change.rs"]
@@ -39,7 +41,7 @@ use runtime::config::Listen;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use testkit::api::refusal;
-use tests::city::{City, Folder, Site, city_token, enter, eventually, pack_folder};
+use tests::city::{City, Folder, Site, city_token, enter, eventually, key_of, pack_folder};
 use tier::Parts;
 
 fn no_doors() -> Listen {
@@ -292,7 +294,8 @@ async fn a_token_lets_in_one_node_once_and_only_into_its_own_city() {
     assert!(told.contains("lives in"), "{told}");
     // Within the minutes in which a lost answer may be asked for again, the same secret and key must buy no other name.
     let used = trust::JoinToken::decode(&token).unwrap();
-    let key = trust::files::IdentityFolder::of(&at("a")).sign_key().unwrap().public();
+    let joined = tier::serve::Opened::open(&at("a"), &Parts::default(), key_of(&at("a"))).unwrap();
+    let key = joined.identity.sign_key().unwrap().public();
     let door = city.town.node().enrol.unwrap().to_string();
     for name in ["hub", "v-00000000"] {
         let greedy = trust::JoinToken { node: name.parse().unwrap(), ..used.clone() };
@@ -341,7 +344,7 @@ async fn a_bag_carried_on_a_stick_does_what_the_network_does() {
     let town_id = village.opened().config.parent.as_ref().unwrap().id.clone();
     link::bag::export(&village.opened().node(), &town_id, &mut bag).await.unwrap();
 
-    let town = tier::serve::Opened::open(&city.town.data, &Parts::default()).unwrap();
+    let town = tier::serve::Opened::open(&city.town.data, &Parts::default(), None).unwrap();
     let import = async |bytes: &[u8]| link::bag::import(&town.node(), bytes).await;
     assert!(matches!(import(b"GIF89a").await, Err(link::bag::BagError::NotABag)));
     let cut = import(&bag[..bag.len() * 2 / 3]).await.unwrap();

@@ -63,6 +63,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
                 listen,
                 tier: Tier::Town,
                 now: SystemClock.now(),
+                key: None,
             };
             let config = join(order).await?;
             println!(

@@ -60,8 +60,9 @@ impl Hall {
         let wanted = roles.need_second_factor(self.tier);
         let fresh = code_secret.or_else(|| (wanted && !has_one).then(|| CodeSecret::make(&*self.random)));
         let code_uri = fresh.as_ref().map(|secret| secret.uri(&name, &self.city));
+        let stored = self.hashed(password)?;
         let account = Account {
-            password: self.hashed(password)?,
+            password: stored.clone(),
             code_secret: fresh.map(|secret| secret.base32()),
             code_used: None,
             disabled: false,
@@ -71,6 +72,7 @@ impl Hall {
             body,
         };
         self.store.put_account(account, by, self.now()).await?;
+        self.open_data_to(&name, password, &stored).await;
         Ok(Issued { name, code_uri })
     }
 
@@ -93,7 +95,11 @@ impl Hall {
     /// # Errors
     /// [`ActError::NotFound`].
     pub async fn set_disabled(&self, by: &str, name: &str, disabled: bool) -> Result<(), ActError> {
-        Ok(self.store.change_account(name, AccountChange::Disabled(disabled), by, self.now()).await?)
+        self.store.change_account(name, AccountChange::Disabled(disabled), by, self.now()).await?;
+        if disabled {
+            self.shut_data_to(name);
+        }
+        Ok(())
     }
 
     /// An officer chooses another password. Other log-ins of theirs end.
@@ -109,8 +115,11 @@ impl Hall {
     ) -> Result<(), ActError> {
         self.prove(&officer.name, present, source).await?;
         trust::account::check_password(&officer.name, new).map_err(|fault| unfit(fault.to_string()))?;
-        let password = AccountChange::Password(self.hashed(new)?);
-        Ok(self.store.change_account(&officer.name, password, &officer.name, self.now()).await?)
+        let stored = self.hashed(new)?;
+        let password = AccountChange::Password(stored.clone());
+        self.store.change_account(&officer.name, password, &officer.name, self.now()).await?;
+        self.open_data_to(&officer.name, new, &stored).await;
+        Ok(())
     }
 
     /// Roles that `persons` administrators together may give in the console.
@@ -148,13 +157,8 @@ impl Hall {
         account.roles.clone().unwrap_or_else(|| Roles::of_old(self.tier, account.body.as_ref()))
     }
 
-    /// Sixteen characters that can be read aloud: 80 bits.
     pub fn random_password(&self) -> String {
-        let mut bytes = [0; 16];
-        self.random.fill(&mut bytes);
-        let letter =
-            |byte: &u8| (domain::ids::CROCKFORD[usize::from(byte & 31)] as char).to_ascii_lowercase();
-        bytes.iter().map(letter).collect()
+        trust::account::random_password(&*self.random)
     }
 
     async fn known_account(&self, name: &str) -> Result<Account, ActError> {

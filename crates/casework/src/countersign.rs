@@ -47,6 +47,10 @@ pub enum SensitiveAct {
     Authority {
         step: String,
     },
+    /// The hub's key opens the data of a machine whose passwords are forgotten.
+    Unlock {
+        machine: String,
+    },
     /// A backup in place of the hub's data.
     Restore {
         backup: String,
@@ -63,6 +67,7 @@ impl SensitiveAct {
             | SensitiveAct::EvictNode { .. }
             | SensitiveAct::ReadmitNode { .. }
             | SensitiveAct::Authority { .. }
+            | SensitiveAct::Unlock { .. }
             | SensitiveAct::Restore { .. } => Permission::Operate,
             SensitiveAct::GiveAccount(_) | SensitiveAct::ResetAccount { .. } => Permission::Accounts,
             SensitiveAct::RevokeLetter(_) | SensitiveAct::WithdrawSeal(_) => Permission::Register,
@@ -255,6 +260,7 @@ impl Hall {
             // Fetched afterwards, under the id of the signatures.
             SensitiveAct::ExportAudit {} | SensitiveAct::ExportCases {} => Ok(json!({ "ready": true })),
             SensitiveAct::Authority { .. } => Err(unfit("发证机构的更换须在服务器上用 ca 命令办理")),
+            SensitiveAct::Unlock { .. } => Err(unfit("开锁须在市级服务器上用 city-hub unlock 命令办理")),
             SensitiveAct::Restore { .. } => Err(unfit("恢复备份须在停机后用 restore 命令办理")),
         }
     }

@@ -1,6 +1,6 @@
 //! A node's counter: its store, its clock, its place in the network.
 
-use crate::{ActError, Throttle};
+use crate::{ActError, AtRest, Throttle};
 use domain::catalogue::Item;
 use domain::dossier::decide::Actor;
 use domain::network::Tier;
@@ -22,6 +22,8 @@ pub struct Hall {
     pub random: Arc<dyn Random>,
     /// The seals that are kept here.
     pub seals: Arc<dyn Seals>,
+    /// Where the data lies encrypted: who opens it.
+    pub at_rest: Option<Arc<dyn AtRest>>,
     /// Who guessed at log-in, and how often.
     pub throttle: Arc<Mutex<Throttle>>,
     /// Password checks cost memory and time on purpose: so many at once are enough.

@@ -6,6 +6,7 @@
 mod accounts;
 mod act;
 mod answering;
+mod at_rest;
 mod authority;
 mod bundles;
 mod catalogue;
@@ -30,6 +31,7 @@ mod trust;
 mod view;
 
 pub use accounts::{Issued, Persons};
+pub use at_rest::AtRest;
 pub use authority::LetterView;
 pub use bundles::{BundleView, MemberView};
 pub use catalogue::{CatalogueDiff, ItemChange};

@@ -140,15 +140,20 @@ impl Hall {
         }
         let account = self.store.account(name).await?.filter(|account| !account.disabled);
         let stored = account.as_ref().map(|account| account.password.clone());
-        let password = proof.password.clone();
+        let (officer, password) = (name.to_owned(), proof.password.clone());
         // Counted before it is known, and taken back on success: whoever hangs up in between has guessed all the same.
         throttle().failed(name, source, now);
         let turn = self.passwords.clone().acquire_owned().await.map_err(|_| StoreError::Closed)?;
         // argon2 takes tens of milliseconds on purpose; on the runtime's threads it would hold up the links. The turn goes with
         // the work, not with the caller, who may be gone before it ends.
+        let at_rest = self.at_rest.clone();
         let right = tokio::task::spawn_blocking(move || {
             let _turn = turn;
-            trust::account::verify_password(&password, stored.as_deref())
+            let right = trust::account::verify_password(&password, stored.as_deref());
+            if let (true, Some(at_rest), Some(stored)) = (right, at_rest, stored) {
+                at_rest.admit(&officer, &password, &stored);
+            }
+            right
         });
         let account = match (right.await, account) {
             (Ok(true), Some(account)) => account,

@@ -68,7 +68,7 @@ pub(crate) fn routes(console: Console) -> Router<Console> {
 }
 
 /// JSON in, with a refusal that names the field instead of axum's English one.
-struct Body<T>(T);
+pub(crate) struct Body<T>(pub T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Fault;

@@ -1,18 +1,22 @@
 //! Looks at every request before any handler: its host, and the headers every answer carries.
 
-use crate::Console;
 use crate::fault::Fault;
 use axum::extract::{Request, State};
 use axum::http::{HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use std::sync::Arc;
+
+/// Host names that are answered to beside the loopback ones.
+#[derive(Clone)]
+pub(crate) struct Hosts(pub Arc<[String]>);
 
 /// A page elsewhere may point a name at 127.0.0.1 and let the browser talk to us (DNS rebinding): unknown hosts are refused.
-pub(crate) async fn check_host(State(console): State<Console>, request: Request, next: Next) -> Response {
+pub(crate) async fn check_host(State(hosts): State<Hosts>, request: Request, next: Next) -> Response {
     let host = request.headers().get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or("");
     let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
     let known =
-        matches!(name, "127.0.0.1" | "localhost" | "[::1]") || console.hosts.iter().any(|host| host == name);
+        matches!(name, "127.0.0.1" | "localhost" | "[::1]") || hosts.0.iter().any(|host| host == name);
     if !known {
         return Fault::new(StatusCode::MISDIRECTED_REQUEST, "host", "本机不以这个名字提供服务")
             .into_response();

@@ -7,6 +7,7 @@ mod api;
 mod auth;
 mod fault;
 mod guard;
+mod locked;
 mod openapi;
 mod page;
 mod print;
@@ -21,6 +22,7 @@ use casework::Hall;
 use link::LinkState;
 use std::sync::{Arc, Mutex};
 
+pub use locked::{Opening, StillLocked, locked_router};
 pub use routes::{Need, ROUTES, Route};
 pub use serve::serve;
 
@@ -48,11 +50,12 @@ const BODY_BYTES_MAX: usize = 1024 * 1024;
 
 /// All pages and the API of one node.
 pub fn router(console: Console) -> Router {
+    let hosts = guard::Hosts(console.hosts.clone().into());
     Router::new()
         .merge(page::routes())
         .merge(print::page_routes())
         .nest("/api/v1", api::routes(console.clone()))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
-        .layer(middleware::from_fn_with_state(console.clone(), guard::check_host))
+        .layer(middleware::from_fn_with_state(hosts, guard::check_host))
         .with_state(console)
 }

@@ -21,10 +21,11 @@ pub(crate) fn routes() -> Router<Console> {
         .route("/login", post(log_in))
         .route("/logout", post(log_out))
         .route("/healthz", get(async || "ok"))
-        .route(
-            "/style.css",
-            get(async || ([(header::CONTENT_TYPE, "text/css")], include_str!("../templates/style.css"))),
-        )
+        .route("/style.css", get(style))
+}
+
+pub(crate) async fn style() -> Response {
+    ([(header::CONTENT_TYPE, "text/css")], include_str!("../templates/style.css")).into_response()
 }
 
 #[derive(Template)]
@@ -62,7 +63,7 @@ struct NodeLine {
     skew: String,
 }
 
-fn render(page: &impl Template) -> Response {
+pub(crate) fn render(page: &impl Template) -> Response {
     match page.render() {
         Ok(html) => Html(html).into_response(),
         Err(error) => {

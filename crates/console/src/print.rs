@@ -40,7 +40,7 @@ struct SheetPage<'a> {
 }
 
 /// A code that a phone reads from paper: a quarter of it may be spoilt.
-fn qr(text: &str) -> Option<String> {
+pub(crate) fn qr(text: &str) -> Option<String> {
     let code = QRBuilder::new(text).ecl(ECL::M).build().ok()?;
     Some(SvgBuilder::default().shape(Shape::Square).margin(1).to_str(&code))
 }

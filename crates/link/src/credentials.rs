@@ -170,7 +170,7 @@ impl Credentials {
     /// [`TlsError::Trust`] when a key cannot be read.
     pub fn claim(&self) -> Result<RenewalClaim, TlsError> {
         let present = self.present.load();
-        let request = renewal_request(&present.machine.node, &self.folder.read(TLS_KEY)?)?;
+        let request = renewal_request(&present.machine.node, &self.folder.read_secret(TLS_KEY)?)?;
         Ok(RenewalClaim::make(&self.folder.sign_key()?, present.certificate_pem.clone(), request))
     }
     /// The fingerprints of all authorities that are believed.
@@ -204,7 +204,7 @@ struct Made {
 
 impl Made {
     fn read(folder: &IdentityFolder, city: &str, clock: &Arc<dyn Clock>) -> Result<Made, TlsError> {
-        let (certificate_pem, key) = (folder.read(TLS_CERT)?, folder.read(TLS_KEY)?);
+        let (certificate_pem, key) = (folder.read(TLS_CERT)?, folder.read_secret(TLS_KEY)?);
         let der = pem_to_der(&certificate_pem).ok_or(rustls_pki_types::pem::Error::NoItemsFound)?;
         let (machine, until) = machine_of(&der, city)?;
         let authorities_pem = folder.read(CA_CERT)?;

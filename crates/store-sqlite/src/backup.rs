@@ -2,22 +2,24 @@
 
 use crate::error::Broken;
 use crate::known::read_network;
-use crate::{VerifyReport, configure, journals, queries};
+use crate::{VerifyReport, connect, journals, look_into, queries, unlock};
 use domain::NodeId;
 use domain::network::Network;
 use replication::{JournalId, Position, Verify};
+use rusqlite::Connection;
 use rusqlite::backup::Backup;
-use rusqlite::{Connection, OpenFlags};
 use std::path::Path;
 use store::StoreError;
+use vault::DataKey;
 
-/// Copies the database at `from` to the new file `to`, durable and in one piece: no log beside it.
+/// Copies the database at `from` to the new file `to`, durable and in one piece: no log beside it. The same key opens both.
 ///
 /// # Errors
 /// [`StoreError`]; what was written of the copy is worthless then.
-pub fn copy_database(from: &Path, to: &Path) -> Result<(), StoreError> {
-    let source = read_only(from)?;
+pub fn copy_database(from: &Path, to: &Path, key: Option<&DataKey>) -> Result<(), StoreError> {
+    let source = look_into(from, key)?;
     let mut copy = Connection::open(to).broken("make the copy")?;
+    unlock(&copy, key)?;
     // In one step: a copy in several begins again with every commit in between, and would never end on a busy node.
     Backup::new(&source, &mut copy).and_then(|backup| backup.step(-1)).broken("copy the database")?;
     copy.pragma_update(None, "journal_mode", "DELETE").broken("close the copy")?;
@@ -26,21 +28,14 @@ pub fn copy_database(from: &Path, to: &Path) -> Result<(), StoreError> {
     durable.map_err(|e| StoreError::Broken { what: "write the copy to disk", detail: e.to_string() })
 }
 
-fn read_only(path: &Path) -> Result<Connection, StoreError> {
-    let connection =
-        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).broken("open the database")?;
-    connection.busy_timeout(crate::BUSY_TIMEOUT).broken("set the busy timeout")?;
-    Ok(connection)
-}
-
 /// A database that nobody uses, opened to be read.
 pub struct Copy(Connection);
 
 impl Copy {
     /// # Errors
     /// [`StoreError::Broken`] when it is not a whole database of this or an older version.
-    pub fn open(path: &Path) -> Result<Copy, StoreError> {
-        let connection = read_only(path)?;
+    pub fn open(path: &Path, key: Option<&DataKey>) -> Result<Copy, StoreError> {
+        let connection = look_into(path, key)?;
         let answer: String = connection
             .query_row("PRAGMA integrity_check(1)", [], |row| row.get(0))
             .broken("check the copy")?;
@@ -88,9 +83,8 @@ impl Copy {
 ///
 /// # Errors
 /// [`StoreError::Broken`] when it cannot be written.
-pub fn forget_attachments(path: &Path, missing: &[String]) -> Result<(), StoreError> {
-    let mut connection = Connection::open(path).broken("open the database")?;
-    configure(&connection)?;
+pub fn forget_attachments(path: &Path, key: Option<&DataKey>, missing: &[String]) -> Result<(), StoreError> {
+    let mut connection = connect(path, key)?;
     let transaction = connection.transaction().broken("note missing attachments")?;
     for hash in missing {
         transaction

@@ -1,14 +1,20 @@
 //! Attachments as files: `blobs/ab/abcdef…`, unfinished ones under `blobs/partial`.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
+mod shelf;
+
+pub use shelf::Shelf;
+
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use store::StoreError;
 use store::blobs::Blobs;
+use vault::Lid;
 
 pub struct FileBlobs {
     root: PathBuf,
+    shelf: Shelf,
     /// Two neighbours may send the same bytes at once; looking where they end and adding to them is one step.
     growing: Mutex<()>,
 }
@@ -22,12 +28,14 @@ fn failed(what: &'static str) -> impl Fn(io::Error) -> StoreError {
 }
 
 impl FileBlobs {
+    /// Sealed under `lid`, where there is one.
+    ///
     /// # Errors
     /// When the folders cannot be made.
-    pub fn open(folder: &Path) -> Result<FileBlobs, StoreError> {
+    pub fn open(folder: &Path, lid: Option<Lid>) -> Result<FileBlobs, StoreError> {
         let root = folder.join("blobs");
         fs::create_dir_all(root.join("partial")).map_err(failed("create the attachment folder"))?;
-        Ok(FileBlobs { root, growing: Mutex::new(()) })
+        Ok(FileBlobs { root, shelf: Shelf::new(lid), growing: Mutex::new(()) })
     }
 
     fn alone(&self) -> MutexGuard<'_, ()> {
@@ -64,9 +72,10 @@ impl Blobs for FileBlobs {
         }
         let temporary = self.partial_path(hash)?.with_extension("new");
         let write = || {
-            let mut file = File::create(&temporary)?;
-            file.write_all(bytes)?;
-            file.sync_all()
+            // What a power cut left of an attempt before this one.
+            File::create(&temporary)?;
+            self.shelf.append(&temporary, hash, bytes)?;
+            File::open(&temporary)?.sync_all()
         };
         write().map_err(failed("write an attachment"))?;
         self.publish(&temporary, hash)
@@ -77,12 +86,8 @@ impl Blobs for FileBlobs {
     }
 
     fn read(&self, hash: &str, offset: u64, limit: usize) -> Result<Vec<u8>, StoreError> {
-        let mut file = File::open(self.path(hash)?).map_err(failed("open an attachment"))?;
-        let mut bytes = Vec::with_capacity(limit.min(1 << 20));
-        let read =
-            file.seek(SeekFrom::Start(offset)).and_then(|_| file.take(limit as u64).read_to_end(&mut bytes));
-        read.map_err(failed("read an attachment"))?;
-        Ok(bytes)
+        let path = self.path(hash)?;
+        self.shelf.read(&path, hash, offset, limit).map_err(failed("read an attachment"))
     }
 
     fn room(&self) -> u64 {
@@ -90,11 +95,11 @@ impl Blobs for FileBlobs {
     }
 
     fn size(&self, hash: &str) -> Option<u64> {
-        fs::metadata(self.path(hash).ok()?).ok().map(|data| data.len())
+        self.shelf.measure(&self.path(hash).ok()?).ok()
     }
 
     fn partial(&self, hash: &str) -> u64 {
-        self.partial_path(hash).ok().and_then(|path| fs::metadata(path).ok()).map_or(0, |data| data.len())
+        self.partial_path(hash).ok().and_then(|path| self.shelf.measure(&path).ok()).unwrap_or(0)
     }
 
     fn extend(&self, hash: &str, offset: u64, bytes: &[u8]) -> Result<(), StoreError> {
@@ -108,8 +113,7 @@ impl Blobs for FileBlobs {
         };
         let new = usize::try_from(known).ok().and_then(|known| bytes.get(known..)).unwrap_or_default();
         let path = self.partial_path(hash)?;
-        let append = || OpenOptions::new().create(true).append(true).open(&path)?.write_all(new);
-        append().map_err(failed("extend an attachment"))
+        self.shelf.append(&path, hash, new).map_err(failed("extend an attachment"))
     }
 
     fn restart(&self, hash: &str) -> Result<(), StoreError> {
@@ -128,8 +132,12 @@ impl Blobs for FileBlobs {
             return Ok(true);
         }
         let path = self.partial_path(hash)?;
-        let bytes = fs::read(&path).map_err(failed("check an attachment"))?;
-        if blake3::hash(&bytes).to_hex().as_str() != hash {
+        let whole = match self.shelf.digest(&path, hash) {
+            Ok((_, found)) => found == hash,
+            Err(error) if error.kind() == ErrorKind::InvalidData => false,
+            Err(error) => return Err(failed("check an attachment")(error)),
+        };
+        if !whole {
             fs::remove_file(&path).map_err(failed("remove a damaged attachment"))?;
             return Ok(false);
         }
@@ -140,39 +148,4 @@ impl Blobs for FileBlobs {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_cut_transfer_resumes_and_a_damaged_one_starts_again() {
-        let folder = std::env::temp_dir().join(format!("tongban-blobs-{}", std::process::id()));
-        let blobs = FileBlobs::open(&folder).unwrap();
-        let bytes: Vec<u8> = (0..100_000u32).map(|n| n as u8).collect();
-        let hash = blake3::hash(&bytes).to_hex().to_string();
-        blobs.extend(&hash, 0, &bytes[..60_000]).unwrap();
-        assert!(!blobs.has(&hash), "I5: not visible before it is whole");
-        assert_eq!(blobs.partial(&hash), 60_000);
-        assert!(blobs.extend(&hash, 70_000, &bytes[..5]).is_err(), "no gap");
-        blobs.extend(&hash, 60_000, &bytes[60_000..]).unwrap();
-        assert!(blobs.complete(&hash).unwrap() && blobs.has(&hash));
-        assert_eq!(blobs.read(&hash, 99_990, 100).unwrap(), bytes[99_990..]);
-        // Two neighbours send the same: neither breaks the other's, and the one that comes second changes nothing.
-        let both: Vec<u8> = (0..90_000u32).map(|n| (n / 7) as u8).collect();
-        let twice = blake3::hash(&both).to_hex().to_string();
-        for (from, to) in [(0, 40_000), (0, 40_000), (40_000, 80_000), (40_000, 90_000), (80_000, 90_000)] {
-            blobs.extend(&twice, from as u64, &both[from..to]).unwrap();
-        }
-        assert!(blobs.complete(&twice).unwrap());
-        blobs.extend(&twice, 80_000, &both[80_000..]).unwrap();
-        assert!(blobs.complete(&twice).unwrap() && blobs.size(&twice) == Some(90_000));
-        assert_eq!(blobs.partial(&twice), 0);
-        blobs.extend(&twice.replace('0', "1"), 0, &both).unwrap();
-        blobs.restart(&twice.replace('0', "1")).unwrap();
-        assert_eq!(blobs.partial(&twice.replace('0', "1")), 0);
-        let other = blake3::hash(b"other").to_hex().to_string();
-        blobs.extend(&other, 0, b"damaged").unwrap();
-        assert!(!blobs.complete(&other).unwrap() && blobs.partial(&other) == 0);
-        assert!(blobs.put("../../etc/passwd", b"x").is_err());
-        fs::remove_dir_all(folder).unwrap();
-    }
-}
+mod tests;

@@ -7,7 +7,7 @@
 use crate::error::Broken;
 use crate::known::Known;
 use replication::{JournalId, Position};
-use rusqlite::{Connection, OpenFlags};
+use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -15,6 +15,7 @@ use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use store::{Change, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
+use vault::DataKey;
 
 /// More waiting jobs in one commit would only add latency.
 const GROUP_MAX: usize = 128;
@@ -53,12 +54,15 @@ pub(crate) struct Readers {
 }
 
 impl Executor {
-    pub fn threaded(connection: Connection, path: &Path, writing: Writing) -> Result<Executor, StoreError> {
+    pub fn threaded(
+        connection: Connection,
+        path: &Path,
+        key: Option<&DataKey>,
+        writing: Writing,
+    ) -> Result<Executor, StoreError> {
         let mut idle = Vec::new();
         for _ in 0..READERS {
-            let reader = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)
-                .broken("open a reader")?;
-            reader.busy_timeout(crate::BUSY_TIMEOUT).broken("set the busy timeout")?;
+            let reader = crate::look_into(path, key)?;
             reader.pragma_update(None, "cache_size", -1024).broken("bound the page cache")?;
             reader.set_prepared_statement_cache_capacity(64);
             idle.push(reader);

@@ -37,15 +37,18 @@ use known::Known;
 use replication::epoch::Compared;
 use replication::session::Load;
 use replication::{CheckedRun, JournalId, Position, Run, RunFault, Sign, Stored};
-use rusqlite::Connection;
 use rusqlite::config::DbConfig;
+use rusqlite::{Connection, OpenFlags};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 use store::*;
+use vault::DataKey;
+use zeroize::Zeroizing;
 
 /// Oldest SQLite whose WAL is known to be sound; the bundled one is newer.
 const OLDEST_SQLITE: i32 = 3_051_003;
+const PAGE_BYTES: i64 = 8192;
 /// How long one process waits for another that writes to the same database.
 const BUSY_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(10);
 /// Listeners that fall further behind than this read the heads again.
@@ -61,6 +64,8 @@ pub struct Identity {
     /// Memory for the writer's pages. A node that takes in cases under random numbers from many villages writes pages
     /// twice when its indexes do not fit.
     pub page_cache_kib: u32,
+    /// Opens the database, where it lies encrypted.
+    pub key: Option<DataKey>,
 }
 
 /// Page cache of a village on an old PC: it writes one case at a time.
@@ -84,11 +89,12 @@ impl SqliteStore {
         std::fs::create_dir_all(folder)
             .map_err(|e| StoreError::Broken { what: "create the data folder", detail: e.to_string() })?;
         let path = Self::path(folder);
-        let connection = connect(&path)?;
+        let connection = connect(&path, identity.key.as_ref())?;
         let cache = -i64::from(identity.page_cache_kib);
         connection.pragma_update(None, "cache_size", cache).broken("bound the page cache")?;
+        let key = identity.key.clone();
         Self::assemble(connection, identity, |connection, writing| {
-            Executor::threaded(connection, &path, writing)
+            Executor::threaded(connection, &path, key.as_ref(), writing)
         })
     }
 
@@ -207,10 +213,49 @@ pub struct VerifyReport {
 ///
 /// # Errors
 /// [`StoreError::Broken`] when it is not a database or cannot be written.
-pub fn connect(path: &Path) -> Result<Connection, StoreError> {
+pub fn connect(path: &Path, key: Option<&DataKey>) -> Result<Connection, StoreError> {
     let connection = Connection::open(path).broken("open the database")?;
+    unlock(&connection, key)?;
     configure(&connection)?;
     Ok(connection)
+}
+
+/// Opens the file for reading alone.
+///
+/// # Errors
+/// [`StoreError::Broken`] when it is not a database that `key` opens.
+pub fn look_into(path: &Path, key: Option<&DataKey>) -> Result<Connection, StoreError> {
+    let connection =
+        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).broken("open the database")?;
+    unlock(&connection, key)?;
+    connection.busy_timeout(BUSY_TIMEOUT).broken("set the busy timeout")?;
+    Ok(connection)
+}
+
+/// What SQLite says of the file's structure: `ok`, or the first fault.
+///
+/// # Errors
+/// [`StoreError::Broken`] when it cannot be read at all.
+pub fn quick_check(path: &Path, key: Option<&DataKey>) -> Result<String, StoreError> {
+    look_into(path, key)?
+        .query_row("PRAGMA quick_check(1)", [], |row| row.get(0))
+        .broken("check the database")
+}
+
+/// Gives a connection the key, before anything touches the file.
+///
+/// # Source
+/// SQLCipher: AES-256-CBC with HMAC-SHA512 on every page of the database, its log and its journal. The key is random already, so
+/// it is given raw and not stretched.
+fn unlock(connection: &Connection, key: Option<&DataKey>) -> Result<(), StoreError> {
+    let Some(key) = key else { return Ok(()) };
+    // It would write on its own to standard error what the caller is told as an error.
+    connection.execute_batch("PRAGMA cipher_log_level = NONE").broken("unlock the database")?;
+    let raw = Zeroizing::new(format!("x'{}'", *key.database()));
+    connection.pragma_update(None, "key", raw.as_str()).broken("unlock the database")?;
+    connection.pragma_update(None, "cipher_page_size", PAGE_BYTES).broken("unlock the database")?;
+    let looked = connection.query_row("SELECT count(*) FROM sqlite_master", [], |row| row.get::<_, i64>(0));
+    looked.map(drop).broken("unlock the database")
 }
 
 /// # Errors
@@ -222,7 +267,7 @@ pub fn configure(connection: &Connection) -> Result<(), StoreError> {
             detail: rusqlite::version().to_owned(),
         });
     }
-    connection.pragma_update(None, "page_size", 8192).broken("set the page size")?;
+    connection.pragma_update(None, "page_size", PAGE_BYTES).broken("set the page size")?;
     connection.pragma_update(None, "journal_mode", "WAL").broken("switch to write-ahead logging")?;
     connection.pragma_update(None, "synchronous", "FULL").broken("ask for full synchronisation")?;
     connection.pragma_update(None, "mmap_size", 0).broken("turn memory mapping off")?;

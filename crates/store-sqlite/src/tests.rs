@@ -2,6 +2,7 @@
 
 mod neighbours;
 mod restored;
+mod sealed;
 
 use super::*;
 use replication::run::KeyFault;
@@ -28,6 +29,7 @@ fn identity() -> Identity {
         area: "522601108201".into(),
         signer: Arc::new(Toy),
         page_cache_kib: VILLAGE_CACHE_KIB,
+        key: None,
     }
 }
 fn inline() -> SqliteStore {
@@ -42,6 +44,9 @@ impl Folder {
     }
     fn open(&self) -> SqliteStore {
         SqliteStore::open(&self.0, identity()).unwrap()
+    }
+    fn open_with(&self, key: &DataKey) -> SqliteStore {
+        SqliteStore::open(&self.0, Identity { key: Some(key.clone()), ..identity() }).unwrap()
     }
 }
 impl Drop for Folder {
@@ -58,6 +63,9 @@ macro_rules! conforms {
             let folder = Folder::new(stringify!($story));
             let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_time().build().unwrap();
             let store = folder.open();
+            runtime.block_on(conformance::$story(&store));
+            let folder = Folder::new(concat!(stringify!($story), "-sealed"));
+            let store = folder.open_with(&sealed::key(1));
             runtime.block_on(conformance::$story(&store));
         }
     )*};

@@ -1,19 +1,22 @@
 //! `backup` and `restore`: a node's whole data as of one moment, made while it serves, checked before it counts.
 //!
-//! Layout of a backup folder: one folder for each backup (`<node>-<time>`: database, configuration, identity, manifest) and
-//! `attachments/`, which all of them share, because an attachment never changes. Only a folder with a manifest is a backup;
+//! Layout of a backup folder: one folder for each backup (`<node>-<time>`: database, configuration, identity, keyring, manifest) and
+//! `attachments/`, which all of them share, because an attachment never changes. What lies encrypted on the machine
+//! lies encrypted in its backups, under the same key. Only a folder with a manifest is a backup;
 //! the manifest is written last, and signed by the node.
 
 mod manifest;
 mod restore;
 
 pub use manifest::{Listed, Manifest, list};
-pub use restore::{Plan, authorise, restore};
+pub use restore::{Plan, authorise, key_of, restore};
 
+use crate::at_rest::KEYRING;
 use crate::serve::Opened;
 use anyhow::{Context, Result, bail};
 use manifest::Member;
 use replication::Verify;
+use runtime::OsRandom;
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::Read;
@@ -22,7 +25,9 @@ use std::sync::Arc;
 use store::Store;
 use store_sqlite::SqliteStore;
 use store_sqlite::backup::{Copy, copy_database};
+use store_sqlite::blobs::Shelf;
 use trust::KeyRing;
+use vault::{DataKey, Part};
 
 const DATABASE: &str = "tongban.db";
 const CONFIG: &str = "node.toml";
@@ -52,15 +57,20 @@ pub async fn back_up(opened: &Opened, to: &Path) -> Result<Made> {
     let made_at = opened.hall.now();
     let stamp = made_at.to_minute().replace([' ', ':', '-'], "");
     let folder = free_folder(to, &format!("{}-{stamp}", config.id))?;
-    copy_database(&SqliteStore::path(&opened.data), &folder.join(DATABASE))?;
-    let copy = Copy::open(&folder.join(DATABASE))?;
+    let key = opened.key.as_ref();
+    copy_database(&SqliteStore::path(&opened.data), &folder.join(DATABASE), key)?;
+    let copy = Copy::open(&folder.join(DATABASE), key)?;
     let faults = copy.verify(&config.id, &*keys_of(&copy)?)?.faults;
     if let Some(first) = faults.first() {
         bail!("the log does not verify ({first}); next: verify-log, and keep the last good backup");
     }
     copy_file(&opened.data.join(CONFIG), &folder.join(CONFIG))?;
     copy_folder(&opened.data.join(IDENTITY), &folder.join(IDENTITY))?;
-    let pooled = pool_attachments(&opened.data.join("blobs"), &to.join(POOL))?;
+    if key.is_some() {
+        copy_file(&opened.data.join(KEYRING), &folder.join(KEYRING))?;
+    }
+    let pool = pool_in(to, key.map(DataKey::id).as_deref());
+    let pooled = pool_attachments(&opened.data.join("blobs"), &pool, &shelf(key))?;
     let missing: Vec<String> =
         copy.attachments()?.into_iter().filter(|hash| !pooled.all.contains_key(hash)).collect();
     let heads = copy.heads()?;
@@ -76,6 +86,7 @@ pub async fn back_up(opened: &Opened, to: &Path) -> Result<Made> {
         state: copy.state_hash()?,
         members: members_of(&folder)?,
         attachments: pooled.all,
+        key: key.map(DataKey::id),
     };
     drop(copy);
     manifest.write(&folder, &opened.identity.sign_key()?)?;
@@ -143,15 +154,25 @@ struct Pooled {
     bytes: u64,
 }
 
+/// The folder of attachments that backups below `to` share: one for each key that seals them.
+fn pool_in(to: &Path, key: Option<&str>) -> PathBuf {
+    to.join(key.map_or(POOL.to_owned(), |key| format!("{POOL}-{key}")))
+}
+
+/// How attachments are read that lie under this key.
+fn shelf(key: Option<&DataKey>) -> Shelf {
+    Shelf::new(key.map(|key| key.lid(Part::Attachments, Arc::new(OsRandom))))
+}
+
 /// Copies the attachments that the shared folder lacks. Files that nobody names any more go along: they may be of a draft.
-fn pool_attachments(blobs: &Path, pool: &Path) -> Result<Pooled> {
+fn pool_attachments(blobs: &Path, pool: &Path, shelf: &Shelf) -> Result<Pooled> {
     let mut pooled = Pooled { all: BTreeMap::new(), copied: 0, bytes: 0 };
     for file in attachment_files(blobs)? {
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let target = place(pool, &name);
         let size = fs::metadata(&file).with_context(|| format!("read {}", file.display()))?.len();
         if fs::metadata(&target).map_or(true, |there| there.len() != size) {
-            if digest(&file)?.1 != name {
+            if shelf.digest(&file, &name).map_or(true, |(_, found)| found != name) {
                 bail!("attachment {name} is damaged on this disk; next: doctor, then restore from a backup");
             }
             make_room(&target)?;
@@ -161,7 +182,8 @@ fn pool_attachments(blobs: &Path, pool: &Path) -> Result<Pooled> {
             pooled.copied += 1;
             pooled.bytes += size;
         }
-        pooled.all.insert(name, size);
+        let plain = shelf.measure(&file).with_context(|| format!("read {}", file.display()))?;
+        pooled.all.insert(name, plain);
     }
     Ok(pooled)
 }

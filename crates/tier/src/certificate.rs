@@ -17,9 +17,8 @@ const DAY_MS: i64 = 86_400_000;
 /// A node that is on its link renews at half of ninety days; with fewer left than this something keeps it from it.
 const WORRYING_DAYS: i64 = 14;
 
-fn credentials(common: &Common, opened: &Opened) -> Result<Credentials> {
-    let folder = IdentityFolder::of(&common.data_dir);
-    Ok(Credentials::load(folder, &opened.config.city, Parts::default().clock)?)
+fn credentials(opened: &Opened) -> Result<Credentials> {
+    Ok(Credentials::load(opened.identity_folder(), &opened.config.city, Parts::default().clock)?)
 }
 
 fn days_left(until: Timestamp, now: Timestamp) -> i64 {
@@ -27,7 +26,7 @@ fn days_left(until: Timestamp, now: Timestamp) -> i64 {
 }
 
 pub(crate) async fn run(common: &Common, opened: &Opened, verb: CertVerb) -> Result<ExitCode> {
-    let credentials = credentials(common, opened)?;
+    let credentials = credentials(opened)?;
     if verb == CertVerb::Renew {
         match &opened.config.parent {
             None => renew_own(&opened.hall, &credentials, &opened.ca())?,
@@ -63,8 +62,7 @@ pub(crate) fn renew_own(hall: &Hall, credentials: &Credentials, ca: &CaFolder) -
 }
 
 /// For `doctor`: what keeps the certificate from being renewed, while there is time.
-pub(crate) fn examine(common: &Common, city: &str) -> Result<(), String> {
-    let folder = IdentityFolder::of(&common.data_dir);
+pub(crate) fn examine(folder: IdentityFolder, city: &str) -> Result<(), String> {
     let damaged =
         |e: link::credentials::TlsError| format!("{e}; next: restore a backup, or join anew with a token");
     let credentials = Credentials::load(folder, city, Parts::default().clock).map_err(damaged)?;

@@ -1,10 +1,13 @@
 //! The command line every tier has. `--json` on every verb that reads; exit 0 ok, 1 failed, 2 usage, 3 degraded.
 
+use crate::at_rest::{KeyVerb, Unlock};
+use crate::serve::{Opened, Parts};
 use anyhow::{Context, Result};
 use clap::{Args, Subcommand};
 use domain::access::Roles;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use vault::DataKey;
 
 #[derive(Debug, Args)]
 pub struct Common {
@@ -14,6 +17,26 @@ pub struct Common {
     /// Machine-readable output
     #[arg(long, global = true)]
     pub json: bool,
+    #[command(flatten)]
+    pub unlock: Unlock,
+}
+
+impl Common {
+    /// The key of this node's data; `None` where it lies open.
+    ///
+    /// # Errors
+    /// With the remedy.
+    pub fn key(&self) -> Result<Option<DataKey>> {
+        self.unlock.open(&self.data_dir)
+    }
+
+    /// This node's data, opened for a verb.
+    ///
+    /// # Errors
+    /// With the remedy.
+    pub fn open(&self) -> Result<Opened> {
+        Opened::open(&self.data_dir, &Parts::default(), self.key()?)
+    }
 }
 
 /// Verbs of every tier.
@@ -72,6 +95,11 @@ pub enum Verb {
     Cert {
         #[command(subcommand)]
         verb: CertVerb,
+    },
+    /// Where the data lies encrypted: who opens it
+    Key {
+        #[command(subcommand)]
+        verb: KeyVerb,
     },
     /// Officer accounts
     User {

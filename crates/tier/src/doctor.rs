@@ -1,7 +1,7 @@
 //! Looks for trouble and changes nothing. Each fault names the next command.
 
 use crate::cli::Common;
-use crate::serve::{Opened, Parts};
+use crate::serve::{Opened, Parts, identity_folder};
 use anyhow::Result;
 use runtime::NodeConfig;
 use serde_json::json;
@@ -9,6 +9,7 @@ use std::net::ToSocketAddrs;
 use std::process::ExitCode;
 use std::time::Duration;
 use store::Store;
+use store_sqlite::SqliteStore;
 
 struct Finding {
     what: &'static str,
@@ -48,21 +49,34 @@ async fn examine(common: &Common) -> Vec<Finding> {
         }
     };
     note("configuration", None);
-    note("certificate", crate::certificate::examine(common, &config.city).err());
+    note("disk can be written", writable(common).err());
     if config.tier == domain::network::Tier::City {
         note("issuer of certificates", crate::certificate::examine_issuer(common, &config.city).err());
     }
-    note("disk can be written", writable(common).err());
-    match Opened::open(&common.data_dir, &Parts::default()) {
-        Ok(opened) => {
-            note("database opens", None);
-            note("database is whole", quick_check(common).err());
-            note("no pages held, nothing in quarantine", trouble(&opened).await.err());
-            note("clocks agree", clocks(&opened).await.err());
-            note("journals as others have them", recovery(&opened).err());
-        }
+    let at_rest = |network| crate::at_rest::examine(&common.data_dir, config.tier, network).err();
+    match common.key() {
+        // What is behind the lock cannot be looked at; what is before it can.
         Err(error) => {
-            note("database opens", Some(format!("{error:#}; next: restore the data folder from a backup")))
+            note("data at rest", at_rest(None));
+            note("data can be opened", Some(format!("{error:#}")));
+        }
+        Ok(key) => {
+            let folder = identity_folder(&common.data_dir, key.as_ref());
+            note("certificate", crate::certificate::examine(folder, &config.city).err());
+            match Opened::open(&common.data_dir, &Parts::default(), key) {
+                Ok(opened) => {
+                    note("data at rest", at_rest(Some(&opened.store.network())));
+                    note("database opens", None);
+                    note("database is whole", quick_check(&opened).err());
+                    note("no pages held, nothing in quarantine", trouble(&opened).await.err());
+                    note("clocks agree", clocks(&opened).await.err());
+                    note("journals as others have them", recovery(&opened).err());
+                }
+                Err(error) => note(
+                    "database opens",
+                    Some(format!("{error:#}; next: restore the data folder from a backup")),
+                ),
+            }
         }
     }
     if let Some(parent) = &config.parent {
@@ -77,14 +91,8 @@ fn writable(common: &Common) -> Result<(), String> {
     probe.map_err(|e| format!("{e}; next: free space on the disk of {}", common.data_dir.display()))
 }
 
-fn quick_check(common: &Common) -> Result<(), String> {
-    let path = store_sqlite::SqliteStore::path(&common.data_dir);
-    let flags = rusqlite::OpenFlags::SQLITE_OPEN_READ_ONLY;
-    let check = || {
-        let connection = rusqlite::Connection::open_with_flags(path, flags)?;
-        connection.query_row("PRAGMA quick_check(1)", [], |row| row.get::<_, String>(0))
-    };
-    match check() {
+fn quick_check(opened: &Opened) -> Result<(), String> {
+    match store_sqlite::quick_check(&SqliteStore::path(&opened.data), opened.key.as_ref()) {
         Ok(answer) if answer == "ok" => Ok(()),
         Ok(answer) => Err(format!("{answer}; next: stop the node and restore the data folder from a backup")),
         Err(error) => Err(error.to_string()),

@@ -1,5 +1,7 @@
 //! `join`: turns an empty data folder into a node of the city, with one line.
 
+use crate::at_rest;
+use crate::serve::identity_folder;
 use anyhow::{Context, Result, bail};
 use domain::Timestamp;
 use domain::network::Tier;
@@ -8,9 +10,11 @@ use runtime::config::{Listen, Parent};
 use runtime::{NodeConfig, OsRandom};
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 use store::{Recovery, Store, WhyRecovering};
-use trust::files::{CA_CERT, IdentityFolder, SIGN_KEY, TLS_CERT, TLS_KEY};
+use trust::files::{CA_CERT, SIGN_KEY, TLS_CERT, TLS_KEY};
 use trust::{JoinToken, NodeKey};
+use vault::DataKey;
 
 /// What the joining node will listen on and dial.
 pub struct JoinOrder<'a> {
@@ -24,6 +28,8 @@ pub struct JoinOrder<'a> {
     pub tier: Tier,
     /// By this machine's clock.
     pub now: Timestamp,
+    /// Encrypts the data that is made here; its ring lies in the folder already ([`crate::at_rest::found`]).
+    pub key: Option<DataKey>,
 }
 
 /// Joins; nothing is kept unless the city let us in. Keys are made here and stay here.
@@ -43,17 +49,18 @@ pub async fn join(order: JoinOrder<'_>) -> Result<NodeConfig> {
             "the token has expired (or this machine's clock is wrong): ask the city for a new one with `city-hub enroll-token`"
         );
     }
-    let folder = IdentityFolder::of(order.data);
+    at_rest::demand(order.data, order.key.as_ref())?;
+    let folder = identity_folder(order.data, order.key.as_ref());
     // Keys survive a lost answer: asking again with the same keys is the same node asking.
     if !folder.exists(SIGN_KEY) {
         let mut secret = [0; 32];
         OsRandom.fill(&mut secret);
-        folder.write(SIGN_KEY, &trust::hex(&secret))?;
+        folder.write_secret(SIGN_KEY, &trust::hex(&secret))?;
     }
     let sign_key: NodeKey = folder.sign_key()?;
     let (tls_key, csr) = trust::ca::new_request(&token.node)?;
     let joined = link::enrol::join(order.door, &token, csr, sign_key.public()).await?;
-    folder.write(TLS_KEY, &tls_key)?;
+    folder.write_secret(TLS_KEY, &tls_key)?;
     folder.write(TLS_CERT, &joined.certificate_pem)?;
     folder.write(CA_CERT, &joined.ca_pem)?;
     let own = joined
@@ -75,7 +82,10 @@ pub async fn join(order: JoinOrder<'_>) -> Result<NodeConfig> {
             door: Some(order.door.to_owned()),
         }),
     };
-    seed(order.data, &config, &joined.records, sign_key, order.now).await?;
+    if let Some(key) = &order.key {
+        at_rest::entrust(order.data, key, own, &joined.records)?;
+    }
+    seed(order.data, &config, &joined.records, sign_key, order.key, order.now).await?;
     config.save(order.data)?;
     Ok(config)
 }
@@ -84,14 +94,16 @@ async fn seed(
     data: &Path,
     config: &NodeConfig,
     records: &[domain::network::NodeRecord],
-    key: NodeKey,
+    sign_key: NodeKey,
+    key: Option<DataKey>,
     now: Timestamp,
 ) -> Result<()> {
     let author = store_sqlite::Identity {
         node: config.id.clone(),
         area: config.place.clone(),
-        signer: std::sync::Arc::new(key),
+        signer: Arc::new(sign_key),
         page_cache_kib: store_sqlite::VILLAGE_CACHE_KIB,
+        key,
     };
     let store = store_sqlite::SqliteStore::open(data, author)?;
     store.seed_nodes(records.to_vec()).await?;

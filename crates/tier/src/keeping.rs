@@ -21,7 +21,10 @@ pub(crate) async fn back_up(common: &Common, opened: &Opened, to: Option<PathBuf
         println!("{}", folder.display());
         println!("  日志 {entries} 条,附件 {attachments} 份(新拷 {copied} 份),共写 {bytes} 字节,已逐项核验");
         println!("  案卷状态 {state}");
-        println!("  备份含本节点的密钥:请与数据盘分开保管,并像数据盘一样保密");
+        match opened.key {
+            Some(_) => println!("  备份与本机数据用同一把钥匙加密:代办员口令、钥匙文件或市中心可以打开"),
+            None => println!("  备份含本节点的密钥:请与数据盘分开保管,并像数据盘一样保密"),
+        }
         missing.iter().for_each(|hash| println!("  附件 {hash} 本机登记有、盘上没有"));
     }
     Ok(if made.missing.is_empty() { ExitCode::SUCCESS } else { ExitCode::from(DEGRADED) })
@@ -50,7 +53,8 @@ pub(crate) async fn restore(
     if !dry_run {
         backup::authorise(from, persons).await?;
     }
-    let plan = backup::restore(from, &common.data_dir, dry_run, &Parts::default()).await?;
+    let key = backup::key_of(from, &common.data_dir, &common.unlock)?;
+    let plan = backup::restore(from, &common.data_dir, dry_run, &Parts::default(), key).await?;
     if common.json {
         println!("{}", serde_json::to_string(&plan)?);
         return Ok(ExitCode::SUCCESS);

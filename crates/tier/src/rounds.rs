@@ -1,5 +1,6 @@
 //! What a serving node does again and again without being asked: limits, alerts, answers of the library, contacts.
 
+use crate::at_rest::Keeper;
 use casework::Hall;
 use casework::reconcile::{Balance, VillageBalance};
 use domain::network::Tier;
@@ -211,4 +212,40 @@ pub(crate) async fn reconcile(hall: Hall) {
             Err(error) => tracing::warn!(%error, "the villages were not reconciled"),
         }
     }
+}
+
+/// Keeps a machine's ring in step: officers who left while it could not be written go, and the hub's present key comes.
+pub(crate) async fn tend_keyring(hall: Hall, keeper: Keeper) {
+    const EVERY: Duration = Duration::from_secs(3600);
+    let mut changes = hall.store.changes();
+    loop {
+        if let Err(error) = tend_once(&hall, &keeper).await {
+            tracing::error!(error = format!("{error:#}"), "the keyring was not looked through; next: doctor");
+        }
+        let due = tokio::time::sleep(EVERY);
+        tokio::pin!(due);
+        loop {
+            tokio::select! {
+                () = &mut due => break,
+                change = changes.recv() => match change {
+                    // The hub may have a new key.
+                    Ok(change) if change.reference_data => break,
+                    Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
+                    _ => {}
+                },
+            }
+        }
+    }
+}
+
+async fn tend_once(hall: &Hall, keeper: &Keeper) -> anyhow::Result<()> {
+    let accounts = hall.store.accounts().await?;
+    let present: Vec<String> = accounts.into_iter().filter(|one| !one.disabled).map(|one| one.name).collect();
+    let (keeper, network) = (keeper.clone(), hall.store.network());
+    tokio::task::spawn_blocking(move || {
+        keeper.keep_only(&present)?;
+        keeper.follow_hub(&network)
+    })
+    .await??;
+    Ok(())
 }

@@ -1,8 +1,10 @@
 //! Starting a node: build → spawn → wait → drain. Tests and benchmarks start nodes through the same call.
 
+use crate::at_rest::{self, Keeper, RingFile};
 use crate::rounds;
 use anyhow::{Context, Result};
-use casework::Hall;
+use axum::Router;
+use casework::{AtRest, Hall};
 use console::Console;
 use domain::OrgId;
 use domain::network::{NodeRecord, Tier};
@@ -14,6 +16,7 @@ use link::meter::Meter;
 use link::quota::Allowance;
 use link::tls::DoorSwitch;
 use link::{LinkState, Node, Uplink, door};
+use runtime::config::Listen;
 use runtime::{NodeConfig, OsRandom, Shutdown};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -26,6 +29,7 @@ use tokio::net::TcpListener;
 use trust::cupboard::OwnSeal;
 use trust::files::IdentityFolder;
 use trust::{CaFolder, KeyRing, SealFolder, Seals, Suite};
+use vault::{DataKey, Part};
 
 /// Time and randomness of the process.
 #[derive(Clone)]
@@ -48,23 +52,32 @@ pub struct Opened {
     pub store: Arc<SqliteStore>,
     pub keys: Arc<KeyRing>,
     pub identity: IdentityFolder,
+    /// Opens the data, where it lies encrypted.
+    pub key: Option<DataKey>,
     allowance: Arc<Mutex<Allowance>>,
 }
 
 impl Opened {
+    /// With the key of the data, where it lies encrypted.
+    ///
     /// # Errors
     /// When no node lives in the folder, or its files cannot be used; each with its remedy.
-    pub fn open(data: &Path, parts: &Parts) -> Result<Opened> {
+    pub fn open(data: &Path, parts: &Parts, key: Option<DataKey>) -> Result<Opened> {
         let config = NodeConfig::load(data)?;
-        let identity = IdentityFolder::of(data);
+        at_rest::demand(data, key.as_ref())?;
+        let identity = identity_folder(data, key.as_ref());
         let signer = Arc::new(identity.sign_key()?);
         let page_cache_kib = match config.tier {
             Tier::Village => store_sqlite::VILLAGE_CACHE_KIB,
             Tier::Town | Tier::City => store_sqlite::CENTRE_CACHE_KIB,
         };
-        let author = Identity { node: config.id.clone(), area: config.place.clone(), signer, page_cache_kib };
+        let (node, area) = (config.id.clone(), config.place.clone());
+        let author = Identity { node, area, signer, page_cache_kib, key: key.clone() };
         let store = Arc::new(SqliteStore::open(data, author)?);
-        let blobs = Arc::new(FileBlobs::open(data)?);
+        let blobs = Arc::new(FileBlobs::open(
+            data,
+            key.as_ref().map(|key| key.lid(Part::Attachments, parts.random.clone())),
+        )?);
         let seals: Arc<dyn Seals> = match config.tier {
             Tier::City => Arc::new(SealFolder(IdentityFolder::of(data))),
             Tier::Town | Tier::Village => Arc::new(OwnSeal(config.id.clone(), identity.sign_key()?.secret())),
@@ -73,6 +86,7 @@ impl Opened {
             store: store.clone(),
             blobs,
             seals,
+            at_rest: keeper_of(data, parts, key.as_ref()).map(|keeper| Arc::new(keeper) as Arc<dyn AtRest>),
             throttle: Arc::default(),
             passwords: Arc::new(tokio::sync::Semaphore::new(casework::PASSWORDS_AT_ONCE)),
             clock: parts.clock.clone(),
@@ -82,7 +96,13 @@ impl Opened {
         };
         let keys = Arc::new(KeyRing::default());
         keys.refresh(&store.network());
-        Ok(Opened { data: data.to_owned(), config, hall, store, keys, identity, allowance: Arc::default() })
+        let (data, allowance) = (data.to_owned(), Arc::default());
+        Ok(Opened { data, config, hall, store, keys, identity, key, allowance })
+    }
+
+    /// The identity folder once more, for somebody else to keep.
+    pub fn identity_folder(&self) -> IdentityFolder {
+        identity_folder(&self.data, self.key.as_ref())
     }
 
     pub fn node(&self) -> Node {
@@ -151,6 +171,16 @@ impl Opened {
     }
 }
 
+/// A node's own keys, sealed where its data lies encrypted.
+pub(crate) fn identity_folder(data: &Path, key: Option<&DataKey>) -> IdentityFolder {
+    IdentityFolder::under(data, key.map(|key| key.lid(Part::Identity, Arc::new(OsRandom))))
+}
+
+fn keeper_of(data: &Path, parts: &Parts, key: Option<&DataKey>) -> Option<Keeper> {
+    let (key, random) = (key?.clone(), parts.random.clone());
+    Some(Keeper { file: RingFile::of(data), key, random })
+}
+
 /// What a start gives: where the node can be reached, and the handles tests use.
 pub struct Running {
     pub opened: Opened,
@@ -162,15 +192,19 @@ pub struct Running {
     pub credentials: Arc<Credentials>,
     children: DoorSwitch,
     shutdown: Shutdown,
+    /// The web door; it may have been open before anything else was.
+    doors: Shutdown,
 }
 
-/// Addresses to listen on; port 0 lets the system choose.
+/// What a start needs.
 pub struct Start<'a> {
     pub data: &'a Path,
     pub parts: Parts,
+    /// Opens the data, where it lies encrypted.
+    pub key: Option<DataKey>,
 }
 
-async fn listen(address: &str) -> Result<(TcpListener, SocketAddr)> {
+pub(crate) async fn listen(address: &str) -> Result<(TcpListener, SocketAddr)> {
     let listener = TcpListener::bind(address)
         .await
         .with_context(|| format!("listen on {address}: is the port taken by another program?"))?;
@@ -183,10 +217,20 @@ async fn listen(address: &str) -> Result<(TcpListener, SocketAddr)> {
 /// # Errors
 /// With the remedy, before any door is open.
 pub async fn start(start: Start<'_>) -> Result<Running> {
-    let opened = Opened::open(start.data, &start.parts)?;
+    let opened = Opened::open(start.data, &start.parts, start.key)?;
     let config = opened.config.clone();
-    let folder = IdentityFolder::of(start.data);
-    let credentials = Arc::new(Credentials::load(folder, &config.city, start.parts.clock.clone())?);
+    let (listener, web) = listen(&config.listen.web).await?;
+    let (running, router) = begin(opened, &start.parts, web).await?;
+    let doors = Shutdown::default();
+    serve_pages(listener, router, &config.listen, &doors);
+    Ok(running.behind(doors))
+}
+
+/// Everything but the web door, which is given the pages behind it.
+pub(crate) async fn begin(opened: Opened, parts: &Parts, web: SocketAddr) -> Result<(Running, Router)> {
+    let config = opened.config.clone();
+    let folder = opened.identity_folder();
+    let credentials = Arc::new(Credentials::load(folder, &config.city, parts.clock.clone())?);
     let (shutdown, meter, children) =
         (Shutdown::default(), Arc::new(Meter::default()), DoorSwitch::default());
     let uplink = config.parent.as_ref().map(|_| Arc::new(LinkState::default()));
@@ -242,26 +286,27 @@ pub async fn start(start: Start<'_>) -> Result<Running> {
     if config.tier == Tier::Town {
         shutdown.spawn(rounds::report_contacts(opened.hall.clone()));
     }
-    let web = open_web(&opened, uplink.clone(), &shutdown).await?;
+    if let Some(keeper) = keeper_of(&opened.data, parts, opened.key.as_ref()) {
+        shutdown.spawn(rounds::tend_keyring(opened.hall.clone(), keeper));
+    }
+    let console =
+        Console::new(opened.hall.clone(), uplink.clone(), config.name.clone(), hosts(&config.listen));
+    let router = console::router(console);
     tracing::info!(node.id = %config.id, %web, link = ?link, enrol = ?enrol, "serving");
-    Ok(Running { opened, web, link, enrol, uplink, meter, credentials, children, shutdown })
+    let doors = Shutdown::default();
+    let running = Running { opened, web, link, enrol, uplink, meter, credentials, children, shutdown, doors };
+    Ok((running, router))
 }
 
-async fn open_web(
-    opened: &Opened,
-    uplink: Option<Arc<LinkState>>,
-    shutdown: &Shutdown,
-) -> Result<SocketAddr> {
-    let (listener, address) = listen(&opened.config.listen.web).await?;
-    let doors = &opened.config.listen;
-    let host = doors.web.rsplit_once(':').map_or("", |(host, _)| host).to_owned();
-    let hosts = doors.hosts.iter().cloned().chain([host]).collect();
-    let console = Console::new(opened.hall.clone(), uplink, opened.config.name.clone(), hosts);
-    let router = console::router(console);
-    let (token, proxies) = (shutdown.token.clone(), doors.proxies.clone());
-    // Requests begun are finished; new ones are not taken.
-    shutdown.tasks.spawn(console::serve(listener, router, proxies, token));
-    Ok(address)
+/// Names under which the pages are asked for.
+pub(crate) fn hosts(listen: &Listen) -> Vec<String> {
+    let host = listen.web.rsplit_once(':').map_or("", |(host, _)| host).to_owned();
+    listen.hosts.iter().cloned().chain([host]).collect()
+}
+
+/// Requests begun are finished when it is told to stop; new ones are not taken.
+pub(crate) fn serve_pages(listener: TcpListener, router: Router, listen: &Listen, doors: &Shutdown) {
+    doors.tasks.spawn(console::serve(listener, router, listen.proxies.clone(), doors.token.clone()));
 }
 
 fn enrolment_door(opened: &Opened, uplink: Option<&Arc<LinkState>>) -> Result<Option<EnrolmentDoor>> {
@@ -284,8 +329,13 @@ impl Running {
     pub fn refuse_children(&self, shut: bool) {
         self.children.set_shut(shut);
     }
+    /// The web door is this one.
+    pub(crate) fn behind(self, doors: Shutdown) -> Running {
+        Running { doors, ..self }
+    }
     /// Stops new work, finishes work begun, closes the database.
     pub async fn stop(self) {
+        self.doors.stop().await;
         self.shutdown.stop().await;
     }
 }

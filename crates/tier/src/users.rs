@@ -5,6 +5,7 @@ use crate::serve::Opened;
 use anyhow::{Context, Result, bail};
 use casework::{Issued, NewAccount};
 use domain::access::Roles;
+use domain::seams::Random;
 use fast_qr::QRBuilder;
 use std::io::{IsTerminal, Read};
 use std::process::ExitCode;
@@ -19,14 +20,10 @@ pub(crate) async fn run(common: &Common, opened: &Opened, verb: UserVerb) -> Res
         UserVerb::Add { name, display, body, role, password_stdin } => {
             let everyday = || Roles::everyday(opened.config.tier);
             let roles = role.or_else(everyday).context("say which roles: --role handler,reviewer …")?;
-            let given = if password_stdin { Some(stdin()?) } else { None };
-            let password = match &given {
-                Some(text) => text.trim_end_matches(['\r', '\n']).to_owned(),
-                None => opened.hall.random_password(),
-            };
+            let password = password(&*opened.hall.random, password_stdin)?;
             let new = NewAccount { display: display.unwrap_or_else(|| name.clone()), name, body, roles };
             let issued = opened.hall.put_account(CLI, new, &password, None).await?;
-            print_once(common, &issued, given.is_none().then_some(password.as_str()));
+            print_once(common, &issued, (!password_stdin).then_some(password.as_str()));
         }
         UserVerb::Import => {
             for (index, line) in stdin()?.lines().enumerate().filter(|(_, line)| !line.is_empty()) {
@@ -43,6 +40,17 @@ pub(crate) async fn run(common: &Common, opened: &Opened, verb: UserVerb) -> Res
         UserVerb::List => list(common, opened).await?,
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// The one on standard input, or a random one.
+///
+/// # Errors
+/// When standard input cannot be read.
+pub fn password(random: &dyn Random, from_stdin: bool) -> Result<String> {
+    match from_stdin {
+        true => Ok(stdin()?.trim_end_matches(['\r', '\n']).to_owned()),
+        false => Ok(trust::account::random_password(random)),
+    }
 }
 
 fn stdin() -> Result<String> {

@@ -1,5 +1,6 @@
 //! The verbs every tier has, carried out on a node's data, whether or not a process is serving it.
 
+use crate::at_rest::{Locked, RingFile};
 use crate::cli::{AuditVerb, BackupVerb, CalendarVerb, Common, Verb};
 use crate::keeping;
 use crate::serve::{Opened, Parts, Start, start};
@@ -24,6 +25,7 @@ pub async fn run(common: &Common, verb: Verb) -> Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Verb::Doctor => crate::doctor::run(common).await,
+        Verb::Key { verb } => crate::at_rest::run(common, verb).await,
         Verb::Backup { verb: Some(BackupVerb::List { from }), .. } => keeping::list(common, &from),
         Verb::Restore { from, dry_run, persons } => keeping::restore(common, &from, dry_run, &persons).await,
         other => on_data(common, other).await,
@@ -33,15 +35,27 @@ pub async fn run(common: &Common, verb: Verb) -> Result<ExitCode> {
 async fn serve(common: &Common) -> Result<ExitCode> {
     // Taken before anything is opened and held until the database is closed.
     let _lock = DataLock::take(&common.data_dir)?;
-    let running = start(Start { data: &common.data_dir, parts: Parts::default() }).await?;
-    Shutdown::asked_by_system().await;
+    let (data, parts) = (&common.data_dir, Parts::default());
+    let key = common.unlock.open_unattended(data);
+    let stopped = Shutdown::asked_by_system();
+    tokio::pin!(stopped);
+    let running = if key.is_none() && RingFile::of(data).exists() {
+        let locked = Locked::serve(data, parts).await?;
+        tokio::select! {
+            () = &mut stopped => return Ok(ExitCode::SUCCESS),
+            opened = locked.opened() => opened?,
+        }
+    } else {
+        start(Start { data, parts, key }).await?
+    };
+    stopped.await;
     tracing::info!("stopping: finishing what was begun");
     running.stop().await;
     Ok(ExitCode::SUCCESS)
 }
 
 async fn on_data(common: &Common, verb: Verb) -> Result<ExitCode> {
-    let opened = Opened::open(&common.data_dir, &Parts::default())?;
+    let opened = common.open()?;
     match verb {
         Verb::Status => status(common, &opened).await,
         Verb::VerifyLog => verify(common, &opened).await,
@@ -66,7 +80,7 @@ async fn on_data(common: &Common, verb: Verb) -> Result<ExitCode> {
         Verb::Calendar { verb: CalendarVerb::Due { anchor, working_days } } => {
             due(common, &opened, anchor, working_days)
         }
-        Verb::Serve | Verb::Doctor | Verb::Version | Verb::Restore { .. } => {
+        Verb::Serve | Verb::Doctor | Verb::Key { .. } | Verb::Version | Verb::Restore { .. } => {
             bail!("handled before the data is opened")
         }
     }

@@ -2,6 +2,7 @@
 
 use argon2::password_hash::phc::PasswordHash;
 use argon2::{Argon2, PasswordHasher, PasswordVerifier};
+use domain::seams::Random;
 
 /// Why a password cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -62,6 +63,14 @@ pub fn check_password(name: &str, password: &str) -> Result<(), PasswordFault> {
         () if name.len() >= 4 && plain.contains(&name.to_lowercase()) => Err(PasswordFault::HasName),
         () => Ok(()),
     }
+}
+
+/// Sixteen characters that can be read aloud: 80 bits.
+pub fn random_password(random: &dyn Random) -> String {
+    let mut bytes = [0; 16];
+    random.fill(&mut bytes);
+    let letter = |byte: &u8| (domain::ids::CROCKFORD[usize::from(byte & 31)] as char).to_ascii_lowercase();
+    bytes.iter().map(letter).collect()
 }
 
 /// A PHC string for storage; `salt` is 16 random bytes.

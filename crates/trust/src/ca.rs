@@ -26,6 +26,8 @@ pub enum TrustError {
     File { path: String, source: std::io::Error },
     #[error("key file {path} is damaged: restore it from the backup")]
     Damaged { path: String },
+    #[error("key file {path} is sealed, and the key of this machine's data does not open it")]
+    Sealed { path: String },
 }
 
 /// What signs transport certificates: the issuer in use, below one of the authorities (roots) that the city believes.

@@ -1,24 +1,36 @@
 //! The identity folder of a node: what it must never lose and never show.
 
 use crate::ca::TrustError;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
+use vault::Lid;
+use zeroize::Zeroizing;
 
-/// Paths below `<data>/identity`.
-pub struct IdentityFolder(PathBuf);
+/// Files below `<data>/identity`. With a lid the secret ones are sealed.
+pub struct IdentityFolder {
+    folder: PathBuf,
+    lid: Option<Lid>,
+}
 
 pub const SIGN_KEY: &str = "sign.key";
 pub const TLS_KEY: &str = "tls.key.pem";
 pub const TLS_CERT: &str = "tls.cert.pem";
 pub const CA_CERT: &str = "ca.cert.pem";
 pub const CA_KEY: &str = "ca.key.pem";
+/// How a sealed file begins; base64 follows.
+const SEALED: &str = "tongban sealed 1:";
 
 impl IdentityFolder {
     pub fn of(data: &Path) -> IdentityFolder {
-        IdentityFolder(data.join("identity"))
+        IdentityFolder::under(data, None)
+    }
+    pub fn under(data: &Path, lid: Option<Lid>) -> IdentityFolder {
+        IdentityFolder { folder: data.join("identity"), lid }
     }
     pub fn path(&self, name: &str) -> PathBuf {
-        self.0.join(name)
+        self.folder.join(name)
     }
     pub fn exists(&self, name: &str) -> bool {
         self.path(name).exists()
@@ -42,6 +54,35 @@ impl IdentityFolder {
             .map_err(|source| TrustError::File { path: path.display().to_string(), source })
     }
 
+    /// Reads what [`IdentityFolder::write_secret`] wrote.
+    ///
+    /// # Errors
+    /// [`TrustError::Sealed`] when it is sealed and this folder was opened without the key, or with another.
+    pub fn read_secret(&self, name: &str) -> Result<Zeroizing<String>, TrustError> {
+        let text = Zeroizing::new(self.read(name)?);
+        let Some(sealed) = text.strip_prefix(SEALED) else { return Ok(text) };
+        let open = |lid: &Lid| {
+            let plain = lid.open(name.as_bytes(), &STANDARD.decode(sealed.trim_end()).ok()?)?;
+            std::str::from_utf8(&plain).ok().map(|text| Zeroizing::new(text.to_owned()))
+        };
+        let shut = || TrustError::Sealed { path: self.path(name).display().to_string() };
+        self.lid.as_ref().and_then(open).ok_or_else(shut)
+    }
+
+    /// As [`IdentityFolder::write`], sealed where there is a lid.
+    ///
+    /// # Errors
+    /// [`TrustError::File`] with the path.
+    pub fn write_secret(&self, name: &str, text: &str) -> Result<(), TrustError> {
+        match &self.lid {
+            None => self.write(name, text),
+            Some(lid) => {
+                let sealed = STANDARD.encode(lid.seal(name.as_bytes(), text.as_bytes()));
+                self.write(name, &format!("{SEALED}{sealed}\n"))
+            }
+        }
+    }
+
     /// Moves a file over another, if it is there.
     ///
     /// # Errors
@@ -51,8 +92,8 @@ impl IdentityFolder {
             return Ok(());
         }
         let path = self.path(from);
-        let moved =
-            std::fs::rename(&path, self.path(to)).and_then(|()| std::fs::File::open(&self.0)?.sync_all());
+        let moved = std::fs::rename(&path, self.path(to))
+            .and_then(|()| std::fs::File::open(&self.folder)?.sync_all());
         moved.map_err(|source| TrustError::File { path: path.display().to_string(), source })
     }
 
@@ -73,7 +114,7 @@ impl IdentityFolder {
     /// # Errors
     /// [`TrustError::Damaged`] when the file does not hold 64 hexadecimal digits.
     pub fn sign_key(&self) -> Result<crate::NodeKey, TrustError> {
-        let text = self.read(SIGN_KEY)?;
+        let text = self.read_secret(SIGN_KEY)?;
         let secret = crate::unhex(text.trim()).and_then(|bytes| <[u8; 32]>::try_from(bytes).ok());
         secret
             .map(crate::NodeKey::from_secret)

@@ -185,7 +185,20 @@ impl City {
             .env("TONGBAN_LOG", "warn")
             .env(runtime::DRILL_CLOCK, self.drill_clock())
             .kill_on_drop(true);
+        if site.kind == Kind::Village {
+            // The stick is in: a machine that is killed in the drill starts again by itself.
+            command.arg("--key-file").arg(self.key_file(site));
+        }
         command
+    }
+
+    /// Key files of the villages, apart from their data; called as their folders.
+    fn keys(&self) -> PathBuf {
+        self.options.dir.join("keys")
+    }
+    fn key_file(&self, site: &Site) -> PathBuf {
+        let name = site.folder.file_name().unwrap_or_default().to_string_lossy();
+        self.keys().join(format!("{name}.key"))
     }
 
     /// Runs a verb of a site's program to its end and gives what it printed.
@@ -294,26 +307,30 @@ impl City {
         let (web, link, enrol) = (address(own.web), address(own.link), address(own.enrol));
         let (door, through) = (address(parent.enrol), address(own.proxy));
         let mut arguments = vec!["join", &door, "--token", &line, "--parent", &through, "--web", &web];
-        if site.kind == Kind::Town {
-            arguments.extend(["--link", &link, "--enrol", &enrol]);
+        match site.kind {
+            Kind::Village => {
+                arguments.extend(["--officer", OFFICER, "--display", "值守人员", "--password-stdin"])
+            }
+            Kind::Town | Kind::Hub => arguments.extend(["--link", &link, "--enrol", &enrol]),
         }
         // A town's own link to the hub may be a moment away: its villages are told to try again.
         let started = Instant::now();
         loop {
-            match self.verb(site, &arguments, None).await {
+            match self.verb(site, &arguments, Some(site.password.clone())).await {
                 Ok(_) => break,
                 Err(error) if started.elapsed() > Duration::from_secs(30) => return Err(error),
                 Err(_) => tokio::time::sleep(Duration::from_millis(300)).await,
             }
         }
         let _ = site.id.set(token["node"].as_str().unwrap_or("").to_owned());
-        let roles = if site.kind == Kind::Town { "town_window" } else { "proxy_officer" };
-        let mut accounts = format!("{OFFICER}\t值守人员\t\t{}\t{roles}\n", site.password);
-        for (number, duty) in DUTIES.iter().skip(1).filter(|_| site.kind == Kind::Town) {
-            let (account, roles) = (colleague(OFFICER, number), "town_supervisor");
-            accounts.push_str(&format!("{account}\t{duty}\t\t{}\t{roles}\n", site.password));
+        if site.kind == Kind::Town {
+            let mut accounts = format!("{OFFICER}\t值守人员\t\t{}\ttown_window\n", site.password);
+            for (number, duty) in DUTIES.iter().skip(1) {
+                let (account, roles) = (colleague(OFFICER, number), "town_supervisor");
+                accounts.push_str(&format!("{account}\t{duty}\t\t{}\t{roles}\n", site.password));
+            }
+            self.verb(site, &["user", "import"], Some(accounts)).await?;
         }
-        self.verb(site, &["user", "import"], Some(accounts)).await?;
         self.start(site).await
     }
 
@@ -401,6 +418,8 @@ impl City {
         let output = std::process::Command::new(self.programs.join("tongban-verify"))
             .arg(&self.options.dir)
             .arg(oracle)
+            .arg("--keys")
+            .arg(self.keys())
             .output()?;
         serde_json::from_slice(&output.stdout)
             .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())

@@ -37,8 +37,13 @@ fn hex(bytes: &[u8]) -> String {
 }
 
 /// Reads all journals of a database and hashes them anew; stored hashes are not believed.
-pub fn read_journals(path: &Path) -> Result<BTreeMap<String, Journal>> {
+/// `key` opens a database that lies encrypted: 64 hexadecimal digits.
+pub fn read_journals(path: &Path, key: Option<&str>) -> Result<BTreeMap<String, Journal>> {
     let db = Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    if let Some(key) = key {
+        db.pragma_update(None, "key", format!("x'{key}'"))?;
+        db.pragma_update(None, "cipher_page_size", 8192)?;
+    }
     let mut journals = BTreeMap::new();
     let mut list = db.prepare("SELECT no, author, channel, seq FROM journal WHERE seq > 0")?;
     let rows: Vec<(i64, String, String, i64)> = list

@@ -1,11 +1,13 @@
 //! `tongban-verify`: reads nodes' databases and says whether the journals hold and every case told to an officer is there.
 //!
 //! On purpose it shares no code with the nodes: it parses, hashes and checks by its own reading of the format, so that a
-//! mistake in the nodes cannot hide itself. Usage: `tongban-verify FOLDER [ORACLE]`, where FOLDER holds one folder for each
-//! node and ORACLE has one JSON line for each capture that was confirmed to an officer: `{"entry": …, "case": …}`; or
+//! mistake in the nodes cannot hide itself. Usage: `tongban-verify FOLDER [ORACLE] [--keys FOLDER]`, where FOLDER holds one folder for each
+//! node and ORACLE has one JSON line for each capture that was confirmed to an officer: `{"entry": …, "case": …}`, and
+//! the folder after `--keys` has a key file `<node folder>.key` for each node whose data lies encrypted; or
 //! `tongban-verify audit FILE [KEY]` for an exported audit.
 
 mod chain;
+mod ring;
 
 use anyhow::{Context, Result, bail};
 use chain::{Journal, Keys};
@@ -13,6 +15,9 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+
+const USAGE: &str =
+    "usage: tongban-verify FOLDER [ORACLE] [--keys FOLDER], or tongban-verify audit FILE [KEY]";
 
 struct Node {
     id: String,
@@ -40,12 +45,16 @@ fn run() -> Result<bool> {
         println!("{}", json!({ "audit_rows": rows, "faults": [] }));
         return Ok(true);
     }
-    let (folder, oracle) = match &arguments[..] {
+    let (arguments, key_files) = match &arguments[..] {
+        [rest @ .., option, folder] if option == Path::new("--keys") => (rest, Some(folder.as_path())),
+        rest => (rest, None),
+    };
+    let (folder, oracle) = match arguments {
         [folder] => (folder, None),
         [folder, oracle] => (folder, Some(oracle)),
-        _ => bail!("usage: tongban-verify FOLDER [ORACLE], or tongban-verify audit FILE [KEY]"),
+        _ => bail!("{USAGE}"),
     };
-    let nodes = read_nodes(folder)?;
+    let nodes = read_nodes(folder, key_files)?;
     let mut faults = Vec::new();
     let hub = nodes.iter().find(|node| node.id == "hub").context("no hub among the folders")?;
     let keys = Keys::published_by(hub)?;
@@ -68,7 +77,7 @@ fn run() -> Result<bool> {
     Ok(clean)
 }
 
-fn read_nodes(folder: &Path) -> Result<Vec<Node>> {
+fn read_nodes(folder: &Path, key_files: Option<&Path>) -> Result<Vec<Node>> {
     let mut nodes = Vec::new();
     for entry in std::fs::read_dir(folder).with_context(|| format!("read {}", folder.display()))? {
         let path = entry?.path();
@@ -81,7 +90,8 @@ fn read_nodes(folder: &Path) -> Result<Vec<Node>> {
             .lines()
             .find_map(|line| line.strip_prefix("id = \"")?.strip_suffix('"'))
             .context("node.toml names no id")?;
-        let journals = chain::read_journals(&path.join("tongban.db"))
+        let key = ring::database_key(&path, key_files)?;
+        let journals = chain::read_journals(&path.join("tongban.db"), key.as_deref())
             .with_context(|| format!("read {}", path.display()))?;
         nodes.push(Node { id: id.to_owned(), journals });
     }

@@ -88,7 +88,7 @@ pub async fn idle() -> Vec<Value> {
         to_serving = to_serving.max(ms);
         processes.push(process);
     }
-    let hub = tier::serve::Opened::open(&rig.hub.data, &tier::Parts::default()).unwrap();
+    let hub = tier::serve::Opened::open(&rig.hub.data, &tier::Parts::default(), None).unwrap();
     while hub.hall.counts().await.unwrap().by_status.values().sum::<u64>() < (VILLAGES * CASES) as u64 {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

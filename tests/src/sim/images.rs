@@ -86,7 +86,7 @@ pub fn images(seed: u64, folder: &Path, stride: usize) -> Images {
 
 fn in_a_file(node: &mut SimNode, folder: &Path) -> Watched {
     let path = folder.join(format!("{}.db", node.id()));
-    let connection = store_sqlite::connect(&path).unwrap();
+    let connection = store_sqlite::connect(&path, None).unwrap();
     connection.pragma_update(None, "wal_autocheckpoint", PAGES_BETWEEN_CHECKPOINTS).unwrap();
     let flushes: i64 = connection.pragma_query_value(None, "synchronous", |row| row.get(0)).unwrap();
     assert_eq!(flushes, 2, "I4: a commit is told before it is flushed");
@@ -241,7 +241,7 @@ impl Trial<'_> {
         fs::write(&path, &files.database).unwrap();
         fs::write(beside(&path, "-wal"), &files.log).unwrap();
         let node = &self.world.nodes[self.index];
-        let connection = store_sqlite::connect(&path).unwrap();
+        let connection = store_sqlite::connect(&path, None).unwrap();
         let check: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0)).unwrap();
         assert_eq!(check, "ok", "{}: a torn database", node.id());
         connection.pragma_update(None, "synchronous", "OFF").unwrap();

@@ -154,11 +154,13 @@ impl SimNode {
             area: self.record.place.clone(),
             signer,
             page_cache_kib: store_sqlite::VILLAGE_CACHE_KIB,
+            key: None,
         };
         let store = Arc::new(SqliteStore::open_inline(disk.connection, identity).unwrap());
         let hall = Hall {
             store: store.clone(),
             blobs: disk.blobs,
+            at_rest: None,
             throttle: Arc::default(),
             passwords: Arc::new(tokio::sync::Semaphore::new(casework::PASSWORDS_AT_ONCE)),
             clock: Arc::new(OwnClock { world: world.clone(), offset_ms: self.clock_offset_ms }),

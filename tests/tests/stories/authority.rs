@@ -5,7 +5,8 @@ use super::people;
 use super::{record, waits_in_queue, work};
 use serde_json::json;
 use testkit::api::refusal;
-use tests::city::{City, eventually};
+use tests::city::{City, eventually, stick};
+use tier::at_rest::Unlock;
 
 /// A food licence, worked through to its decision; the last act is `head`'s.
 pub async fn up_to_decision(city: &City, seed: u64) -> (String, String) {
@@ -106,7 +107,8 @@ async fn a_sealed_decision_is_checked_in_the_village_without_a_network() {
     let file = city.folder.0.join("decision.html");
     let verify = async |html: &str| {
         std::fs::write(&file, html).unwrap();
-        let common = tier::Common { data_dir: site.data.clone(), json: true };
+        let unlock = Unlock { key_file: Some(stick(&site.data)), unlock_as: None };
+        let common = tier::Common { data_dir: site.data.clone(), json: true, unlock };
         let paper = file.display().to_string();
         tier::verbs::run(&common, tier::Verb::VerifyDocument { paper }).await
     };

@@ -122,7 +122,7 @@ async fn a_serving_hub_follows_a_step_that_was_taken_at_the_command_line() {
     let data = folder.0.join("hub");
     city_hub::init::init(&data, &pack_folder(), "kaili.tongban", no_doors()).await.unwrap();
     let mut city = Site::serve(data, Parts::default()).await;
-    let beside = tier::serve::Opened::open(&city.data, &Parts::default()).unwrap();
+    let beside = tier::serve::Opened::open(&city.data, &Parts::default(), None).unwrap();
     city_hub::ca::next(&beside, "two").await.unwrap();
     eventually("the hub believes both", async || believed(&city).len() == 2).await;
     city_hub::ca::switch(&beside, "two", false).await.unwrap();

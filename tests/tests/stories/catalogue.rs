@@ -2,7 +2,7 @@
 
 use super::{draft_of, refusal};
 use serde_json::{Value, json};
-use tests::city::{City, eventually};
+use tests::city::{City, eventually, key_of};
 
 /// Publishes the pack in force with one item changed.
 async fn publish(city: &City, item: &str, edit: impl Fn(&mut Value)) -> Result<u32, casework::ActError> {
@@ -63,7 +63,8 @@ async fn an_item_comes_into_force_step_by_step_and_leaves_it_without_harm_to_wha
     has(release).await;
     let told = site.post(&token, &format!("/drafts/{late}/capture"), json!({})).await.unwrap_err();
     assert!(refusal(&told).unwrap().message.contains("暂停"), "{told:#}");
-    let audit = rusqlite::Connection::open(store_sqlite::SqliteStore::path(&site.data)).unwrap();
+    let database = store_sqlite::SqliteStore::path(&site.data);
+    let audit = store_sqlite::look_into(&database, key_of(&site.data).as_ref()).unwrap();
     let refused: i64 = audit
         .query_row(
             "SELECT count(*) FROM audit WHERE action = 'refused' AND subject = 'item food'",

@@ -9,7 +9,7 @@ use domain::seams::Clock;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use tests::city::{PASSWORD, phone};
+use tests::city::{PASSWORD, key_of, phone};
 use tier::Parts;
 
 /// Two registrars, or two administrators, sign an act.
@@ -381,7 +381,7 @@ async fn the_audit_knows_who_read_what_and_shows_when_it_was_touched() {
     assert_eq!(report.faults, Vec::<String>::new());
     let file = store_sqlite::SqliteStore::path(&village.data);
     let tamper = |sql: &str| {
-        let connection = store_sqlite::connect(&file).unwrap();
+        let connection = store_sqlite::connect(&file, key_of(&village.data).as_ref()).unwrap();
         connection.execute_batch(sql).unwrap();
     };
     // Cut short behind the last anchor, with nothing that a look at the chain alone would show.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use std::path::PathBuf;
 use store::Store;
 use testkit::api::refusal;
-use tests::city::{City, Site, eventually};
+use tests::city::{City, Site, eventually, key_of};
 use tier::Parts;
 use tier::backup::{Plan, back_up, list, restore};
 
@@ -19,7 +19,7 @@ async fn last_night(site: &Site, to: &std::path::Path) -> PathBuf {
 
 async fn put_back(site: &mut Site, backup: &std::path::Path) -> Plan {
     site.stop().await;
-    let plan = restore(backup, &site.data, false, &Parts::default()).await.unwrap();
+    let plan = restore(backup, &site.data, false, &Parts::default(), key_of(&site.data)).await.unwrap();
     site.start_again().await;
     plan
 }
@@ -152,8 +152,9 @@ async fn a_backup_that_is_not_whole_or_not_this_nodes_is_refused_and_changes_not
     let second = last_night(&city.villages[0], &vault).await;
     assert_eq!(list(&vault).unwrap().len(), 2);
     let (data, other) = (city.villages[0].data.clone(), city.villages[1].data.clone());
+    let key = key_of(&data);
     let tries = async |from: &std::path::Path, to: &std::path::Path, dry: bool| {
-        restore(from, to, dry, &Parts::default()).await.map(|plan| plan.done)
+        restore(from, to, dry, &Parts::default(), key.clone()).await.map(|plan| plan.done)
     };
     let told = |outcome: anyhow::Result<bool>| format!("{:#}", outcome.unwrap_err());
 
@@ -180,7 +181,8 @@ async fn a_backup_that_is_not_whole_or_not_this_nodes_is_refused_and_changes_not
     std::fs::remove_file(second.join("manifest.json")).unwrap();
     let unfinished = told(tries(&second, &data, false).await);
     assert!(unfinished.contains("not finished"), "{unfinished}");
-    let scan = std::fs::read_dir(vault.join("attachments")).unwrap().next().unwrap().unwrap().path();
+    let pool = vault.join(format!("attachments-{}", key.as_ref().unwrap().id()));
+    let scan = std::fs::read_dir(pool).unwrap().next().unwrap().unwrap().path();
     std::fs::remove_dir_all(scan).unwrap();
     let missing = told(tries(&backup, &data, false).await);
     assert!(missing.contains("attachment"), "{missing}");

@@ -24,7 +24,7 @@ fn mail() -> JournalId {
 
 fn opened(connection: Connection, id: &str) -> SqliteStore {
     let (signer, area) = (Arc::new(Toy), "522601108201".to_owned());
-    let identity = Identity { node: node(id), area, signer, page_cache_kib: VILLAGE_CACHE_KIB };
+    let identity = Identity { node: node(id), area, signer, page_cache_kib: VILLAGE_CACHE_KIB, key: None };
     let store = SqliteStore::open_inline(connection, identity).unwrap();
     run(store.seed_nodes(conformance::network())).unwrap();
     store

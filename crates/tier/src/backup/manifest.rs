@@ -1,6 +1,6 @@
 //! What a backup says of itself: its files, its journals, the state they fold to; signed by the node it is of.
 
-use super::{DATABASE, POOL, digest, members_of, place};
+use super::{DATABASE, members_of, place, pool_in, shelf};
 use anyhow::{Context, Result, bail};
 use domain::network::Tier;
 use domain::{NodeId, Timestamp};
@@ -11,8 +11,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::{Path, PathBuf};
 use store_sqlite::backup::Copy;
+use store_sqlite::blobs::Shelf;
 use trust::files::write_private;
 use trust::{KeyRing, NodeKey};
+use vault::DataKey;
 
 pub(super) const FORMAT: &str = "tongban backup 1";
 pub(super) const FILE: &str = "manifest.json";
@@ -42,6 +44,9 @@ pub struct Manifest {
     pub members: BTreeMap<String, Member>,
     /// Attachments in the shared folder: hash (which names the file) and size in bytes.
     pub attachments: BTreeMap<String, u64>,
+    /// The name of the key that database and attachments lie under; none where they lie open.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<String>,
 }
 
 pub(super) fn head_line((journal, head): (JournalId, Position)) -> (String, u32, u64, String) {
@@ -85,7 +90,7 @@ impl Manifest {
     ///
     /// # Errors
     /// Naming the first thing that is not as the manifest says.
-    pub fn open(folder: &Path) -> Result<Manifest> {
+    pub fn open(folder: &Path, key: Option<&DataKey>) -> Result<Manifest> {
         let (manifest, bytes) = Manifest::read(folder)?;
         let members = members_of(folder)?;
         for (name, member) in &manifest.members {
@@ -97,7 +102,10 @@ impl Manifest {
                 Some(_) => {}
             }
         }
-        let copy = Copy::open(&folder.join(DATABASE))?;
+        if manifest.key != key.map(DataKey::id) {
+            bail!("this backup lies under another key than the one given");
+        }
+        let copy = Copy::open(&folder.join(DATABASE), key)?;
         let ring = KeyRing::default();
         ring.refresh(&copy.network()?);
         let signature = fs::read_to_string(folder.join(SIGNATURE)).ok();
@@ -108,8 +116,13 @@ impl Manifest {
             bail!("the manifest is not signed by {}: choose another backup", manifest.node);
         }
         manifest.check_database(&copy, &ring)?;
-        manifest.check_attachments(&pool_beside(folder))?;
+        manifest.check_attachments(&manifest.pool_beside(folder), &shelf(key))?;
         Ok(manifest)
+    }
+
+    /// Where the attachments of a backup lie.
+    pub(super) fn pool_beside(&self, folder: &Path) -> PathBuf {
+        pool_in(folder.parent().unwrap_or(Path::new(".")), self.key.as_deref())
     }
 
     fn check_database(&self, copy: &Copy, keys: &KeyRing) -> Result<()> {
@@ -123,22 +136,18 @@ impl Manifest {
         }
     }
 
-    fn check_attachments(&self, pool: &Path) -> Result<()> {
+    fn check_attachments(&self, pool: &Path, shelf: &Shelf) -> Result<()> {
         for (hash, size) in &self.attachments {
             let path = place(pool, hash);
             if !path.exists() {
                 bail!("attachment {hash} is missing from {}: is it complete?", pool.display());
             }
-            if digest(&path)? != (*size, hash.clone()) {
+            if shelf.digest(&path, hash).ok() != Some((*size, hash.clone())) {
                 bail!("attachment {hash} in {} is damaged", pool.display());
             }
         }
         Ok(())
     }
-}
-
-pub(super) fn pool_beside(folder: &Path) -> PathBuf {
-    folder.parent().unwrap_or(Path::new(".")).join(POOL)
 }
 
 /// A line of `backup list`.

@@ -1,7 +1,8 @@
 //! Putting a backup in place of a node's data. What was there is moved aside, never deleted: it may hold what nobody else has.
 
-use super::manifest::{Manifest, pool_beside};
-use super::{CONFIG, DATABASE, IDENTITY, attachment_files, copy_file, copy_folder, digest, make_room, place};
+use super::manifest::Manifest;
+use super::{CONFIG, DATABASE, IDENTITY, attachment_files, copy_file, copy_folder, make_room, place, shelf};
+use crate::at_rest::{RingFile, Unlock};
 use crate::cli::TwoPersons;
 use crate::serve::{Opened, Parts};
 use anyhow::{Context, Result, bail};
@@ -13,6 +14,8 @@ use std::path::{Path, PathBuf};
 use store::{Recovery, Store, WhyRecovering};
 use store_sqlite::SqliteStore;
 use store_sqlite::backup::{Copy, forget_attachments};
+use store_sqlite::blobs::Shelf;
+use vault::{DataKey, Keyring};
 
 /// What a restore does or, with `--dry-run`, would do.
 #[derive(Debug, serde::Serialize)]
@@ -36,11 +39,10 @@ pub struct Plan {
 /// # Errors
 /// When one of the two is not who they say, or may not.
 pub async fn authorise(from: &Path, persons: &TwoPersons) -> Result<()> {
-    let manifest = Manifest::open(from)?;
-    let config = NodeConfig::load(from)?;
-    if config.tier != Tier::City {
+    if NodeConfig::load(from)?.tier != Tier::City {
         return Ok(());
     }
+    let manifest = Manifest::open(from, None)?;
     // Looked at in a copy: signing uses up codes, and a backup stays as it is.
     let scratch = std::env::temp_dir().join(format!("tongban-restore-{}", std::process::id()));
     let _gone = Scratch(scratch.clone());
@@ -49,7 +51,7 @@ pub async fn authorise(from: &Path, persons: &TwoPersons) -> Result<()> {
     for name in [DATABASE, CONFIG] {
         copy_file(&from.join(name), &scratch.join(name))?;
     }
-    let opened = Opened::open(&scratch, &Parts::default())?;
+    let opened = Opened::open(&scratch, &Parts::default(), None)?;
     let act = SensitiveAct::Restore { backup: manifest.made_at.to_minute() };
     persons.sign(&opened.hall, &act).await.context("restoring the hub")?;
     Ok(())
@@ -63,12 +65,18 @@ impl Drop for Scratch {
     }
 }
 
-/// Checks a backup and puts it in place of `data`.
+/// Checks a backup and puts it in place of `data`. `key` opens the backup, where it lies encrypted.
 ///
 /// # Errors
 /// With the remedy; the present data stays as it is.
-pub async fn restore(from: &Path, data: &Path, dry_run: bool, parts: &Parts) -> Result<Plan> {
-    let manifest = Manifest::open(from)?;
+pub async fn restore(
+    from: &Path,
+    data: &Path,
+    dry_run: bool,
+    parts: &Parts,
+    key: Option<DataKey>,
+) -> Result<Plan> {
+    let manifest = Manifest::open(from, key.as_ref())?;
     let present = present_node(data, &manifest)?;
     // Nobody may be serving what is moved away. The lock goes with the folder.
     let _lock = if data.exists() { Some(DataLock::take(data)?) } else { None };
@@ -83,7 +91,7 @@ pub async fn restore(from: &Path, data: &Path, dry_run: bool, parts: &Parts) -> 
         made_at: manifest.made_at,
         entries: manifest.entries,
         attachments: manifest.attachments.len() as u64,
-        own_entries_after: if present { own_entries_after(data, &manifest)? } else { 0 },
+        own_entries_after: if present { own_entries_after(data, &manifest, key.as_ref()) } else { 0 },
         moved_to,
         awaited: Vec::new(),
         done: false,
@@ -91,8 +99,8 @@ pub async fn restore(from: &Path, data: &Path, dry_run: bool, parts: &Parts) -> 
     if dry_run {
         return Ok(plan);
     }
-    stage(from, &staging, &manifest, data)?;
-    plan.awaited = mark(&staging, parts).await?;
+    stage(from, &staging, &manifest, data, key.as_ref())?;
+    plan.awaited = mark(&staging, parts, key).await?;
     if let Some(aside) = &plan.moved_to {
         fs::rename(data, aside).with_context(|| format!("move {} to {}", data.display(), aside.display()))?;
     } else if data.exists() {
@@ -138,51 +146,82 @@ fn beside(data: &Path, what: &str) -> Result<PathBuf> {
     Ok(place)
 }
 
-fn own_entries_after(data: &Path, manifest: &Manifest) -> Result<u64> {
+fn own_entries_after(data: &Path, manifest: &Manifest, key: Option<&DataKey>) -> u64 {
     // Data that cannot be read any more is why somebody restores.
-    let Ok(heads) = Copy::open(&SqliteStore::path(data)).and_then(|present| present.heads()) else {
-        return Ok(0);
+    let Ok(heads) = Copy::open(&SqliteStore::path(data), key).and_then(|present| present.heads()) else {
+        return 0;
     };
     let own = heads.into_iter().filter(|(journal, _)| journal.author == manifest.node);
-    Ok(own
-        .map(|(journal, head)| {
-            let name = journal.to_string();
-            let backed_up = manifest.heads.iter().find(|line| line.0 == name).map_or(0, |line| line.2);
-            head.seq.saturating_sub(backed_up)
-        })
-        .sum())
+    own.map(|(journal, head)| {
+        let name = journal.to_string();
+        let backed_up = manifest.heads.iter().find(|line| line.0 == name).map_or(0, |line| line.2);
+        head.seq.saturating_sub(backed_up)
+    })
+    .sum()
 }
 
-fn stage(from: &Path, staging: &Path, manifest: &Manifest, present: &Path) -> Result<()> {
+fn stage(
+    from: &Path,
+    staging: &Path,
+    manifest: &Manifest,
+    present: &Path,
+    key: Option<&DataKey>,
+) -> Result<()> {
     fs::create_dir_all(staging).with_context(|| format!("make {}", staging.display()))?;
     copy_file(&from.join(DATABASE), &staging.join(DATABASE))?;
     copy_folder(&from.join(IDENTITY), &staging.join(IDENTITY))?;
-    let pool = pool_beside(from);
+    if let Some(key) = key {
+        RingFile::of(staging).write(&ring_for(from, present, key)?)?;
+    }
+    let pool = manifest.pool_beside(from);
     for hash in manifest.attachments.keys() {
         let target = place(&staging.join("blobs"), hash);
         make_room(&target)?;
         copy_file(&place(&pool, hash), &target)?;
     }
-    keep_present_attachments(present, staging)?;
+    keep_present_attachments(present, staging, &shelf(key))?;
     let database = staging.join(DATABASE);
-    let lost: Vec<String> = Copy::open(&database)?
+    let lost: Vec<String> = Copy::open(&database, key)?
         .attachments()?
         .into_iter()
         .filter(|hash| !manifest.attachments.contains_key(hash))
         .collect();
-    forget_attachments(&database, &lost)?;
+    forget_attachments(&database, key, &lost)?;
     // The configuration comes last: with it, a node lives here.
     copy_file(&from.join(CONFIG), &staging.join(CONFIG))
 }
 
+/// The ring of the present data, if it is of the same key: it knows the officers of today. That of the backup otherwise.
+fn ring_for(from: &Path, present: &Path, key: &DataKey) -> Result<Keyring> {
+    let of_today = RingFile::of(present).read().ok().flatten().filter(|ring| ring.key == key.id());
+    match of_today {
+        Some(ring) => Ok(ring),
+        None => RingFile::of(from).read()?.context("the backup has no keyring"),
+    }
+}
+
+/// The key that opens a backup, where it lies encrypted: by the ring of the present data, which knows the passwords of today, or
+/// by the backup's own, which knows those of its day.
+///
+/// # Errors
+/// With the remedy.
+pub fn key_of(from: &Path, present: &Path, unlock: &Unlock) -> Result<Option<DataKey>> {
+    let Some(ring) = RingFile::of(from).read()? else { return Ok(None) };
+    let of_today = RingFile::of(present).read().ok().flatten().filter(|today| today.key == ring.key);
+    match of_today.map(|today| unlock.open_ring(&today)) {
+        Some(Ok(key)) => Ok(Some(key)),
+        _ => unlock.open_ring(&ring).map(Some),
+    }
+}
+
 /// Scans that came after the backup, from the data that is moved aside: their name is their hash, so those that are whole can
 /// be believed, and they may be nowhere else.
-fn keep_present_attachments(present: &Path, staging: &Path) -> Result<()> {
+fn keep_present_attachments(present: &Path, staging: &Path, shelf: &Shelf) -> Result<()> {
     for file in attachment_files(&present.join("blobs")).unwrap_or_default() {
         let name = file.file_name().unwrap_or_default().to_string_lossy().into_owned();
         let target = place(&staging.join("blobs"), &name);
         // What cannot be read any more is why somebody restores.
-        if !target.exists() && digest(&file).is_ok_and(|(_, hash)| hash == name) {
+        if !target.exists() && shelf.digest(&file, &name).is_ok_and(|(_, hash)| hash == name) {
             make_room(&target)?;
             copy_file(&file, &target)?;
         }
@@ -191,8 +230,8 @@ fn keep_present_attachments(present: &Path, staging: &Path) -> Result<()> {
 }
 
 /// The restored node is told, before it serves, that its disk is an older one.
-async fn mark(staging: &Path, parts: &Parts) -> Result<Vec<domain::NodeId>> {
-    let opened = Opened::open(staging, parts)?;
+async fn mark(staging: &Path, parts: &Parts, key: Option<DataKey>) -> Result<Vec<domain::NodeId>> {
+    let opened = Opened::open(staging, parts, key)?;
     let awaited = opened.node().authorities();
     // A village may go on recording with no network; what it then writes is filed after what others give back.
     let closed = opened.config.tier != Tier::Village;

@@ -1,0 +1,169 @@
+//! A locked machine serves its door alone, until an officer's password or the hub's answer opens it.
+
+use super::RingFile;
+use crate::serve::{self, Opened, Parts, Running, listen, serve_pages};
+use anyhow::{Context, Result};
+use axum::Router;
+use casework::NewAccount;
+use console::{Opening, StillLocked};
+use domain::access::Roles;
+use runtime::{NodeConfig, Shutdown};
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use tokio::sync::{Semaphore, mpsc, oneshot};
+use vault::{DataKey, Keyring, KeyringFault};
+
+/// A node whose web door is open and whose data is not.
+pub struct Locked {
+    pub web: SocketAddr,
+    data: std::path::PathBuf,
+    parts: Parts,
+    doors: Shutdown,
+    opened: mpsc::Receiver<Turned>,
+}
+
+/// Somebody turned the key in the lock, and waits for what is behind it.
+struct Turned {
+    key: DataKey,
+    /// An officer who has this password from now on.
+    newcomer: Option<(String, String)>,
+    reply: oneshot::Sender<Result<Router, String>>,
+}
+
+impl Locked {
+    /// Opens the web door of a locked machine.
+    ///
+    /// # Errors
+    /// With the remedy.
+    pub async fn serve(data: &Path, parts: Parts) -> Result<Locked> {
+        let config = NodeConfig::load(data)?;
+        let (listener, web) = listen(&config.listen.web).await?;
+        let (turn, opened) = mpsc::channel(1);
+        let keyhole =
+            Keyhole { file: RingFile::of(data), parts: parts.clone(), turn, at_once: Semaphore::new(1) };
+        let hosts = serve::hosts(&config.listen);
+        let router = console::locked_router(&config.name, hosts, parts.clock.clone(), Arc::new(keyhole));
+        let doors = Shutdown::default();
+        serve_pages(listener, router, &config.listen, &doors);
+        tracing::info!(node.id = %config.id, %web, "the data is locked: waiting for an officer to log in");
+        Ok(Locked { web, data: data.to_owned(), parts, doors, opened })
+    }
+
+    /// Waits until somebody opens it; then everything else is served behind the same door.
+    ///
+    /// # Errors
+    /// When the door itself is gone.
+    pub async fn opened(mut self) -> Result<Running> {
+        loop {
+            let Turned { key, newcomer, reply } = self.opened.recv().await.context("the web door is shut")?;
+            match self.open(key, newcomer).await {
+                Ok((running, router)) => {
+                    // Whoever went away in between has opened it all the same.
+                    let _gone = reply.send(Ok(router));
+                    return Ok(running.behind(self.doors));
+                }
+                Err(error) => {
+                    tracing::error!(
+                        error = format!("{error:#}"),
+                        "the right key, and the data cannot be used"
+                    );
+                    let _gone = reply.send(Err(format!("{error:#}")));
+                }
+            }
+        }
+    }
+
+    async fn open(&self, key: DataKey, newcomer: Option<(String, String)>) -> Result<(Running, Router)> {
+        let opened = Opened::open(&self.data, &self.parts, Some(key))?;
+        if let Some((officer, password)) = newcomer {
+            welcome(&opened, &officer, &password).await?;
+        }
+        serve::begin(opened, &self.parts, self.web).await
+    }
+
+    pub async fn stop(self) {
+        self.doors.stop().await;
+    }
+}
+
+/// Whom the audit names for what the hub's answer opens.
+const BY_ESCROW: &str = "escrow";
+
+/// An officer gets a password by the hub's answer. The question is answered then: its answer counts no more.
+///
+/// # Errors
+/// When the account cannot be written.
+pub(super) async fn welcome(opened: &Opened, officer: &str, password: &str) -> Result<()> {
+    let hall = &opened.hall;
+    if hall.store.account(officer).await?.is_some() {
+        hall.reset_account(BY_ESCROW, officer, password).await?;
+    } else {
+        let roles = Roles::everyday(hall.tier).context("only an everyday officer can be let in like this")?;
+        let (name, display) = (officer.to_owned(), officer.to_owned());
+        hall.put_account(BY_ESCROW, NewAccount { name, display, body: None, roles }, password, None).await?;
+    }
+    hall.store.note_act(hall.now(), BY_ESCROW, "unlock", officer).await?;
+    RingFile::of(&opened.data).update(|ring| {
+        ring.forget_question();
+        Ok(())
+    })
+}
+
+struct Keyhole {
+    file: RingFile,
+    parts: Parts,
+    turn: mpsc::Sender<Turned>,
+    /// A password costs memory on purpose.
+    at_once: Semaphore,
+}
+
+fn broken(error: impl std::fmt::Display) -> StillLocked {
+    StillLocked::Broken(format!("{error:#}"))
+}
+
+impl Keyhole {
+    async fn ring(&self) -> Result<Keyring, StillLocked> {
+        let ring = self.file.read().map_err(broken)?;
+        ring.ok_or_else(|| broken("the keyring is gone: put that of the last backup in its place"))
+    }
+
+    async fn turned(&self, key: DataKey, newcomer: Option<(String, String)>) -> Result<Router, StillLocked> {
+        let (reply, answer) = oneshot::channel();
+        let turned = Turned { key, newcomer, reply };
+        self.turn.send(turned).await.map_err(|_| broken("somebody else has just opened it: log in again"))?;
+        answer.await.map_err(|_| broken("the node is stopping"))?.map_err(StillLocked::Broken)
+    }
+}
+
+#[async_trait::async_trait]
+impl Opening for Keyhole {
+    async fn by_password(&self, officer: &str, password: &str) -> Result<Router, StillLocked> {
+        let _turn = self.at_once.acquire().await.map_err(broken)?;
+        let ring = self.ring().await?;
+        let (officer, password) = (officer.to_owned(), password.to_owned());
+        let opening = tokio::task::spawn_blocking(move || ring.open_with_password(&officer, &password));
+        let key = opening.await.map_err(broken)?.ok_or(StillLocked::Wrong)?;
+        self.turned(key, None).await
+    }
+
+    async fn question(&self) -> Result<String, StillLocked> {
+        let asked = self.file.update(|ring| Ok(ring.ask(&*self.parts.random)));
+        match asked.map_err(broken)? {
+            Ok(question) => Ok(question.line()),
+            Err(KeyringFault::NoEscrow) => Err(StillLocked::Unfit(
+                "这台电脑从未与市中心联网,市中心没有备用钥匙:请用另一位代办员的口令,或钥匙文件开锁"
+                    .to_owned(),
+            )),
+            Err(fault) => Err(broken(fault)),
+        }
+    }
+
+    async fn by_answer(&self, answer: &str, officer: &str, password: &str) -> Result<Router, StillLocked> {
+        let fit = trust::account::check_password(officer, password);
+        fit.map_err(|fault| StillLocked::Unfit(fault.to_string()))?;
+        let key =
+            self.ring().await?.answered(answer).map_err(|fault| StillLocked::Unfit(fault.to_string()))?;
+        self.turned(key, Some((officer.to_owned(), password.to_owned()))).await
+    }
+}
