@@ -17,7 +17,7 @@ use casework::AtRest;
 use domain::NodeId;
 use domain::network::{Network, NodeRecord, Tier};
 use domain::seams::Random;
-use runtime::OsRandom;
+use runtime::{NodeConfig, OsRandom};
 use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -109,6 +109,9 @@ pub struct FirstOpener<'a> {
 /// # Errors
 /// When nobody is named who opens it, or the ring of the first try opens for none of them.
 pub fn found(data: &Path, node: &NodeId, opener: &FirstOpener<'_>, random: &dyn Random) -> Result<DataKey> {
+    if NodeConfig::path(data).exists() {
+        bail!("a node lives in {} already: choose an empty folder", data.display());
+    }
     let file = RingFile::of(data);
     if let Some(ring) = file.read()? {
         let by_file = opener.key_file.filter(|path| path.exists()).map(read_key_file).transpose()?;

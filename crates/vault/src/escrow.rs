@@ -1,6 +1,6 @@
 //! A forgotten password: the hub opens what the machine sealed for it, and seals the key again for this one question.
 //!
-//! The question is one line that can be read over the telephone, sent by any messenger or carried on a stick; so is the answer.
+//! The question is one line that can be sent by any messenger, photographed or carried on a stick; so is the answer.
 //! Neither tells anything to whoever listens. Who may ask is for two administrators of the hub to find out.
 //!
 //! # Source
@@ -236,7 +236,7 @@ mod tests {
         let secret = fresh_secret(&random);
         let question = Question::new(machine.clone(), &hub_public, sealed.clone(), &secret).unwrap();
         let line = question.line();
-        assert!(line.len() < 200, "{} characters are too many to read out", line.len());
+        assert!(line.len() < 200, "{} characters are too many for a message", line.len());
         // As a messenger breaks it.
         let broken: String =
             line.as_bytes().chunks(40).map(|c| format!("{}\n ", String::from_utf8_lossy(c))).collect();

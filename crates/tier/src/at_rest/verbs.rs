@@ -22,7 +22,7 @@ use zeroize::Zeroizing;
 pub enum KeyVerb {
     /// Officers and key files that open this machine's data, and whether the hub can
     Show,
-    /// Every password is forgotten: the line to send to the hub, by telephone, messenger or stick
+    /// Every password is forgotten: the line to send to the hub, by messenger or stick
     Ask,
     /// The hub's answer: opens the data and gives an officer a new password, printed once
     Answer {
