@@ -105,6 +105,7 @@ async fn run(cli: Cli) -> Result<ExitCode> {
 /// The account of the officer who joins the machine, and the password that opens its data.
 fn first_officer(name: String, display: Option<String>, from_stdin: bool) -> Result<(NewAccount, String)> {
     let password = tier::users::password(&OsRandom, from_stdin)?;
+    trust::account::check_name(&name)?;
     trust::account::check_password(&name, &password)?;
     let roles = Roles::everyday(Tier::Village).expect("a village has an everyday officer");
     let display = display.unwrap_or_else(|| name.clone());

@@ -1,6 +1,6 @@
 //! Giving out accounts: who, with which roles, and the secrets that are shown once.
 
-use crate::logins::{NAME_BYTES_MAX, NewAccount, Officer, Proof};
+use crate::logins::{NewAccount, Officer, Proof};
 use crate::{ActError, Hall, LoginError};
 use domain::access::Roles;
 use domain::network::Tier;
@@ -49,11 +49,7 @@ impl Hall {
         code_secret: Option<CodeSecret>,
     ) -> Result<Issued, ActError> {
         let NewAccount { name, display, body, roles } = new;
-        let plain = (1..=NAME_BYTES_MAX).contains(&name.len())
-            && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
-        if !plain {
-            return Err(unfit("用户名应为 1–40 个字母、数字、点、横线或下划线"));
-        }
+        trust::account::check_name(&name).map_err(|fault| unfit(fault.to_string()))?;
         roles.check(self.tier, body.as_ref()).map_err(|bad| unfit(bad.0))?;
         trust::account::check_password(&name, password).map_err(|fault| unfit(fault.to_string()))?;
         let has_one = self.store.account(&name).await?.is_some_and(|known| known.code_secret.is_some());

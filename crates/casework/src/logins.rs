@@ -7,6 +7,7 @@ use domain::{CaseNo, OrgId, Timestamp};
 use std::sync::PoisonError;
 use store::{Account, Login, StoreError};
 use trust::CodeSecret;
+use trust::account::NAME_BYTES_MAX;
 
 /// A logged-in officer.
 #[derive(Debug, Clone, serde::Serialize)]
@@ -76,8 +77,6 @@ impl LoginError {
     }
 }
 
-/// As long as the name of an account may be.
-pub(crate) const NAME_BYTES_MAX: usize = 40;
 /// A log-in ends by itself after this, however busy.
 const LOGIN_HOURS: i64 = 12;
 /// An officer who went away is logged out after this; the draft is saved.

@@ -21,6 +21,11 @@ pub(crate) async fn check_host(State(hosts): State<Hosts>, request: Request, nex
         return Fault::new(StatusCode::MISDIRECTED_REQUEST, "host", "本机不以这个名字提供服务")
             .into_response();
     }
+    // A page elsewhere can make the browser send a form here, though it cannot read the answer.
+    let elsewhere = request.headers().get("sec-fetch-site").is_some_and(|site| site == "cross-site");
+    if elsewhere && !request.method().is_safe() {
+        return Fault::new(StatusCode::FORBIDDEN, "cross_site", "请从本机的页面操作").into_response();
+    }
     let mut response = next.run(request).await;
     for (name, value) in [
         (

@@ -25,6 +25,7 @@ use serde_json::json;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tower::ServiceExt;
+use trust::account::NAME_BYTES_MAX;
 
 /// Why the data stays locked.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -33,18 +34,22 @@ pub enum StillLocked {
     Wrong,
     /// What to mend.
     Unfit(String),
-    /// The data itself cannot be used.
+    /// The keyring cannot be read or written.
+    Ring(String),
+    /// The key is right, and the data itself cannot be used.
     Broken(String),
+    /// A colleague was quicker: the lock is no more.
+    JustOpened,
 }
 
-/// What opens the data, and gives the pages behind the door.
+/// What opens the data. The pages behind the door are there before a success is told.
 #[async_trait::async_trait]
 pub trait Opening: Send + Sync + 'static {
-    async fn by_password(&self, officer: &str, password: &str) -> Result<Router, StillLocked>;
+    async fn by_password(&self, officer: &str, password: &str) -> Result<(), StillLocked>;
     /// The line for the hub.
     async fn question(&self) -> Result<String, StillLocked>;
     /// By the hub's answer. `officer` has the password `password` from then on.
-    async fn by_answer(&self, answer: &str, officer: &str, password: &str) -> Result<Router, StillLocked>;
+    async fn by_answer(&self, answer: &str, officer: &str, password: &str) -> Result<(), StillLocked>;
 }
 
 #[derive(Template)]
@@ -75,14 +80,15 @@ struct Gate {
     name: Arc<str>,
 }
 
-/// The pages of a locked machine, and from the moment it is opened those behind them.
+/// The pages of a locked machine, and from the moment `behind` is set those behind them.
 pub fn locked_router(
     name: &str,
     hosts: Vec<String>,
     clock: Arc<dyn Clock>,
     opening: Arc<dyn Opening>,
+    behind: Arc<OnceLock<Router>>,
 ) -> Router {
-    let gate = Gate { behind: Arc::default(), opening, throttle: Arc::default(), clock, name: name.into() };
+    let gate = Gate { behind, opening, throttle: Arc::default(), clock, name: name.into() };
     let locked = Router::new()
         .route("/", get(show))
         .route("/login", post(log_in))
@@ -124,17 +130,21 @@ impl Gate {
         &self,
         officer: &str,
         source: &str,
-        open: impl Future<Output = Result<Router, StillLocked>>,
-    ) -> Result<Router, Fault> {
+        open: impl Future<Output = Result<(), StillLocked>>,
+    ) -> Result<(), Fault> {
+        // No account has a longer name, and what is remembered of failures must not grow with what is typed.
+        if officer.len() > NAME_BYTES_MAX {
+            return Err(LoginError::Wrong.into());
+        }
         let throttle = || self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
         let now = self.clock.now();
         if let Some(seconds) = throttle().wait(officer, source, now) {
             return Err(LoginError::Throttled { seconds }.into());
         }
         throttle().failed(officer, source, now);
-        let router = open.await?;
+        open.await?;
         throttle().succeeded(officer, source);
-        Ok(self.behind.get_or_init(|| router).clone())
+        Ok(())
     }
 }
 
@@ -143,6 +153,14 @@ impl From<StillLocked> for Fault {
         match shut {
             StillLocked::Wrong => LoginError::Wrong.into(),
             StillLocked::Unfit(reason) => Fault::unfit(reason),
+            StillLocked::JustOpened => {
+                Fault::new(StatusCode::CONFLICT, "opened", "刚刚已有人开锁:请直接登录")
+            }
+            StillLocked::Ring(detail) => Fault::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "keyring",
+                format!("本机的钥匙环(keyring.json)读写不了:{detail};请先腾出磁盘空间;文件坏了的,从备份放回"),
+            ),
             StillLocked::Broken(detail) => Fault::new(
                 StatusCode::INTERNAL_SERVER_ERROR,
                 "storage",
@@ -182,8 +200,8 @@ async fn log_in(State(gate): State<Gate>, Source(source): Source, request: Reque
         return Fault::unfit("请填写用户名和口令").into_response();
     };
     let opened = gate.guarded(&name, &source, gate.opening.by_password(&name, &password)).await;
-    // A colleague may have been quicker: the pages behind the door judge this log-in themselves.
-    match opened.or_else(|fault| gate.behind.get().cloned().ok_or(fault)) {
+    // Whether by this log-in or by a colleague's: once it is open, the pages behind the door judge themselves.
+    match gate.behind.get().cloned().ok_or(opened.err().unwrap_or_else(Fault::logged_out)) {
         Ok(router) => router.oneshot(anew(parts, body)).await.into_response(),
         Err(fault) if is_page => gate.page(fault.status, &name, &fault.message),
         Err(fault) => fault.into_response(),
@@ -229,8 +247,7 @@ const ANSWERS: &str = "/unlock";
 impl Gate {
     async fn answered(&self, told: &Answer, source: &str) -> Result<(), Fault> {
         let Answer { answer, officer, password } = told;
-        let opened = self.guarded(ANSWERS, source, self.opening.by_answer(answer, officer, password));
-        opened.await.map(drop)
+        self.guarded(ANSWERS, source, self.opening.by_answer(answer, officer, password)).await
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! The only crate that reads the clock of the machine.
 
+mod apart;
 pub mod config;
 pub mod guests;
 pub mod lock;
@@ -9,6 +10,7 @@ pub mod logs;
 pub mod seams;
 pub mod shutdown;
 
+pub use apart::apart;
 pub use config::NodeConfig;
 pub use guests::{Guests, Place};
 pub use lock::DataLock;

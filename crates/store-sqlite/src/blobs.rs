@@ -7,6 +7,7 @@ pub use shelf::Shelf;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use store::StoreError;
 use store::blobs::Blobs;
@@ -70,15 +71,23 @@ impl Blobs for FileBlobs {
         if self.has(hash) {
             return Ok(());
         }
-        let temporary = self.partial_path(hash)?.with_extension("new");
+        // A name of its own: two that write the same at once must not write into one file.
+        static WRITTEN: AtomicU64 = AtomicU64::new(0);
+        let number = WRITTEN.fetch_add(1, Ordering::Relaxed);
+        let temporary =
+            self.partial_path(hash)?.with_extension(format!("{}-{number}.new", std::process::id()));
         let write = || {
             // What a power cut left of an attempt before this one.
             File::create(&temporary)?;
             self.shelf.append(&temporary, hash, bytes)?;
             File::open(&temporary)?.sync_all()
         };
-        write().map_err(failed("write an attachment"))?;
-        self.publish(&temporary, hash)
+        let written =
+            write().map_err(failed("write an attachment")).and_then(|()| self.publish(&temporary, hash));
+        if written.is_err() {
+            drop(fs::remove_file(&temporary));
+        }
+        written
     }
 
     fn has(&self, hash: &str) -> bool {

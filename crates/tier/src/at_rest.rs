@@ -24,7 +24,7 @@ use std::sync::Arc;
 use trust::files::write_private;
 use vault::{DataKey, FileSecret, Keyring, Machine};
 
-pub(crate) const KEYRING: &str = "keyring.json";
+const KEYRING: &str = "keyring.json";
 const SECOND_COPY: &str = "keyring.copy.json";
 const LOCK: &str = "keyring.lock";
 
@@ -86,12 +86,34 @@ impl RingFile {
         let lock = File::create(self.0.join(LOCK)).context("lock the keyring")?;
         lock.lock().context("lock the keyring")?;
         let mut ring = self.read()?.context("the data of this machine lies open: it has no keyring")?;
-        let before = ring.clone();
         let outcome = change(&mut ring)?;
-        if ring != before {
+        // Also when nothing changed: a copy that a crash or a bad sector left behind may hold somebody who left.
+        if !self.copies_are(&ring.text()) {
             self.write(&ring)?;
+            self.sweep();
         }
         Ok(outcome)
+    }
+
+    fn copies_are(&self, text: &str) -> bool {
+        [KEYRING, SECOND_COPY]
+            .iter()
+            .all(|name| std::fs::read_to_string(self.0.join(name)).is_ok_and(|copy| copy == text))
+    }
+
+    /// For `doctor`: both copies are there and say the same.
+    pub(crate) fn copies_agree(&self) -> bool {
+        std::fs::read_to_string(self.0.join(KEYRING)).is_ok_and(|text| self.copies_are(&text))
+    }
+
+    /// Removes what writes that were cut off left lying: rings of another day.
+    fn sweep(&self) {
+        for file in std::fs::read_dir(&self.0).into_iter().flatten().flatten() {
+            let name = file.file_name().to_string_lossy().into_owned();
+            if name.starts_with("keyring.") && name.ends_with(".new") {
+                drop(std::fs::remove_file(file.path()));
+            }
+        }
     }
 }
 
@@ -114,11 +136,14 @@ pub fn found(data: &Path, node: &NodeId, opener: &FirstOpener<'_>, random: &dyn 
     }
     let file = RingFile::of(data);
     if let Some(ring) = file.read()? {
+        if ring.machine.node != *node {
+            bail!("joining was begun in this folder for {}: choose an empty folder", ring.machine.node);
+        }
         let by_file = opener.key_file.filter(|path| path.exists()).map(read_key_file).transpose()?;
         let by_officer =
             || opener.officer.and_then(|(name, password)| ring.open_with_password(name, password));
         return by_file.and_then(|secret| ring.open_with_file(&secret)).or_else(by_officer).context(
-            "joining was begun in this folder with another officer or key file: give the same, or choose an empty folder and a new token",
+            "joining was begun in this folder with another officer or key file: give the same (--password-stdin, with the password that was printed), or choose an empty folder and a new token",
         );
     }
     let key = DataKey::fresh(random);
@@ -157,6 +182,11 @@ const FIRST_FILE: &str = "first";
 /// Seals the key for the hub, as soon as the city has said which machine this is.
 pub(crate) fn entrust(data: &Path, key: &DataKey, own: &NodeRecord, records: &[NodeRecord]) -> Result<()> {
     RingFile::of(data).update(|ring| {
+        anyhow::ensure!(
+            ring.machine.node == own.id,
+            "the keyring in this folder is of {}",
+            ring.machine.node
+        );
         ring.machine.incarnation = own.incarnation;
         if let Some(hub) = records.iter().find(|record| record.tier == Tier::City).and_then(key_of) {
             ring.set_hub(key, &hub, &OsRandom);
@@ -175,8 +205,7 @@ pub struct Keeper {
 
 impl Keeper {
     fn try_admit(&self, officer: &str, password: &str, stored: &str) -> Result<()> {
-        // Tells one password from the next; the hash itself lies in the database, behind the key.
-        let made_for = blake3::hash(stored.as_bytes()).to_hex()[..16].to_owned();
+        let made_for = made_for(stored);
         if self.file.read()?.is_some_and(|ring| ring.has_officer(officer, &made_for)) {
             return Ok(());
         }
@@ -186,19 +215,16 @@ impl Keeper {
         })
     }
 
-    /// Officers who left while the ring could not be written no longer open the data.
+    /// What an open machine owes its ring: officers who left while it could not be written go, a question to the hub is answered by
+    /// its being open, and both copies are whole. Whom no account knows stays: joining may have been cut off before it was made.
     ///
     /// # Errors
     /// When the ring cannot be read or written.
-    pub fn keep_only(&self, officers: &[String]) -> Result<()> {
+    pub fn tidy(&self, disabled: &[String]) -> Result<()> {
         self.file.update(|ring| {
-            let gone: Vec<String> = ring
-                .officers()
-                .filter(|name| !officers.iter().any(|one| one == name))
-                .map(str::to_owned)
-                .collect();
-            for name in gone {
-                ring.remove_officer(&name);
+            ring.forget_question();
+            for name in disabled {
+                ring.remove_officer(name);
             }
             Ok(())
         })
@@ -215,6 +241,11 @@ impl Keeper {
         }
         self.file.update(|ring| Ok(ring.set_hub(&self.key, &hub, &*self.random)))
     }
+}
+
+/// Tells one password from the next, and nothing of it: the hash of the account's own hash, which lies behind the key.
+pub(crate) fn made_for(stored: &str) -> String {
+    blake3::hash(stored.as_bytes()).to_hex()[..16].to_owned()
 }
 
 /// The public key by which the hub is known now.

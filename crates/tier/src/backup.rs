@@ -11,7 +11,7 @@ mod restore;
 pub use manifest::{Listed, Manifest, list};
 pub use restore::{Plan, authorise, key_of, restore};
 
-use crate::at_rest::KEYRING;
+use crate::at_rest::RingFile;
 use crate::serve::Opened;
 use anyhow::{Context, Result, bail};
 use manifest::Member;
@@ -66,8 +66,8 @@ pub async fn back_up(opened: &Opened, to: &Path) -> Result<Made> {
     }
     copy_file(&opened.data.join(CONFIG), &folder.join(CONFIG))?;
     copy_folder(&opened.data.join(IDENTITY), &folder.join(IDENTITY))?;
-    if key.is_some() {
-        copy_file(&opened.data.join(KEYRING), &folder.join(KEYRING))?;
+    if let Some(key) = key {
+        ring_into(&folder, &opened.data, key)?;
     }
     let pool = pool_in(to, key.map(DataKey::id).as_deref());
     let pooled = pool_attachments(&opened.data.join("blobs"), &pool, &shelf(key))?;
@@ -152,6 +152,14 @@ struct Pooled {
     all: BTreeMap<String, u64>,
     copied: u64,
     bytes: u64,
+}
+
+/// The ring goes along, read and checked: a backup with one that opens nothing would be none. A question to the hub does not.
+fn ring_into(folder: &Path, data: &Path, key: &DataKey) -> Result<()> {
+    let ring = RingFile::of(data).read()?.filter(|ring| ring.key == key.id());
+    let mut ring = ring.context("the keyring is not that of this data; next: doctor")?;
+    ring.forget_question();
+    RingFile::of(folder).write(&ring)
 }
 
 /// The folder of attachments that backups below `to` share: one for each key that seals them.

@@ -61,10 +61,12 @@ pub(crate) async fn restore(
     }
     let Plan { node, made_at, entries, attachments, moved_to, own_entries_after, awaited, done } = plan;
     println!("{node} {} 的备份完好:日志 {entries} 条,附件 {attachments} 份", made_at.to_minute());
-    if own_entries_after > 0 {
-        println!(
-            "  现有数据在备份之后还写了 {own_entries_after} 条:传出去的,恢复后由上下级传回;没有传出去的,只在现有数据里"
-        );
+    match own_entries_after {
+        Some(0) => {}
+        Some(count) => println!(
+            "  现有数据在备份之后还写了 {count} 条:传出去的,恢复后由上下级传回;没有传出去的,只在现有数据里"
+        ),
+        None => println!("  现有数据读不出来,备份之后写了什么不得而知:请留着移开的文件夹"),
     }
     if let Some(aside) = &moved_to {
         let verb = if done { "已移到" } else { "将移到" };

@@ -240,10 +240,10 @@ pub(crate) async fn tend_keyring(hall: Hall, keeper: Keeper) {
 
 async fn tend_once(hall: &Hall, keeper: &Keeper) -> anyhow::Result<()> {
     let accounts = hall.store.accounts().await?;
-    let present: Vec<String> = accounts.into_iter().filter(|one| !one.disabled).map(|one| one.name).collect();
+    let disabled: Vec<String> = accounts.into_iter().filter(|one| one.disabled).map(|one| one.name).collect();
     let (keeper, network) = (keeper.clone(), hall.store.network());
     tokio::task::spawn_blocking(move || {
-        keeper.keep_only(&present)?;
+        keeper.tidy(&disabled)?;
         keeper.follow_hub(&network)
     })
     .await??;

@@ -222,7 +222,7 @@ pub async fn start(start: Start<'_>) -> Result<Running> {
     let (listener, web) = listen(&config.listen.web).await?;
     let (running, router) = begin(opened, &start.parts, web).await?;
     let doors = Shutdown::default();
-    serve_pages(listener, router, &config.listen, &doors);
+    serve_pages(listener, router, &config, &doors)?;
     Ok(running.behind(doors))
 }
 
@@ -304,10 +304,34 @@ pub(crate) fn hosts(listen: &Listen) -> Vec<String> {
     listen.hosts.iter().cloned().chain([host]).collect()
 }
 
-/// Requests begun are finished when it is told to stop; new ones are not taken.
-pub(crate) fn serve_pages(listener: TcpListener, router: Router, listen: &Listen, doors: &Shutdown) {
-    doors.tasks.spawn(console::serve(listener, router, listen.proxies.clone(), doors.token.clone()));
+/// Requests begun are finished when it is told to stop; new ones are not taken. Where many links meet, pages have threads of their
+/// own: a town whose villages all come back at once goes on answering its counter.
+///
+/// # Errors
+/// When those threads cannot be started.
+pub(crate) fn serve_pages(
+    listener: TcpListener,
+    router: Router,
+    config: &NodeConfig,
+    doors: &Shutdown,
+) -> Result<()> {
+    let (proxies, token) = (config.listen.proxies.clone(), doors.token.clone());
+    if config.tier == Tier::Village {
+        doors.tasks.spawn(console::serve(listener, router, proxies, token));
+        return Ok(());
+    }
+    let listener = listener.into_std()?;
+    let serving = runtime::apart("pages", PAGE_THREADS, move || async move {
+        match TcpListener::from_std(listener) {
+            Ok(listener) => console::serve(listener, router, proxies, token).await,
+            Err(error) => tracing::error!(%error, "the web door could not be opened"),
+        }
+    });
+    doors.tasks.spawn(serving.context("start the threads of the pages")?);
+    Ok(())
 }
+
+const PAGE_THREADS: usize = 2;
 
 fn enrolment_door(opened: &Opened, uplink: Option<&Arc<LinkState>>) -> Result<Option<EnrolmentDoor>> {
     Ok(match (opened.config.tier, uplink) {

@@ -4,9 +4,11 @@ use argon2::password_hash::phc::PasswordHash;
 use argon2::{Argon2, PasswordHasher, PasswordVerifier};
 use domain::seams::Random;
 
-/// Why a password cannot be used.
+/// Why a name or a password cannot be used.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum PasswordFault {
+    #[error("用户名应为 1–40 个字母、数字、点、横线或下划线")]
+    Name,
     #[error("口令至少 8 个字符")]
     TooShort,
     #[error("口令太常见,容易被猜中;请换一个")]
@@ -15,6 +17,19 @@ pub enum PasswordFault {
     HasName,
     #[error("password hashing failed")]
     Hash,
+}
+
+/// As long as the name of an account may be.
+pub const NAME_BYTES_MAX: usize = 40;
+
+/// Whether an account may be called this.
+///
+/// # Errors
+/// [`PasswordFault::Name`].
+pub fn check_name(name: &str) -> Result<(), PasswordFault> {
+    let plain = (1..=NAME_BYTES_MAX).contains(&name.len())
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.'));
+    if plain { Ok(()) } else { Err(PasswordFault::Name) }
 }
 
 /// What people choose most where nothing stops them; each is among the first that anybody tries.
@@ -109,6 +124,7 @@ mod tests {
         assert!(!verify_password("柿花村-2027", Some(&stored)));
         assert!(!verify_password("柿花村-2026", None));
         assert_eq!(hash_password("short", [0; 16]), Err(PasswordFault::TooShort));
+        assert!(check_name("wang.2").is_ok() && check_name("王芳").is_err() && check_name("").is_err());
         assert_eq!(check_password("wang", "柿花村-2026"), Ok(()));
         assert_eq!(check_password("wang", "short"), Err(PasswordFault::TooShort));
         assert_eq!(check_password("wang", "Passw0rd"), Err(PasswordFault::Common));

@@ -26,7 +26,9 @@ pub enum TrustError {
     File { path: String, source: std::io::Error },
     #[error("key file {path} is damaged: restore it from the backup")]
     Damaged { path: String },
-    #[error("key file {path} is sealed, and the key of this machine's data does not open it")]
+    #[error(
+        "key file {path} is sealed, and the key of this machine's data does not open it; next: put keyring.json back from the last backup"
+    )]
     Sealed { path: String },
 }
 

@@ -139,10 +139,17 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
     options.write(true).create(true).truncate(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&temporary)?;
-    file.write_all(bytes)?;
-    file.sync_all()?;
-    std::fs::rename(&temporary, path)?;
+    let write = || {
+        let mut file = options.open(&temporary)?;
+        file.write_all(bytes)?;
+        file.sync_all()?;
+        std::fs::rename(&temporary, path)
+    };
+    if let Err(error) = write() {
+        // Half of a secret is nobody's to find.
+        drop(std::fs::remove_file(&temporary));
+        return Err(error);
+    }
     // The rename itself must survive a power cut, or the node forgets who it is.
     std::fs::File::open(folder)?.sync_all()
 }

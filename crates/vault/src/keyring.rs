@@ -56,6 +56,15 @@ enum Slot {
     Hub { key: Blob, sealed: Blob },
 }
 
+impl Slot {
+    fn officer(&self) -> Option<&str> {
+        match self {
+            Slot::Officer { name, .. } => Some(name),
+            Slot::File { .. } | Slot::Hub { .. } => None,
+        }
+    }
+}
+
 /// Bytes, written as base64.
 #[derive(Debug, Clone, PartialEq, Eq)]
 struct Blob(Vec<u8>);
@@ -188,10 +197,24 @@ impl Keyring {
         })
     }
     pub fn officers(&self) -> impl Iterator<Item = &str> {
-        self.slots.iter().filter_map(|slot| match slot {
-            Slot::Officer { name, .. } => Some(name.as_str()),
-            _ => None,
-        })
+        self.slots.iter().filter_map(Slot::officer)
+    }
+    /// Officers' slots of this ring and of another one of the same key, as far as they fit the accounts that there are: `fits` is
+    /// asked for an officer and what the slot was made for.
+    pub fn keep_fitting(&mut self, other: &Keyring, fits: impl Fn(&str, &str) -> bool) {
+        let fitting = |slot: &Slot| match slot {
+            Slot::Officer { name, made_for, .. } => fits(name, made_for),
+            _ => false,
+        };
+        let others = other.slots.iter().filter(|_| other.key == self.key);
+        let mut officers: Vec<Slot> = Vec::new();
+        for slot in self.slots.iter().chain(others).filter(|slot| fitting(slot)) {
+            if !officers.iter().any(|known| known.officer() == slot.officer()) {
+                officers.push(slot.clone());
+            }
+        }
+        self.slots.retain(|slot| slot.officer().is_none());
+        self.slots.extend(officers);
     }
     /// Says whether the officer's password opened the data before.
     pub fn remove_officer(&mut self, officer: &str) -> bool {
@@ -262,7 +285,7 @@ impl Keyring {
         let key = self.question(&secret)?.open(answer, &secret)?;
         if key.id() == self.key { Ok(key) } else { Err(EscrowFault::Sealed.into()) }
     }
-    /// The question was answered: its secret is needed no more.
+    /// The data was opened, by whatever: nobody waits for an answer any more, and one that is still under way opens nothing.
     pub fn forget_question(&mut self) {
         self.asked = None;
     }
@@ -308,6 +331,28 @@ pub(crate) mod tests {
         assert!(!opens(&ring, "wang", "a-new-password") && opens(&ring, "li", "another-password"));
         assert_eq!(ring.officers().collect::<Vec<_>>(), ["li"]);
         assert!(!ring.text().contains("another-password"));
+    }
+
+    #[test]
+    fn a_restored_machine_opens_for_the_officers_of_its_accounts() {
+        let random = Counting::default();
+        let key = DataKey::fresh(&random);
+        let mut monday = Keyring::found(village(), &key);
+        monday.set_officer(&key, "wang", "mondays-password", "w1", &random);
+        let mut today = monday.clone();
+        today.set_officer(&key, "wang", "tuesdays-password", "w2", &random);
+        today.set_officer(&key, "li", "lis-password", "l1", &random);
+        today.set_file(&key, "stick", &FileSecret::fresh(&random), &random);
+        // Monday's accounts know wang with Monday's password, and nobody else.
+        today.keep_fitting(&monday, |name, made_for| (name, made_for) == ("wang", "w1"));
+        assert!(today.open_with_password("wang", "mondays-password").is_some());
+        assert!(today.open_with_password("wang", "tuesdays-password").is_none());
+        assert!(today.open_with_password("li", "lis-password").is_none());
+        assert_eq!((today.officers().count(), today.files().count()), (1, 1));
+        let stranger = Keyring::found(village(), &DataKey::fresh(&random));
+        let mut other = stranger.clone();
+        other.keep_fitting(&today, |_, _| true);
+        assert_eq!(other, stranger, "slots of another key are of no use");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::rig::{Rig, append_all};
 use super::round;
-use crate::city::Site;
+use crate::city::{Site, key_of, stick};
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -24,7 +24,11 @@ impl Process {
     fn start(program: &Path, data: &Path, tier: &'static str) -> (Process, f64) {
         let config = runtime::NodeConfig::load(data).unwrap();
         let started = Instant::now();
-        let child = Command::new(program)
+        let mut command = Command::new(program);
+        if key_of(data).is_some() {
+            command.env("TONGBAN_KEY_FILE", stick(data));
+        }
+        let child = command
             .args(["--data-dir".as_ref(), data.as_os_str(), "serve".as_ref()])
             .env("TONGBAN_LOG", "error")
             .stdin(Stdio::null())

@@ -5,9 +5,9 @@ use http::Method;
 use serde_json::{Value, json};
 use std::path::{Path, PathBuf};
 use testkit::api::{Api, refusal};
-use tests::city::{City, PASSWORD, Site, eventually, key_of, stick};
-use tier::at_rest::{Locked, RingFile, answer_question};
-use tier::backup::back_up;
+use tests::city::{City, Folder, PASSWORD, Site, eventually, key_of, stick};
+use tier::at_rest::{FirstOpener, Locked, RingFile, answer_question, found};
+use tier::backup::{back_up, restore};
 use tier::{Parts, Running};
 
 /// Every file below a folder, with its bytes.
@@ -282,8 +282,92 @@ async fn a_damaged_keyring_locks_nobody_out() {
     village.employ("li", None, "proxy_officer").await;
     let whole = RingFile::of(&village.data).read().unwrap().unwrap();
     assert!(whole.open_with_password("li", PASSWORD).is_some());
-    let first = std::fs::read_to_string(village.data.join("keyring.json")).unwrap();
-    assert!(vault::Keyring::parse(&first).is_ok(), "the next change mends both copies");
-    eventually("the machine serves", async || village.token("officer").await.len() > 10).await;
+    let copy = |name: &str| std::fs::read_to_string(village.data.join(name)).unwrap();
+    eventually("both copies are whole", async || copy("keyring.json") == copy("keyring.copy.json")).await;
+    // A backup takes what can be read, not what lies there.
+    std::fs::write(village.data.join("keyring.json"), b"{ \"format\": \"tongb\0\0\0").unwrap();
+    let made = back_up(village.opened(), &city.folder.0.join("safe")).await.unwrap();
+    assert!(RingFile::of(&made.folder).read().unwrap().unwrap().open_with_password("li", PASSWORD).is_some());
     city.stop().await;
+}
+
+/// Somebody clicks twice, or closes the page, in the middle of opening: the door is open for everybody all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_hangs_up_in_the_middle_of_opening_locks_nobody_out() {
+    use tokio::io::AsyncWriteExt;
+    let mut city = City::start(1).await;
+    let village = &mut city.villages[0];
+    village.stop().await;
+    let door = switched_on(village).await;
+    let body = json!({ "name": "officer", "password": PASSWORD }).to_string();
+    let head =
+        format!("POST /api/v1/login HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: {}\r\n\r\n", body.len());
+    let mut hasty = tokio::net::TcpStream::connect(("127.0.0.1", door.web)).await.unwrap();
+    let looked_at =
+        || std::fs::metadata(village.data.join("tongban.db-shm")).and_then(|file| file.modified()).ok();
+    let before = looked_at();
+    hasty.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+    // The password was right and the database is being opened: now the page is closed.
+    while looked_at() == before {
+        tokio::task::yield_now().await;
+    }
+    drop(hasty);
+    eventually("the next one is logged in", async || door.log_in("officer", PASSWORD).await.0 == 200).await;
+    let long = "x".repeat(5_000);
+    assert_eq!(door.log_in(&long, PASSWORD).await.0, 401);
+    door.into_site(village).await;
+    city.stop().await;
+}
+
+/// Restored accounts are those of the backup's day, and so are the passwords that open the machine; the stick is today's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_restored_machine_opens_for_the_officers_of_the_backups_day() {
+    let mut city = City::start(1).await;
+    let safe = city.folder.0.join("safe");
+    let village = &mut city.villages[0];
+    village.employ("li", None, "proxy_officer").await;
+    let backup = back_up(village.opened(), &safe).await.unwrap().folder;
+    let change = json!({ "present": { "password": PASSWORD }, "new": "another-one-2026" });
+    let token = village.token("officer").await;
+    village.post(&token, "/me/password", change).await.unwrap();
+    village.employ("zhao", None, "proxy_officer").await;
+    village.node().hall().set_disabled("test", "li", true).await.unwrap();
+    village.stop().await;
+    restore(&backup, &village.data, false, &Parts::default(), key_of(&village.data)).await.unwrap();
+    assert!(key_of(&village.data).is_some(), "the stick of today");
+    let ring = RingFile::of(&village.data).read().unwrap().unwrap();
+    let opens = |name: &str, password: &str| ring.open_with_password(name, password).is_some();
+    assert!(opens("officer", PASSWORD) && opens("li", PASSWORD), "as their accounts are now");
+    assert!(!opens("officer", "another-one-2026") && !opens("zhao", PASSWORD), "what no account knows");
+    let door = switched_on(village).await;
+    assert_eq!(door.log_in("officer", PASSWORD).await.0, 200);
+    door.into_site(village).await;
+    // An answer that is still under way brings nobody back who has left meanwhile.
+    village.node().hall().set_disabled("test", "li", true).await.unwrap();
+    village.stop().await;
+    let door = switched_on(village).await;
+    let (_, asked) = door.call(Method::GET, "/api/v1/unlock", Value::Null).await;
+    let (_, answer) = answer_question(city.hub.opened(), asked["question"].as_str().unwrap()).unwrap();
+    let as_li = json!({ "answer": answer, "officer": "li", "password": "a-new-one-2026" });
+    let (status, told) = door.call(Method::POST, "/api/v1/unlock", as_li).await;
+    assert!(status != 200 && told["message"].as_str().unwrap().contains("已停用"), "{told}");
+    assert_eq!(door.log_in("officer", PASSWORD).await.0, 200);
+    door.into_site(village).await;
+    let ring = || RingFile::of(&village.data).read().unwrap().unwrap();
+    eventually("the question is answered by the opening", async || ring().answered(&answer).is_err()).await;
+    city.stop().await;
+}
+
+/// A ring is of one machine: the next try to join begins in a folder of its own.
+#[test]
+fn a_folder_in_which_joining_was_begun_for_one_village_is_not_taken_for_another() {
+    let folder = Folder::new();
+    let (data, file) = (folder.0.join("data"), folder.0.join("stick.key"));
+    let opener = FirstOpener { officer: None, key_file: Some(&file) };
+    let found = |node: &str, opener| found(&data, &node.parse().unwrap(), opener, &runtime::OsRandom);
+    let key = found("v-aaaa", &opener).unwrap();
+    assert_eq!(found("v-aaaa", &opener).unwrap().id(), key.id(), "tried again");
+    assert!(found("v-bbbb", &opener).unwrap_err().to_string().contains("v-aaaa"));
+    let stranger = FirstOpener { officer: Some(("wang", "another-one-2026")), key_file: None };
+    assert!(found("v-aaaa", &stranger).unwrap_err().to_string().contains("password that was printed"));
 }

@@ -10,7 +10,7 @@ use domain::access::Roles;
 use runtime::{NodeConfig, Shutdown};
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use tokio::sync::{Semaphore, mpsc, oneshot};
 use vault::{DataKey, Keyring, KeyringFault};
 
@@ -20,6 +20,8 @@ pub struct Locked {
     data: std::path::PathBuf,
     parts: Parts,
     doors: Shutdown,
+    /// What the door leads to, once it is open.
+    behind: Arc<OnceLock<Router>>,
     opened: mpsc::Receiver<Turned>,
 }
 
@@ -28,7 +30,7 @@ struct Turned {
     key: DataKey,
     /// An officer who has this password from now on.
     newcomer: Option<(String, String)>,
-    reply: oneshot::Sender<Result<Router, String>>,
+    reply: oneshot::Sender<Result<(), String>>,
 }
 
 impl Locked {
@@ -40,14 +42,21 @@ impl Locked {
         let config = NodeConfig::load(data)?;
         let (listener, web) = listen(&config.listen.web).await?;
         let (turn, opened) = mpsc::channel(1);
-        let keyhole =
-            Keyhole { file: RingFile::of(data), parts: parts.clone(), turn, at_once: Semaphore::new(1) };
+        let keyhole = Keyhole {
+            file: RingFile::of(data),
+            parts: parts.clone(),
+            turn,
+            at_once: Arc::new(Semaphore::new(1)),
+        };
         let hosts = serve::hosts(&config.listen);
-        let router = console::locked_router(&config.name, hosts, parts.clock.clone(), Arc::new(keyhole));
+        let behind = Arc::default();
+        let clock = parts.clock.clone();
+        let router =
+            console::locked_router(&config.name, hosts, clock, Arc::new(keyhole), Arc::clone(&behind));
         let doors = Shutdown::default();
-        serve_pages(listener, router, &config.listen, &doors);
+        serve_pages(listener, router, &config, &doors)?;
         tracing::info!(node.id = %config.id, %web, "the data is locked: waiting for an officer to log in");
-        Ok(Locked { web, data: data.to_owned(), parts, doors, opened })
+        Ok(Locked { web, data: data.to_owned(), parts, doors, behind, opened })
     }
 
     /// Waits until somebody opens it; then everything else is served behind the same door.
@@ -59,8 +68,9 @@ impl Locked {
             let Turned { key, newcomer, reply } = self.opened.recv().await.context("the web door is shut")?;
             match self.open(key, newcomer).await {
                 Ok((running, router)) => {
-                    // Whoever went away in between has opened it all the same.
-                    let _gone = reply.send(Ok(router));
+                    // Before anybody is told: whoever went away in between has opened it for everybody all the same.
+                    self.behind.get_or_init(|| router);
+                    let _gone = reply.send(Ok(()));
                     return Ok(running.behind(self.doors));
                 }
                 Err(error) => {
@@ -96,7 +106,8 @@ const BY_ESCROW: &str = "escrow";
 /// When the account cannot be written.
 pub(super) async fn welcome(opened: &Opened, officer: &str, password: &str) -> Result<()> {
     let hall = &opened.hall;
-    if hall.store.account(officer).await?.is_some() {
+    if let Some(known) = hall.store.account(officer).await? {
+        anyhow::ensure!(!known.disabled, "账号 {officer} 已停用:请填另一位代办员的用户名,或一个新的");
         hall.reset_account(BY_ESCROW, officer, password).await?;
     } else {
         let roles = Roles::everyday(hall.tier).context("only an everyday officer can be let in like this")?;
@@ -115,52 +126,58 @@ struct Keyhole {
     parts: Parts,
     turn: mpsc::Sender<Turned>,
     /// A password costs memory on purpose.
-    at_once: Semaphore,
+    at_once: Arc<Semaphore>,
 }
 
-fn broken(error: impl std::fmt::Display) -> StillLocked {
-    StillLocked::Broken(format!("{error:#}"))
+fn ring_fault(error: anyhow::Error) -> StillLocked {
+    StillLocked::Ring(format!("{error:#}"))
 }
 
 impl Keyhole {
     async fn ring(&self) -> Result<Keyring, StillLocked> {
-        let ring = self.file.read().map_err(broken)?;
-        ring.ok_or_else(|| broken("the keyring is gone: put that of the last backup in its place"))
+        let ring = self.file.read().map_err(ring_fault)?;
+        ring.ok_or_else(|| StillLocked::Ring("keyring.json is gone".to_owned()))
     }
 
-    async fn turned(&self, key: DataKey, newcomer: Option<(String, String)>) -> Result<Router, StillLocked> {
+    async fn turned(&self, key: DataKey, newcomer: Option<(String, String)>) -> Result<(), StillLocked> {
         let (reply, answer) = oneshot::channel();
         let turned = Turned { key, newcomer, reply };
-        self.turn.send(turned).await.map_err(|_| broken("somebody else has just opened it: log in again"))?;
-        answer.await.map_err(|_| broken("the node is stopping"))?.map_err(StillLocked::Broken)
+        // Nobody takes it, or nobody answers: a colleague was quicker, and the lock is no more.
+        self.turn.send(turned).await.map_err(|_| StillLocked::JustOpened)?;
+        answer.await.map_err(|_| StillLocked::JustOpened)?.map_err(StillLocked::Broken)
     }
 }
 
 #[async_trait::async_trait]
 impl Opening for Keyhole {
-    async fn by_password(&self, officer: &str, password: &str) -> Result<Router, StillLocked> {
-        let _turn = self.at_once.acquire().await.map_err(broken)?;
+    async fn by_password(&self, officer: &str, password: &str) -> Result<(), StillLocked> {
         let ring = self.ring().await?;
         let (officer, password) = (officer.to_owned(), password.to_owned());
-        let opening = tokio::task::spawn_blocking(move || ring.open_with_password(&officer, &password));
-        let key = opening.await.map_err(broken)?.ok_or(StillLocked::Wrong)?;
+        let turn = self.at_once.clone().acquire_owned().await.map_err(|_| StillLocked::JustOpened)?;
+        // The turn goes with the work: whoever hangs up must not make room for the next 64 MiB.
+        let opening = tokio::task::spawn_blocking(move || {
+            let _turn = turn;
+            ring.open_with_password(&officer, &password)
+        });
+        let key = opening.await.ok().flatten().ok_or(StillLocked::Wrong)?;
         self.turned(key, None).await
     }
 
     async fn question(&self) -> Result<String, StillLocked> {
         let asked = self.file.update(|ring| Ok(ring.ask(&*self.parts.random)));
-        match asked.map_err(broken)? {
+        match asked.map_err(ring_fault)? {
             Ok(question) => Ok(question.line()),
             Err(KeyringFault::NoEscrow) => Err(StillLocked::Unfit(
                 "这台电脑从未与市中心联网,市中心没有备用钥匙:请用另一位代办员的口令,或钥匙文件开锁"
                     .to_owned(),
             )),
-            Err(fault) => Err(broken(fault)),
+            Err(fault) => Err(StillLocked::Ring(fault.to_string())),
         }
     }
 
-    async fn by_answer(&self, answer: &str, officer: &str, password: &str) -> Result<Router, StillLocked> {
-        let fit = trust::account::check_password(officer, password);
+    async fn by_answer(&self, answer: &str, officer: &str, password: &str) -> Result<(), StillLocked> {
+        let fit = trust::account::check_name(officer)
+            .and_then(|()| trust::account::check_password(officer, password));
         fit.map_err(|fault| StillLocked::Unfit(fault.to_string()))?;
         let key =
             self.ring().await?.answered(answer).map_err(|fault| StillLocked::Unfit(fault.to_string()))?;

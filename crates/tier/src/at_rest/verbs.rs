@@ -123,6 +123,9 @@ fn show(common: &Common, file: &RingFile) -> Result<()> {
 /// For `doctor`: what stands between this data and a thief, and between its officers and being locked out.
 pub(crate) fn examine(data: &Path, tier: Tier, network: Option<&Network>) -> Result<(), String> {
     let ring = match (RingFile::of(data).read().map_err(|e| format!("{e:#}"))?, tier) {
+        (Some(_), _) if !RingFile::of(data).copies_agree() => {
+            return Err("one of the two copies of the keyring is missing or damaged; next: let the node serve once, and look at the disk".to_owned());
+        }
         (Some(ring), _) => ring,
         (None, Tier::Village) => {
             return Err("lies open on a machine that can be carried away; next: enrol it anew (city-hub enroll-token --replace) and join into an empty folder".to_owned());

@@ -2,7 +2,7 @@
 
 use super::manifest::Manifest;
 use super::{CONFIG, DATABASE, IDENTITY, attachment_files, copy_file, copy_folder, make_room, place, shelf};
-use crate::at_rest::{RingFile, Unlock};
+use crate::at_rest::{RingFile, Unlock, made_for};
 use crate::cli::TwoPersons;
 use crate::serve::{Opened, Parts};
 use anyhow::{Context, Result, bail};
@@ -26,9 +26,9 @@ pub struct Plan {
     pub attachments: u64,
     /// Where the present data goes, if there is any.
     pub moved_to: Option<PathBuf>,
-    /// Entries of the node's own journals that the present data has and the backup has not. Neighbours give back what reached
-    /// them; the rest stays in the folder that is moved aside.
-    pub own_entries_after: u64,
+    /// Entries of the node's own journals that the present data has and the backup has not; none when it cannot be read. Neighbours
+    /// give back what reached them; the rest stays in the folder that is moved aside.
+    pub own_entries_after: Option<u64>,
     /// Neighbours whose word the node waits for.
     pub awaited: Vec<domain::NodeId>,
     pub done: bool,
@@ -77,6 +77,11 @@ pub async fn restore(
     key: Option<DataKey>,
 ) -> Result<Plan> {
     let manifest = Manifest::open(from, key.as_ref())?;
+    if manifest.tier == Tier::Village && key.is_none() {
+        bail!(
+            "this backup lies open, and a village's data must not: join anew (city-hub enroll-token --replace); the town gives back what it has"
+        );
+    }
     let present = present_node(data, &manifest)?;
     // Nobody may be serving what is moved away. The lock goes with the folder.
     let _lock = if data.exists() { Some(DataLock::take(data)?) } else { None };
@@ -91,7 +96,7 @@ pub async fn restore(
         made_at: manifest.made_at,
         entries: manifest.entries,
         attachments: manifest.attachments.len() as u64,
-        own_entries_after: if present { own_entries_after(data, &manifest, key.as_ref()) } else { 0 },
+        own_entries_after: if present { own_entries_after(data, &manifest, key.as_ref()) } else { Some(0) },
         moved_to,
         awaited: Vec::new(),
         done: false,
@@ -100,7 +105,7 @@ pub async fn restore(
         return Ok(plan);
     }
     stage(from, &staging, &manifest, data, key.as_ref())?;
-    plan.awaited = mark(&staging, parts, key).await?;
+    plan.awaited = mark(&staging, from, parts, key).await?;
     if let Some(aside) = &plan.moved_to {
         fs::rename(data, aside).with_context(|| format!("move {} to {}", data.display(), aside.display()))?;
     } else if data.exists() {
@@ -146,18 +151,18 @@ fn beside(data: &Path, what: &str) -> Result<PathBuf> {
     Ok(place)
 }
 
-fn own_entries_after(data: &Path, manifest: &Manifest, key: Option<&DataKey>) -> u64 {
+fn own_entries_after(data: &Path, manifest: &Manifest, key: Option<&DataKey>) -> Option<u64> {
     // Data that cannot be read any more is why somebody restores.
-    let Ok(heads) = Copy::open(&SqliteStore::path(data), key).and_then(|present| present.heads()) else {
-        return 0;
-    };
+    let heads = Copy::open(&SqliteStore::path(data), key).and_then(|present| present.heads()).ok()?;
     let own = heads.into_iter().filter(|(journal, _)| journal.author == manifest.node);
-    own.map(|(journal, head)| {
-        let name = journal.to_string();
-        let backed_up = manifest.heads.iter().find(|line| line.0 == name).map_or(0, |line| line.2);
-        head.seq.saturating_sub(backed_up)
-    })
-    .sum()
+    Some(
+        own.map(|(journal, head)| {
+            let name = journal.to_string();
+            let backed_up = manifest.heads.iter().find(|line| line.0 == name).map_or(0, |line| line.2);
+            head.seq.saturating_sub(backed_up)
+        })
+        .sum(),
+    )
 }
 
 fn stage(
@@ -171,7 +176,11 @@ fn stage(
     copy_file(&from.join(DATABASE), &staging.join(DATABASE))?;
     copy_folder(&from.join(IDENTITY), &staging.join(IDENTITY))?;
     if let Some(key) = key {
-        RingFile::of(staging).write(&ring_for(from, present, key)?)?;
+        let (today, then) = (ring_of(present, key), ring_of(from, key));
+        let ring = today
+            .or(then)
+            .context("neither the backup nor the present data has a keyring that can be read")?;
+        RingFile::of(staging).write(&ring)?;
     }
     let pool = manifest.pool_beside(from);
     for hash in manifest.attachments.keys() {
@@ -191,13 +200,23 @@ fn stage(
     copy_file(&from.join(CONFIG), &staging.join(CONFIG))
 }
 
-/// The ring of the present data, if it is of the same key: it knows the officers of today. That of the backup otherwise.
-fn ring_for(from: &Path, present: &Path, key: &DataKey) -> Result<Keyring> {
-    let of_today = RingFile::of(present).read().ok().flatten().filter(|ring| ring.key == key.id());
-    match of_today {
-        Some(ring) => Ok(ring),
-        None => RingFile::of(from).read()?.context("the backup has no keyring"),
-    }
+/// The ring of a folder, if it is of this key.
+fn ring_of(folder: &Path, key: &DataKey) -> Option<Keyring> {
+    RingFile::of(folder).read().ok().flatten().filter(|ring| ring.key == key.id())
+}
+
+/// The restored accounts are those of the backup's day: so are the passwords that open the data. Key files are those of today.
+async fn fit_ring(opened: &Opened, from: &Path) -> Result<()> {
+    let Some(then) = opened.key.as_ref().and_then(|key| ring_of(from, key)) else { return Ok(()) };
+    let accounts = opened.store.accounts().await?;
+    let fits = |name: &str, slot: &str| {
+        let known = accounts.iter().find(|account| account.name == name && !account.disabled);
+        known.is_some_and(|account| made_for(&account.password) == slot)
+    };
+    RingFile::of(&opened.data).update(|ring| {
+        ring.keep_fitting(&then, fits);
+        Ok(())
+    })
 }
 
 /// The key that opens a backup, where it lies encrypted: by the ring of the present data, which knows the passwords of today, or
@@ -206,11 +225,11 @@ fn ring_for(from: &Path, present: &Path, key: &DataKey) -> Result<Keyring> {
 /// # Errors
 /// With the remedy.
 pub fn key_of(from: &Path, present: &Path, unlock: &Unlock) -> Result<Option<DataKey>> {
-    let Some(ring) = RingFile::of(from).read()? else { return Ok(None) };
-    let of_today = RingFile::of(present).read().ok().flatten().filter(|today| today.key == ring.key);
+    let Some(id) = Manifest::read(from)?.0.key else { return Ok(None) };
+    let of_today = RingFile::of(present).read().ok().flatten().filter(|today| today.key == id);
     match of_today.map(|today| unlock.open_ring(&today)) {
         Some(Ok(key)) => Ok(Some(key)),
-        _ => unlock.open_ring(&ring).map(Some),
+        _ => unlock.open_ring(&RingFile::of(from).read()?.context("the backup has no keyring")?).map(Some),
     }
 }
 
@@ -230,8 +249,14 @@ fn keep_present_attachments(present: &Path, staging: &Path, shelf: &Shelf) -> Re
 }
 
 /// The restored node is told, before it serves, that its disk is an older one.
-async fn mark(staging: &Path, parts: &Parts, key: Option<DataKey>) -> Result<Vec<domain::NodeId>> {
+async fn mark(
+    staging: &Path,
+    from: &Path,
+    parts: &Parts,
+    key: Option<DataKey>,
+) -> Result<Vec<domain::NodeId>> {
     let opened = Opened::open(staging, parts, key)?;
+    fit_ring(&opened, from).await?;
     let awaited = opened.node().authorities();
     // A village may go on recording with no network; what it then writes is filed after what others give back.
     let closed = opened.config.tier != Tier::Village;
