@@ -3,5 +3,5 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . deploy/setup.sh
-cargo build --release --quiet -p tests --bin bench -p city-hub -p town-node -p village-agent >&2
+cargo build --release --quiet -p tests -p city-hub -p town-node -p village-agent --bin bench --bin city-hub --bin town-node --bin village-agent >&2
 exec target/release/bench "$@"
