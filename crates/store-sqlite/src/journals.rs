@@ -1,6 +1,7 @@
 //! Journals on disk: append, load, verify; what neighbours send is taken in `receive`.
 
 mod branches;
+mod parted;
 mod receive;
 mod recover;
 mod write;

@@ -307,9 +307,12 @@ impl SimNode {
     }
 
     fn remember(&mut self, positions: &[(JournalId, Position)]) {
+        // A node that finds itself on an earlier disk goes over to what others have of its journals: its own branch goes aside.
+        let goes_over = self.hall().is_some_and(|hall| hall.store.recovery().is_some());
         for (journal, position) in positions {
+            let own = journal.author == *self.id();
             let known = self.told.entry(journal.clone()).or_insert((0, Hash::NONE));
-            if position.seq > known.0 {
+            if position.seq > known.0 || (own && goes_over) {
                 *known = (position.seq, position.hash);
             }
         }

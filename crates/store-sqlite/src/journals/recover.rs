@@ -1,7 +1,8 @@
 //! A node that was restored takes its own entries back, then opens a new epoch and files again what the journals now lack.
 
 use super::branches::{self, Aside};
-use super::receive::{announce, give_receipts};
+use super::parted::{PARTED, Parted};
+use super::receive::{announce, give_receipts, quarantine};
 use super::write::{ToWrite, is_filed, named_id, present_epoch, remember_request, write_own};
 use super::{heads, journal};
 use crate::error::{Broken, unreadable};
@@ -17,7 +18,7 @@ use replication::{Channel, Entry, Hash, JournalId, Position};
 use rusqlite::{Connection, OptionalExtension};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use store::{NUMBERS_LEFT_OUT, Recovery, StoreError, WhyRecovering, kind};
+use store::{NUMBERS_LEFT_OUT, Quarantined, Recovery, StoreError, WhyRecovering, kind};
 
 pub(crate) fn read(sql: &Connection) -> Result<Option<Recovery>, StoreError> {
     let state: Option<String> = sql
@@ -245,13 +246,17 @@ pub(super) fn file_again(work: &mut Work<'_>, me: &Identity, now: Timestamp) -> 
         let from = begins.entry(&aside.journal).or_insert(aside.seq);
         *from = aside.seq.min(*from);
     }
-    let (mut again, mut seen) = (Vec::new(), BTreeSet::new());
+    let (mut again, mut seen, mut parted) = (Vec::new(), BTreeSet::new(), Parted::default());
     for aside in &asides {
         let Some(entry) = to_file(aside) else { continue };
         let row = journal(work.sql, &aside.journal)?;
         let twice = !seen.insert((entry.id.0, entry.kind.clone(), entry.body.clone()));
-        if !twice && !is_filed(work.sql, row.no, begins[&aside.journal], &entry)? {
-            again.push(entry);
+        if twice || is_filed(work.sql, row.no, begins[&aside.journal], &entry)? {
+            continue;
+        }
+        match parted.holds_back(work.sql, &me.node, &entry)? {
+            false => again.push(entry),
+            true => quarantine(work.sql, &held_back(me, aside, entry, now))?,
         }
     }
     branches::settled(work.sql, &asides)?;
@@ -264,6 +269,11 @@ pub(super) fn file_again(work: &mut Work<'_>, me: &Identity, now: Timestamp) -> 
         audit::record(work.sql, now, "", "filed again", &count.to_string())?;
     }
     Ok(())
+}
+
+fn held_back(me: &Identity, aside: &Aside, entry: ToWrite, now: Timestamp) -> Quarantined {
+    let (peer, journal) = (me.node.clone(), aside.journal.to_string());
+    Quarantined { at: now, peer, journal, seq: aside.seq, reason: PARTED.to_owned(), bytes: entry.body }
 }
 
 /// An entry of an ended branch as it is filed again; `None` for what only meant something in its place.

@@ -2,6 +2,7 @@
 
 use super::{Toy, run};
 use crate::{Identity, SqliteStore, VILLAGE_CACHE_KIB};
+use domain::dossier::{Page, PageBody};
 use domain::{EntryId, NodeId, Timestamp};
 use replication::session::Load;
 use replication::{Channel, CheckedRun, JournalId, Position, Stored};
@@ -219,4 +220,47 @@ fn a_copy_that_was_superseded_goes_on_only_by_a_persons_word() {
     assert!(left.takes_back(), "it may now take back what the other copy wrote");
     assert!(run(store.neighbour_answered(&node("t-1"), NOW)).unwrap());
     run(store.append(note(2, "more"))).unwrap();
+}
+
+/// A branch that ended had gone on after a page that is not to be: what came after it does not go on from another one (I16, I17).
+#[test]
+fn what_followed_a_page_that_was_not_to_be_is_shown_to_a_person_and_changes_nothing() {
+    let (village, town) = (fresh("v-1"), fresh("t-1"));
+    let case = run(conformance::captures_a_case(&village));
+    carry(&village, &town, &up(), 0);
+    let noted = |slip: u8| PageBody::SlipNoted { slip: EntryId([slip; 16]) };
+    let handed_over = || PageBody::HandedOver { to: node("t-1") };
+    let pages = |store: &SqliteStore| run(store.dossier(&case)).unwrap().unwrap().dossier.pages;
+    let write = |store: &SqliteStore, id: u8, body: PageBody| {
+        let (case, no) = (case.clone(), pages(store) + 1);
+        let page = Page { case, no, term: 1, at: NOW, officer: "wang".into(), delegation: None, body };
+        let (id, subject) = (EntryId([id; 16]), page.case.to_string());
+        let body = serde_json::to_vec(&page).unwrap();
+        let entry = NewEntry { id, channel: Channel::Up, kind: kind::PAGE, subject, body };
+        run(store.append(Append::new(NOW, "wang", "page", vec![entry]))).unwrap();
+    };
+    let (village, disk) = back_up(village);
+    write(&village, 2, noted(2));
+    let before = pages(&village);
+    carry(&village, &town, &up(), 0);
+
+    // On the old disk the case goes another way, and further.
+    let village = opened(disk, "v-1");
+    write(&village, 3, noted(3));
+    write(&village, 4, handed_over());
+    assert_eq!(pages(&village), before + 1);
+    run(village.begin_recovery(Recovery { why: WhyRecovering::Behind, ..restored() })).unwrap();
+    carry(&town, &village, &up(), 0);
+    assert!(run(village.neighbour_answered(&node("t-1"), NOW)).unwrap());
+    let dossier = run(village.dossier(&case)).unwrap().unwrap().dossier;
+    assert_eq!(
+        (dossier.pages, dossier.holder),
+        (before, node("v-1")),
+        "the case goes on as the town knows it"
+    );
+    let told: Vec<String> = run(village.incidents()).unwrap().into_iter().map(|one| one.reason).collect();
+    assert!(told.iter().any(|reason| reason.contains("did not happen")), "{told:?}");
+    carry(&village, &town, &up(), 0);
+    let dossier = run(town.dossier(&case)).unwrap().unwrap().dossier;
+    assert_eq!((dossier.pages, dossier.holder), (before, node("v-1")));
 }
