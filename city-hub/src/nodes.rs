@@ -6,7 +6,6 @@ use clap::{Args, Subcommand};
 use domain::NodeId;
 use domain::network::{Standing, Tier};
 use serde_json::json;
-
 use tier::at_rest::answer_question;
 use tier::serve::Opened;
 use tier::{Common, TwoPersons};
@@ -103,11 +102,10 @@ pub(crate) async fn run(common: &Common, verb: NodeVerb) -> Result<()> {
 /// A machine whose passwords are all forgotten asks for its key: who it is, and the answer, once two administrators have signed.
 pub(crate) async fn unlock(common: &Common, question: &str, persons: &TwoPersons) -> Result<()> {
     let opened = common.open()?;
-    // Looked at before anybody's code is used up.
-    let (whose, _) = answer_question(&opened, question)?;
+    // Before anybody's code is used up; nobody is shown it before both have signed.
+    let (whose, answer) = answer_question(&opened, question)?;
     let act = SensitiveAct::Unlock { machine: whose.clone() };
     let by = persons.sign(&opened.hall, &act).await?;
-    let (whose, answer) = answer_question(&opened, question)?;
     opened.hall.store.note_act(opened.hall.now(), &by, "unlock", &whose).await?;
     if common.json {
         println!("{}", json!({ "machine": whose, "answer": answer }));

@@ -7,7 +7,7 @@ use crate::api;
 use crate::auth::Source;
 use crate::fault::Fault;
 use crate::guard::{self, Hosts};
-use crate::page::{render, style};
+use crate::page::{LoginPage, render, style};
 use crate::print::qr;
 use askama::Template;
 use axum::body::{Body, Bytes, to_bytes};
@@ -50,14 +50,6 @@ pub trait Opening: Send + Sync + 'static {
     async fn question(&self) -> Result<String, StillLocked>;
     /// By the hub's answer. `officer` has the password `password` from then on.
     async fn by_answer(&self, answer: &str, officer: &str, password: &str) -> Result<(), StillLocked>;
-}
-
-#[derive(Template)]
-#[template(path = "locked.html")]
-struct LockedPage<'a> {
-    name: &'a str,
-    officer: &'a str,
-    told: &'a str,
 }
 
 #[derive(Template)]
@@ -113,7 +105,8 @@ const API: &str = "/api/";
 
 impl Gate {
     fn page(&self, status: StatusCode, officer: &str, told: &str) -> Response {
-        (status, render(&LockedPage { name: &self.name, officer, told })).into_response()
+        let page = LoginPage { codes: false, locked: true, name: &self.name, officer, told };
+        (status, render(&page)).into_response()
     }
 
     async fn unlock_page(&self, status: StatusCode, officer: &str, told: &str) -> Response {

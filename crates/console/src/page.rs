@@ -30,14 +30,16 @@ pub(crate) async fn style() -> Response {
 
 #[derive(Template)]
 #[template(path = "login.html")]
-struct LoginPage<'a> {
-    name: &'a str,
+pub(crate) struct LoginPage<'a> {
+    pub name: &'a str,
     /// Whether anybody here may have a phone that makes codes.
-    codes: bool,
+    pub codes: bool,
+    /// Whether logging in opens the data first.
+    pub locked: bool,
     /// What was typed as the name, so that it need not be typed again.
-    officer: &'a str,
+    pub officer: &'a str,
     /// What to mend; empty at first.
-    told: &'a str,
+    pub told: &'a str,
 }
 
 #[derive(Template)]
@@ -73,7 +75,8 @@ pub(crate) fn render(page: &impl Template) -> Response {
 }
 
 fn login_page(console: &Console, officer: &str, told: &str) -> Response {
-    render(&LoginPage { codes: console.hall.tier == Tier::City, name: &console.name, officer, told })
+    let codes = console.hall.tier == Tier::City;
+    render(&LoginPage { codes, locked: false, name: &console.name, officer, told })
 }
 
 async fn home(State(console): State<Console>, ByCookie(officer): ByCookie) -> Result<Response, Fault> {

@@ -59,6 +59,10 @@ impl RingFile {
             .map(Some)
     }
 
+    fn expect(&self) -> Result<Keyring> {
+        self.read()?.context("the data of this machine lies open: it has no keyring")
+    }
+
     fn read_copy(&self, name: &str) -> Result<Keyring> {
         let path = self.0.join(name);
         let read = || Ok(Keyring::parse(&std::fs::read_to_string(&path)?)?);
@@ -85,7 +89,7 @@ impl RingFile {
     pub fn update<T>(&self, change: impl FnOnce(&mut Keyring) -> Result<T>) -> Result<T> {
         let lock = File::create(self.0.join(LOCK)).context("lock the keyring")?;
         lock.lock().context("lock the keyring")?;
-        let mut ring = self.read()?.context("the data of this machine lies open: it has no keyring")?;
+        let mut ring = self.expect()?;
         let outcome = change(&mut ring)?;
         // Also when nothing changed: a copy that a crash or a bad sector left behind may hold somebody who left.
         if !self.copies_are(&ring.text()) {
@@ -152,7 +156,6 @@ pub fn found(data: &Path, node: &NodeId, opener: &FirstOpener<'_>, random: &dyn 
         FirstOpener { officer: None, key_file: None } => {
             bail!("say who opens this machine's data: --officer NAME, or --key-file FILE")
         }
-
         // The officer's password is added when their account is made.
         FirstOpener { key_file: Some(path), .. } => {
             ring.set_file(&key, FIRST_FILE, &key_file(path, random)?, random);
@@ -171,6 +174,10 @@ fn key_file(path: &Path, random: &dyn Random) -> Result<FileSecret> {
     if path.exists() {
         return read_key_file(path);
     }
+    new_key_file(path, random)
+}
+
+pub(super) fn new_key_file(path: &Path, random: &dyn Random) -> Result<FileSecret> {
     let secret = FileSecret::fresh(random);
     write_private(path, secret.text().as_bytes()).with_context(|| format!("write {}", path.display()))?;
     Ok(secret)
@@ -230,16 +237,16 @@ impl Keeper {
         })
     }
 
-    /// The hub opens the data from now on, by the key its record shows. Says whether that was news.
+    /// The hub opens the data from now on, by the key its record shows.
     ///
     /// # Errors
     /// When the ring cannot be read or written.
-    pub fn follow_hub(&self, network: &Network) -> Result<bool> {
-        let Some(hub) = hub_key(network) else { return Ok(false) };
+    pub fn follow_hub(&self, network: &Network) -> Result<()> {
+        let Some(hub) = hub_key(network) else { return Ok(()) };
         if self.file.read()?.is_some_and(|ring| ring.hub() == Some(hub)) {
-            return Ok(false);
+            return Ok(());
         }
-        self.file.update(|ring| Ok(ring.set_hub(&self.key, &hub, &*self.random)))
+        self.file.update(|ring| Ok(ring.set_hub(&self.key, &hub, &*self.random))).map(drop)
     }
 }
 

@@ -18,7 +18,7 @@ const DAY_MS: i64 = 86_400_000;
 const WORRYING_DAYS: i64 = 14;
 
 fn credentials(opened: &Opened) -> Result<Credentials> {
-    Ok(Credentials::load(opened.identity_folder(), &opened.config.city, Parts::default().clock)?)
+    Ok(Credentials::load(opened.identity.clone(), &opened.config.city, Parts::default().clock)?)
 }
 
 fn days_left(until: Timestamp, now: Timestamp) -> i64 {

@@ -100,11 +100,6 @@ impl Opened {
         Ok(Opened { data, config, hall, store, keys, identity, key, allowance })
     }
 
-    /// The identity folder once more, for somebody else to keep.
-    pub fn identity_folder(&self) -> IdentityFolder {
-        identity_folder(&self.data, self.key.as_ref())
-    }
-
     pub fn node(&self) -> Node {
         let network = self.store.network();
         let incarnation = network.get(&self.config.id).map_or(1, |record| record.incarnation);
@@ -220,17 +215,22 @@ pub async fn start(start: Start<'_>) -> Result<Running> {
     let opened = Opened::open(start.data, &start.parts, start.key)?;
     let config = opened.config.clone();
     let (listener, web) = listen(&config.listen.web).await?;
-    let (running, router) = begin(opened, &start.parts, web).await?;
     let doors = Shutdown::default();
+    let (running, router) = begin(opened, &start.parts, web, doors.clone()).await?;
     serve_pages(listener, router, &config, &doors)?;
-    Ok(running.behind(doors))
+    Ok(running)
 }
 
-/// Everything but the web door, which is given the pages behind it.
-pub(crate) async fn begin(opened: Opened, parts: &Parts, web: SocketAddr) -> Result<(Running, Router)> {
+/// Everything but the web door at `web`, which is given the pages behind it and stops when `doors` are told to.
+pub(crate) async fn begin(
+    opened: Opened,
+    parts: &Parts,
+    web: SocketAddr,
+    doors: Shutdown,
+) -> Result<(Running, Router)> {
     let config = opened.config.clone();
-    let folder = opened.identity_folder();
-    let credentials = Arc::new(Credentials::load(folder, &config.city, parts.clock.clone())?);
+    let identity = opened.identity.clone();
+    let credentials = Arc::new(Credentials::load(identity, &config.city, parts.clock.clone())?);
     let (shutdown, meter, children) =
         (Shutdown::default(), Arc::new(Meter::default()), DoorSwitch::default());
     let uplink = config.parent.as_ref().map(|_| Arc::new(LinkState::default()));
@@ -293,7 +293,6 @@ pub(crate) async fn begin(opened: Opened, parts: &Parts, web: SocketAddr) -> Res
         Console::new(opened.hall.clone(), uplink.clone(), config.name.clone(), hosts(&config.listen));
     let router = console::router(console);
     tracing::info!(node.id = %config.id, %web, link = ?link, enrol = ?enrol, "serving");
-    let doors = Shutdown::default();
     let running = Running { opened, web, link, enrol, uplink, meter, credentials, children, shutdown, doors };
     Ok((running, router))
 }
@@ -352,10 +351,6 @@ impl Running {
     /// Shuts (or opens) the door for children at once, as a broken line would.
     pub fn refuse_children(&self, shut: bool) {
         self.children.set_shut(shut);
-    }
-    /// The web door is this one.
-    pub(crate) fn behind(self, doors: Shutdown) -> Running {
-        Running { doors, ..self }
     }
     /// Stops new work, finishes work begun, closes the database.
     pub async fn stop(self) {

@@ -84,10 +84,15 @@ fn print_once(common: &Common, issued: &Issued, password: Option<&str>) {
     if let Some(password) = password {
         println!("{} {password}", issued.name);
     }
-    let Some(uri) = &issued.code_uri else { return };
-    println!("{uri}");
-    // On a terminal the officer's phone can read it at once.
-    if let (true, Ok(code)) = (std::io::stdout().is_terminal(), QRBuilder::new(uri.as_str()).build()) {
+    if let Some(uri) = &issued.code_uri {
+        print_with_code(uri);
+    }
+}
+
+/// A line, and on a terminal also as a code that a phone can read at once.
+pub(crate) fn print_with_code(line: &str) {
+    println!("{line}");
+    if let (true, Ok(code)) = (std::io::stdout().is_terminal(), QRBuilder::new(line).build()) {
         println!("{}", code.to_str());
     }
 }

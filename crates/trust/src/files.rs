@@ -9,6 +9,7 @@ use vault::Lid;
 use zeroize::Zeroizing;
 
 /// Files below `<data>/identity`. With a lid the secret ones are sealed.
+#[derive(Clone)]
 pub struct IdentityFolder {
     folder: PathBuf,
     lid: Option<Lid>,

@@ -71,7 +71,7 @@ impl Locked {
                     // Before anybody is told: whoever went away in between has opened it for everybody all the same.
                     self.behind.get_or_init(|| router);
                     let _gone = reply.send(Ok(()));
-                    return Ok(running.behind(self.doors));
+                    return Ok(running);
                 }
                 Err(error) => {
                     tracing::error!(
@@ -89,11 +89,7 @@ impl Locked {
         if let Some((officer, password)) = newcomer {
             welcome(&opened, &officer, &password).await?;
         }
-        serve::begin(opened, &self.parts, self.web).await
-    }
-
-    pub async fn stop(self) {
-        self.doors.stop().await;
+        serve::begin(opened, &self.parts, self.web, self.doors.clone()).await
     }
 }
 

@@ -1,20 +1,16 @@
 //! `key`: who opens a machine's data, and what to do when nobody does any more.
 
 use super::locked::welcome;
-use super::{RingFile, hub_key};
+use super::{RingFile, hub_key, new_key_file};
 use crate::cli::Common;
 use crate::serve::{Opened, Parts};
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 use domain::network::{Network, Standing, Tier};
-use fast_qr::QRBuilder;
 use serde_json::json;
-use std::io::IsTerminal;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use store::Store;
-use trust::files::write_private;
-use vault::FileSecret;
 use vault::escrow::Question;
 use zeroize::Zeroizing;
 
@@ -52,14 +48,10 @@ pub(crate) async fn run(common: &Common, verb: KeyVerb) -> Result<ExitCode> {
         KeyVerb::Show => show(common, &file)?,
         KeyVerb::Ask => {
             let line = file.update(|ring| Ok(ring.ask(&*Parts::default().random)?.line()))?;
-            println!("{line}");
-            if let (true, Ok(code)) = (std::io::stdout().is_terminal(), QRBuilder::new(line.as_str()).build())
-            {
-                println!("{}", code.to_str());
-            }
+            crate::users::print_with_code(&line);
         }
         KeyVerb::Answer { line, officer, password_stdin } => {
-            let ring = file.read()?.context("the data of this machine lies open: it has no keyring")?;
+            let ring = file.expect()?;
             let opened = Opened::open(&common.data_dir, &Parts::default(), Some(ring.answered(&line)?))?;
             let password = crate::users::password(&*opened.hall.random, password_stdin)?;
             welcome(&opened, &officer, &password).await?;
@@ -84,9 +76,8 @@ fn make_file(common: &Common, file: &RingFile, to: &Path, label: &str) -> Result
     let (key, random) =
         (common.key()?.context("the data of this machine lies open")?, Parts::default().random);
     anyhow::ensure!(!to.exists(), "{} is there already: choose another name", to.display());
-    let secret = FileSecret::fresh(&*random);
     // On the stick first: a slot without its file would only look like a way in.
-    write_private(to, secret.text().as_bytes()).with_context(|| format!("write {}", to.display()))?;
+    let secret = new_key_file(to, &*random)?;
     file.update(|ring| {
         ring.set_file(&key, label, &secret, &*random);
         Ok(())
