@@ -52,7 +52,7 @@ impl Hall {
         self.new_draft(officer, lead, Some(own)).await
     }
 
-    fn bundle_of(&self, draft: &Draft) -> Result<(Bundle, Vec<Arc<Item>>), ActError> {
+    pub(crate) fn bundle_of(&self, draft: &Draft) -> Result<(Bundle, Vec<Arc<Item>>), ActError> {
         let id = draft.bundle.as_ref().map_or("", |bundle| &bundle.bundle);
         let (_, pack) = self.pack(Some(draft.release))?;
         let bundle = known(&pack, id)?.clone();
@@ -191,6 +191,7 @@ fn submissions(draft: &Draft, items: &[Arc<Item>]) -> Vec<Submission> {
     let of = |item: &&Item| Submission {
         form: bundle::form_of(item, &draft.form, own.and_then(|own| own.get(&item.id))),
         attachments: bundle::papers_of(item, &all, &draft.attachments),
+        wish: draft.wish.clone(),
         ..Submission::default()
     };
     all.iter().map(of).collect()

@@ -61,10 +61,13 @@ impl Hall {
             commitment: None,
             green: None,
             borrowed: Vec::new(),
+            wish: None,
             bundle,
             version: 0,
             updated: now,
         };
+        let here = self.store.network().get(self.me()).map(|node| node.place.clone()).unwrap_or_default();
+        self.draft_form(&draft)?.begin(&mut draft, &here);
         draft.version = self.store.save_draft(draft.clone()).await?;
         Ok(draft)
     }
@@ -249,8 +252,9 @@ impl Hall {
         // A paper that is handed in need not come from the library any more.
         let kept = |one: &&Borrowed| attachments.iter().all(|known| known.material != one.material);
         let borrowed = before.borrowed.iter().filter(kept).cloned().collect();
+        let wish = before.wish.clone();
         let submission =
-            Submission { form, attachments, commitment, green, borrowed, ..Submission::default() };
+            Submission { form, attachments, commitment, green, borrowed, wish, ..Submission::default() };
         let laid = self.lay_out(&stored).await?;
         let (actor, now) = (self.actor(officer), self.now());
         let command = decide::Command::Resubmit(submission);
@@ -311,6 +315,7 @@ fn submission_of(draft: &Draft) -> Submission {
         commitment: draft.commitment.clone(),
         green: draft.green.clone(),
         borrowed: draft.borrowed.clone(),
+        wish: draft.wish.clone(),
         ..Submission::default()
     }
 }

@@ -76,7 +76,7 @@ impl Hall {
                 line.holder.as_str(),
                 &line.captured_at.to_minute(),
             ];
-            text.push_str(&cells.map(cell).join(","));
+            text.push_str(&cells.map(csv_cell).join(","));
             text.push_str("\r\n");
         }
         Ok((text, lines.last().map(|line| line.case.clone())))
@@ -126,7 +126,7 @@ impl Hall {
 const ANCHOR: &str = "anchor-audit";
 
 /// One cell of a CSV file. What begins like a formula is not to become one in somebody's spreadsheet.
-fn cell(text: &str) -> String {
+pub fn csv_cell(text: &str) -> String {
     let formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
     let text = if formula { format!("'{text}") } else { text.to_owned() };
     if text.contains(['"', ',', '\n', '\r']) { format!("\"{}\"", text.replace('"', "\"\"")) } else { text }
@@ -134,12 +134,12 @@ fn cell(text: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::cell;
+    use super::csv_cell;
 
     #[test]
     fn a_name_that_looks_like_a_formula_stays_a_name() {
-        assert_eq!(cell("杨兰梅"), "杨兰梅");
-        assert_eq!(cell("=cmd|' /C calc'!A0"), "'=cmd|' /C calc'!A0");
-        assert_eq!(cell("a,\"b\""), "\"a,\"\"b\"\"\"");
+        assert_eq!(csv_cell("杨兰梅"), "杨兰梅");
+        assert_eq!(csv_cell("=cmd|' /C calc'!A0"), "'=cmd|' /C calc'!A0");
+        assert_eq!(csv_cell("a,\"b\""), "\"a,\"\"b\"\"\"");
     }
 }

@@ -205,7 +205,8 @@ async fn cases(
 ) -> Answer<Vec<store::CaseLine>> {
     let CaseFilter { status, holder, origin, after, limit } = filter;
     let within = console.hall.jurisdiction(&officer);
-    let query = CaseQuery { status, holder, origin, after, within, limit: limit.unwrap_or(20) };
+    let limit = limit.unwrap_or(20);
+    let query = CaseQuery { status, holder, origin, after, within, limit, ..CaseQuery::default() };
     let lines = console.hall.store.cases(query).await?;
     console.may_list(&officer, lines.iter().map(|line| &line.case))?;
     Ok(Json(lines))

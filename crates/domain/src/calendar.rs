@@ -30,6 +30,17 @@ pub struct Limit {
     pub unit: DayUnit,
 }
 
+impl Limit {
+    /// As it is told to people.
+    pub fn chinese(self) -> String {
+        match (self.days, self.unit) {
+            (0, _) => "当场办结".to_owned(),
+            (days, DayUnit::Workday) => format!("{days} 个工作日"),
+            (days, DayUnit::Natural) => format!("{days} 日"),
+        }
+    }
+}
+
 /// The last day on which an act is still in time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DueDay {

@@ -226,6 +226,18 @@ pub enum FieldKind {
 pub struct Column {
     pub key: String,
     pub kind: FieldKind,
+    /// What people call it; the key where the catalogue gives no name.
+    pub label: String,
+    /// What may stand in it; empty where the catalogue leaves that open.
+    pub options: Vec<String>,
+}
+
+/// What a blank field can be filled with without asking (预填); the officer may change it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Prefill {
+    /// From the citizen number (GB 11643: digits 7–14 and 17).
+    Birth,
+    Gender,
 }
 
 /// One field of the form.
@@ -233,6 +245,11 @@ pub struct Column {
 pub struct Field {
     pub key: String,
     pub label: String,
+    /// The heading it stands under; empty for what the item asks for itself.
+    pub group: Arc<str>,
+    pub prefill: Option<Prefill>,
+    /// What stands in it before anybody has typed.
+    pub default: Option<String>,
     pub kind: FieldKind,
     pub required: bool,
     pub options: Vec<String>,

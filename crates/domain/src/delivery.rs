@@ -2,6 +2,7 @@
 //!
 //! Pure. Delivered is only what is proven; an attempt that failed is kept; an original has one holder at a time.
 
+use crate::form::FormFault;
 use crate::{Day, NodeId, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -22,6 +23,27 @@ pub enum Channel {
     Electronic,
 }
 
+/// How the applicant would like to have the result (取件方式). A wish: whoever hands over may find that it cannot be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wish {
+    pub channel: Channel,
+    /// Where to: the postal address; empty where nobody has to travel.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub to: String,
+}
+
+impl Wish {
+    /// What is wrong with it, for the officer; `None` when it can be followed.
+    pub fn fault(&self) -> Option<FormFault> {
+        let lacks = self.channel == Channel::Post && self.to.trim().is_empty();
+        lacks.then(|| FormFault {
+            field: "wish".into(),
+            label: "取件方式".into(),
+            reason: "邮寄须写明收件地址和联系电话".into(),
+        })
+    }
+}
+
 /// What shows that it arrived.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -38,6 +60,19 @@ pub enum ProofKind {
 }
 
 impl Channel {
+    pub const ALL: [Channel; 5] =
+        [Channel::Proxy, Channel::Pickup, Channel::Town, Channel::Post, Channel::Electronic];
+
+    /// As written in pages and in the API.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Channel::Pickup => "pickup",
+            Channel::Town => "town",
+            Channel::Proxy => "proxy",
+            Channel::Post => "post",
+            Channel::Electronic => "electronic",
+        }
+    }
     pub fn chinese(self) -> &'static str {
         match self {
             Channel::Pickup => "窗口自取",

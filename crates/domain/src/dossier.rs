@@ -19,7 +19,7 @@ pub use page::*;
 
 use crate::bundle::InBundle;
 use crate::clock::{Extension, Reprojection, Suspension};
-use crate::delivery::{Attempt, Channel, Dispatch, OriginalStep, ProofKind};
+use crate::delivery::{Attempt, Channel, Dispatch, OriginalStep, ProofKind, Wish};
 use crate::fee::Charge;
 use crate::green;
 use crate::ids::EntryId;
@@ -76,6 +76,9 @@ pub struct Dossier {
     /// 免提交: papers the applicant lets the city take from its library.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub borrowed: Vec<Borrowed>,
+    /// 取件方式, as the applicant wished it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wish: Option<Wish>,
     /// Scans compared with their originals by a window.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub checked: Vec<MaterialId>,
@@ -316,6 +319,7 @@ impl Dossier {
             green: None,
             green_declined: None,
             borrowed: Vec::new(),
+            wish: None,
             checked: Vec::new(),
             posted: BTreeMap::new(),
             inspections: BTreeMap::new(),

@@ -3,6 +3,8 @@
 //! Every fault is told at once, each with its field and how to mend it. Nothing is normalised behind the citizen's back:
 //! a value is stored as typed or refused. Not here: which papers are handed in (`plan::missing_materials`).
 
+pub mod filling;
+
 use crate::Day;
 use crate::catalogue::{Bound, Field, FieldKind, Item, Rules};
 use crate::expr::{Outcome, Scope};
@@ -99,10 +101,11 @@ fn table_fault(columns: &[crate::catalogue::Column], value: &Value, today: Day) 
                 // A child without a number of its own yet may leave that cell empty; a name may not be.
                 None if column.key == "name" => Some("必填".to_owned()),
                 None => None,
+                Some(cell) if !column.options.is_empty() => choice_fault(&column.options, cell),
                 Some(cell) => scalar_fault(&column.kind, cell, today),
             };
             if let Some(reason) = fault {
-                return Some(format!("第 {} 行 {}:{reason}", index + 1, column.key));
+                return Some(format!("第 {} 行 {}:{reason}", index + 1, column.label));
             }
         }
         if let Some(extra) = row.keys().find(|key| !columns.iter().any(|column| column.key == **key)) {
@@ -335,7 +338,7 @@ mod tests {
             "dibao",
             with(person(), json!({"family": [{"name": "甲", "id_card": "1"}, {"nick": "乙"}]})),
         );
-        assert!(told.iter().any(|t| t.contains("第 1 行 id_card")), "{told:?}");
+        assert!(told.iter().any(|t| t.contains("第 1 行 公民身份号码")), "{told:?}");
     }
 
     #[test]

@@ -144,18 +144,24 @@ pub(crate) fn cases(sql: &Connection, query: &CaseQuery) -> Result<Vec<CaseLine>
         (None, Some(_)) => "d.holder = :holder AND :status IS NULL",
         (None, None) => ":status IS NULL AND :holder IS NULL",
     };
+    let (beyond, from, order) = match query.order {
+        CaseOrder::OldestFirst => (">", "0", "ASC"),
+        CaseOrder::NewestFirst => ("<", "9223372036854775807", "DESC"),
+    };
     sql
         .prepare_cached(&format!(
             "SELECT d.case_no, d.item, d.origin, d.holder, d.status, d.applicant, d.captured_ms, d.captured_pos, d.pages, {MISSING} AS missing
                FROM dossier d WHERE {filter} AND (:origin IS NULL OR d.origin = :origin)
-                AND (:items IS NULL OR d.item IN (SELECT value FROM json_each(:items))) AND d.no > coalesce((SELECT no FROM dossier WHERE case_no = :after AND (:items IS NULL OR item IN (SELECT value FROM json_each(:items)))), 0)
-              ORDER BY d.no LIMIT :limit"
+                AND (:applicant IS NULL OR substr(d.applicant, 1, length(:applicant)) = :applicant)
+                AND (:items IS NULL OR d.item IN (SELECT value FROM json_each(:items))) AND d.no {beyond} coalesce((SELECT no FROM dossier WHERE case_no = :after AND (:items IS NULL OR item IN (SELECT value FROM json_each(:items)))), {from})
+              ORDER BY d.no {order} LIMIT :limit"
         ))
         .and_then(|mut s| {
             s.query_map(
                 named_params! {
                     ":status": query.status.map(domain::dossier::Status::as_str), ":holder": query.holder.as_ref().map(NodeId::as_str),
                     ":origin": query.origin.as_ref().map(NodeId::as_str), ":items": crate::accounts::items_of(&query.within),
+                    ":applicant": query.applicant,
                     ":after": query.after.as_ref().map_or("", CaseNo::as_str), ":limit": query.limit.clamp(1, 1000),
                 },
                 case_line,

@@ -157,6 +157,7 @@ pub async fn drafts_are_saved_over_the_version_that_was_read(store: &dyn Store) 
         commitment: None,
         green: None,
         borrowed: vec![],
+        wish: None,
         bundle: None,
         version: 0,
         updated: NOW,

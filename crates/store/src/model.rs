@@ -184,12 +184,23 @@ pub struct HistoryLine {
     pub first_hash: Option<String>,
 }
 
+/// In which order cases are listed; the order is that in which they came to this node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum CaseOrder {
+    #[default]
+    OldestFirst,
+    NewestFirst,
+}
+
 #[derive(Debug, Clone, Default)]
 pub struct CaseQuery {
     pub status: Option<Status>,
     pub holder: Option<NodeId>,
     pub origin: Option<NodeId>,
-    /// List after this case number.
+    /// Only those whose applicant's name begins so.
+    pub applicant: Option<String>,
+    pub order: CaseOrder,
+    /// List after this case number, in the order asked for.
     pub after: Option<CaseNo>,
     /// The cases that whoever asks may see.
     pub within: Jurisdiction,
@@ -305,6 +316,9 @@ pub struct Draft {
     /// 免提交: papers to be taken from the library.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub borrowed: Vec<domain::library::Borrowed>,
+    /// 取件方式.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wish: Option<domain::delivery::Wish>,
     /// 一件事: the draft of a bundle; `item` is then its lead and `form` what the items share.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bundle: Option<BundleDraft>,

@@ -201,6 +201,9 @@ fn table(
                 "name" => format!("{}{}", person.name, index + 1).into(),
                 "ratio" => json!(ratio),
                 "is_farmer" => true.into(),
+                _ if !column.options.is_empty() => {
+                    column.options.choose(&mut dice).expect("not empty").as_str().into()
+                }
                 _ => scalar(&column.kind, None, &Form::new(), person, today, &mut dice),
             }
         };

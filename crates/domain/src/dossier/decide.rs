@@ -188,6 +188,7 @@ pub fn submission_faults(item: &Item, submission: &Submission, today: Day) -> Ve
             .flat_map(|one| tolerance::faults(item, form, (one, submission.green.is_some()), today)),
     );
     faults.extend(library::faults(item, &submission.borrowed));
+    faults.extend(submission.wish.iter().filter_map(|wish| wish.fault()));
     faults.extend(submission.green.iter().flat_map(|claim| green::faults(item, form, claim, today)));
     faults
 }

@@ -224,6 +224,7 @@ impl Dossier {
         self.made_up = None;
         self.make_up_refused.clear();
         self.borrowed = submission.borrowed.clone();
+        self.wish = submission.wish.clone();
         self.green = submission.green.clone().filter(|_| self.green_declined.is_none());
         for stage in &submission.closes {
             self.close_stage(stage, page, author, true);

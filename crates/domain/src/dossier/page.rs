@@ -3,7 +3,7 @@
 use super::Licence;
 use crate::bundle::InBundle;
 use crate::clock::{Moved, Procedure};
-use crate::delivery::{Channel, ProofKind};
+use crate::delivery::{Channel, ProofKind, Wish};
 use crate::form::{Form, FormFault};
 use crate::green;
 use crate::inspection::Slot;
@@ -288,6 +288,9 @@ pub struct Submission {
     /// 免提交: papers the city shall take from its own library.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub borrowed: Vec<Borrowed>,
+    /// 取件方式: how the applicant would like to have the result.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wish: Option<Wish>,
 }
 
 /// A scan or photo, named by the BLAKE3 hash of its bytes.

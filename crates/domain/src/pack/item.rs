@@ -307,18 +307,22 @@ fn fields(name: &str, value: &Value, groups: &Value, faults: &mut Faults) -> Vec
         faults.add(FILE, name, "form", "missing");
         return Vec::new();
     };
-    let mut entries: Vec<&Value> = Vec::new();
+    let mut entries: Vec<(Arc<str>, &Value)> = Vec::new();
     for group in form.get("groups").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str)
     {
-        match groups.get(group).and_then(|group| group.get("fields")).and_then(Value::as_array) {
-            Some(fields) => entries.extend(fields),
+        let known = groups.get(group);
+        let label: Arc<str> =
+            known.and_then(|group| group.get("label")).and_then(Value::as_str).unwrap_or("").into();
+        match known.and_then(|group| group.get("fields")).and_then(Value::as_array) {
+            Some(fields) => entries.extend(fields.iter().map(|field| (label.clone(), field))),
             None => faults.add(FILE, name, "form", format!("group {group:?} is not in form_groups")),
         }
     }
-    entries.extend(form.get("fields").and_then(Value::as_array).into_iter().flatten());
+    let own = form.get("fields").and_then(Value::as_array).into_iter().flatten();
+    entries.extend(own.map(|field| (Arc::from(""), field)));
     let mut fields: Vec<Field> = Vec::new();
-    for entry in entries {
-        let read = field(&mut Reader { value: entry, item: name, field: "form".into(), faults });
+    for (group, entry) in entries {
+        let read = field(group, &mut Reader { value: entry, item: name, field: "form".into(), faults });
         // An item may restate a field of a shared group (birth date with its own rule): the later, narrower one stands.
         if let Some(field) = read {
             fields.retain(|known| known.key != field.key);
@@ -337,13 +341,21 @@ fn field_kind(reader: &mut Reader<'_>) -> Option<FieldKind> {
         });
     }
     let mut columns = Vec::new();
-    for column in reader.texts("columns") {
-        match column.split_once(':').and_then(|(key, kind)| Some((key, scalar_kind(kind)?))) {
-            Some((key, kind)) => columns.push(Column { key: key.to_owned(), kind }),
-            None => reader.fault(format!("column {column:?} must be name:type")),
+    for text in reader.texts("columns") {
+        match column(&text) {
+            Some(column) => columns.push(column),
+            None => reader.fault(format!("column {text:?} must be name:type[:label[:option|option]]")),
         }
     }
     Some(FieldKind::Table(columns))
+}
+
+fn column(text: &str) -> Option<Column> {
+    let mut parts = text.splitn(4, ':');
+    let (key, kind) = (parts.next()?, scalar_kind(parts.next()?)?);
+    let label = parts.next().unwrap_or(key);
+    let options = parts.next().into_iter().flat_map(|options| options.split('|')).map(str::to_owned);
+    Some(Column { key: key.to_owned(), kind, label: label.to_owned(), options: options.collect() })
 }
 
 fn scalar_kind(text: &str) -> Option<FieldKind> {
@@ -370,7 +382,7 @@ fn scalar_kind(text: &str) -> Option<FieldKind> {
     })
 }
 
-fn field(reader: &mut Reader<'_>) -> Option<Field> {
+fn field(group: Arc<str>, reader: &mut Reader<'_>) -> Option<Field> {
     let key = reader.text("key");
     reader.field = format!("form.{key}");
     let kind = field_kind(reader)?;
@@ -386,7 +398,14 @@ fn field(reader: &mut Reader<'_>) -> Option<Field> {
     if matches!(kind, FieldKind::Select | FieldKind::MultiSelect) && options.is_empty() {
         reader.fault("a choice without options");
     }
-    Some(Field { key, label, kind, required, options, when, rules })
+    // Other sources of prefilling (a licence of the library) are answered by the hub, not by the form.
+    let prefill = match reader.optional_text("prefill") {
+        Some("id_card.birth") => Some(Prefill::Birth),
+        Some("id_card.gender") => Some(Prefill::Gender),
+        _ => None,
+    };
+    let default = reader.optional_text("default").map(str::to_owned);
+    Some(Field { key, label, group, prefill, default, kind, required, options, when, rules })
 }
 
 /// Items share a handful of patterns, and a compiled one takes tens of kilobytes: each is kept once.

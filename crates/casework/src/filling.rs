@@ -1,0 +1,147 @@
+//! Filling a draft a part at a time, as its pages do: what was typed on one page replaces what stood there, the rest stays, and
+//! the form fills in by itself what follows.
+
+use crate::{ActError, Hall};
+use domain::catalogue::{Field, Item};
+use domain::delivery::Wish;
+use domain::form::Form;
+use domain::form::filling;
+use domain::{EntryId, ItemId};
+use serde_json::Value;
+use std::sync::Arc;
+use store::Draft;
+
+/// A field of a draft. In the draft of a bundle a field that only one item asks for names its item.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct FieldName {
+    pub item: Option<ItemId>,
+    pub key: String,
+}
+
+/// The fields a draft asks for, each once, in the order in which they are asked.
+#[derive(Debug, Clone)]
+pub struct DraftForm {
+    /// The items of the draft: one, or those of the bundle.
+    pub items: Vec<Arc<Item>>,
+    pub fields: Vec<(FieldName, Field)>,
+}
+
+impl DraftForm {
+    fn of(items: Vec<Arc<Item>>, bundle: bool) -> DraftForm {
+        let every: Vec<&Item> = items.iter().map(|item| &**item).collect();
+        let shared = if bundle { domain::bundle::shared_fields(&every) } else { Vec::new() };
+        let mut fields: Vec<(FieldName, Field)> = shared
+            .iter()
+            .map(|field| (FieldName { item: None, key: field.key.clone() }, (*field).clone()))
+            .collect();
+        for item in &every {
+            for field in item.fields.iter().filter(|field| !shared.iter().any(|known| known.key == field.key))
+            {
+                let item = bundle.then(|| item.id.clone());
+                fields.push((FieldName { item, key: field.key.clone() }, field.clone()));
+            }
+        }
+        DraftForm { items, fields }
+    }
+
+    /// What the draft says to a field.
+    pub fn value<'d>(draft: &'d Draft, name: &FieldName) -> Option<&'d Value> {
+        match &name.item {
+            Some(item) => draft.bundle.as_ref()?.own.get(item)?.get(&name.key),
+            None => draft.form.get(&name.key),
+        }
+    }
+
+    /// The form that the conditions of a field are asked of.
+    pub fn around(&self, draft: &Draft, name: &FieldName) -> Form {
+        let item = name.item.as_ref().and_then(|id| self.items.iter().find(|item| item.id == *id));
+        match (item, &draft.bundle) {
+            (Some(item), Some(bundle)) => {
+                domain::bundle::form_of(item, &draft.form, bundle.own.get(&item.id))
+            }
+            _ => draft.form.clone(),
+        }
+    }
+
+    fn put(draft: &mut Draft, name: &FieldName, value: Option<Value>) {
+        let form = match (&name.item, &mut draft.bundle) {
+            (Some(item), Some(bundle)) => bundle.own.entry(item.clone()).or_default(),
+            _ => &mut draft.form,
+        };
+        match value {
+            Some(value) => drop(form.insert(name.key.clone(), value)),
+            None => drop(form.remove(&name.key)),
+        }
+    }
+
+    /// Writes back what the forms of the items fill in by themselves.
+    fn settle(&self, draft: &mut Draft, fill: impl Fn(&Item, &mut Form)) {
+        for item in &self.items {
+            let own = draft.bundle.as_ref().and_then(|bundle| bundle.own.get(&item.id));
+            let before = match &draft.bundle {
+                Some(_) => domain::bundle::form_of(item, &draft.form, own),
+                None => draft.form.clone(),
+            };
+            let mut after = before.clone();
+            fill(item, &mut after);
+            for field in &item.fields {
+                if before.get(&field.key) != after.get(&field.key) {
+                    let of_item = FieldName { item: Some(item.id.clone()), key: field.key.clone() };
+                    let named = self.fields.iter().any(|(name, _)| *name == of_item);
+                    let name = FieldName { item: of_item.item.filter(|_| named), key: of_item.key };
+                    DraftForm::put(draft, &name, after.remove(&field.key));
+                }
+            }
+        }
+    }
+
+    /// What stands in a new draft. `here`: division code of this place.
+    pub(crate) fn begin(&self, draft: &mut Draft, here: &str) {
+        self.settle(draft, |item, form| filling::begin(item, form, here));
+    }
+}
+
+impl Hall {
+    /// # Errors
+    /// [`ActError::NotFound`] of a draft whose item is not in its release any more.
+    pub fn draft_form(&self, draft: &Draft) -> Result<DraftForm, ActError> {
+        let items = match &draft.bundle {
+            Some(_) => self.bundle_of(draft)?.1,
+            None => vec![self.item(Some(draft.release), &draft.item)?.2],
+        };
+        Ok(DraftForm::of(items, draft.bundle.is_some()))
+    }
+
+    /// Saves what was typed on one page: `None` empties a field. Fields that are not named stay as they are.
+    ///
+    /// # Errors
+    /// A stale version is refused, both are kept (I23).
+    pub async fn fill(
+        &self,
+        id: EntryId,
+        version: u32,
+        typed: Vec<(FieldName, Option<Value>)>,
+    ) -> Result<Draft, ActError> {
+        let mut draft = self.draft(id).await?;
+        let form = self.draft_form(&draft)?;
+        let (now, today) = (self.now(), self.now().day());
+        for (name, value) in typed {
+            DraftForm::put(&mut draft, &name, value);
+        }
+        form.settle(&mut draft, |item, form| filling::complete(item, form, today));
+        (draft.version, draft.updated) = (version, now);
+        draft.version = self.store.save_draft(draft.clone()).await?;
+        Ok(draft)
+    }
+
+    /// Notes how the applicant would like to have the result.
+    ///
+    /// # Errors
+    /// A stale version is refused, both are kept (I23).
+    pub async fn save_wish(&self, id: EntryId, version: u32, wish: Wish) -> Result<Draft, ActError> {
+        let mut draft = self.draft(id).await?;
+        (draft.wish, draft.version, draft.updated) = (Some(wish), version, self.now());
+        draft.version = self.store.save_draft(draft.clone()).await?;
+        Ok(draft)
+    }
+}
