@@ -7,6 +7,8 @@ mod drafts;
 mod library;
 mod people;
 
+pub(crate) use acts::Act;
+
 use crate::Console;
 use crate::auth::{ByToken, Source, bearer};
 use crate::fault::Fault;
@@ -89,7 +91,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
 }
 
 /// A path segment as the id it must be.
-fn id<T: FromStr>(text: &str, what: &'static str) -> Result<T, Fault> {
+pub(crate) fn id<T: FromStr>(text: &str, what: &'static str) -> Result<T, Fault> {
     text.parse().map_err(|_| {
         Fault::new(StatusCode::NOT_FOUND, "not_found", format!("{what}的格式不对:请检查是否抄错"))
     })

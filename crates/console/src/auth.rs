@@ -1,5 +1,5 @@
-//! Who calls: a bearer token for programs, a cookie for pages. Only reading pages go by the cookie, so a foreign site
-//! that makes the browser send it can change nothing.
+//! Who calls: a bearer token for programs, a cookie for pages (`pages` admits those). The API takes no cookie, and a form of a
+//! page carries a token besides, so a foreign site that makes the browser send the cookie can change nothing.
 //!
 //! [`admit`] stands before every route of the API: it looks the route up in the list, asks for the log-in and the permission,
 //! keeps cases of other departments out of sight, and writes reads of persons' data into the audit before they are answered.
@@ -24,9 +24,6 @@ const API: &str = "/api/v1";
 
 /// An officer who proved it with a bearer token; [`admit`] has looked.
 pub(crate) struct ByToken(pub Officer);
-
-/// An officer who proved it with the page's cookie.
-pub(crate) struct ByCookie(pub Option<Officer>);
 
 /// The address the caller calls from: where guesses at log-in are counted.
 pub(crate) struct Source(pub String);
@@ -103,11 +100,11 @@ async fn admitted(console: &Console, asked: &Asked) -> Result<Option<Officer>, F
 }
 
 /// What stands in a path where its pattern has `name`.
-fn segment<'p>(pattern: &str, path: &'p str, name: &str) -> Option<&'p str> {
+pub(crate) fn segment<'p>(pattern: &str, path: &'p str, name: &str) -> Option<&'p str> {
     pattern.split('/').zip(path.split('/')).find(|(part, _)| *part == name).map(|(_, text)| text)
 }
 
-fn case_no(text: &str) -> Result<CaseNo, Fault> {
+pub(crate) fn case_no(text: &str) -> Result<CaseNo, Fault> {
     let told = "办件编号的格式不对:请检查是否抄错";
     text.parse().map_err(|_| Fault::new(StatusCode::NOT_FOUND, "not_found", told))
 }
@@ -147,16 +144,6 @@ impl<S: Send + Sync> FromRequestParts<S> for ByToken {
     type Rejection = Fault;
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Fault> {
         parts.extensions.get::<Officer>().cloned().map(ByToken).ok_or_else(Fault::logged_out)
-    }
-}
-
-impl FromRequestParts<Console> for ByCookie {
-    type Rejection = Fault;
-    async fn from_request_parts(parts: &mut Parts, console: &Console) -> Result<Self, Fault> {
-        match cookie(parts).map(str::to_owned) {
-            Some(token) => Ok(ByCookie(console.hall.officer(&token).await?)),
-            None => Ok(ByCookie(None)),
-        }
     }
 }
 

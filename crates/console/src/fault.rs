@@ -9,7 +9,7 @@ use domain::form::FormFault;
 use serde::Serialize;
 use store::StoreError;
 
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(crate) struct Fault {
     #[serde(skip)]
     pub status: StatusCode,
@@ -44,7 +44,10 @@ impl IntoResponse for Fault {
         if self.status.is_server_error() {
             tracing::error!(code = self.code, message = %self.message, "a request failed");
         }
-        (self.status, Json(serde_json::json!({ "error": self }))).into_response()
+        let mut answer = (self.status, Json(serde_json::json!({ "error": self }))).into_response();
+        // For the pages, which tell it in their own way.
+        answer.extensions_mut().insert(self);
+        answer
     }
 }
 

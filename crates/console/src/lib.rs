@@ -6,14 +6,21 @@
 mod api;
 mod auth;
 mod fault;
+mod fields;
 mod guard;
+mod lang;
 mod locked;
 mod openapi;
+mod orders;
 mod page;
+mod pages;
+mod posted;
 mod print;
 mod routes;
 mod seen;
 mod serve;
+mod shell;
+mod timeline;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
@@ -22,7 +29,9 @@ use casework::Hall;
 use link::LinkState;
 use std::sync::{Arc, Mutex};
 
+pub use lang::untranslated;
 pub use locked::{Opening, StillLocked, locked_router};
+pub use pages::{PAGES, Page, Tells};
 pub use routes::{Need, ROUTES, Route};
 pub use serve::serve;
 
@@ -35,6 +44,10 @@ pub struct Console {
     pub name: String,
     /// Host names this console answers to beside the loopback ones.
     pub hosts: Vec<String>,
+    /// This node as its links see it: what bags are made by and taken in.
+    pub node: Option<link::Node>,
+    /// Days pass by a drill clock; every page says so.
+    pub drill: bool,
     /// Lists that officers have open, so that a page that looks again every few seconds is one row in the audit.
     pub(crate) seen: Arc<Mutex<seen::Seen>>,
     pub(crate) listed: Arc<Mutex<seen::Listed>>,
@@ -42,7 +55,16 @@ pub struct Console {
 
 impl Console {
     pub fn new(hall: Hall, uplink: Option<Arc<LinkState>>, name: String, hosts: Vec<String>) -> Console {
-        Console { hall, uplink, name, hosts, seen: Arc::default(), listed: Arc::default() }
+        Console {
+            hall,
+            uplink,
+            name,
+            hosts,
+            node: None,
+            drill: false,
+            seen: Arc::default(),
+            listed: Arc::default(),
+        }
     }
 }
 
@@ -52,8 +74,7 @@ const BODY_BYTES_MAX: usize = 1024 * 1024;
 pub fn router(console: Console) -> Router {
     let hosts = guard::Hosts(console.hosts.clone().into());
     Router::new()
-        .merge(page::routes())
-        .merge(print::page_routes())
+        .merge(page::routes(console.clone()))
         .nest("/api/v1", api::routes(console.clone()))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(hosts, guard::check_host))

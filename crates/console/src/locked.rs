@@ -9,6 +9,7 @@ use crate::fault::Fault;
 use crate::guard::{self, Hosts};
 use crate::page::{LoginPage, render, style};
 use crate::print::qr;
+use crate::shell::Taste;
 use askama::Template;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Form, FromRequest, Request, State};
@@ -105,7 +106,15 @@ const API: &str = "/api/";
 
 impl Gate {
     fn page(&self, status: StatusCode, officer: &str, told: &str) -> Response {
-        let page = LoginPage { codes: false, locked: true, name: &self.name, officer, told };
+        let page = LoginPage {
+            taste: Taste::default(),
+            codes: false,
+            locked: true,
+            name: &self.name,
+            officer,
+            told,
+            to: "/",
+        };
         (status, render(&page)).into_response()
     }
 

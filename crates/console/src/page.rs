@@ -1,68 +1,76 @@
-//! The plain pages: log-in, the node's status, and at the hub the map of the network with its table twin.
+//! The pages for people. Every page reads the request, calls a use case, and shows what came of it; what is wrong is told on the
+//! page where it can be mended, with everything that was typed still there.
+
+mod acts;
+mod case;
+mod draft;
+mod draft_form;
+mod home;
+mod house;
+mod lists;
+pub(crate) mod map;
+mod mend;
+mod network;
+mod outbox;
+mod papers;
+mod requests;
 
 use crate::Console;
-use crate::auth::{ByCookie, COOKIE_NAME, Source, cookie};
+use crate::auth::{COOKIE_NAME, Source, cookie};
 use crate::fault::Fault;
+use crate::posted::Posted;
+use crate::shell::{Desk, LANG_COOKIE, LARGE_COOKIE, Shell, Taste};
 use askama::Template;
-use axum::Router;
-use axum::extract::{Form, State};
-use axum::http::{StatusCode, header, request::Parts};
+use axum::extract::{DefaultBodyLimit, Form, Query, State};
+use axum::http::{HeaderValue, StatusCode, header, request::Parts};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
-use casework::{LoginError, NodeStatus, Proof};
-use domain::dossier::Status;
+use axum::{Router, middleware};
+use casework::{LoginError, Proof};
+use domain::form::FormFault;
 use domain::network::Tier;
 use serde::Deserialize;
-use std::sync::atomic::Ordering;
 
-pub(crate) fn routes() -> Router<Console> {
+/// What a page may send at once: scans, and what a form adds around them.
+const UPLOAD_BYTES_MAX: usize = 12 * 1024 * 1024;
+
+/// Pages behind the log-in, and the few before it.
+pub(crate) fn routes(console: Console) -> Router<Console> {
+    let inside = Router::new()
+        .merge(home::routes())
+        .merge(draft::routes())
+        .merge(draft_form::routes())
+        .merge(papers::routes())
+        .merge(requests::routes())
+        .merge(outbox::routes())
+        .merge(lists::routes())
+        .merge(mend::routes())
+        .merge(case::routes())
+        .merge(acts::routes())
+        .merge(network::routes())
+        .merge(house::routes())
+        .merge(crate::print::page_routes())
+        .layer(DefaultBodyLimit::max(UPLOAD_BYTES_MAX))
+        .layer(middleware::from_fn_with_state(console, crate::pages::admit));
     Router::new()
-        .route("/", get(home))
-        .route("/login", post(log_in))
+        .route("/login", get(show_login).post(log_in))
         .route("/logout", post(log_out))
+        .route("/prefer", get(prefer))
         .route("/healthz", get(async || "ok"))
         .route("/style.css", get(style))
+        .route("/console.js", get(script))
+        .route("/print.css", get(print_style))
+        .merge(inside)
 }
 
 pub(crate) async fn style() -> Response {
     ([(header::CONTENT_TYPE, "text/css")], include_str!("../templates/style.css")).into_response()
 }
-
-#[derive(Template)]
-#[template(path = "login.html")]
-pub(crate) struct LoginPage<'a> {
-    pub name: &'a str,
-    /// Whether anybody here may have a phone that makes codes.
-    pub codes: bool,
-    /// Whether logging in opens the data first.
-    pub locked: bool,
-    /// What was typed as the name, so that it need not be typed again.
-    pub officer: &'a str,
-    /// What to mend; empty at first.
-    pub told: &'a str,
+async fn print_style() -> Response {
+    ([(header::CONTENT_TYPE, "text/css")], include_str!("../templates/print.css")).into_response()
 }
-
-#[derive(Template)]
-#[template(path = "home.html")]
-struct HomePage<'a> {
-    name: &'a str,
-    officer: &'a str,
-    badge: String,
-    badge_class: &'static str,
-    rows: Vec<(&'static str, String)>,
-    nodes: Vec<NodeLine>,
-    map: String,
-}
-
-struct NodeLine {
-    id: String,
-    name: String,
-    tier: &'static str,
-    own_head: u64,
-    acknowledged: u64,
-    last: String,
-    oldest: String,
-    skew: String,
+async fn script() -> Response {
+    ([(header::CONTENT_TYPE, "text/javascript")], include_str!("../templates/console.js")).into_response()
 }
 
 pub(crate) fn render(page: &impl Template) -> Response {
@@ -74,88 +82,77 @@ pub(crate) fn render(page: &impl Template) -> Response {
     }
 }
 
-fn login_page(console: &Console, officer: &str, told: &str) -> Response {
+/// A page that says what has to be mended keeps the status of the refusal, so that programs and tests can tell.
+pub(crate) fn render_with(status: StatusCode, page: &impl Template) -> Response {
+    (status, render(page)).into_response()
+}
+
+#[derive(Template)]
+#[template(path = "refusal.html")]
+struct RefusalPage<'a> {
+    shell: &'a Shell,
+    message: &'a str,
+    faults: &'a [FormFault],
+}
+
+#[derive(Template)]
+#[template(path = "bare.html")]
+struct BarePage<'a> {
+    taste: Taste,
+    message: &'a str,
+}
+
+/// A refusal with the menu around it.
+pub(crate) fn refusal(desk: &Desk, fault: &Fault) -> Response {
+    let page = RefusalPage { shell: &desk.shell, message: &fault.message, faults: &fault.faults };
+    render_with(fault.status, &page)
+}
+
+/// A refusal to somebody of whom nothing is known.
+pub(crate) fn bare_refusal(taste: Taste, fault: &Fault) -> Response {
+    render_with(fault.status, &BarePage { taste, message: &fault.message })
+}
+
+#[derive(Template)]
+#[template(path = "login.html")]
+pub(crate) struct LoginPage<'a> {
+    pub taste: Taste,
+    pub name: &'a str,
+    /// Whether anybody here may have a phone that makes codes.
+    pub codes: bool,
+    /// Whether logging in opens the data first.
+    pub locked: bool,
+    /// What was typed as the name, so that it need not be typed again.
+    pub officer: &'a str,
+    /// What to mend; empty at first.
+    pub told: &'a str,
+    /// Where to go afterwards.
+    pub to: &'a str,
+}
+
+pub(crate) fn login_page(console: &Console, taste: Taste, officer: &str, told: &str, to: &str) -> Response {
     let codes = console.hall.tier == Tier::City;
-    render(&LoginPage { codes, locked: false, name: &console.name, officer, told })
+    render(&LoginPage { taste, codes, locked: false, name: &console.name, officer, told, to })
 }
 
-async fn home(State(console): State<Console>, ByCookie(officer): ByCookie) -> Result<Response, Fault> {
-    let Some(officer) = officer else {
-        return Ok(login_page(&console, "", ""));
-    };
-    let counts = console.hall.counts().await?;
-    let outbox = console.hall.outbox().await?;
-    let (badge, badge_class) = badge(&console, outbox.waiting);
-    let mut rows = vec![("节点", console.hall.me().to_string())];
-    rows.extend(
-        console
-            .hall
-            .store
-            .pack(None)
-            .map(|(release, pack)| ("事项目录", format!("第 {release} 版,{} 项", pack.items.len()))),
-    );
-    rows.extend(counts.by_status.iter().map(|(status, count)| (status_name(status), count.to_string())));
-    rows.push(("本节点待办", counts.tasks.to_string()));
-    rows.push(("附件未到", counts.attachments_missing.to_string()));
-    rows.push(("挂起的页", counts.held.to_string()));
-    rows.push(("隔离", counts.quarantined.to_string()));
-    if let Some(recovery) = console.hall.store.recovery() {
-        let words = recovery.may_write().err().map_or_else(
-            || format!("从备份恢复,联网后与 {} 核对日志;可照常录入", recovery.awaited_names()),
-            |refusal| refusal.to_string(),
-        );
-        rows.push(("恢复", words));
-    }
-    let nodes = if console.hall.tier == Tier::Village { Vec::new() } else { console.hall.nodes().await? };
-    let map = if console.hall.tier == Tier::City {
-        crate::page::map::svg(&nodes, console.hall.now())
-    } else {
-        String::new()
-    };
-    let nodes = nodes.iter().map(node_line).collect();
-    Ok(render(&HomePage {
-        name: &console.name,
-        officer: &officer.display,
-        badge,
-        badge_class,
-        rows,
-        nodes,
-        map,
-    }))
+#[derive(Deserialize)]
+struct Whither {
+    #[serde(default)]
+    to: String,
 }
 
-fn status_name(status: &str) -> &'static str {
-    let known: Result<Status, _> = serde_json::from_value(status.into());
-    known.map_or("其他", Status::chinese)
+/// A path of this house. Anything else would send people from our log-in to somebody else's page.
+pub(crate) fn local(path: &str) -> &str {
+    let ours = path.starts_with('/') && !path.starts_with("//") && !path.contains(['\\', '\r', '\n']);
+    if ours { path } else { "/" }
 }
 
-/// Told from positions: a green line with entries waiting is not "all uploaded".
-fn badge(console: &Console, waiting: u64) -> (String, &'static str) {
-    let Some(link) = &console.uplink else { return ("市级节点".to_owned(), "ok") };
-    let last = link.last_contact().map_or("从未".to_owned(), domain::Timestamp::to_minute);
-    match (link.connected.load(Ordering::Relaxed), waiting) {
-        (true, 0) => (format!("● 在线 · 全部已上传 · {last}"), "ok"),
-        (true, waiting) => (format!("◐ 在线 · 待上传 {waiting} 条"), "busy"),
-        (false, 0) => (format!("○ 离线 · 没有待上传 · 上次 {last}"), "off"),
-        (false, waiting) => (format!("○ 离线 · {waiting} 条仅存本机 · 上次 {last}"), "off"),
-    }
-}
-
-fn node_line(node: &NodeStatus) -> NodeLine {
-    NodeLine {
-        id: node.id.to_string(),
-        name: node.name.clone(),
-        tier: match node.tier {
-            Tier::Village => "村",
-            Tier::Town => "镇",
-            Tier::City => "市",
-        },
-        own_head: node.own_head,
-        acknowledged: node.acknowledged,
-        last: node.last_contact.map_or("—".to_owned(), domain::Timestamp::to_minute),
-        oldest: node.oldest_waiting.map_or("—".to_owned(), domain::Timestamp::to_minute),
-        skew: node.clock_skew_ms.map_or("—".to_owned(), |ms| format!("{} 秒", ms / 1000)),
-    }
+async fn show_login(
+    State(console): State<Console>,
+    taste: Taste,
+    Query(Whither { to }): Query<Whither>,
+) -> Response {
+    login_page(&console, taste, "", "", local(&to))
 }
 
 #[derive(Deserialize)]
@@ -164,23 +161,26 @@ struct Credentials {
     password: String,
     #[serde(default)]
     code: String,
+    #[serde(default)]
+    to: String,
 }
 
 async fn log_in(
     State(console): State<Console>,
+    taste: Taste,
     Source(source): Source,
     Form(credentials): Form<Credentials>,
 ) -> Result<Response, Fault> {
-    let Credentials { name, password, code } = credentials;
-    let proof = Proof { password, code: Some(code) };
+    let Credentials { name, password, code, to } = credentials;
+    let (proof, to) = (Proof { password, code: Some(code) }, local(&to));
     match console.hall.log_in(&name, &proof, &source).await {
         Ok((token, _)) => {
             let cookie = format!("{COOKIE_NAME}={token}; HttpOnly; SameSite=Strict; Path=/");
-            Ok(([(header::SET_COOKIE, cookie)], Redirect::to("/")).into_response())
+            Ok(([(header::SET_COOKIE, cookie)], Redirect::to(to)).into_response())
         }
         Err(LoginError::Store(error)) => Err(error.into()),
         Err(error) => {
-            let page = login_page(&console, &name, &error.to_string());
+            let page = login_page(&console, taste, &name, &error.to_string(), to);
             Ok((StatusCode::UNAUTHORIZED, page).into_response())
         }
     }
@@ -194,4 +194,63 @@ async fn log_out(State(console): State<Console>, parts: Parts) -> Result<Respons
     Ok(([(header::SET_COOKIE, gone)], Redirect::to("/")).into_response())
 }
 
-pub(crate) mod map;
+#[derive(Deserialize)]
+struct Preference {
+    lang: Option<String>,
+    large: Option<String>,
+    #[serde(default)]
+    to: String,
+}
+
+/// Language and size of letters: kept by the browser, for a year.
+async fn prefer(Query(Preference { lang, large, to }): Query<Preference>) -> Response {
+    let mut answer = Redirect::to(local(&to)).into_response();
+    let mut keep = |name: &str, value: &str| {
+        let cookie = format!("{name}={value}; SameSite=Strict; Path=/; Max-Age=31536000");
+        if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+            answer.headers_mut().append(header::SET_COOKIE, cookie);
+        }
+    };
+    if let Some(lang) = lang {
+        keep(LANG_COOKIE, if lang == "en" { "en" } else { "zh" });
+    }
+    if let Some(large) = large {
+        keep(LARGE_COOKIE, if large == "1" { "1" } else { "0" });
+    }
+    answer
+}
+
+/// After a form was taken: the page that shows it, so that a reload sends nothing again.
+pub(crate) fn see(path: &str) -> Response {
+    Redirect::to(path).into_response()
+}
+
+/// A form that a page sent, with whoever sent it.
+pub(crate) struct Sent {
+    pub desk: Desk,
+    pub posted: Posted,
+}
+
+impl axum::extract::FromRequest<Console> for Sent {
+    type Rejection = Fault;
+    async fn from_request(request: axum::extract::Request, console: &Console) -> Result<Self, Fault> {
+        use axum::extract::FromRequestParts;
+        let (mut parts, body) = request.into_parts();
+        let desk = Desk::from_request_parts(&mut parts, console).await?;
+        let posted = Posted::from_request(axum::extract::Request::from_parts(parts, body), console).await?;
+        Ok(Sent { desk, posted })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_in_leads_nowhere_else() {
+        assert_eq!(local("/cases/1"), "/cases/1");
+        for elsewhere in ["//evil.example", "https://evil.example", "/\\evil", "", "/a\r\nb"] {
+            assert_eq!(local(elsewhere), "/", "{elsewhere:?}");
+        }
+    }
+}

@@ -289,8 +289,10 @@ pub(crate) async fn begin(
     if let Some(keeper) = keeper_of(&opened.data, parts, opened.key.as_ref()) {
         shutdown.spawn(rounds::tend_keyring(opened.hall.clone(), keeper));
     }
-    let console =
+    let mut console =
         Console::new(opened.hall.clone(), uplink.clone(), config.name.clone(), hosts(&config.listen));
+    console.node = Some(opened.node());
+    console.drill = std::env::var_os(runtime::DRILL_CLOCK).is_some();
     let router = console::router(console);
     tracing::info!(node.id = %config.id, %web, link = ?link, enrol = ?enrol, "serving");
     let running = Running { opened, web, link, enrol, uplink, meter, credentials, children, shutdown, doors };

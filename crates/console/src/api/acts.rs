@@ -40,7 +40,7 @@ pub(super) fn routes() -> Router<Console> {
 /// The body of an act with the verb it came under, so that each verb reads its own fields and no others.
 #[derive(Deserialize)]
 #[serde(rename_all = "kebab-case", deny_unknown_fields)]
-enum Act {
+pub(crate) enum Act {
     Claim {},
     Release {},
     Complete {
@@ -159,7 +159,7 @@ enum Act {
 impl Act {
     /// # Errors
     /// 404 for a verb that does not exist, 422 naming the field that is missing, unknown or of the wrong kind.
-    fn read(verb: &str, body: &[u8]) -> Result<Act, Fault> {
+    pub(crate) fn read(verb: &str, body: &[u8]) -> Result<Act, Fault> {
         let unfit = |error: serde_json::Error| {
             let text = error.to_string();
             if text.starts_with(&format!("unknown variant `{verb}`")) {
@@ -175,7 +175,7 @@ impl Act {
         serde_json::from_value(json!({ verb: fields })).map_err(unfit)
     }
 
-    fn at(self, stage: StageId) -> Command {
+    pub(crate) fn at(self, stage: StageId) -> Command {
         match self {
             Act::Claim {} => Command::Claim { stage },
             Act::Release {} => Command::Release { stage },

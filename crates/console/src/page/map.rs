@@ -21,7 +21,7 @@ struct Placed<'a> {
 pub(crate) fn svg(nodes: &[NodeStatus], now: Timestamp) -> String {
     let placed = place(nodes);
     let mut svg = format!(
-        "<svg viewBox=\"0 0 {SIZE} {SIZE}\" role=\"img\" xmlns=\"http://www.w3.org/2000/svg\"><title>全市节点运行图:{} 个节点</title>",
+        "<svg class=\"map\" viewBox=\"0 0 {SIZE} {SIZE}\" role=\"img\" xmlns=\"http://www.w3.org/2000/svg\"><title>全市节点运行图:{} 个节点</title>",
         nodes.len()
     );
     for child in &placed {

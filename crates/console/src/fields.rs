@@ -1,0 +1,429 @@
+//! Fields of the catalogue as controls of a page, and what comes back from them as values of the form.
+//!
+//! What was typed is kept as it was typed where it cannot be read as what it should be: the check then says what is wrong with it,
+//! and nothing is put right behind anybody's back.
+
+use crate::lang::Lang;
+use crate::posted::Posted;
+use casework::{DraftForm, FieldName};
+use domain::Day;
+use domain::catalogue::{Column, Field, FieldKind};
+use domain::division::{DivisionTier, Divisions};
+use domain::form::{FormFault, filling};
+use serde_json::{Map, Value, json};
+use store::Draft;
+
+pub(crate) struct Choice {
+    pub value: String,
+    pub label: String,
+    pub chosen: bool,
+}
+
+pub(crate) enum Input {
+    Line {
+        kind: &'static str,
+        value: String,
+        /// Which keyboard a phone shows.
+        mode: &'static str,
+        /// Characters; 0 where nothing bounds them.
+        max: usize,
+    },
+    Area {
+        value: String,
+        rows: u8,
+    },
+    Choice {
+        options: Vec<Choice>,
+    },
+    Grouped {
+        groups: Vec<(String, Vec<Choice>)>,
+    },
+    Radios {
+        options: Vec<Choice>,
+    },
+    Checks {
+        options: Vec<Choice>,
+    },
+    Table(Table),
+}
+
+pub(crate) struct Table {
+    pub columns: Vec<String>,
+    pub rows: Vec<Vec<Cell>>,
+}
+
+pub(crate) struct Cell {
+    pub name: String,
+    pub label: String,
+    pub input: Input,
+}
+
+impl Input {
+    pub fn is_wide(&self) -> bool {
+        matches!(self, Input::Table(_) | Input::Area { .. })
+    }
+    pub fn has_one_control(&self) -> bool {
+        !matches!(self, Input::Table(_) | Input::Radios { .. } | Input::Checks { .. })
+    }
+}
+
+/// One field as a page shows it.
+pub(crate) struct FieldView {
+    /// Name and id of the control.
+    pub name: String,
+    pub label: String,
+    pub input: Input,
+    pub required: bool,
+    pub readonly: bool,
+    pub asked: bool,
+    pub hint: &'static str,
+    pub error: Option<String>,
+}
+
+/// The name of a control; also how a fault of the form names its field.
+pub(crate) fn control_name(name: &FieldName) -> String {
+    match &name.item {
+        Some(item) => format!("{item}--{}", name.key),
+        None => name.key.clone(),
+    }
+}
+
+/// Rows of a table that a page shows beyond those that are filled in.
+const BLANK_ROWS: usize = 1;
+const ROWS_MAX: usize = 100;
+
+/// What the page knows beside the field itself.
+pub(crate) struct Around<'a> {
+    pub divisions: &'a Divisions,
+    pub faults: &'a [FormFault],
+    pub today: Day,
+    pub lang: Lang,
+    /// The table that was asked for one more row.
+    pub more: &'a str,
+}
+
+pub(crate) fn view(
+    form: &DraftForm,
+    draft: &Draft,
+    name: &FieldName,
+    field: &Field,
+    around: &Around<'_>,
+) -> FieldView {
+    let control = control_name(name);
+    let value = DraftForm::value(draft, name).cloned().unwrap_or(Value::Null);
+    let error = around.faults.iter().find(|fault| fault.field == control).map(|fault| fault.reason.clone());
+    let more = usize::from(around.more == control);
+    FieldView {
+        input: input(&control, field, &value, around, more),
+        label: field.label.clone(),
+        required: field.required,
+        readonly: field.rules.computed.is_some(),
+        asked: filling::is_asked(field, &form.around(draft, name), around.today),
+        hint: hint(field),
+        error,
+        name: control,
+    }
+}
+
+fn hint(field: &Field) -> &'static str {
+    if field.rules.computed.is_some() {
+        return "自动算出";
+    }
+    match field.kind {
+        FieldKind::CitizenNo => "18 位,末位可能是大写 X",
+        FieldKind::CreditCode => "18 位统一社会信用代码",
+        FieldKind::List => "一行写一个",
+        FieldKind::Geo => "每行一个点:经度,纬度(可不填)",
+        FieldKind::Image => "照片作为材料上传,这里写说明",
+        _ => "",
+    }
+}
+
+fn choices(options: &[String], chosen: impl Fn(&str) -> bool) -> Vec<Choice> {
+    let one =
+        |option: &String| Choice { value: option.clone(), label: option.clone(), chosen: chosen(option) };
+    options.iter().map(one).collect()
+}
+
+fn yes_no(value: &Value, lang: Lang) -> Vec<Choice> {
+    let one = |is: bool| Choice {
+        value: is.to_string(),
+        label: lang.t(if is { "是" } else { "否" }).into_owned(),
+        chosen: value.as_bool() == Some(is),
+    };
+    vec![one(true), one(false)]
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn input(name: &str, field: &Field, value: &Value, around: &Around<'_>, more: usize) -> Input {
+    match &field.kind {
+        FieldKind::Table(columns) => table(name, columns, field, value, around, more),
+        FieldKind::MultiSelect => {
+            let has =
+                |option: &str| value.as_array().is_some_and(|list| list.iter().any(|one| one == option));
+            Input::Checks { options: choices(&field.options, has) }
+        }
+        FieldKind::Select if field.options.len() <= 3 => {
+            Input::Radios { options: choices(&field.options, |option| value == option) }
+        }
+        FieldKind::Select => Input::Choice { options: choices(&field.options, |option| value == option) },
+        kind => scalar(kind, value, field.rules.max_length, around),
+    }
+}
+
+fn scalar(kind: &FieldKind, value: &Value, max: Option<usize>, around: &Around<'_>) -> Input {
+    let line = |kind, mode, max| Input::Line { kind, value: plain(value), mode, max };
+    match kind {
+        FieldKind::Bool => Input::Radios { options: yes_no(value, around.lang) },
+        FieldKind::Integer => line("text", "numeric", 20),
+        FieldKind::Decimal | FieldKind::Money => line("text", "decimal", 20),
+        FieldKind::Date => line("date", "", 0),
+        FieldKind::Month => line("month", "", 0),
+        FieldKind::DateTime => line("datetime-local", "", 0),
+        FieldKind::Region => Input::Grouped { groups: regions(around.divisions, &plain(value)) },
+        // A number that is too long is told, not cut: scanners send what is on the card.
+        FieldKind::CitizenNo | FieldKind::CreditCode => line("text", "", 40),
+        FieldKind::Mobile => line("text", "tel", 20),
+        FieldKind::TextArea => Input::Area { value: plain(value), rows: 4 },
+        FieldKind::List => {
+            let lines = value.as_array().into_iter().flatten().map(plain);
+            Input::Area { value: lines.collect::<Vec<_>>().join("\n"), rows: 3 }
+        }
+        FieldKind::Geo => Input::Area { value: points(value), rows: 3 },
+        FieldKind::Text
+        | FieldKind::Image
+        | FieldKind::Select
+        | FieldKind::MultiSelect
+        | FieldKind::Table(_) => line("text", "", max.unwrap_or(4000)),
+    }
+}
+
+/// Villages under their towns: names repeat, so a village is always shown with its town.
+fn regions(divisions: &Divisions, chosen: &str) -> Vec<(String, Vec<Choice>)> {
+    let towns = divisions.iter().filter(|division| division.tier == DivisionTier::Town);
+    let group = |town: &domain::division::Division| {
+        let one = |village: &domain::division::Division| Choice {
+            value: village.code.clone(),
+            label: village.short.clone(),
+            chosen: village.code == chosen,
+        };
+        (town.name.clone(), divisions.children(&town.code).map(one).collect())
+    };
+    towns.map(group).collect()
+}
+
+fn points(value: &Value) -> String {
+    let point = |point: &Value| {
+        let pair = point.as_array()?;
+        Some(format!("{},{}", plain(pair.first()?), plain(pair.get(1)?)))
+    };
+    let lines: Vec<String> = value.as_array().into_iter().flatten().filter_map(point).collect();
+    if lines.is_empty() { value.as_str().unwrap_or("").to_owned() } else { lines.join("\n") }
+}
+
+fn table(
+    name: &str,
+    columns: &[Column],
+    field: &Field,
+    value: &Value,
+    around: &Around<'_>,
+    more: usize,
+) -> Input {
+    let filled = value.as_array().map_or(&[][..], Vec::as_slice);
+    let wanted = field.rules.min_count.unwrap_or(0).max(if filled.is_empty() { BLANK_ROWS } else { 0 });
+    let count =
+        (filled.len().max(wanted) + more).min(field.rules.max_count.unwrap_or(ROWS_MAX)).min(ROWS_MAX);
+    let cell = |row: usize, column: &Column| {
+        let value = filled.get(row).and_then(|row| row.get(&column.key)).unwrap_or(&Value::Null);
+        let input = match (&column.kind, column.options.is_empty()) {
+            (_, false) => Input::Choice { options: choices(&column.options, |option| value == option) },
+            (FieldKind::Bool, _) => Input::Choice { options: yes_no(value, around.lang) },
+            (kind, _) => scalar(kind, value, None, around),
+        };
+        Cell {
+            name: format!("{name}.{row}.{}", column.key),
+            label: format!("{} {} {}", field.label, row + 1, column.label),
+            input,
+        }
+    };
+    Input::Table(Table {
+        columns: columns.iter().map(|column| column.label.clone()).collect(),
+        rows: (0..count).map(|row| columns.iter().map(|column| cell(row, column)).collect()).collect(),
+    })
+}
+
+/// What was typed into a field; `None` for nothing.
+pub(crate) fn read(name: &FieldName, field: &Field, posted: &Posted) -> Option<Value> {
+    let control = control_name(name);
+    match &field.kind {
+        FieldKind::Table(columns) => read_table(&control, columns, posted),
+        FieldKind::MultiSelect => {
+            let chosen: Vec<&str> = posted.all(&control).filter(|one| !one.is_empty()).collect();
+            (!chosen.is_empty()).then(|| json!(chosen))
+        }
+        kind => read_scalar(kind, posted.get(&control)),
+    }
+}
+
+fn read_scalar(kind: &FieldKind, text: &str) -> Option<Value> {
+    if text.is_empty() {
+        return None;
+    }
+    let as_typed = || Value::from(text);
+    Some(match kind {
+        FieldKind::Bool => text.parse::<bool>().map_or_else(|_| as_typed(), Value::from),
+        FieldKind::Integer => text.parse::<i64>().map_or_else(|_| as_typed(), Value::from),
+        // 1,200.50 is how people write sums; anything else that is no number stays as it was typed.
+        FieldKind::Decimal | FieldKind::Money => {
+            let number = text.replace([',', ','], "").parse::<f64>().ok().filter(|number| number.is_finite());
+            number.map_or_else(as_typed, |number| match number.fract() == 0.0 && number.abs() < 1e15 {
+                true => json!(number as i64),
+                false => json!(number),
+            })
+        }
+        // A scanner or a thumb may send a small x; the check asks for the capital one, and this is the same letter.
+        FieldKind::CitizenNo | FieldKind::CreditCode => text.to_uppercase().into(),
+        FieldKind::List => {
+            json!(text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>())
+        }
+        FieldKind::Geo => {
+            let point = |line: &str| {
+                let (x, y) = line.split_once([',', ','])?;
+                Some(json!([x.trim().parse::<f64>().ok()?, y.trim().parse::<f64>().ok()?]))
+            };
+            let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+            lines.map(point).collect::<Option<Vec<_>>>().map_or_else(as_typed, Value::from)
+        }
+        _ => as_typed(),
+    })
+}
+
+fn read_table(control: &str, columns: &[Column], posted: &Posted) -> Option<Value> {
+    let mut rows: std::collections::BTreeMap<usize, Map<String, Value>> = Default::default();
+    for (name, text) in &posted.fields {
+        let Some((row, key)) = name
+            .strip_prefix(control)
+            .and_then(|rest| rest.strip_prefix('.'))
+            .and_then(|rest| rest.split_once('.'))
+        else {
+            continue;
+        };
+        let (Ok(row), Some(column)) = (row.parse::<usize>(), columns.iter().find(|column| column.key == key))
+        else {
+            continue;
+        };
+        if row < ROWS_MAX
+            && let Some(value) = read_scalar(&column.kind, text.trim())
+        {
+            rows.entry(row).or_default().insert(column.key.clone(), value);
+        }
+    }
+    // A row that was left empty is no row.
+    (!rows.is_empty()).then(|| Value::Array(rows.into_values().map(Value::Object).collect()))
+}
+
+/// A value as it is read out and printed.
+pub(crate) fn spoken(field: &Field, value: &Value, divisions: &Divisions, lang: Lang) -> String {
+    let yes = |is: bool| lang.t(if is { "是" } else { "否" }).into_owned();
+    match (&field.kind, value) {
+        (_, Value::Null) => String::new(),
+        (FieldKind::Region, Value::String(code)) => divisions.full_name(code),
+        (FieldKind::Table(columns), Value::Array(rows)) => {
+            let cell = |row: &Value, column: &Column| {
+                let text = match row.get(&column.key)? {
+                    Value::Bool(is) => yes(*is),
+                    other => plain(other),
+                };
+                Some(format!("{} {text}", column.label))
+            };
+            let line = |row: &Value| {
+                let cells: Vec<String> = columns.iter().filter_map(|column| cell(row, column)).collect();
+                cells.join(",")
+            };
+            rows.iter()
+                .enumerate()
+                .map(|(no, row)| format!("{}. {}", no + 1, line(row)))
+                .collect::<Vec<_>>()
+                .join("\n")
+        }
+        (_, Value::Bool(is)) => yes(*is),
+        (FieldKind::Geo, value) => points(value),
+        (_, Value::Array(list)) => list.iter().map(plain).collect::<Vec<_>>().join("、"),
+        (_, other) => plain(other),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::SeedableRng;
+    use rand::rngs::StdRng;
+
+    #[test]
+    fn what_cannot_be_read_is_kept_as_it_was_typed() {
+        assert_eq!(read_scalar(&FieldKind::Money, "1,200.50"), Some(json!(1200.5)));
+        assert_eq!(read_scalar(&FieldKind::Money, "一千"), Some(json!("一千")));
+        assert_eq!(read_scalar(&FieldKind::Integer, "3"), Some(json!(3)));
+        assert_eq!(
+            read_scalar(&FieldKind::CitizenNo, "11010519491231002x"),
+            Some(json!("11010519491231002X"))
+        );
+        assert_eq!(read_scalar(&FieldKind::Text, ""), None);
+        assert_eq!(read_scalar(&FieldKind::Geo, "107.9,26.5"), Some(json!([[107.9, 26.5]])));
+    }
+
+    /// What a browser would send back of a page, untouched.
+    fn sent(name: &str, input: &Input, into: &mut Posted) {
+        let mut put = |value: &str| into.fields.push((name.to_owned(), value.to_owned()));
+        match input {
+            Input::Line { value, .. } | Input::Area { value, .. } => put(value),
+            Input::Choice { options } | Input::Radios { options } | Input::Checks { options } => {
+                options.iter().filter(|option| option.chosen).for_each(|option| put(&option.value));
+            }
+            Input::Grouped { groups } => {
+                let options = groups.iter().flat_map(|(_, options)| options);
+                options.filter(|option| option.chosen).for_each(|option| put(&option.value));
+            }
+            Input::Table(table) => {
+                table.rows.iter().flatten().for_each(|cell| sent(&cell.name, &cell.input, into));
+            }
+        }
+    }
+
+    #[test]
+    fn every_form_of_the_catalogue_comes_back_from_its_page_as_it_was() {
+        let pack = domain::pack::CityPack::parse(&domain::pack::kaili_pieces()).unwrap();
+        let (people, today) = (testkit::applicants(), "2026-11-23".parse().unwrap());
+        let mut dice = StdRng::seed_from_u64(11);
+        for item in pack.items.values() {
+            let form = testkit::fill(item, &people, today, &mut dice);
+            let around =
+                Around { divisions: &pack.divisions, faults: &[], today, lang: Lang::Chinese, more: "" };
+            let mut posted = Posted::default();
+            for field in &item.fields {
+                let value = form.get(&field.key).cloned().unwrap_or(Value::Null);
+                sent(&field.key, &input(&field.key, field, &value, &around, 0), &mut posted);
+            }
+            for field in &item.fields {
+                let name = FieldName { item: None, key: field.key.clone() };
+                let (before, after) = (form.get(&field.key), read(&name, field, &posted));
+                let same = match (before, &after) {
+                    (Some(a), Some(b)) if a.is_number() => a.as_f64() == b.as_f64(),
+                    (a, b) => {
+                        json!(a) == json!(b)
+                            || plain(a.unwrap_or(&Value::Null)) == plain(b.as_ref().unwrap_or(&Value::Null))
+                    }
+                };
+                let numbers_in_cells = matches!(field.kind, FieldKind::Table(_) | FieldKind::Geo);
+                assert!(same || numbers_in_cells, "{} {}: {before:?} → {after:?}", item.id, field.key);
+            }
+        }
+    }
+}

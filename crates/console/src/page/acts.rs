@@ -1,0 +1,135 @@
+//! What is ordered from the page of a case. A refusal comes back on the same page, with everything that was typed.
+
+use super::case::{self, Read, read};
+use super::{Sent, refusal, see};
+use crate::Console;
+use crate::api::{Act, id};
+use crate::fault::Fault;
+use crate::posted::Posted;
+use crate::shell::Desk;
+use axum::Router;
+use axum::extract::Path;
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::post;
+use domain::access::Permission;
+use domain::dossier::decide::Command;
+use domain::rating::{Grade, Rating};
+use domain::{CaseNo, EntryId, MaterialId, StageId};
+
+pub(super) fn routes() -> Router<Console> {
+    Router::new()
+        .route("/cases/{case}/stages/{stage}/{verb}", post(order))
+        .route("/cases/{case}/slips", post(slip))
+        .route("/cases/{case}/withdraw", post(withdraw))
+        .route("/cases/{case}/recall", post(recall))
+        .route("/cases/{case}/rate", post(rate))
+        .route("/cases/{case}/make-up", post(make_up))
+}
+
+/// An order that was refused.
+pub(super) struct Tried {
+    pub stage: String,
+    pub verb: String,
+    pub posted: Posted,
+    pub fault: Fault,
+    pub reason: String,
+}
+
+async fn order(
+    Path((case, stage, verb)): Path<(String, String, String)>,
+    sent: Sent,
+) -> Result<Response, Fault> {
+    let Sent { desk, posted } = sent;
+    let known = read(&desk, &case).await?;
+    let command = command(&desk, &known, &stage, &verb, &posted);
+    let outcome = match command {
+        Ok(command) => {
+            let performed =
+                desk.console.hall.perform(&desk.officer, &known.case, command, posted.key()).await;
+            performed.map_err(Fault::from)
+        }
+        Err(fault) => Err(fault),
+    };
+    match outcome {
+        Ok(_) => Ok(see(&format!("/cases/{case}#work"))),
+        Err(fault) => {
+            // Read again: somebody else may have been quicker, and the page says what is so now.
+            let known = read(&desk, &case).await?;
+            let reason = desk.t(&fault.message).into_owned();
+            let tried = Tried { stage, verb, posted, fault, reason };
+            case::page(&desk, &known, Some(&tried), false).await
+        }
+    }
+}
+
+fn command(desk: &Desk, known: &Read, stage: &str, verb: &str, posted: &Posted) -> Result<Command, Fault> {
+    let stage_id: StageId = id(stage, "环节编号")?;
+    let (body_name, may) = (|body: &domain::OrgId| known.pack.org_name(body).to_owned(), |one| desk.may(one));
+    let at = known.at(desk, &body_name, &may);
+    let here = known.here(desk);
+    let orders = at.orders(&here);
+    let order = orders.iter().find(|order| order.stage == stage_id && order.verb == verb);
+    let Some(order) = order else {
+        let told = "这一步现在不能办:案卷可能刚刚有了新的进展,请看下面的最新状态";
+        return Err(Fault::new(StatusCode::CONFLICT, "refused", told));
+    };
+    let body = order.body(posted).to_string();
+    Ok(Act::read(verb, body.as_bytes())?.at(stage_id))
+}
+
+async fn slip(Path(case): Path<String>, sent: Sent) -> Result<Response, Fault> {
+    let (desk, posted) = (&sent.desk, &sent.posted);
+    let (kind, text) = (posted.get("kind"), posted.get("text").to_owned());
+    desk.console.hall.add_slip(&desk.officer, &id(&case, "办件编号")?, kind, text).await?;
+    Ok(see(&format!("/cases/{case}#timeline")))
+}
+
+async fn withdraw(Path(case): Path<String>, sent: Sent) -> Result<Response, Fault> {
+    let (desk, posted) = (&sent.desk, &sent.posted);
+    let slip: EntryId = id(posted.get("slip"), "便条编号")?;
+    let (case_no, command) = (id::<CaseNo>(&case, "办件编号")?, Command::Withdraw { slip });
+    desk.console.hall.perform(&desk.officer, &case_no, command, posted.key()).await?;
+    Ok(see(&format!("/cases/{case}")))
+}
+
+async fn recall(Path(case): Path<String>, sent: Sent) -> Result<Response, Fault> {
+    let (desk, posted) = (&sent.desk, &sent.posted);
+    let case_no: CaseNo = id(&case, "办件编号")?;
+    desk.console.hall.perform(&desk.officer, &case_no, Command::Recall, posted.key()).await?;
+    Ok(see(&format!("/cases/{case}")))
+}
+
+const GRADES: [(&str, Grade); 5] = [
+    ("very_good", Grade::VeryGood),
+    ("good", Grade::Good),
+    ("fair", Grade::Fair),
+    ("bad", Grade::Bad),
+    ("very_bad", Grade::VeryBad),
+];
+
+async fn rate(Path(case): Path<String>, sent: Sent) -> Result<Response, Fault> {
+    let (desk, posted) = (&sent.desk, &sent.posted);
+    let grade = GRADES.iter().find(|(name, _)| *name == posted.get("grade")).map(|(_, grade)| *grade);
+    let Some(grade) = grade else {
+        return Ok(refusal(desk, &Fault::unfit("请申请人选一个评价等级")));
+    };
+    let rating = Rating { grade, text: posted.get("text").to_owned() };
+    desk.console.hall.rate(&id(&case, "办件编号")?, rating).await?;
+    Ok(see(&format!("/cases/{case}")))
+}
+
+/// 容缺补交: scans of what was promised.
+async fn make_up(Path(case): Path<String>, sent: Sent) -> Result<Response, Fault> {
+    let (desk, posted) = (&sent.desk, &sent.posted);
+    desk.console.hall.allow(&desk.officer, Permission::Assist)?;
+    let scan = |(name, bytes): &(String, axum::body::Bytes)| {
+        Ok::<_, Fault>((id::<MaterialId>(name, "材料编号")?, bytes.to_vec()))
+    };
+    let scans = posted.files.iter().map(scan).collect::<Result<Vec<_>, _>>()?;
+    if scans.is_empty() {
+        return Ok(refusal(desk, &Fault::unfit("请先选择要补交的文件")));
+    }
+    desk.console.hall.make_up(&desk.officer, &id(&case, "办件编号")?, scans).await?;
+    Ok(see(&format!("/cases/{case}")))
+}

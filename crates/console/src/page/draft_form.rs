@@ -1,0 +1,287 @@
+//! ① 申请人 and ② 办理内容: the form of a draft, saved as it is typed, and told at once what is wrong with what was typed.
+
+use super::{Sent, render, render_with, see};
+use crate::Console;
+use crate::api::id;
+use crate::fault::Fault;
+use crate::fields::{self, Around, FieldView, Input};
+use crate::page::draft::{Opened, open, title};
+use crate::posted::Posted;
+use crate::shell::{Desk, Shell};
+use askama::Template;
+use axum::extract::Path;
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use casework::{ActError, DraftForm, FieldName};
+use domain::EntryId;
+use domain::catalogue::Field;
+use domain::form::FormFault;
+use serde_json::{Map, Value, json};
+use store::{Draft, StoreError};
+
+pub(super) fn routes() -> Router<Console> {
+    Router::new()
+        .route("/drafts/{draft}/form/{part}", get(show).post(save))
+        .route("/drafts/{draft}/autosave/{part}", post(autosave))
+}
+
+/// The two pages of a form: who asks, and for what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    Applicant,
+    Matter,
+}
+
+impl Part {
+    /// Fields that many items share stand with the applicant, an item's own with the matter.
+    pub fn of(field: &Field) -> Part {
+        if field.group.is_empty() { Part::Matter } else { Part::Applicant }
+    }
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Part::Applicant => "applicant",
+            Part::Matter => "matter",
+        }
+    }
+    fn read(text: &str) -> Result<Part, Fault> {
+        match text {
+            "applicant" => Ok(Part::Applicant),
+            "matter" => Ok(Part::Matter),
+            _ => Err(Fault::new(StatusCode::NOT_FOUND, "not_found", "没有这个页面;请从左边的菜单进入")),
+        }
+    }
+    fn title(self) -> &'static str {
+        match self {
+            Part::Applicant => "申请人",
+            Part::Matter => "办理内容",
+        }
+    }
+}
+
+struct Group {
+    heading: String,
+    fields: Vec<FieldView>,
+}
+
+#[derive(Template)]
+#[template(path = "draft_form.html")]
+struct FormPage<'a> {
+    shell: &'a Shell,
+    draft: &'a Draft,
+    title: String,
+    part: &'static str,
+    heading: &'static str,
+    groups: Vec<Group>,
+    /// What the reader mends first: only after they asked for it.
+    summary: Vec<&'a FormFault>,
+    told: String,
+    next: String,
+}
+
+fn fields_of(form: &DraftForm, part: Part) -> impl Iterator<Item = &(FieldName, Field)> {
+    form.fields.iter().filter(move |(_, field)| Part::of(field) == part)
+}
+
+fn is_of(opened: &Opened, part: Part, fault: &FormFault) -> bool {
+    fields_of(&opened.form, part).any(|(name, _)| fields::control_name(name) == fault.field)
+}
+
+/// Faults of what was typed; that something is still empty is told when the reader says they are through.
+fn is_typed(fault: &FormFault) -> bool {
+    fault.reason != "必填"
+}
+
+struct Shown<'a> {
+    faults: &'a [FormFault],
+    summary: bool,
+    told: String,
+    more: &'a str,
+}
+
+fn page(desk: &Desk, opened: &Opened, part: Part, shown: &Shown<'_>) -> Response {
+    let around = Around {
+        divisions: &opened.pack.divisions,
+        faults: shown.faults,
+        today: desk.today(),
+        lang: desk.shell.taste.lang,
+        more: shown.more,
+    };
+    let mut groups: Vec<Group> = Vec::new();
+    for (name, field) in fields_of(&opened.form, part) {
+        let heading = match (&name.item, field.group.is_empty()) {
+            (Some(item), true) => opened.pack.item(item).map_or(String::new(), |item| item.name.clone()),
+            _ => field.group.to_string(),
+        };
+        let view = fields::view(&opened.form, &opened.draft, name, field, &around);
+        match groups.last_mut().filter(|group| group.heading == heading) {
+            Some(group) => group.fields.push(view),
+            None => groups.push(Group { heading, fields: vec![view] }),
+        }
+    }
+    let summary = shown.faults.iter().filter(|_| shown.summary).collect::<Vec<_>>();
+    let next = match part {
+        Part::Applicant if fields_of(&opened.form, Part::Matter).next().is_some() => "form/matter",
+        _ => "papers",
+    };
+    let page = FormPage {
+        shell: &desk.shell,
+        draft: &opened.draft,
+        title: title(desk, &opened.draft),
+        part: part.as_str(),
+        heading: part.title(),
+        groups,
+        next: format!("/drafts/{}/{next}", opened.draft.id),
+        told: shown.told.clone(),
+        summary,
+    };
+    match shown.summary && !shown.faults.is_empty() {
+        true => render_with(StatusCode::UNPROCESSABLE_ENTITY, &page),
+        false => render(&page),
+    }
+}
+
+async fn show(desk: Desk, Path((draft, part)): Path<(String, String)>) -> Result<Response, Fault> {
+    let (opened, part) = (open(&desk, &draft).await?, Part::read(&part)?);
+    let faults: Vec<FormFault> = opened
+        .faults
+        .iter()
+        .filter(|fault| is_typed(fault) && is_of(&opened, part, fault))
+        .cloned()
+        .collect();
+    Ok(page(&desk, &opened, part, &Shown { faults: &faults, summary: false, told: String::new(), more: "" }))
+}
+
+/// What was typed on a page, by field; a field that the page did not show is not there.
+fn typed(form: &DraftForm, part: Part, posted: &Posted) -> Vec<(FieldName, Option<Value>)> {
+    let of = |(name, field): &(FieldName, Field)| (name.clone(), fields::read(name, field, posted));
+    // What is computed is computed here, whatever the page says.
+    fields_of(form, part).filter(|(_, field)| field.rules.computed.is_none()).map(of).collect()
+}
+
+async fn keep(desk: &Desk, draft: &str, part: Part, posted: &Posted) -> Result<Result<Draft, Draft>, Fault> {
+    let hall = &desk.console.hall;
+    let known = hall.draft(id::<EntryId>(draft, "草稿编号")?).await?;
+    let form = hall.draft_form(&known)?;
+    let version = posted.get("version").parse().map_err(|_| Fault::unfit("表单没有传完整,请重试"))?;
+    match hall.fill(known.id, version, typed(&form, part, posted)).await {
+        Ok(saved) => Ok(Ok(saved)),
+        Err(ActError::Store(StoreError::StaleDraft { .. })) => Ok(Err(known)),
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn save(Path((draft, part)): Path<(String, String)>, sent: Sent) -> Result<Response, Fault> {
+    let (desk, posted, part) = (&sent.desk, &sent.posted, Part::read(&part)?);
+    let kept = keep(desk, &draft, part, posted).await?;
+    let mut opened = open(desk, &draft).await?;
+    if let Err(theirs) = kept {
+        return Ok(both_texts(desk, &mut opened, part, posted, &theirs));
+    }
+    let more = posted.get("_more");
+    let faults: Vec<FormFault> =
+        opened.faults.iter().filter(|fault| is_of(&opened, part, fault)).cloned().collect();
+    if !more.is_empty() {
+        let typed: Vec<FormFault> = faults.into_iter().filter(is_typed).collect();
+        return Ok(page(
+            desk,
+            &opened,
+            part,
+            &Shown { faults: &typed, summary: false, told: saved(desk), more },
+        ));
+    }
+    if !faults.is_empty() && posted.get("_then") != "leave" {
+        let told = saved(desk);
+        return Ok(page(desk, &opened, part, &Shown { faults: &faults, summary: true, told, more: "" }));
+    }
+    let next = match (posted.get("_then"), part) {
+        ("leave", _) => format!("/drafts/{draft}"),
+        (_, Part::Applicant) if fields_of(&opened.form, Part::Matter).next().is_some() => {
+            format!("/drafts/{draft}/form/matter")
+        }
+        _ => format!("/drafts/{draft}/papers"),
+    };
+    Ok(see(&next))
+}
+
+fn saved(desk: &Desk) -> String {
+    let minute = desk.now().to_minute();
+    let clock = minute.split(' ').next_back().unwrap_or("");
+    desk.t(&format!("已保存 {clock}")).into_owned()
+}
+
+/// Two windows on one draft: what was typed here stays on the page, and beside each field that differs stands what the other
+/// window saved (I23). Saving again keeps what stands on the page.
+fn both_texts(desk: &Desk, opened: &mut Opened, part: Part, posted: &Posted, theirs: &Draft) -> Response {
+    let lang = desk.shell.taste.lang;
+    let mut differing = Vec::new();
+    let mut mine = theirs.clone();
+    for (name, value) in typed(&opened.form, part, posted) {
+        let field = opened.form.fields.iter().find(|(known, _)| *known == name).map(|(_, field)| field);
+        let (Some(field), known) = (field, DraftForm::value(theirs, &name)) else { continue };
+        if known != value.as_ref() {
+            let said = known.map(|known| fields::spoken(field, known, &opened.pack.divisions, lang));
+            let said = said.filter(|said| !said.is_empty()).unwrap_or_else(|| "(空)".to_owned());
+            differing.push(FormFault {
+                field: fields::control_name(&name),
+                label: field.label.clone(),
+                reason: format!("另一个窗口刚才保存的是:{said}"),
+            });
+        }
+        match (&name.item, &mut mine.bundle) {
+            (Some(item), Some(bundle)) => put(bundle.own.entry(item.clone()).or_default(), &name.key, value),
+            _ => put(&mut mine.form, &name.key, value),
+        }
+    }
+    opened.draft = mine;
+    let told = desk
+        .t("这份草稿刚才在另一个窗口改过。下面是您写的,不同之处已标出;再按保存即以本页为准。")
+        .into_owned();
+    let mut answer = page(desk, opened, part, &Shown { faults: &differing, summary: true, told, more: "" });
+    *answer.status_mut() = StatusCode::CONFLICT;
+    answer
+}
+
+fn put(form: &mut Map<String, Value>, key: &str, value: Option<Value>) {
+    match value {
+        Some(value) => drop(form.insert(key.to_owned(), value)),
+        None => drop(form.remove(key)),
+    }
+}
+
+/// As [`save`], for the script of the page: what is asked now, what was computed, what is wrong with what was typed.
+async fn autosave(Path((draft, part)): Path<(String, String)>, sent: Sent) -> Result<Json<Value>, Fault> {
+    let (desk, posted, part) = (&sent.desk, &sent.posted, Part::read(&part)?);
+    if keep(desk, &draft, part, posted).await?.is_err() {
+        let told = desk.t("这份草稿刚才在另一个窗口改过;请按“保存并继续”对照").into_owned();
+        return Err(Fault::new(StatusCode::CONFLICT, "stale", told));
+    }
+    let opened = open(desk, &draft).await?;
+    let faults: Vec<FormFault> = opened.faults.iter().filter(|fault| is_typed(fault)).cloned().collect();
+    let (lang, today) = (desk.shell.taste.lang, desk.today());
+    let around = Around { divisions: &opened.pack.divisions, faults: &faults, today, lang, more: "" };
+    let mut answer = Map::new();
+    for (name, field) in fields_of(&opened.form, part) {
+        let view = fields::view(&opened.form, &opened.draft, name, field, &around);
+        let fault = view.error.as_deref().map(|error| lang.t(error).into_owned());
+        // Only what the form fills in by itself goes back: nothing that is being typed is ever written over.
+        let fills = (field.rules.computed.is_some() || field.prefill.is_some()).then(|| filled(&view.input));
+        let mut told = json!({ "asked": view.asked, "fault": fault });
+        if let Some(fills) = fills {
+            told["fills"] = json!(fills);
+        }
+        answer.insert(view.name, told);
+    }
+    Ok(Json(json!({ "version": opened.draft.version, "fields": answer, "told": saved(desk) })))
+}
+
+fn filled(input: &Input) -> String {
+    match input {
+        Input::Line { value, .. } | Input::Area { value, .. } => value.clone(),
+        Input::Radios { options } | Input::Choice { options } => {
+            options.iter().find(|option| option.chosen).map(|option| option.value.clone()).unwrap_or_default()
+        }
+        Input::Grouped { .. } | Input::Checks { .. } | Input::Table(_) => String::new(),
+    }
+}

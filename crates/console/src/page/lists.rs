@@ -1,0 +1,498 @@
+//! Lists: what waits for this officer, all cases, limits that are near, alerts, the ledger.
+
+use super::home::encoded;
+use super::{Sent, refusal, render, see};
+use crate::Console;
+use crate::api::id;
+use crate::fault::Fault;
+use crate::shell::{Desk, Shell};
+use askama::Template;
+use axum::Router;
+use axum::extract::{Path, Query};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use domain::access::Permission;
+use domain::catalogue::StageKind;
+use domain::dossier::Status;
+use domain::network::Tier;
+use domain::supervision::{ConclusionKind, Rung};
+use domain::{CaseNo, NodeId};
+use serde::Deserialize;
+use store::{AlertQuery, CaseLine, CaseOrder, CaseQuery, TaskLine, TaskQuery};
+
+pub(super) fn routes() -> Router<Console> {
+    Router::new()
+        .route("/queue", get(queue))
+        .route("/returned", get(returned))
+        .route("/cases", get(cases))
+        .route("/warnings", get(warnings))
+        .route("/alerts", get(alerts))
+        .route("/cases/{case}/alerts/appeal", post(appeal))
+        .route("/cases/{case}/alerts/conclude", post(conclude))
+        .route("/ledger", get(ledger))
+}
+
+/// One task as a row.
+pub(super) struct TaskView {
+    pub case: CaseNo,
+    pub item: String,
+    pub applicant: String,
+    pub stage: String,
+    pub due: String,
+    pub urgency: &'static str,
+    pub note: String,
+    pub verb: &'static str,
+}
+
+pub(super) async fn task_views(desk: &Desk, query: TaskQuery) -> Result<Vec<TaskView>, Fault> {
+    let tasks = desk.console.hall.store.tasks(query).await?;
+    desk.console.may_list(&desk.officer, tasks.iter().map(|task| &task.case))?;
+    Ok(tasks.iter().map(|task| task_view(desk, task)).collect())
+}
+
+fn task_view(desk: &Desk, task: &TaskLine) -> TaskView {
+    let hall = &desk.console.hall;
+    let known =
+        hall.store.pack(None).and_then(|(_, pack)| Some((pack.clone(), pack.item(&task.item)?.clone())));
+    let stage = known.as_ref().and_then(|(_, item)| item.stage(&task.stage).cloned());
+    let (due, urgency) = match (task.due, &known) {
+        (Some(due), Some((pack, _))) => {
+            let left = pack.calendar.working_days_left(desk.today(), due);
+            match left {
+                left if left < 0 => (format!("超期 {} 个工作日", -left), "bad"),
+                0 => ("今天到期".to_owned(), "bad"),
+                left if left <= 2 => (format!("还剩 {left} 个工作日"), "warn"),
+                left => (format!("还剩 {left} 个工作日"), "soft"),
+            }
+        }
+        _ => ("没有期限".to_owned(), "soft"),
+    };
+    let note = match (&task.claimed_by, task.missing_attachments) {
+        (_, missing) if missing > 0 => format!("附件未到 {missing} 份"),
+        (Some(officer), _) if *officer == desk.officer.name => "我已认领".to_owned(),
+        (Some(officer), _) => format!("{officer} 已认领"),
+        (None, _) => String::new(),
+    };
+    TaskView {
+        case: task.case.clone(),
+        item: known.map_or_else(|| task.item.to_string(), |(_, item)| item.name.clone()),
+        applicant: task.applicant.clone(),
+        verb: match stage.as_ref().map(|stage| stage.kind) {
+            Some(StageKind::Deliver) => "送达",
+            _ if hall.tier == Tier::City && task.claimed_by.is_none() => "认领办理",
+            _ => "办理",
+        },
+        stage: stage.map_or_else(|| task.stage.to_string(), |stage| stage.name),
+        due: desk.t(&due).into_owned(),
+        urgency,
+        note: desk.t(&note).into_owned(),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "queue.html")]
+struct QueuePage<'a> {
+    shell: &'a Shell,
+    title: &'static str,
+    tasks: Vec<TaskView>,
+    all: usize,
+    more: bool,
+    page: usize,
+}
+
+#[derive(Deserialize)]
+struct Paged {
+    #[serde(default)]
+    page: usize,
+}
+
+const ROWS: usize = 20;
+const PAGES_MAX: usize = 45;
+
+async fn queue(desk: Desk, Query(Paged { page }): Query<Paged>) -> Result<Response, Fault> {
+    let page = page.min(PAGES_MAX);
+    // The most urgent first; what lies further back is few pages away, and comes to the front by itself.
+    let limit = ((page + 1) * ROWS + 1) as u32;
+    let tasks = desk.console.hall.store.tasks(desk.queue(limit)).await?;
+    let more = tasks.len() >= limit as usize;
+    let rows: Vec<&TaskLine> = tasks.iter().skip(page * ROWS).take(ROWS).collect();
+    desk.console.may_list(&desk.officer, rows.iter().map(|task| &task.case))?;
+    let title = match desk.shell.tier {
+        Tier::Village => "待送达和村里环节",
+        Tier::Town => "接件台",
+        Tier::City => "我的待办",
+    };
+    let views = rows.into_iter().map(|task| task_view(&desk, task)).collect();
+    Ok(render(&QueuePage {
+        shell: &desk.shell,
+        title,
+        tasks: views,
+        all: tasks.len().min(limit as usize - 1),
+        more,
+        page,
+    }))
+}
+
+/// A case as a row.
+pub(super) struct CaseView {
+    pub case: CaseNo,
+    pub item: String,
+    pub applicant: String,
+    pub status: String,
+    pub status_class: &'static str,
+    pub holder: String,
+    pub at: String,
+    pub note: String,
+}
+
+pub(super) fn case_view(desk: &Desk, line: &CaseLine) -> CaseView {
+    let hall = &desk.console.hall;
+    let pack = hall.store.pack(None);
+    let item = pack.and_then(|(_, pack)| Some(pack.item(&line.item)?.name.clone()));
+    let network = hall.store.network();
+    let name = |id: &NodeId| network.get(id).map_or_else(|| id.to_string(), |node| node.name.clone());
+    let note = match line.missing_attachments {
+        0 => String::new(),
+        missing => desk.t(&format!("附件未到 {missing} 份")).into_owned(),
+    };
+    CaseView {
+        case: line.case.clone(),
+        item: item.unwrap_or_else(|| line.item.to_string()),
+        applicant: line.applicant.clone(),
+        status: desk.t(line.status.chinese()).into_owned(),
+        status_class: match line.status {
+            Status::Returned => "warn",
+            Status::NotAccepted | Status::Refused | Status::Lapsed => "bad",
+            Status::Granted | Status::Delivered => "ok",
+            Status::Captured | Status::Accepted | Status::Withdrawn => "soft",
+        },
+        holder: name(&line.holder),
+        at: line.captured_at.to_minute(),
+        note,
+    }
+}
+
+struct StatusChoice {
+    value: &'static str,
+    label: &'static str,
+    chosen: bool,
+}
+
+const STATUSES: [Status; 9] = [
+    Status::Captured,
+    Status::Returned,
+    Status::Accepted,
+    Status::NotAccepted,
+    Status::Granted,
+    Status::Refused,
+    Status::Delivered,
+    Status::Withdrawn,
+    Status::Lapsed,
+];
+
+#[derive(Template)]
+#[template(path = "cases.html")]
+struct CasesPage<'a> {
+    shell: &'a Shell,
+    cases: Vec<CaseView>,
+    statuses: Vec<StatusChoice>,
+    applicant: String,
+    /// Link to the next page; empty at the end.
+    next: String,
+    /// Not the first page.
+    further: bool,
+}
+
+#[derive(Deserialize)]
+struct CaseFilter {
+    #[serde(default)]
+    status: String,
+    #[serde(default)]
+    applicant: String,
+    #[serde(default)]
+    after: String,
+}
+
+fn status_of(text: &str) -> Option<Status> {
+    STATUSES.into_iter().find(|status| status.as_str() == text)
+}
+
+async fn cases(desk: Desk, Query(filter): Query<CaseFilter>) -> Result<Response, Fault> {
+    let status = status_of(&filter.status);
+    let applicant = filter.applicant.trim().to_owned();
+    let query = CaseQuery {
+        status,
+        applicant: (!applicant.is_empty()).then(|| applicant.clone()),
+        order: CaseOrder::NewestFirst,
+        after: filter.after.parse().ok(),
+        within: desk.within(),
+        limit: ROWS as u32 + 1,
+        ..CaseQuery::default()
+    };
+    let mut lines = desk.console.hall.store.cases(query).await?;
+    let more = lines.len() > ROWS;
+    lines.truncate(ROWS);
+    desk.console.may_list(&desk.officer, lines.iter().map(|line| &line.case))?;
+    let next = lines.last().filter(|_| more).map_or(String::new(), |last| {
+        format!("/cases?status={}&applicant={}&after={}", filter.status, encoded(&applicant), last.case)
+    });
+    let choice =
+        |one: Status| StatusChoice { value: one.as_str(), label: one.chinese(), chosen: Some(one) == status };
+    let page = CasesPage {
+        shell: &desk.shell,
+        cases: lines.iter().map(|line| case_view(&desk, line)).collect(),
+        statuses: STATUSES.into_iter().map(choice).collect(),
+        applicant,
+        next,
+        further: !filter.after.is_empty(),
+    };
+    Ok(render(&page))
+}
+
+#[derive(Template)]
+#[template(path = "returned.html")]
+struct ReturnedPage<'a> {
+    shell: &'a Shell,
+    cases: Vec<(CaseView, Vec<domain::form::FormFault>)>,
+}
+
+/// 待补正: what was sent back, with what has to be mended in the examiner's own words.
+async fn returned(desk: Desk) -> Result<Response, Fault> {
+    let hall = &desk.console.hall;
+    let query = CaseQuery {
+        status: Some(Status::Returned),
+        order: CaseOrder::NewestFirst,
+        limit: 100,
+        ..CaseQuery::default()
+    };
+    let mut cases = Vec::new();
+    for line in hall.store.cases(query).await? {
+        let view = hall.view(&line.case).await?;
+        let faults = view.dossier.returned.map(|returned| returned.faults).unwrap_or_default();
+        cases.push((case_view(&desk, &line), faults));
+    }
+    Ok(render(&ReturnedPage { shell: &desk.shell, cases }))
+}
+
+struct WarningRow {
+    case: CaseNo,
+    item: String,
+    left: String,
+    class: &'static str,
+    limits: String,
+}
+
+#[derive(Template)]
+#[template(path = "warnings.html")]
+struct WarningsPage<'a> {
+    shell: &'a Shell,
+    warnings: Vec<WarningRow>,
+}
+
+async fn warnings(desk: Desk) -> Result<Response, Fault> {
+    let warnings = desk.console.hall.warnings(desk.within(), 100).await?;
+    desk.console.may_list(&desk.officer, warnings.iter().map(|warning| &warning.case))?;
+    let row = |warning: &casework::Warning| {
+        let limits: Vec<String> = warning
+            .limits
+            .iter()
+            .map(|one| format!("{} {} {}", desk.t(one.timer.chinese()), one.due, desk.t(one.rung.chinese())))
+            .collect();
+        let (left, class) = match warning.days_left {
+            left if left < 0 => (format!("超期 {} 个工作日", -left), "bad"),
+            0 => ("今天到期".to_owned(), "bad"),
+            left => (format!("还剩 {left} 个工作日"), "warn"),
+        };
+        WarningRow {
+            case: warning.case.clone(),
+            item: warning.item_name.clone(),
+            left: desk.t(&left).into_owned(),
+            class,
+            limits: limits.join(";"),
+        }
+    };
+    Ok(render(&WarningsPage { shell: &desk.shell, warnings: warnings.iter().map(row).collect() }))
+}
+
+struct AlertRow {
+    case: CaseNo,
+    key: String,
+    rung: &'static str,
+    class: &'static str,
+    text: String,
+    who: String,
+    day: String,
+    appeals: Vec<String>,
+    concluded: String,
+    may_appeal: bool,
+    may_conclude: bool,
+}
+
+#[derive(Template)]
+#[template(path = "alerts.html")]
+struct AlertsPage<'a> {
+    shell: &'a Shell,
+    alerts: Vec<AlertRow>,
+    open_only: bool,
+    next: String,
+}
+
+#[derive(Deserialize)]
+struct AlertFilter {
+    #[serde(default)]
+    all: String,
+    before: Option<u64>,
+}
+
+async fn alerts(desk: Desk, Query(filter): Query<AlertFilter>) -> Result<Response, Fault> {
+    let open_only = filter.all != "1";
+    let query = AlertQuery {
+        open_only,
+        before: filter.before,
+        within: desk.within(),
+        limit: ROWS as u32,
+        ..AlertQuery::default()
+    };
+    let lines = desk.console.hall.store.alerts(query).await?;
+    let network = desk.console.hall.store.network();
+    let (appeals, concludes) = (desk.may(Permission::Appeal), desk.may(Permission::Conclude));
+    let mut rows = Vec::new();
+    for line in &lines {
+        let alert = &line.alert;
+        let Some(raised) = &alert.raised else { continue };
+        let node = network.get(&raised.responsible.node);
+        let node = node.map_or_else(|| raised.responsible.node.to_string(), |node| node.name.clone());
+        let concluded =
+            alert.conclusion.as_ref().map(|one| format!("{} {}", desk.t(one.kind.chinese()), one.text));
+        rows.push(AlertRow {
+            case: alert.case.clone(),
+            key: alert.key.clone(),
+            rung: raised.rung.chinese(),
+            class: if raised.rung >= Rung::Yellow { "bad" } else { "warn" },
+            text: raised.text.clone(),
+            who: [node.as_str(), raised.responsible.officer.as_deref().unwrap_or("")].join(" "),
+            day: raised.day.to_string(),
+            appeals: alert
+                .appeals
+                .iter()
+                .map(|appeal| format!("{} {}", appeal.officer, appeal.text))
+                .collect(),
+            may_appeal: appeals && alert.is_open(),
+            may_conclude: concludes && alert.is_open(),
+            concluded: concluded.unwrap_or_default(),
+        });
+    }
+    let next = lines.last().filter(|_| lines.len() == ROWS).map_or(String::new(), |last| {
+        format!("/alerts?all={}&before={}", if open_only { "0" } else { "1" }, last.no)
+    });
+    Ok(render(&AlertsPage { shell: &desk.shell, alerts: rows, open_only, next }))
+}
+
+async fn appeal(Path(case): Path<String>, sent: Sent) -> Result<Response, Fault> {
+    let (desk, posted) = (&sent.desk, &sent.posted);
+    let hall = &desk.console.hall;
+    hall.appeal(&desk.officer, &id(&case, "办件编号")?, posted.get("key"), posted.get("text")).await?;
+    Ok(see("/alerts"))
+}
+
+async fn conclude(Path(case): Path<String>, sent: Sent) -> Result<Response, Fault> {
+    let (desk, posted) = (&sent.desk, &sent.posted);
+    let kind = match posted.get("kind") {
+        "upheld" => ConclusionKind::Upheld,
+        "revoked" => ConclusionKind::Revoked,
+        _ => return Ok(refusal(desk, &Fault::unfit("请选择处理结果:属实,或申诉成立撤销"))),
+    };
+    let case = id(&case, "办件编号")?;
+    desk.console.hall.conclude(&desk.officer, &case, posted.get("key"), kind, posted.get("text")).await?;
+    Ok(see("/alerts"))
+}
+
+#[derive(Template)]
+#[template(path = "ledger.html")]
+struct LedgerPage<'a> {
+    shell: &'a Shell,
+    month: String,
+    cases: Vec<CaseView>,
+    totals: Vec<(String, usize)>,
+}
+
+#[derive(Deserialize)]
+struct LedgerFilter {
+    #[serde(default)]
+    month: String,
+    #[serde(default)]
+    csv: String,
+}
+
+/// A month's ledger holds no more; a larger one is exported, which two persons sign.
+const LEDGER_MAX: usize = 1_000;
+
+/// 月度台账: the cases taken in during a month, as a page and for a spreadsheet.
+async fn ledger(desk: Desk, Query(filter): Query<LedgerFilter>) -> Result<Response, Fault> {
+    let this_month = desk.today().to_string()[..7].to_owned();
+    let valid = format!("{}-01", filter.month).parse::<domain::Day>().is_ok();
+    let month = if valid { filter.month } else { this_month };
+    let mut lines: Vec<CaseLine> = Vec::new();
+    let mut query = CaseQuery {
+        order: CaseOrder::NewestFirst,
+        within: desk.within(),
+        limit: 200,
+        ..CaseQuery::default()
+    };
+    'all: loop {
+        let piece = desk.console.hall.store.cases(query.clone()).await?;
+        for line in &piece {
+            let captured = line.captured_at.day().to_string();
+            if captured.starts_with(&month) {
+                lines.push(line.clone());
+            }
+            // Villages' clocks and delays mix the order a little: a case from well before the month ends the search.
+            let long_before = captured.parse::<domain::Day>().is_ok_and(|day| is_long_before(day, &month));
+            if long_before || lines.len() >= LEDGER_MAX {
+                break 'all;
+            }
+        }
+        let Some(last) = piece.last().filter(|_| piece.len() == 200) else { break };
+        query.after = Some(last.case.clone());
+    }
+    desk.console.may_list(&desk.officer, lines.iter().map(|line| &line.case))?;
+    let cases: Vec<CaseView> = lines.iter().map(|line| case_view(&desk, line)).collect();
+    if filter.csv == "1" {
+        return Ok(csv(&desk, &month, &cases));
+    }
+    let totals = STATUSES
+        .iter()
+        .map(|status| {
+            (
+                desk.t(status.chinese()).into_owned(),
+                lines.iter().filter(|line| line.status == *status).count(),
+            )
+        })
+        .filter(|(_, count)| *count > 0)
+        .collect();
+    Ok(render(&LedgerPage { shell: &desk.shell, month, cases, totals }))
+}
+
+fn is_long_before(day: domain::Day, month: &str) -> bool {
+    format!("{month}-01").parse::<domain::Day>().is_ok_and(|first| first.days_since(day) > 62)
+}
+
+fn csv(desk: &Desk, month: &str, cases: &[CaseView]) -> Response {
+    let mut text = String::from("\u{feff}");
+    let head =
+        ["办件编号", "事项", "申请人", "状态", "现在何处", "收件时间"].map(|cell| desk.t(cell).into_owned());
+    let mut row = |cells: &[&str]| {
+        let cells: Vec<String> = cells.iter().map(|text| casework::csv_cell(text)).collect();
+        text.push_str(&cells.join(","));
+        text.push_str("\r\n");
+    };
+    row(&head.each_ref().map(String::as_str));
+    for case in cases {
+        row(&[case.case.as_str(), &case.item, &case.applicant, &case.status, &case.holder, &case.at]);
+    }
+    let name = format!("attachment; filename=\"ledger-{month}.csv\"");
+    let headers =
+        [(header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()), (header::CONTENT_DISPOSITION, name)];
+    (headers, text).into_response()
+}

@@ -1,0 +1,162 @@
+//! The network: all nodes below with their map, the reconciliation, what an operator must look at.
+
+use super::render;
+use crate::Console;
+use crate::fault::Fault;
+use crate::shell::{Desk, Shell};
+use askama::Template;
+use axum::Router;
+use axum::response::Response;
+use axum::routing::get;
+use casework::NodeStatus;
+use casework::reconcile::{Amount, Balance, VillageBalance};
+use domain::network::{Standing, Tier};
+
+pub(super) fn routes() -> Router<Console> {
+    Router::new()
+        .route("/nodes", get(nodes))
+        .route("/reconciliation", get(reconciliation))
+        .route("/incidents", get(incidents))
+}
+
+struct NodeRow {
+    id: String,
+    name: String,
+    tier: &'static str,
+    waiting: u64,
+    oldest: String,
+    last: String,
+    class: &'static str,
+    skew: String,
+    release: String,
+    standing: &'static str,
+}
+
+#[derive(Template)]
+#[template(path = "nodes.html")]
+struct NodesPage<'a> {
+    shell: &'a Shell,
+    map: String,
+    nodes: Vec<NodeRow>,
+}
+
+/// Without a word for so long a node is shown as silent.
+const SILENT_MS: i64 = 600_000;
+const SKEW_TOLD_MS: i64 = 60_000;
+
+fn row(desk: &Desk, node: &NodeStatus) -> NodeRow {
+    let now = desk.now();
+    let is_me = node.id == *desk.console.hall.me();
+    let silent = !is_me && node.last_contact.is_none_or(|at| now.since(at) > SILENT_MS);
+    let skew = node.clock_skew_ms.filter(|ms| ms.abs() >= SKEW_TOLD_MS);
+    NodeRow {
+        id: node.id.to_string(),
+        name: node.name.clone(),
+        tier: match node.tier {
+            Tier::Village => "村",
+            Tier::Town => "镇",
+            Tier::City => "市",
+        },
+        waiting: node.own_head.saturating_sub(node.acknowledged),
+        oldest: node.oldest_waiting.map_or(String::new(), |at| desk.shell.ago(at, now)),
+        last: match (is_me, node.last_contact) {
+            (true, _) => desk.t("本节点").into_owned(),
+            (_, Some(at)) => desk.shell.ago(at, now),
+            (_, None) => desk.t("从未联系").into_owned(),
+        },
+        class: if silent { "warn" } else { "ok" },
+        skew: skew.map_or(String::new(), |ms| desk.t(&format!("{} 分钟", ms / 60_000)).into_owned()),
+        release: node.catalogue_release.map_or(String::new(), |release| release.to_string()),
+        standing: match node.standing {
+            Standing::Active => "",
+            Standing::Evicted => "已请出",
+            Standing::Banned => "已封禁",
+        },
+    }
+}
+
+async fn nodes(desk: Desk) -> Result<Response, Fault> {
+    let nodes = desk.console.hall.nodes().await?;
+    let map = match desk.shell.tier {
+        Tier::City => super::map::svg(&nodes, desk.now()),
+        Tier::Town | Tier::Village => String::new(),
+    };
+    Ok(render(&NodesPage {
+        shell: &desk.shell,
+        map,
+        nodes: nodes.iter().map(|node| row(&desk, node)).collect(),
+    }))
+}
+
+#[derive(Template)]
+#[template(path = "reconciliation.html")]
+struct ReconciliationPage<'a> {
+    shell: &'a Shell,
+    totals: Vec<(String, u64)>,
+    villages: Vec<VillageRow>,
+}
+
+struct VillageRow {
+    name: String,
+    captured: String,
+    town: String,
+    hub: String,
+    balance: String,
+    class: &'static str,
+    since: String,
+}
+
+async fn reconciliation(desk: Desk) -> Result<Response, Fault> {
+    let known = desk.console.hall.reconcile().await?;
+    let amount = |amount: Amount| match amount.cases {
+        Some(cases) => desk.t(&format!("{cases} 件")).into_owned(),
+        None => desk.t(&format!("{} 条记录", amount.entries)).into_owned(),
+    };
+    let village = |line: &VillageBalance| VillageRow {
+        name: line.name.clone(),
+        captured: amount(line.captured),
+        town: amount(line.at_town),
+        hub: amount(line.at_hub),
+        balance: desk.t(line.balance.chinese()).into_owned(),
+        class: match line.balance {
+            Balance::Balanced => "ok",
+            Balance::OnTheWay => "soft",
+            Balance::Quarantined | Balance::Withheld => "bad",
+        },
+        since: line.since.map_or(String::new(), |at| desk.shell.ago(at, desk.now())),
+    };
+    let total = |(balance, count): (&Balance, &u64)| (desk.t(balance.chinese()).into_owned(), *count);
+    let page = ReconciliationPage {
+        shell: &desk.shell,
+        totals: known.totals.iter().map(total).collect(),
+        villages: known.villages.iter().map(village).collect(),
+    };
+    Ok(render(&page))
+}
+
+struct IncidentRow {
+    at: String,
+    peer: String,
+    journal: String,
+    seq: u64,
+    reason: String,
+}
+
+#[derive(Template)]
+#[template(path = "incidents.html")]
+struct IncidentsPage<'a> {
+    shell: &'a Shell,
+    incidents: Vec<IncidentRow>,
+}
+
+async fn incidents(desk: Desk) -> Result<Response, Fault> {
+    let incidents = desk.console.hall.store.incidents().await?;
+    let row = |one: &store::Incident| IncidentRow {
+        at: one.at.to_minute(),
+        peer: one.peer.clone(),
+        journal: one.journal.clone(),
+        seq: one.seq,
+        reason: one.reason.clone(),
+    };
+    Ok(render(&IncidentsPage { shell: &desk.shell, incidents: incidents.iter().map(row).collect() }))
+}

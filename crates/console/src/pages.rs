@@ -1,0 +1,270 @@
+//! The pages for people: which there are, who may open them, at which tiers, and what is asked of a request before its handler
+//! sees it. What is not listed is not served.
+
+use crate::Console;
+use crate::auth::{case_no, cookie, segment};
+use crate::fault::Fault;
+use crate::page;
+use crate::posted::CSRF_HEADER;
+use crate::shell::{Desk, Taste};
+use axum::extract::{FromRequestParts, MatchedPath, Request, State};
+use axum::http::{Method, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Redirect, Response};
+use casework::Officer;
+use domain::access::Permission;
+use domain::network::Tier;
+use store::Counts;
+
+/// What a page tells about persons, and so what the audit notes when it is read (I37).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tells {
+    Nothing,
+    /// A list: one row in ten minutes, however often it is looked at.
+    List,
+    /// Somebody's papers: a row each time.
+    One,
+}
+
+/// One page, or the form that a page sends.
+pub struct Page {
+    pub method: &'static str,
+    pub path: &'static str,
+    pub needs: Permission,
+    pub tells: Tells,
+    pub tiers: &'static [Tier],
+}
+
+const EVERYWHERE: &[Tier] = &[Tier::Village, Tier::Town, Tier::City];
+const VILLAGE: &[Tier] = &[Tier::Village];
+const ABOVE: &[Tier] = &[Tier::Town, Tier::City];
+const BELOW: &[Tier] = &[Tier::Village, Tier::Town];
+const CITY: &[Tier] = &[Tier::City];
+
+const fn page(
+    method: &'static str,
+    path: &'static str,
+    needs: Permission,
+    tells: Tells,
+    tiers: &'static [Tier],
+) -> Page {
+    Page { method, path, needs, tells, tiers }
+}
+
+/// Every page behind a log-in. Tests crawl it as every role, in both languages.
+pub const PAGES: &[Page] = &[
+    page("get", "/", Permission::House, Tells::List, EVERYWHERE),
+    page("get", "/me", Permission::House, Tells::Nothing, EVERYWHERE),
+    page("post", "/me/password", Permission::House, Tells::Nothing, EVERYWHERE),
+    page("post", "/me/log-out-everywhere", Permission::House, Tells::Nothing, EVERYWHERE),
+    page("get", "/search", Permission::House, Tells::Nothing, EVERYWHERE),
+    page("get", "/badge", Permission::House, Tells::Nothing, EVERYWHERE),
+    // Recording.
+    page("get", "/new", Permission::Record, Tells::Nothing, VILLAGE),
+    page("get", "/guides/{item}", Permission::House, Tells::Nothing, EVERYWHERE),
+    page("get", "/drafts", Permission::Record, Tells::List, VILLAGE),
+    page("post", "/drafts", Permission::Record, Tells::Nothing, VILLAGE),
+    page("get", "/drafts/{draft}", Permission::Record, Tells::One, VILLAGE),
+    page("get", "/drafts/{draft}/form/{part}", Permission::Record, Tells::One, VILLAGE),
+    page("post", "/drafts/{draft}/form/{part}", Permission::Record, Tells::Nothing, VILLAGE),
+    page("post", "/drafts/{draft}/autosave/{part}", Permission::Record, Tells::Nothing, VILLAGE),
+    page("get", "/drafts/{draft}/papers", Permission::Record, Tells::One, VILLAGE),
+    page("post", "/drafts/{draft}/papers", Permission::Record, Tells::Nothing, VILLAGE),
+    page("get", "/drafts/{draft}/papers/{material}", Permission::Record, Tells::One, VILLAGE),
+    page("get", "/drafts/{draft}/consent", Permission::Record, Tells::One, VILLAGE),
+    page("post", "/drafts/{draft}/consent", Permission::Record, Tells::Nothing, VILLAGE),
+    page("get", "/drafts/{draft}/wish", Permission::Record, Tells::One, VILLAGE),
+    page("post", "/drafts/{draft}/wish", Permission::Record, Tells::Nothing, VILLAGE),
+    page("get", "/drafts/{draft}/check", Permission::Record, Tells::One, VILLAGE),
+    page("post", "/drafts/{draft}/capture", Permission::Record, Tells::Nothing, VILLAGE),
+    page("get", "/cases/{case}/captured", Permission::ReadCases, Tells::One, VILLAGE),
+    page("get", "/outbox", Permission::ReadCases, Tells::List, BELOW),
+    page("get", "/bag", Permission::Assist, Tells::One, EVERYWHERE),
+    page("post", "/bag", Permission::Assist, Tells::Nothing, EVERYWHERE),
+    page("post", "/sync", Permission::House, Tells::Nothing, BELOW),
+    page("get", "/sync", Permission::House, Tells::Nothing, BELOW),
+    page("get", "/returned", Permission::ReadCases, Tells::List, VILLAGE),
+    page("get", "/cases/{case}/mend", Permission::Record, Tells::One, VILLAGE),
+    page("post", "/cases/{case}/mend", Permission::Record, Tells::Nothing, VILLAGE),
+    page("get", "/ledger", Permission::ReadCases, Tells::List, EVERYWHERE),
+    // Cases.
+    page("get", "/queue", Permission::ReadCases, Tells::List, EVERYWHERE),
+    page("get", "/cases", Permission::ReadCases, Tells::List, EVERYWHERE),
+    page("get", "/cases/{case}", Permission::ReadCases, Tells::One, EVERYWHERE),
+    page("get", "/cases/{case}/shown", Permission::ReadCases, Tells::One, EVERYWHERE),
+    page("get", "/cases/{case}/papers/{hash}", Permission::ReadCases, Tells::One, EVERYWHERE),
+    page("get", "/cases/{case}/sheets/{sheet}", Permission::ReadCases, Tells::One, EVERYWHERE),
+    page("post", "/cases/{case}/stages/{stage}/{verb}", Permission::ReadCases, Tells::Nothing, EVERYWHERE),
+    page("post", "/cases/{case}/slips", Permission::Assist, Tells::Nothing, EVERYWHERE),
+    page("post", "/cases/{case}/withdraw", Permission::ReadCases, Tells::Nothing, EVERYWHERE),
+    page("post", "/cases/{case}/recall", Permission::ReadCases, Tells::Nothing, ABOVE),
+    page("post", "/cases/{case}/rate", Permission::Assist, Tells::Nothing, EVERYWHERE),
+    page("post", "/cases/{case}/make-up", Permission::Assist, Tells::Nothing, EVERYWHERE),
+    page("get", "/warnings", Permission::Warnings, Tells::List, EVERYWHERE),
+    // The network.
+    page("get", "/nodes", Permission::House, Tells::Nothing, ABOVE),
+    page("get", "/reconciliation", Permission::House, Tells::Nothing, EVERYWHERE),
+    page("get", "/incidents", Permission::House, Tells::Nothing, EVERYWHERE),
+    // Supervision and the hub's registers.
+    page("get", "/alerts", Permission::Warnings, Tells::List, EVERYWHERE),
+    page("post", "/cases/{case}/alerts/appeal", Permission::Appeal, Tells::Nothing, ABOVE),
+    page("post", "/cases/{case}/alerts/conclude", Permission::Conclude, Tells::Nothing, CITY),
+    page("get", "/catalogue", Permission::House, Tells::Nothing, EVERYWHERE),
+    page("get", "/letters", Permission::House, Tells::Nothing, CITY),
+    page("get", "/accounts", Permission::Accounts, Tells::Nothing, EVERYWHERE),
+    page("post", "/accounts", Permission::Accounts, Tells::Nothing, EVERYWHERE),
+    page("post", "/accounts/{name}/{verb}", Permission::Accounts, Tells::Nothing, EVERYWHERE),
+    page("get", "/audit", Permission::Audit, Tells::Nothing, EVERYWHERE),
+];
+
+/// One line of the navigation.
+pub(crate) struct Entry {
+    pub href: &'static str,
+    pub label: &'static str,
+    pub needs: Permission,
+    tiers: &'static [Tier],
+    /// What waits behind it: out of the node's counts, and the tasks of this officer.
+    pub count: Option<fn(&Counts, u64) -> u64>,
+}
+
+impl Entry {
+    pub fn is_for(&self, tier: Tier) -> bool {
+        self.tiers.contains(&tier)
+    }
+}
+
+const fn entry(
+    href: &'static str,
+    label: &'static str,
+    needs: Permission,
+    tiers: &'static [Tier],
+    count: Option<fn(&Counts, u64) -> u64>,
+) -> Entry {
+    Entry { href, label, needs, tiers, count }
+}
+
+fn returned(counts: &Counts, _: u64) -> u64 {
+    counts.by_status.get("returned").copied().unwrap_or(0)
+}
+fn open_alerts(counts: &Counts, _: u64) -> u64 {
+    counts.alerts.values().sum()
+}
+
+pub(crate) const NAVIGATION: &[Entry] = &[
+    entry("/", "工作台", Permission::House, VILLAGE, None),
+    entry("/", "首页", Permission::House, ABOVE, None),
+    entry("/new", "新代办", Permission::Record, VILLAGE, None),
+    entry("/drafts", "草稿", Permission::Record, VILLAGE, Some(|counts, _| counts.drafts)),
+    entry("/outbox", "发件箱", Permission::ReadCases, BELOW, None),
+    entry("/returned", "待补正", Permission::ReadCases, VILLAGE, Some(returned)),
+    entry("/queue", "待送达和村里环节", Permission::ReadCases, VILLAGE, Some(|_, tasks| tasks)),
+    entry("/queue", "接件台", Permission::ReadCases, &[Tier::Town], Some(|_, tasks| tasks)),
+    entry("/queue", "我的待办", Permission::ReadCases, CITY, Some(|_, tasks| tasks)),
+    entry("/cases", "全部办件", Permission::ReadCases, EVERYWHERE, None),
+    entry("/warnings", "临期提醒", Permission::Warnings, EVERYWHERE, None),
+    entry("/alerts", "电子监察", Permission::Warnings, EVERYWHERE, Some(open_alerts)),
+    entry("/ledger", "台账", Permission::ReadCases, EVERYWHERE, None),
+    entry("/nodes", "各村状态", Permission::House, &[Tier::Town], None),
+    entry("/nodes", "运行图", Permission::House, CITY, None),
+    entry("/reconciliation", "对账", Permission::House, ABOVE, None),
+    entry("/incidents", "运行事件", Permission::House, ABOVE, Some(|counts, _| counts.quarantined)),
+    entry("/sync", "同步", Permission::House, BELOW, None),
+    entry("/catalogue", "事项目录", Permission::House, EVERYWHERE, None),
+    entry("/letters", "授权和印章", Permission::House, CITY, None),
+    entry("/accounts", "账号", Permission::Accounts, EVERYWHERE, None),
+    entry("/audit", "审计", Permission::Audit, EVERYWHERE, None),
+];
+
+impl Page {
+    /// The page behind a request.
+    pub fn of(method: &Method, pattern: &str) -> Option<&'static Page> {
+        // A browser may ask for the head of a page alone.
+        let method = if *method == Method::HEAD { "get" } else { method.as_str() };
+        PAGES.iter().find(|page| page.path == pattern && page.method.eq_ignore_ascii_case(method))
+    }
+}
+
+/// Default deny, as for the API; what is wrong is told as a page.
+pub(crate) async fn admit(State(console): State<Console>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let taste = Taste::of(&parts.headers);
+    // The script of a page reads JSON; a page around it would tell it nothing.
+    let by_script = parts.headers.contains_key(CSRF_HEADER);
+    let outcome = admitted(&console, &mut parts).await;
+    let answer = match outcome {
+        Ok(officer) => {
+            parts.extensions.insert(officer);
+            let mut around = parts.clone();
+            let answer = next.run(Request::from_parts(parts, body)).await;
+            match answer.extensions().get::<Fault>().cloned().filter(|_| !by_script) {
+                // Only now is it certain that the page around a refusal is needed.
+                Some(fault) => match Desk::from_request_parts(&mut around, &console).await {
+                    Ok(desk) => page::refusal(&desk, &fault),
+                    Err(_) => page::bare_refusal(taste, &fault),
+                },
+                None => answer,
+            }
+        }
+        Err(fault) if by_script => fault.into_response(),
+        Err(fault) if fault.status == StatusCode::UNAUTHORIZED => to_log_in(&console, &parts, taste),
+        Err(fault) => page::bare_refusal(taste, &fault),
+    };
+    answer.into_response()
+}
+
+/// Whoever is not logged in is asked to, and comes back to where they wanted to go.
+fn to_log_in(console: &Console, parts: &axum::http::request::Parts, taste: Taste) -> Response {
+    let path = parts.uri.path();
+    if path == "/" {
+        return page::login_page(console, taste, "", "", "/");
+    }
+    // A form cannot be sent again; the page it stood on can be opened.
+    let back = if parts.method == Method::GET { path } else { "/" };
+    Redirect::to(&format!("/login?to={back}")).into_response()
+}
+
+async fn admitted(console: &Console, parts: &mut axum::http::request::Parts) -> Result<Officer, Fault> {
+    let pattern = parts.extensions.get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let token = cookie(parts).map(str::to_owned).ok_or_else(Fault::logged_out)?;
+    let officer = console.hall.officer(&token).await?.ok_or_else(Fault::logged_out)?;
+    let not_here = || Fault::new(StatusCode::NOT_FOUND, "not_found", "没有这个页面;请从左边的菜单进入");
+    let pattern = pattern.ok_or_else(not_here)?;
+    let page = Page::of(&parts.method, &pattern).ok_or_else(not_here)?;
+    if !page.tiers.contains(&console.hall.tier) {
+        return Err(not_here());
+    }
+    console.hall.allow(&officer, page.needs)?;
+    let path = parts.uri.path();
+    if let Some(case) = segment(&pattern, path, "{case}") {
+        console.hall.within_reach(&officer, &case_no(case)?).await?;
+    }
+    if page.tells != Tells::Nothing {
+        console.note_read(&officer, path, page.tells == Tells::One).await?;
+    }
+    Ok(officer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_line_of_the_navigation_leads_to_a_page_of_its_tier_that_its_reader_may_open() {
+        for tier in [Tier::Village, Tier::Town, Tier::City] {
+            for entry in NAVIGATION.iter().filter(|entry| entry.is_for(tier)) {
+                let page = Page::of(&Method::GET, entry.href).expect("a page");
+                assert!(page.tiers.contains(&tier), "{} at {tier:?}", entry.href);
+                assert_eq!(page.needs, entry.needs, "{}", entry.href);
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_changes_something_is_sent_by_post_and_each_page_stands_once() {
+        let mut seen = std::collections::BTreeSet::new();
+        for page in PAGES {
+            assert!(matches!(page.method, "get" | "post"), "{}", page.path);
+            assert!(seen.insert((page.method, page.path)), "{} {} stands twice", page.method, page.path);
+        }
+    }
+}

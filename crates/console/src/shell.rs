@@ -1,0 +1,276 @@
+//! What stands around every page: who is here, how the node stands with its parent, what waits, and the language.
+//!
+//! The badge is computed from positions, never from "connected": a green line with entries waiting is not "all uploaded".
+
+use crate::Console;
+use crate::auth::cookie;
+use crate::fault::Fault;
+use crate::lang::Lang;
+use crate::posted::csrf_token;
+use axum::extract::FromRequestParts;
+use axum::http::HeaderMap;
+use axum::http::header::COOKIE;
+use axum::http::request::Parts;
+use casework::Officer;
+use domain::access::{Jurisdiction, Permission};
+use domain::calendar::{DayUnit, Limit};
+use domain::network::Tier;
+use domain::{Day, Timestamp};
+use std::borrow::Cow;
+use std::sync::atomic::Ordering;
+use store::{Counts, TaskQuery};
+
+pub(crate) const LANG_COOKIE: &str = "tongban_lang";
+pub(crate) const LARGE_COOKIE: &str = "tongban_large";
+
+/// How a person wants to see pages; kept in cookies of its own, before and after the log-in.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Taste {
+    pub lang: Lang,
+    /// 长辈版: large letters, large targets.
+    pub large: bool,
+}
+
+impl Taste {
+    pub fn of(headers: &HeaderMap) -> Taste {
+        let cookies = headers.get(COOKIE).and_then(|value| value.to_str().ok()).unwrap_or("");
+        let says = |name: &str, value: &str| {
+            let pairs = cookies.split(';').filter_map(|pair| pair.trim().split_once('='));
+            pairs.into_iter().any(|pair| pair == (name, value))
+        };
+        let lang = if says(LANG_COOKIE, "en") { Lang::English } else { Lang::Chinese };
+        Taste { lang, large: says(LARGE_COOKIE, "1") }
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Taste {
+    type Rejection = Fault;
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Fault> {
+        Ok(Taste::of(&parts.headers))
+    }
+}
+
+/// The state of the link upward, as everybody reads it: shape, colour and words say the same.
+#[derive(Debug, Clone)]
+pub(crate) struct Badge {
+    pub mark: &'static str,
+    pub class: &'static str,
+    pub text: String,
+}
+
+pub(crate) struct NavLine {
+    pub href: &'static str,
+    pub label: &'static str,
+    /// What waits there; nothing where nothing can wait.
+    pub count: Option<String>,
+    pub current: bool,
+}
+
+pub(crate) struct Shell {
+    pub taste: Taste,
+    pub place: String,
+    pub tier: Tier,
+    pub officer: String,
+    /// `None` at the hub, which has nobody above.
+    pub badge: Option<Badge>,
+    pub nav: Vec<NavLine>,
+    pub csrf: String,
+    /// This page, for the links that change its language.
+    pub here: String,
+    /// Days pass by a drill clock: nothing here is anybody's case.
+    pub drill: bool,
+}
+
+impl Shell {
+    pub fn t<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        self.taste.lang.t(text)
+    }
+    pub fn tier_name(&self) -> &'static str {
+        match self.tier {
+            Tier::Village => "村级代办点",
+            Tier::Town => "镇便民服务中心",
+            Tier::City => "市政务服务中心",
+        }
+    }
+    /// `刚刚`, `3 分钟前`, `今天 17:40`, `昨天 17:40`, a date: how long ago, as people say it.
+    pub fn ago(&self, then: Timestamp, now: Timestamp) -> String {
+        self.t(&ago(then, now)).into_owned()
+    }
+}
+
+pub(crate) fn ago(then: Timestamp, now: Timestamp) -> String {
+    let (minutes, minute) = ((now.as_ms() - then.as_ms()) / 60_000, then.to_minute());
+    let clock = minute.split(' ').next_back().unwrap_or("").to_owned();
+    match now.day().days_since(then.day()) {
+        0 if minutes < 1 => "刚刚".to_owned(),
+        0 if minutes < 60 => format!("{minutes} 分钟前"),
+        0 => format!("今天 {clock}"),
+        1 => format!("昨天 {clock}"),
+        _ => minute,
+    }
+}
+
+/// Whoever reads a page, and what they may see of the node.
+pub(crate) struct Desk {
+    pub console: Console,
+    pub officer: Officer,
+    pub shell: Shell,
+    pub counts: Counts,
+}
+
+impl Desk {
+    pub fn now(&self) -> Timestamp {
+        self.console.hall.now()
+    }
+    pub fn today(&self) -> Day {
+        self.now().day()
+    }
+    pub fn may(&self, permission: Permission) -> bool {
+        self.console.hall.allow(&self.officer, permission).is_ok()
+    }
+    /// Whether a page is there for this officer.
+    pub fn may_open(&self, href: &str) -> bool {
+        let path = href.split('?').next().unwrap_or(href);
+        let page = crate::pages::Page::of(&axum::http::Method::GET, path);
+        page.is_some_and(|page| page.tiers.contains(&self.shell.tier) && self.may(page.needs))
+    }
+    pub fn t<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        self.shell.t(text)
+    }
+    /// The queue of this officer.
+    pub fn queue(&self, limit: u32) -> TaskQuery {
+        let hall = &self.console.hall;
+        let within = hall.jurisdiction(&self.officer);
+        TaskQuery { body: self.officer.body.clone(), within, limit }
+    }
+    pub fn within(&self) -> Jurisdiction {
+        self.console.hall.jurisdiction(&self.officer)
+    }
+}
+
+/// How many tasks are counted one by one for the navigation.
+const COUNTED_MAX: u32 = 99;
+
+impl FromRequestParts<Console> for Desk {
+    type Rejection = Fault;
+    async fn from_request_parts(parts: &mut Parts, console: &Console) -> Result<Self, Fault> {
+        let officer = parts.extensions.get::<Officer>().cloned().ok_or_else(Fault::logged_out)?;
+        let csrf = cookie(parts).map(csrf_token).unwrap_or_default();
+        let here = parts.uri.path_and_query().map_or("/".to_owned(), |path| path.as_str().to_owned());
+        let hall = &console.hall;
+        let counts = hall.counts().await?;
+        let shell = Shell {
+            taste: Taste::of(&parts.headers),
+            place: console.name.clone(),
+            tier: hall.tier,
+            officer: officer.display.clone(),
+            badge: None,
+            nav: Vec::new(),
+            csrf,
+            here,
+            drill: console.drill,
+        };
+        let mut desk = Desk { console: console.clone(), officer, shell, counts };
+        desk.shell.badge = desk.badge().await?;
+        desk.shell.nav = desk.navigation(parts.uri.path()).await?;
+        Ok(desk)
+    }
+}
+
+impl Desk {
+    /// Cases of this village that the parent has not confirmed, and those that the hub has not.
+    pub async fn cases_waiting(&self) -> Result<(u64, u64), Fault> {
+        let hall = &self.console.hall;
+        let outbox = hall.outbox().await?;
+        let through = |seq: u64| hall.store.captured_through(hall.me(), seq);
+        let all = through(outbox.own_head).await?;
+        Ok((all - through(outbox.parent_has).await?, all - through(outbox.hub_has).await?))
+    }
+
+    async fn badge(&self) -> Result<Option<Badge>, Fault> {
+        let Some(link) = &self.console.uplink else { return Ok(None) };
+        let (waiting, now) = (self.console.hall.outbox().await?.waiting, self.now());
+        let cases = match self.shell.tier {
+            Tier::Village => self.cases_waiting().await?.0,
+            Tier::Town | Tier::City => 0,
+        };
+        let waits = match cases {
+            0 => format!("{waiting} 条记录"),
+            cases => format!("{cases} 件"),
+        };
+        let last = link.last_contact();
+        let when = last.map_or("从未联系".to_owned(), |last| ago(last, now));
+        let badge = |mark, class, text: String| Some(Badge { mark, class, text: self.t(&text).into_owned() });
+        Ok(match (link.connected.load(Ordering::Relaxed), waiting) {
+            (true, 0) => badge("●", "ok", format!("在线 · 全部已上传 · {when}")),
+            (true, _) => badge("◐", "busy", format!("在线 · 待上传 {waits}")),
+            (false, _) if waiting > 0 && last.is_some_and(|last| self.is_stale(last)) => {
+                badge("▲", "alarm", "已 3 个工作日未同步,请联系镇中心".to_owned())
+            }
+            (false, 0) => badge("○", "off", format!("离线 · 没有待上传 · 上次 {when}")),
+            (false, _) => badge("○", "off", format!("离线 · {waits}已保存在本机 · 上次 {when}")),
+        })
+    }
+
+    /// Three working days without the parent: what lies here may miss a limit.
+    fn is_stale(&self, last: Timestamp) -> bool {
+        let limit = Limit { days: 3, unit: DayUnit::Workday };
+        let known = self.console.hall.store.pack(None);
+        known.is_some_and(|(_, pack)| pack.calendar.due_day(last.day(), limit).day <= self.today())
+    }
+
+    async fn navigation(&self, path: &str) -> Result<Vec<NavLine>, Fault> {
+        let tasks = match self.may(Permission::ReadCases) {
+            true => self.console.hall.store.tasks(self.queue(COUNTED_MAX + 1)).await?.len() as u64,
+            false => 0,
+        };
+        let mut lines = Vec::new();
+        for entry in crate::pages::NAVIGATION.iter().filter(|entry| entry.is_for(self.shell.tier)) {
+            if !self.may(entry.needs) {
+                continue;
+            }
+            let count = entry.count.map(|count| count(&self.counts, tasks)).filter(|count| *count > 0);
+            let shown = count.map(|count| match count > u64::from(COUNTED_MAX) {
+                true => format!("{COUNTED_MAX}+"),
+                false => count.to_string(),
+            });
+            let current = match entry.href {
+                "/" => path == "/",
+                href => path == href || path.starts_with(&format!("{href}/")),
+            };
+            lines.push(NavLine { href: entry.href, label: entry.label, count: shown, current });
+        }
+        Ok(lines)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_told_as_people_say_them() {
+        let at = |text: &str| {
+            let (day, clock) = text.split_once(' ').unwrap();
+            let (hour, minute) = clock.split_once(':').unwrap();
+            let end = day.parse::<Day>().unwrap().end().as_ms() + 1 - 86_400_000;
+            let minutes = hour.parse::<i64>().unwrap() * 60 + minute.parse::<i64>().unwrap();
+            Timestamp::from_ms(end + minutes * 60_000)
+        };
+        let now = at("2026-11-28 09:30");
+        assert_eq!(ago(at("2026-11-28 09:30"), now), "刚刚");
+        assert_eq!(ago(at("2026-11-28 09:27"), now), "3 分钟前");
+        assert_eq!(ago(at("2026-11-28 07:05"), now), "今天 07:05");
+        assert_eq!(ago(at("2026-11-27 17:40"), now), "昨天 17:40");
+        assert_eq!(ago(at("2026-11-20 17:40"), now), "2026-11-20 17:40");
+    }
+
+    #[test]
+    fn a_taste_is_read_from_its_own_cookies() {
+        let mut headers = HeaderMap::new();
+        headers.insert(COOKIE, "tongban_session=ab; tongban_lang=en; tongban_large=1".parse().unwrap());
+        let taste = Taste::of(&headers);
+        assert!(taste.large && taste.lang == Lang::English);
+        assert!(!Taste::of(&HeaderMap::new()).large);
+    }
+}

@@ -1,0 +1,125 @@
+/* Pages work without this file; it spares people work. Floor: Chromium 64, so no optional chaining, no private fields. */
+(function () {
+  'use strict';
+  var csrf = document.body.getAttribute('data-csrf') || '';
+  function all(selector, within) { return Array.prototype.slice.call((within || document).querySelectorAll(selector)); }
+  function one(selector, within) { return (within || document).querySelector(selector); }
+
+  // What must be mended first is where the reader begins.
+  var summary = one('.summary');
+  if (summary) { summary.focus(); }
+
+  // A form is sent once, however often the button is pressed.
+  all('form[method=post]').forEach(function (form) {
+    form.addEventListener('submit', function (event) {
+      if (form.getAttribute('data-sent')) { event.preventDefault(); return; }
+      form.setAttribute('data-sent', '1');
+      window.setTimeout(function () { form.removeAttribute('data-sent'); }, 8000);
+    });
+  });
+
+  // Scanners end a number with Enter: it must look up, never send the form.
+  all('form[data-autosave] input[type=text]').forEach(function (input) {
+    input.addEventListener('keydown', function (event) {
+      if (event.key === 'Enter' && !event.ctrlKey) { event.preventDefault(); input.dispatchEvent(new Event('change', { bubbles: true })); }
+    });
+  });
+
+  // Autosave: what is typed is on the disk a moment later, and the server says what else is asked, computed, or wrong.
+  all('form[data-autosave]').forEach(function (form) {
+    var timer = null, busy = false, again = false, told = one('.saved', form);
+    function say(text) { if (told) { told.textContent = text; } }
+    function show(answer) {
+      one('input[name=version]', form).value = answer.version;
+      Object.keys(answer.fields).forEach(function (name) {
+        var field = one('[data-field="' + name + '"]', form), known = answer.fields[name];
+        if (!field) { return; }
+        field.hidden = !known.asked;
+        var error = one('.error', field);
+        error.textContent = known.fault || '';
+        field.classList.toggle('bad', !!known.fault);
+        if (known.fills !== undefined) {
+          var input = one('input, select', field);
+          if (input && input !== document.activeElement && input.type !== 'radio' && input.type !== 'checkbox') { input.value = known.fills; }
+          all('input[type=radio]', field).forEach(function (radio) { radio.checked = radio.value === known.fills; });
+        }
+      });
+      say(answer.told);
+    }
+    function send() {
+      if (busy) { again = true; return; }
+      busy = true;
+      var body = new URLSearchParams();
+      new FormData(form).forEach(function (value, name) { if (typeof value === 'string') { body.append(name, value); } });
+      fetch(form.getAttribute('data-autosave'), { method: 'POST', body: body, headers: { 'x-csrf': csrf }, credentials: 'same-origin' })
+        .then(function (response) { return response.json().then(function (answer) { if (response.ok) { show(answer); } else { say(answer.error.message); } }); })
+        .catch(function () { say(form.getAttribute('data-unsaved')); })
+        .then(function () { busy = false; if (again) { again = false; send(); } });
+    }
+    function soon() { window.clearTimeout(timer); timer = window.setTimeout(send, 700); }
+    form.addEventListener('input', soon);
+    form.addEventListener('change', soon);
+  });
+
+  // Photos from a phone are ten times larger than anybody reads: shrunk before they are sent, with the size told.
+  var EDGE = 2000, ENOUGH = 500 * 1024;
+  all('input[type=file][data-shrink]').forEach(function (input) {
+    input.addEventListener('change', function () {
+      var file = input.files[0], told = input.parentNode.querySelector('.hint');
+      function size(bytes) { return Math.max(1, Math.round(bytes / 1024)) + ' KB'; }
+      if (!file) { return; }
+      if (told) { told.textContent = size(file.size); }
+      if (!/^image\/(jpeg|png)$/.test(file.type) || file.size <= ENOUGH || typeof DataTransfer !== 'function') { return; }
+      var picture = new Image(), url = URL.createObjectURL(file);
+      picture.onload = function () {
+        var scale = Math.min(1, EDGE / Math.max(picture.width, picture.height)), canvas = document.createElement('canvas');
+        canvas.width = Math.round(picture.width * scale); canvas.height = Math.round(picture.height * scale);
+        canvas.getContext('2d').drawImage(picture, 0, 0, canvas.width, canvas.height);
+        URL.revokeObjectURL(url);
+        canvas.toBlob(function (blob) {
+          if (!blob || blob.size >= file.size) { return; }
+          var transfer = new DataTransfer();
+          transfer.items.add(new File([blob], 'photo.jpg', { type: 'image/jpeg' }));
+          input.files = transfer.files;
+          if (told) { told.textContent = size(file.size) + ' → ' + size(blob.size); }
+        }, 'image/jpeg', 0.82);
+      };
+      picture.src = url;
+    });
+  });
+
+  // The badge looks again by itself; a page that nobody sees does not ask.
+  var badge = document.getElementById('badge');
+  if (badge) {
+    window.setInterval(function () {
+      if (document.hidden) { return; }
+      fetch('/badge', { credentials: 'same-origin' })
+        .then(function (response) { return response.ok ? response.json() : null; })
+        .then(function (now) {
+          if (!now) { return; }
+          badge.className = 'badge ' + now.class;
+          badge.innerHTML = '<span aria-hidden="true"></span> ';
+          badge.firstChild.textContent = now.mark;
+          badge.appendChild(document.createTextNode(now.text));
+        })
+        .catch(function () { /* The node is being restarted: the next look will tell. */ });
+    }, 5000);
+  }
+
+  // Keyboard: Alt+N new, / search, arrows through rows, Enter opens, Ctrl+Enter sends, Alt+P print, Alt+S sync.
+  function go(selector) { var link = one(selector); if (link) { link.click(); } }
+  document.addEventListener('keydown', function (event) {
+    var at = document.activeElement, typing = at && /^(INPUT|TEXTAREA|SELECT)$/.test(at.tagName);
+    if (event.altKey && event.key === 'n') { event.preventDefault(); go('.side a[href="/new"]'); }
+    else if (event.altKey && event.key === 'p') { event.preventDefault(); go('a[data-print]'); }
+    else if (event.altKey && event.key === 's') { event.preventDefault(); window.location.href = '/sync'; }
+    else if (event.ctrlKey && event.key === 'Enter' && at && at.form) { event.preventDefault(); var send = one('button[data-main], button:not([type=button])', at.form); if (send) { send.click(); } }
+    else if (event.key === '/' && !typing) { event.preventDefault(); var search = document.getElementById('search'); if (search) { search.focus(); } }
+    else if ((event.key === 'ArrowDown' || event.key === 'ArrowUp') && !typing) {
+      var links = all('tbody a.row-link'), here = links.indexOf(at);
+      if (!links.length) { return; }
+      event.preventDefault();
+      links[Math.max(0, Math.min(links.length - 1, here + (event.key === 'ArrowDown' ? 1 : -1)))].focus();
+    }
+  });
+}());

@@ -1,0 +1,15 @@
+//! The consoles in a real browser: Debian's Chromium, driven the way people use it. `tests/run.sh` installs it; without it these
+//! stories fail and say so.
+
+#![allow(clippy::disallowed_methods, clippy::unwrap_used)]
+
+#[path = "browser/crawl.rs"]
+mod crawl;
+#[path = "browser/looks.rs"]
+mod looks;
+#[path = "browser/recording.rs"]
+mod recording;
+#[path = "browser/tab.rs"]
+mod tab;
+#[path = "browser/work.rs"]
+mod work;

@@ -1,0 +1,115 @@
+//! The work at town and hub in a window: two officers who want the same task, and the whole way of a case to its hand-over.
+
+use crate::recording::record_by_program;
+use crate::tab::{Browser, Screen, Tab};
+use tests::city::{City, Site, eventually};
+
+/// Opens a case once its task waits for this officer with all papers.
+async fn open_task(tab: &Tab, case: &str) {
+    eventually(&format!("{case} waits here"), async || {
+        tab.go("/queue").await;
+        let row = format!("//tr[contains(., '{case}')]");
+        let script = "const row = document.evaluate(arguments[0], document, null, 9, null).singleNodeValue;
+            return row !== null && !row.textContent.includes('附件未到');";
+        tab.script(script, vec![row.into()]).await == true
+    })
+    .await;
+    tab.go(&format!("/cases/{case}")).await;
+}
+
+async fn officer(browser: &Browser, site: &Site, name: &str) -> Tab {
+    let tab = browser.open(site, Screen::Desk).await;
+    tab.log_in(site, name).await;
+    tab
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_two_officers_one_claims_and_the_licence_comes_home() {
+    let city = City::start(1).await;
+    for name in ["sj-1", "sj-2", "sj-3", "zw-1"] {
+        city.hub.employ(name, Some(&name[..2]), "chief_representative").await;
+    }
+    let village = &city.villages[0];
+    let token = village.token("officer").await;
+    let case = record_by_program(village, &token, "food", 1).await;
+    let browser = Browser::start();
+    let town = officer(&browser, &city.town, "officer").await;
+    open_task(&town, &case).await;
+    town.press("form[action$='/complete'] button").await;
+
+    let window = officer(&browser, &city.hub, "zw-1").await;
+    open_task(&window, &case).await;
+    window.press("form[action$='/accept/claim'] button").await;
+    window.press("form[action$='/accept/complete'] button").await;
+    window.close().await;
+
+    // Both open the page; one is quicker. The other is told who has it, on the same page.
+    let first = officer(&browser, &city.hub, "sj-1").await;
+    open_task(&first, &case).await;
+    let second = browser.open(&city.hub, Screen::Desk).await;
+    second.log_in(&city.hub, "sj-2").await;
+    second.go(&format!("/cases/{case}")).await;
+    let claim = first
+        .script("return document.querySelector(\"form[action$='/claim']\").getAttribute('action');", vec![])
+        .await;
+    let claim = format!("form[action='{}'] button", claim.as_str().unwrap());
+    first.press(&claim).await;
+    second.press(&claim).await;
+    let told = second.text(".summary").await;
+    assert!(told.contains("这一步现在不能办") || told.contains("sj-1"), "{told}");
+
+    // The stages of the department, each by the first of its officers who bears no other duty in the case.
+    let third = officer(&browser, &city.hub, "sj-3").await;
+    for _ in 0..20 {
+        first.go(&format!("/cases/{case}")).await;
+        if first.text("#status").await.contains("准予") && !first.has("#work form[action*='/stages/']").await
+        {
+            break;
+        }
+        let mut done = false;
+        for tab in [&first, &second, &third] {
+            done = done || step(tab, &case).await;
+        }
+        assert!(done, "nobody can go on: {}", first.text("main").await);
+    }
+    for tab in [first, second, third] {
+        tab.close().await;
+    }
+
+    // At home: the decision is there, it is handed over and signed for.
+    let home = officer(&browser, village, "officer").await;
+    open_task(&home, &case).await;
+    assert!(home.text("main").await.contains("准予") && !home.has(".wrong").await);
+    // Without the receiver's signature nothing is handed over; the page says so and keeps the rest.
+    home.press("form[action$='/deliver'] button").await;
+    assert!(home.text(".summary").await.contains("请由领取人签名"));
+    home.fill("form[action$='/deliver'] [name=proof]", "张伟德").await;
+    home.press("form[action$='/deliver'] button").await;
+    assert!(home.text("#status").await.contains("已送达"), "{}", home.text("main").await);
+    home.choose("grade", "very_good").await;
+    home.press("form[action$='/rate'] button").await;
+    home.close().await;
+    town.close().await;
+    city.stop().await;
+}
+
+/// One thing an officer can do on the page of a case; `false` when there is nothing for them, or the counter says that it is somebody
+/// else's.
+async fn step(tab: &Tab, case: &str) -> bool {
+    tab.go(&format!("/cases/{case}")).await;
+    for verb in ["claim", "complete", "decide", "issue"] {
+        let form = format!("form.act[action$='/{verb}']");
+        if !tab.has(&form).await {
+            continue;
+        }
+        if verb == "decide" {
+            tab.choose("outcome", "granted").await;
+        }
+        if tab.has(&format!("{form} textarea[name=officers]")).await {
+            tab.fill(&format!("{form} textarea[name=officers]"), "杨一\n吴二").await;
+        }
+        tab.press(&format!("{form} button[data-main]")).await;
+        return !tab.has(".summary").await;
+    }
+    false
+}
