@@ -27,6 +27,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use store::*;
 
+const FOLLOWS_REFUSED: &str = "follows a page of the same act that was refused; look at the case, and do it again if it is still right";
+
 /// A dossier on its way through one transaction: read once, folded many times, written once.
 struct Open {
     dossier: Option<Dossier>,
@@ -244,6 +246,7 @@ impl<'p, 'w> Projector<'p, 'w> {
     ) -> Result<Verdict, StoreError> {
         let verdict = match self.overreach(open, page, entry) {
             Some(reason) => Verdict::Refused(reason),
+            None if self.follows_a_refused_one(open, pos, page)? => Verdict::Refused(FOLLOWS_REFUSED),
             None => self.offer(open, pos, page, entry)?,
         };
         if verdict == Verdict::Held {
@@ -256,6 +259,32 @@ impl<'p, 'w> Projector<'p, 'w> {
             _ => {}
         }
         Ok(verdict)
+    }
+
+    /// Pages of one act stand or fall together: a hand-over that follows a resubmission which was not to be would move a case that
+    /// its writer never saw, wherever its number happens to be free (I16). Pages of one act stand side by side in their journal
+    /// and bear one time.
+    fn follows_a_refused_one(&self, open: &Open, pos: i64, page: &Page) -> Result<bool, StoreError> {
+        // Asked only of a page whose turn has come; an earlier one waits all the same.
+        let is_next = open.dossier.as_ref().is_some_and(|dossier| dossier.pages + 1 == page.no);
+        if page.no <= 2 || !is_next {
+            return Ok(false);
+        }
+        let refused: Option<i64> = self
+            .work
+            .sql
+            .prepare_cached(
+                "SELECT pos FROM case_entry
+                  WHERE case_no = ?1 AND pos = ?2 - 1 AND no = ?3 - 1 AND term = ?4 AND verdict = 'refused'",
+            )
+            .and_then(|mut s| {
+                s.query_row((page.case.as_str(), pos, page.no, page.term), |row| row.get(0)).optional()
+            })
+            .broken("look at the page before")?;
+        let Some(before) = refused else { return Ok(false) };
+        let before: Result<Page, _> =
+            serde_json::from_slice(&crate::queries::entry_at(self.work.sql, before)?.raw.body);
+        Ok(before.is_ok_and(|before| before.at == page.at && before.officer == page.officer))
     }
 
     /// Competence, as far as this node can judge it: a page may not claim what its writer's tier has no power to do.

@@ -193,7 +193,7 @@ const STEPS: &[M<'static>] = &[
 ];
 
 /// To be raised whenever the same journals fold to other rows: the projections are then built anew when a node is opened.
-pub(crate) const PROJECTION_VERSION: u32 = 3;
+pub(crate) const PROJECTION_VERSION: u32 = 4;
 
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 

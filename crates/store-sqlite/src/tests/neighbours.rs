@@ -108,6 +108,34 @@ fn a_page_that_came_before_its_catalogue_is_judged_when_that_comes() {
     assert_eq!(run(store.state_hash()).unwrap(), before, "I10");
 }
 
+/// I10, I16: a town that was set back wrote another history than the one a village answered to. The village's answer finds its number
+/// taken; the hand-over of the same act, whose number is free, must not move the case. Found by seed 6872.
+#[test]
+fn pages_of_one_act_stand_or_fall_together_in_whatever_order_they_come() {
+    let stage = || "town".parse().unwrap();
+    let to = |node: &str| PageBody::HandedOver { to: node.parse().unwrap() };
+    let case = case();
+    let answer = PageBody::Resubmitted(Submission::default());
+    let village =
+        [(1, captured()), (2, to("t-1")), (4, answer), (5, to("t-1"))].map(|(no, body)| page(&case, no, body));
+    let town = [(3, PageBody::Claimed { stage: stage() }), (4, to("v-1"))].map(|(no, body)| page(&case, no, body));
+    let village = || journal("v-1", Channel::Up, village.to_vec());
+    let town = || journal("t-1", Channel::To("v-1".parse().unwrap()), town.to_vec());
+    let mut hashes = BTreeSet::new();
+    for runs in [[village(), town()], [town(), village()]] {
+        let me = Identity { node: "hub".parse().unwrap(), ..identity() };
+        let store = SqliteStore::open_inline(Connection::open_in_memory().unwrap(), me).unwrap();
+        run(store.seed_nodes(conformance::network())).unwrap();
+        for sent in runs {
+            run(store.receive(&"t-1".parse().unwrap(), vec![sent], conformance::NOW)).unwrap();
+        }
+        let stored = run(store.dossier(&case)).unwrap().unwrap();
+        assert_eq!((stored.dossier.holder.as_str(), stored.dossier.pages), ("v-1", 4));
+        hashes.insert(run(store.state_hash()).unwrap());
+    }
+    assert_eq!(hashes.len(), 1, "I10");
+}
+
 /// I14: a run that the database refuses holds up itself and nobody else.
 #[test]
 fn a_run_that_cannot_be_stored_does_not_take_its_batch_with_it() {
