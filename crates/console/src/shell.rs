@@ -184,7 +184,9 @@ impl Desk {
         let outbox = hall.outbox().await?;
         let through = |seq: u64| hall.store.captured_through(hall.me(), seq);
         let all = through(outbox.own_head).await?;
-        Ok((all - through(outbox.parent_has).await?, all - through(outbox.hub_has).await?))
+        // A village that was set back may know of receipts for more than it has.
+        let beyond = |known: u64| all.saturating_sub(known);
+        Ok((beyond(through(outbox.parent_has).await?), beyond(through(outbox.hub_has).await?)))
     }
 
     async fn badge(&self) -> Result<Option<Badge>, Fault> {
@@ -205,7 +207,7 @@ impl Desk {
             (true, 0) => badge("●", "ok", format!("在线 · 全部已上传 · {when}")),
             (true, _) => badge("◐", "busy", format!("在线 · 待上传 {waits}")),
             (false, _) if waiting > 0 && last.is_some_and(|last| self.is_stale(last)) => {
-                badge("▲", "alarm", "已 3 个工作日未同步,请联系镇中心".to_owned())
+                badge("▲", "alarm", "已 3 个工作日未同步,请联系上级中心".to_owned())
             }
             (false, 0) => badge("○", "off", format!("离线 · 没有待上传 · 上次 {when}")),
             (false, _) => badge("○", "off", format!("离线 · {waits}已保存在本机 · 上次 {when}")),
