@@ -13,6 +13,7 @@ if ! command -v chromium >/dev/null || ! command -v chromedriver >/dev/null || !
     (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages) >&2 ||
         echo "the browser could not be installed: its stories will fail" >&2
 fi
+mkdir -p target/axe
 [ -e target/axe/node_modules/axe-core/axe.min.js ] ||
     npm install --silent --no-fund --no-audit --prefix target/axe axe-core@4 >&2 ||
     echo "axe-core could not be installed: the story about accessibility will fail" >&2
