@@ -7,6 +7,8 @@
 mod crawl;
 #[path = "browser/looks.rs"]
 mod looks;
+#[path = "browser/papers.rs"]
+mod papers;
 #[path = "browser/recording.rs"]
 mod recording;
 #[path = "browser/tab.rs"]

@@ -5,7 +5,7 @@ use domain::bundle::{self, Bundle, InBundle, Member, Waiting};
 use domain::catalogue::Item;
 use domain::dossier::decide::{self, Opening, Refusal};
 use domain::dossier::{Dossier, Status, Submission};
-use domain::form::FormFault;
+use domain::form::{FormFault, filling};
 use domain::pack::CityPack;
 use domain::{CaseNo, Day, ItemId, MaterialId};
 use serde::Serialize;
@@ -73,7 +73,8 @@ impl Hall {
     /// Everything that is wrong with any matter of the bundle, each fault with its item.
     pub(crate) fn bundle_faults(&self, draft: &Draft) -> Result<Vec<FormFault>, ActError> {
         let (_, items) = self.bundle_of(draft)?;
-        Ok(faults_of(&items, &submissions(draft, &items), self.now().day()))
+        let today = self.now().day();
+        Ok(faults_of(&items, &submissions(draft, &items, today), today))
     }
 
     /// All matters in one durable step, or none: the citizen holds one receipt.
@@ -83,7 +84,8 @@ impl Hall {
         draft: &Draft,
     ) -> Result<CaseView, ActError> {
         let (bundle, items) = self.bundle_of(draft)?;
-        let (submissions, now) = (submissions(draft, &items), self.now());
+        let now = self.now();
+        let submissions = submissions(draft, &items, now.day());
         let faults = faults_of(&items, &submissions, now.day());
         if !faults.is_empty() {
             return Err(Refusal::Faulty(faults).into());
@@ -185,24 +187,37 @@ impl Hall {
     }
 }
 
-fn submissions(draft: &Draft, items: &[Arc<Item>]) -> Vec<Submission> {
+fn submissions(draft: &Draft, items: &[Arc<Item>], today: Day) -> Vec<Submission> {
     let all: Vec<&Item> = items.iter().map(|item| &**item).collect();
     let own = draft.bundle.as_ref().map(|bundle| &bundle.own);
-    let of = |item: &&Item| Submission {
-        form: bundle::form_of(item, &draft.form, own.and_then(|own| own.get(&item.id))),
-        attachments: bundle::papers_of(item, &all, &draft.attachments),
-        wish: draft.wish.clone(),
-        ..Submission::default()
+    let of = |item: &&Item| {
+        let mut form = bundle::form_of(item, &all, &draft.form, own.and_then(|own| own.get(&item.id)));
+        filling::ask_only(item, &mut form, today);
+        Submission {
+            form,
+            attachments: bundle::papers_of(item, &all, &draft.attachments),
+            wish: draft.wish.clone(),
+            ..Submission::default()
+        }
     };
     all.iter().map(of).collect()
 }
 
+/// Every fault once: what several items ask for together is asked for, and mended, in one place.
 fn faults_of(items: &[Arc<Item>], submissions: &[Submission], today: Day) -> Vec<FormFault> {
-    let faults = items.iter().zip(submissions).flat_map(|(item, submission)| {
-        let faults = decide::submission_faults(item, submission, today);
-        faults.into_iter().map(|fault| bundle::fault_in(item, fault))
-    });
-    faults.collect()
+    let all: Vec<&Item> = items.iter().map(|item| &**item).collect();
+    let forms: Vec<_> = submissions.iter().map(|submission| submission.form.clone()).collect();
+    let papers = bundle::papers_asked(&all, &forms, today);
+    let mut faults: Vec<FormFault> = Vec::new();
+    for (item, submission) in items.iter().zip(submissions) {
+        for fault in decide::submission_faults(item, submission, today) {
+            let fault = bundle::fault_in_draft(item, &all, &papers, fault);
+            if !faults.iter().any(|known| (&known.field, &known.reason) == (&fault.field, &fault.reason)) {
+                faults.push(fault);
+            }
+        }
+    }
+    faults
 }
 
 fn missing(id: &str) -> ActError {

@@ -2,11 +2,11 @@
 //! the form fills in by itself what follows.
 
 use crate::{ActError, Hall};
-use domain::catalogue::{Field, Item};
+use domain::catalogue::{Field, Item, Material};
 use domain::delivery::Wish;
 use domain::form::Form;
 use domain::form::filling;
-use domain::{EntryId, ItemId};
+use domain::{Day, EntryId, ItemId, MaterialId, plan};
 use serde_json::Value;
 use std::sync::Arc;
 use store::Draft;
@@ -16,6 +16,16 @@ use store::Draft;
 pub struct FieldName {
     pub item: Option<ItemId>,
     pub key: String,
+}
+
+impl FieldName {
+    /// As one word: how a fault names the field, and a page its control.
+    pub fn control(&self) -> String {
+        match &self.item {
+            Some(item) => format!("{item}--{}", self.key),
+            None => self.key.clone(),
+        }
+    }
 }
 
 /// The fields a draft asks for, each once, in the order in which they are asked.
@@ -35,8 +45,8 @@ impl DraftForm {
             .map(|field| (FieldName { item: None, key: field.key.clone() }, (*field).clone()))
             .collect();
         for item in &every {
-            for field in item.fields.iter().filter(|field| !shared.iter().any(|known| known.key == field.key))
-            {
+            let own = |field: &&Field| !shared.iter().any(|known| domain::bundle::is_alike(known, field));
+            for field in item.fields.iter().filter(own) {
                 let item = bundle.then(|| item.id.clone());
                 fields.push((FieldName { item, key: field.key.clone() }, field.clone()));
             }
@@ -55,11 +65,31 @@ impl DraftForm {
     /// The form that the conditions of a field are asked of.
     pub fn around(&self, draft: &Draft, name: &FieldName) -> Form {
         let item = name.item.as_ref().and_then(|id| self.items.iter().find(|item| item.id == *id));
-        match (item, &draft.bundle) {
-            (Some(item), Some(bundle)) => {
-                domain::bundle::form_of(item, &draft.form, bundle.own.get(&item.id))
+        item.map_or_else(|| draft.form.clone(), |item| self.form_of(draft, item))
+    }
+
+    /// The form of one item of the draft.
+    pub fn form_of(&self, draft: &Draft, item: &Item) -> Form {
+        match &draft.bundle {
+            Some(bundle) => domain::bundle::form_of(item, &self.all(), &draft.form, bundle.own.get(&item.id)),
+            None => draft.form.clone(),
+        }
+    }
+
+    fn all(&self) -> Vec<&Item> {
+        self.items.iter().map(|item| &**item).collect()
+    }
+
+    /// The papers that the draft asks for as it is filled in: the name each has in the draft, and what it is. In a bundle one
+    /// copy serves all items that ask for the same paper.
+    pub fn papers(&self, draft: &Draft, today: Day) -> Vec<(MaterialId, Material)> {
+        let forms: Vec<Form> = self.items.iter().map(|item| self.form_of(draft, item)).collect();
+        match (&draft.bundle, self.items.first().zip(forms.first())) {
+            (None, Some((item, form))) => {
+                let asked = plan::asked_materials(item, form, today).into_iter();
+                asked.map(|material| (material.id.clone(), material.clone())).collect()
             }
-            _ => draft.form.clone(),
+            _ => domain::bundle::papers_asked(&self.all(), &forms, today),
         }
     }
 
@@ -77,11 +107,7 @@ impl DraftForm {
     /// Writes back what the forms of the items fill in by themselves.
     fn settle(&self, draft: &mut Draft, fill: impl Fn(&Item, &mut Form)) {
         for item in &self.items {
-            let own = draft.bundle.as_ref().and_then(|bundle| bundle.own.get(&item.id));
-            let before = match &draft.bundle {
-                Some(_) => domain::bundle::form_of(item, &draft.form, own),
-                None => draft.form.clone(),
-            };
+            let before = self.form_of(draft, item);
             let mut after = before.clone();
             fill(item, &mut after);
             for field in &item.fields {
@@ -125,10 +151,14 @@ impl Hall {
         let mut draft = self.draft(id).await?;
         let form = self.draft_form(&draft)?;
         let (now, today) = (self.now(), self.now().day());
+        let card = domain::form::applicant(&draft.form).1.to_owned();
         for (name, value) in typed {
             DraftForm::put(&mut draft, &name, value);
         }
-        form.settle(&mut draft, |item, form| filling::complete(item, form, today));
+        form.settle(&mut draft, |item, form| {
+            filling::forget(item, form, &card, today);
+            filling::complete(item, form, today);
+        });
         (draft.version, draft.updated) = (version, now);
         draft.version = self.store.save_draft(draft.clone()).await?;
         Ok(draft)

@@ -69,7 +69,7 @@ impl Hall {
             id: crate::supervise::named_id("library", case, &format!("{page}/{}", dossier.term)),
             about_page: page,
             answers,
-            ..self.new_slip(dossier, library::ANSWER, String::new())
+            ..self.new_slip(dossier, library::ANSWER, String::new(), None)
         };
         self.write_slip("", dossier, slip).await?;
         Ok(())

@@ -191,6 +191,18 @@ impl Hall {
     /// # Errors
     /// [`StoreError`] when the database cannot be read; an unknown, expired or abandoned log-in is `Ok(None)`.
     pub async fn officer(&self, token: &str) -> Result<Option<Officer>, StoreError> {
+        self.officer_by(token, true).await
+    }
+
+    /// As [`Hall::officer`], for what a page asks by itself: a page that was left open must not keep its log-in alive.
+    ///
+    /// # Errors
+    /// As [`Hall::officer`].
+    pub async fn officer_unasked(&self, token: &str) -> Result<Option<Officer>, StoreError> {
+        self.officer_by(token, false).await
+    }
+
+    async fn officer_by(&self, token: &str, is_here: bool) -> Result<Option<Officer>, StoreError> {
         let (hash, now) = (token_hash(token), self.now());
         let Some(session) = self.store.session(&hash, now).await? else { return Ok(None) };
         let away = now.as_ms() - session.seen.as_ms();
@@ -198,7 +210,7 @@ impl Hall {
             self.store.close_login(&hash).await?;
             return Ok(None);
         }
-        if away > TOUCH_MINUTES * 60_000 {
+        if is_here && away > TOUCH_MINUTES * 60_000 {
             self.store.touch_login(&hash, now).await?;
         }
         Ok(Some(self.officer_of(session.account, session.second_factor)))

@@ -11,7 +11,7 @@ use store::{Append, NewEntry, kind};
 const PLAIN: [&str; 5] = ["withdraw", "note", "applicant_notice", "hearing_request", "inspection_slot"];
 
 impl Hall {
-    /// Adds a slip that says no more than its text.
+    /// Adds a slip that says no more than its text. `request` makes a retry harmless; give the same one again after a lost answer.
     ///
     /// # Errors
     /// [`ActError::Unfit`] for an unknown kind.
@@ -21,17 +21,19 @@ impl Hall {
         case: &CaseNo,
         kind_name: &str,
         text: String,
+        request: Option<EntryId>,
     ) -> Result<EntryId, ActError> {
         if !PLAIN.contains(&kind_name) {
             let reason = format!("便条种类应为 {};评价、补交和原件流转有各自的接口", PLAIN.join("、"));
             return Err(ActError::Unfit { what: "slip", reason });
         }
         let stored = self.stored(case).await?;
-        let slip = self.new_slip(&stored.dossier, kind_name, text);
+        let slip = self.new_slip(&stored.dossier, kind_name, text, request);
         self.write_slip(&officer.name, &stored.dossier, slip).await
     }
 
-    /// Hands in papers that were promised for later (容缺补交); whoever holds the case then judges them.
+    /// Hands in papers that were promised for later (容缺补交); whoever holds the case then judges them. `request` as in
+    /// [`Hall::add_slip`].
     ///
     /// # Errors
     /// [`ActError::Unfit`] when nothing is lacking, or when a file is no JPEG, PNG or PDF.
@@ -40,6 +42,7 @@ impl Hall {
         officer: &Officer,
         case: &CaseNo,
         scans: Vec<(MaterialId, Vec<u8>)>,
+        request: Option<EntryId>,
     ) -> Result<EntryId, ActError> {
         let stored = self.stored(case).await?;
         let dossier = &stored.dossier;
@@ -52,7 +55,7 @@ impl Hall {
         if scans.is_empty() {
             return Err(ActError::Unfit { what: "make_up", reason: "请附上补交的材料".to_owned() });
         }
-        let mut slip = self.new_slip(&stored.dossier, tolerance::MAKE_UP, String::new());
+        let mut slip = self.new_slip(&stored.dossier, tolerance::MAKE_UP, String::new(), request);
         for (material, bytes) in scans {
             slip.attachments.push(self.keep_blob(material, bytes).await?);
         }
@@ -74,7 +77,7 @@ impl Hall {
         if dossier.decision.is_none() && dossier.not_accepted.is_none() && !dossier.is_void() {
             return unfit("该件尚无结果,办结后再请申请人评价");
         }
-        let slip = Slip { rating: Some(rating), ..self.new_slip(dossier, "rating", String::new()) };
+        let slip = Slip { rating: Some(rating), ..self.new_slip(dossier, "rating", String::new(), None) };
         self.write_slip("", dossier, slip).await
     }
 
@@ -104,13 +107,19 @@ impl Hall {
         }
         let known = dossier.slips.iter().filter_map(|slip| slip.original.as_ref());
         step.no = known.filter(|one| one.paper == step.paper).map(|one| one.no).max().unwrap_or(0) + 1;
-        let slip = Slip { original: Some(step), ..self.new_slip(dossier, "original", String::new()) };
+        let slip = Slip { original: Some(step), ..self.new_slip(dossier, "original", String::new(), None) };
         self.write_slip(&officer.name, dossier, slip).await
     }
 
-    pub(crate) fn new_slip(&self, dossier: &Dossier, kind_name: &str, text: String) -> Slip {
+    pub(crate) fn new_slip(
+        &self,
+        dossier: &Dossier,
+        kind_name: &str,
+        text: String,
+        request: Option<EntryId>,
+    ) -> Slip {
         let now = self.now();
-        let id = self.random.entry_id(now);
+        let id = request.unwrap_or_else(|| self.random.entry_id(now));
         Slip::plain(id, dossier.case.clone(), kind_name, text, self.me().clone(), now)
     }
 

@@ -156,9 +156,10 @@ impl Hall {
         case: &CaseNo,
         key: &str,
         text: &str,
+        request: Option<EntryId>,
     ) -> Result<Alert, ActError> {
         let body = supervision::appeal(&self.known_alert(case, key).await?, &self.actor(officer), text)?;
-        let id = self.random.entry_id(self.now());
+        let id = request.unwrap_or_else(|| self.random.entry_id(self.now()));
         self.say(officer, case, key, id, body, "appeal").await?;
         self.known_alert(case, key).await
     }

@@ -89,6 +89,8 @@ pub struct Outbox {
     pub waiting: u64,
     /// When the oldest of our own waiting entries was written.
     pub oldest_waiting: Option<Timestamp>,
+    /// When the parent last signed for something of ours.
+    pub parent_signed: Option<Timestamp>,
 }
 
 /// One node as seen from here.
@@ -266,7 +268,9 @@ impl Hall {
         };
         let oldest_waiting =
             if own_head > parent_has { self.store.written_at(&own, parent_has + 1).await? } else { None };
-        Ok(Outbox { own_head, parent_has, hub_has, waiting, oldest_waiting })
+        let parent = network.parent(self.me());
+        let parent_signed = receipts.iter().find(|line| Some(&line.by) == parent).map(|line| line.at);
+        Ok(Outbox { own_head, parent_has, hub_has, waiting, oldest_waiting, parent_signed })
     }
 
     /// Entries of all journals that flow up from here and that `parent` has not confirmed: a relay is not done when its own

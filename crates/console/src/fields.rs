@@ -3,13 +3,15 @@
 //! What was typed is kept as it was typed where it cannot be read as what it should be: the check then says what is wrong with it,
 //! and nothing is put right behind anybody's back.
 
+mod read;
+
 use crate::lang::Lang;
-use crate::posted::Posted;
 use casework::{DraftForm, FieldName};
 use domain::Day;
 use domain::catalogue::{Column, Field, FieldKind};
 use domain::division::{DivisionTier, Divisions};
 use domain::form::{FormFault, filling};
+pub(crate) use read::read;
 use serde_json::{Map, Value, json};
 use store::Draft;
 
@@ -62,6 +64,17 @@ impl Input {
     pub fn is_wide(&self) -> bool {
         matches!(self, Input::Table(_) | Input::Area { .. })
     }
+    /// The value that stands in the control.
+    fn filled(&self) -> String {
+        match self {
+            Input::Line { value, .. } | Input::Area { value, .. } => value.clone(),
+            Input::Radios { options } | Input::Choice { options } => {
+                let chosen = options.iter().find(|option| option.chosen);
+                chosen.map(|option| option.value.clone()).unwrap_or_default()
+            }
+            Input::Grouped { .. } | Input::Checks { .. } | Input::Table(_) => String::new(),
+        }
+    }
     pub fn has_one_control(&self) -> bool {
         !matches!(self, Input::Table(_) | Input::Radios { .. } | Input::Checks { .. })
     }
@@ -78,14 +91,6 @@ pub(crate) struct FieldView {
     pub asked: bool,
     pub hint: &'static str,
     pub error: Option<String>,
-}
-
-/// The name of a control; also how a fault of the form names its field.
-pub(crate) fn control_name(name: &FieldName) -> String {
-    match &name.item {
-        Some(item) => format!("{item}--{}", name.key),
-        None => name.key.clone(),
-    }
 }
 
 /// Rows of a table that a page shows beyond those that are filled in.
@@ -109,7 +114,7 @@ pub(crate) fn view(
     field: &Field,
     around: &Around<'_>,
 ) -> FieldView {
-    let control = control_name(name);
+    let control = name.control();
     let value = DraftForm::value(draft, name).cloned().unwrap_or(Value::Null);
     let error = around.faults.iter().find(|fault| fault.field == control).map(|fault| fault.reason.clone());
     let more = usize::from(around.more == control);
@@ -259,74 +264,25 @@ fn table(
     })
 }
 
-/// What was typed into a field; `None` for nothing.
-pub(crate) fn read(name: &FieldName, field: &Field, posted: &Posted) -> Option<Value> {
-    let control = control_name(name);
-    match &field.kind {
-        FieldKind::Table(columns) => read_table(&control, columns, posted),
-        FieldKind::MultiSelect => {
-            let chosen: Vec<&str> = posted.all(&control).filter(|one| !one.is_empty()).collect();
-            (!chosen.is_empty()).then(|| json!(chosen))
+/// What the page of a form is told while it is typed into: what is asked now, what is wrong, and what the form fills in by itself.
+/// Nothing that is typed is ever written over: only what the form computes or reads out of a number goes back.
+pub(crate) fn told<'f>(
+    form: &DraftForm,
+    draft: &Draft,
+    fields: impl Iterator<Item = &'f (FieldName, Field)>,
+    around: &Around<'_>,
+) -> Map<String, Value> {
+    let mut answer = Map::new();
+    for (name, field) in fields {
+        let view = view(form, draft, name, field, around);
+        let fault = view.error.as_deref().map(|error| around.lang.t(error).into_owned());
+        let mut told = json!({ "asked": view.asked, "fault": fault });
+        if field.rules.computed.is_some() || field.prefill.is_some() {
+            told["fills"] = json!(view.input.filled());
         }
-        kind => read_scalar(kind, posted.get(&control)),
+        answer.insert(view.name, told);
     }
-}
-
-fn read_scalar(kind: &FieldKind, text: &str) -> Option<Value> {
-    if text.is_empty() {
-        return None;
-    }
-    let as_typed = || Value::from(text);
-    Some(match kind {
-        FieldKind::Bool => text.parse::<bool>().map_or_else(|_| as_typed(), Value::from),
-        FieldKind::Integer => text.parse::<i64>().map_or_else(|_| as_typed(), Value::from),
-        // 1,200.50 is how people write sums; anything else that is no number stays as it was typed.
-        FieldKind::Decimal | FieldKind::Money => {
-            let number = text.replace([',', ','], "").parse::<f64>().ok().filter(|number| number.is_finite());
-            number.map_or_else(as_typed, |number| match number.fract() == 0.0 && number.abs() < 1e15 {
-                true => json!(number as i64),
-                false => json!(number),
-            })
-        }
-        // A scanner or a thumb may send a small x; the check asks for the capital one, and this is the same letter.
-        FieldKind::CitizenNo | FieldKind::CreditCode => text.to_uppercase().into(),
-        FieldKind::List => {
-            json!(text.lines().map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>())
-        }
-        FieldKind::Geo => {
-            let point = |line: &str| {
-                let (x, y) = line.split_once([',', ','])?;
-                Some(json!([x.trim().parse::<f64>().ok()?, y.trim().parse::<f64>().ok()?]))
-            };
-            let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
-            lines.map(point).collect::<Option<Vec<_>>>().map_or_else(as_typed, Value::from)
-        }
-        _ => as_typed(),
-    })
-}
-
-fn read_table(control: &str, columns: &[Column], posted: &Posted) -> Option<Value> {
-    let mut rows: std::collections::BTreeMap<usize, Map<String, Value>> = Default::default();
-    for (name, text) in &posted.fields {
-        let Some((row, key)) = name
-            .strip_prefix(control)
-            .and_then(|rest| rest.strip_prefix('.'))
-            .and_then(|rest| rest.split_once('.'))
-        else {
-            continue;
-        };
-        let (Ok(row), Some(column)) = (row.parse::<usize>(), columns.iter().find(|column| column.key == key))
-        else {
-            continue;
-        };
-        if row < ROWS_MAX
-            && let Some(value) = read_scalar(&column.kind, text.trim())
-        {
-            rows.entry(row).or_default().insert(column.key.clone(), value);
-        }
-    }
-    // A row that was left empty is no row.
-    (!rows.is_empty()).then(|| Value::Array(rows.into_values().map(Value::Object).collect()))
+    answer
 }
 
 /// A value as it is read out and printed.
@@ -363,21 +319,9 @@ pub(crate) fn spoken(field: &Field, value: &Value, divisions: &Divisions, lang: 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::posted::Posted;
     use rand::SeedableRng;
     use rand::rngs::StdRng;
-
-    #[test]
-    fn what_cannot_be_read_is_kept_as_it_was_typed() {
-        assert_eq!(read_scalar(&FieldKind::Money, "1,200.50"), Some(json!(1200.5)));
-        assert_eq!(read_scalar(&FieldKind::Money, "一千"), Some(json!("一千")));
-        assert_eq!(read_scalar(&FieldKind::Integer, "3"), Some(json!(3)));
-        assert_eq!(
-            read_scalar(&FieldKind::CitizenNo, "11010519491231002x"),
-            Some(json!("11010519491231002X"))
-        );
-        assert_eq!(read_scalar(&FieldKind::Text, ""), None);
-        assert_eq!(read_scalar(&FieldKind::Geo, "107.9,26.5"), Some(json!([[107.9, 26.5]])));
-    }
 
     /// What a browser would send back of a page, untouched.
     fn sent(name: &str, input: &Input, into: &mut Posted) {

@@ -1,12 +1,17 @@
 //! The pages for people. Every page reads the request, calls a use case, and shows what came of it; what is wrong is told on the
 //! page where it can be mended, with everything that was typed still there.
 
+mod accounts;
 mod acts;
+mod alerts;
 mod case;
+mod check;
+mod choose;
 mod draft;
 mod draft_form;
 mod home;
 mod house;
+mod ledger;
 mod lists;
 pub(crate) mod map;
 mod mend;
@@ -31,26 +36,31 @@ use domain::form::FormFault;
 use domain::network::Tier;
 use serde::Deserialize;
 
-/// What a page may send at once: scans, and what a form adds around them.
-const UPLOAD_BYTES_MAX: usize = 12 * 1024 * 1024;
+/// What a form may send without scans.
+const FORM_BYTES_MAX: usize = 2 * 1024 * 1024;
 
 /// Pages behind the log-in, and the few before it.
 pub(crate) fn routes(console: Console) -> Router<Console> {
     let inside = Router::new()
         .merge(home::routes())
+        .merge(choose::routes())
         .merge(draft::routes())
         .merge(draft_form::routes())
         .merge(papers::routes())
         .merge(requests::routes())
+        .merge(check::routes())
         .merge(outbox::routes())
         .merge(lists::routes())
+        .merge(alerts::routes())
+        .merge(ledger::routes())
         .merge(mend::routes())
         .merge(case::routes())
         .merge(acts::routes())
         .merge(network::routes())
         .merge(house::routes())
+        .merge(accounts::routes())
         .merge(crate::print::page_routes())
-        .layer(DefaultBodyLimit::max(UPLOAD_BYTES_MAX))
+        .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
         .layer(middleware::from_fn_with_state(console, crate::pages::admit));
     Router::new()
         .route("/login", get(show_login).post(log_in))
@@ -59,12 +69,16 @@ pub(crate) fn routes(console: Console) -> Router<Console> {
         .route("/healthz", get(async || "ok"))
         .route("/style.css", get(style))
         .route("/console.js", get(script))
+        .route("/noscript.css", get(noscript_style))
         .route("/print.css", get(print_style))
         .merge(inside)
 }
 
 pub(crate) async fn style() -> Response {
     ([(header::CONTENT_TYPE, "text/css")], include_str!("../templates/style.css")).into_response()
+}
+async fn noscript_style() -> Response {
+    ([(header::CONTENT_TYPE, "text/css")], include_str!("../templates/noscript.css")).into_response()
 }
 async fn print_style() -> Response {
     ([(header::CONTENT_TYPE, "text/css")], include_str!("../templates/print.css")).into_response()
@@ -143,7 +157,9 @@ struct Whither {
 
 /// A path of this house. Anything else would send people from our log-in to somebody else's page.
 pub(crate) fn local(path: &str) -> &str {
-    let ours = path.starts_with('/') && !path.starts_with("//") && !path.contains(['\\', '\r', '\n']);
+    // Browsers throw control characters away before they read an address: `/`, tab, `/` would be another house.
+    let plain = !path.contains(|c: char| c == '\\' || c.is_control());
+    let ours = path.starts_with('/') && !path.starts_with("//") && plain;
     if ours { path } else { "/" }
 }
 
@@ -249,7 +265,15 @@ mod tests {
     #[test]
     fn a_log_in_leads_nowhere_else() {
         assert_eq!(local("/cases/1"), "/cases/1");
-        for elsewhere in ["//evil.example", "https://evil.example", "/\\evil", "", "/a\r\nb"] {
+        for elsewhere in [
+            "//evil.example",
+            "https://evil.example",
+            "/\\evil",
+            "",
+            "/a\r\nb",
+            "/\t/evil.example",
+            "/\u{85}/x",
+        ] {
             assert_eq!(local(elsewhere), "/", "{elsewhere:?}");
         }
     }

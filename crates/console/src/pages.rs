@@ -22,7 +22,8 @@ pub enum Tells {
     Nothing,
     /// A list: one row in ten minutes, however often it is looked at.
     List,
-    /// Somebody's papers: a row each time.
+    /// Somebody's papers: a row each time. A form that is sent tells nothing when it leads on to another page; it tells when it
+    /// comes back with what stands in it.
     One,
 }
 
@@ -66,17 +67,17 @@ pub const PAGES: &[Page] = &[
     page("post", "/drafts", Permission::Record, Tells::Nothing, VILLAGE),
     page("get", "/drafts/{draft}", Permission::Record, Tells::One, VILLAGE),
     page("get", "/drafts/{draft}/form/{part}", Permission::Record, Tells::One, VILLAGE),
-    page("post", "/drafts/{draft}/form/{part}", Permission::Record, Tells::Nothing, VILLAGE),
+    page("post", "/drafts/{draft}/form/{part}", Permission::Record, Tells::One, VILLAGE),
     page("post", "/drafts/{draft}/autosave/{part}", Permission::Record, Tells::Nothing, VILLAGE),
     page("get", "/drafts/{draft}/papers", Permission::Record, Tells::One, VILLAGE),
-    page("post", "/drafts/{draft}/papers", Permission::Record, Tells::Nothing, VILLAGE),
+    page("post", "/drafts/{draft}/papers", Permission::Record, Tells::One, VILLAGE),
     page("get", "/drafts/{draft}/papers/{material}", Permission::Record, Tells::One, VILLAGE),
     page("get", "/drafts/{draft}/consent", Permission::Record, Tells::One, VILLAGE),
-    page("post", "/drafts/{draft}/consent", Permission::Record, Tells::Nothing, VILLAGE),
+    page("post", "/drafts/{draft}/consent", Permission::Record, Tells::One, VILLAGE),
     page("get", "/drafts/{draft}/wish", Permission::Record, Tells::One, VILLAGE),
-    page("post", "/drafts/{draft}/wish", Permission::Record, Tells::Nothing, VILLAGE),
+    page("post", "/drafts/{draft}/wish", Permission::Record, Tells::One, VILLAGE),
     page("get", "/drafts/{draft}/check", Permission::Record, Tells::One, VILLAGE),
-    page("post", "/drafts/{draft}/capture", Permission::Record, Tells::Nothing, VILLAGE),
+    page("post", "/drafts/{draft}/capture", Permission::Record, Tells::One, VILLAGE),
     page("get", "/cases/{case}/captured", Permission::ReadCases, Tells::One, VILLAGE),
     page("get", "/outbox", Permission::ReadCases, Tells::List, BELOW),
     page("get", "/bag", Permission::Assist, Tells::One, BELOW),
@@ -85,7 +86,9 @@ pub const PAGES: &[Page] = &[
     page("get", "/sync", Permission::House, Tells::Nothing, BELOW),
     page("get", "/returned", Permission::ReadCases, Tells::List, VILLAGE),
     page("get", "/cases/{case}/mend", Permission::Record, Tells::One, VILLAGE),
-    page("post", "/cases/{case}/mend", Permission::Record, Tells::Nothing, VILLAGE),
+    // What is asked as the form stands now; it tells what was just typed, and is as frequent as the typing.
+    page("post", "/cases/{case}/mend/look", Permission::Record, Tells::Nothing, VILLAGE),
+    page("post", "/cases/{case}/mend", Permission::Record, Tells::One, VILLAGE),
     page("get", "/ledger", Permission::ReadCases, Tells::List, EVERYWHERE),
     // Cases.
     page("get", "/queue", Permission::ReadCases, Tells::List, EVERYWHERE),
@@ -94,9 +97,10 @@ pub const PAGES: &[Page] = &[
     page("get", "/cases/{case}/shown", Permission::ReadCases, Tells::One, EVERYWHERE),
     page("get", "/cases/{case}/papers/{hash}", Permission::ReadCases, Tells::One, EVERYWHERE),
     page("get", "/cases/{case}/sheets/{sheet}", Permission::ReadCases, Tells::One, EVERYWHERE),
-    page("post", "/cases/{case}/stages/{stage}/{verb}", Permission::ReadCases, Tells::Nothing, EVERYWHERE),
+    page("post", "/cases/{case}/stages/{stage}/{verb}", Permission::ReadCases, Tells::One, EVERYWHERE),
     page("post", "/cases/{case}/slips", Permission::Assist, Tells::Nothing, EVERYWHERE),
     page("post", "/cases/{case}/withdraw", Permission::ReadCases, Tells::Nothing, EVERYWHERE),
+    page("post", "/cases/{case}/originals", Permission::Assist, Tells::Nothing, EVERYWHERE),
     page("post", "/cases/{case}/recall", Permission::ReadCases, Tells::Nothing, ABOVE),
     page("post", "/cases/{case}/rate", Permission::Assist, Tells::Nothing, EVERYWHERE),
     page("post", "/cases/{case}/make-up", Permission::Assist, Tells::Nothing, EVERYWHERE),
@@ -123,8 +127,8 @@ pub(crate) struct Entry {
     pub label: &'static str,
     pub needs: Permission,
     tiers: &'static [Tier],
-    /// What waits behind it: out of the node's counts, and the tasks of this officer.
-    pub count: Option<fn(&Counts, u64) -> u64>,
+    /// What waits behind it.
+    pub count: Option<fn(&Waits<'_>) -> u64>,
 }
 
 impl Entry {
@@ -138,36 +142,40 @@ const fn entry(
     label: &'static str,
     needs: Permission,
     tiers: &'static [Tier],
-    count: Option<fn(&Counts, u64) -> u64>,
+    count: Option<fn(&Waits<'_>) -> u64>,
 ) -> Entry {
     Entry { href, label, needs, tiers, count }
 }
 
-fn returned(counts: &Counts, _: u64) -> u64 {
-    counts.by_status.get("returned").copied().unwrap_or(0)
+/// What waits: at this node, and for the officer who looks.
+pub(crate) struct Waits<'a> {
+    pub counts: &'a Counts,
+    pub tasks: u64,
+    pub alerts: u64,
 }
-fn open_alerts(counts: &Counts, _: u64) -> u64 {
-    counts.alerts.values().sum()
+
+fn returned(waits: &Waits<'_>) -> u64 {
+    waits.counts.by_status.get("returned").copied().unwrap_or(0)
 }
 
 pub(crate) const NAVIGATION: &[Entry] = &[
     entry("/", "工作台", Permission::House, VILLAGE, None),
     entry("/", "首页", Permission::House, ABOVE, None),
     entry("/new", "新代办", Permission::Record, VILLAGE, None),
-    entry("/drafts", "草稿", Permission::Record, VILLAGE, Some(|counts, _| counts.drafts)),
+    entry("/drafts", "草稿", Permission::Record, VILLAGE, Some(|waits| waits.counts.drafts)),
     entry("/outbox", "发件箱", Permission::ReadCases, BELOW, None),
     entry("/returned", "待补正", Permission::ReadCases, VILLAGE, Some(returned)),
-    entry("/queue", "待送达和村里环节", Permission::ReadCases, VILLAGE, Some(|_, tasks| tasks)),
-    entry("/queue", "接件台", Permission::ReadCases, &[Tier::Town], Some(|_, tasks| tasks)),
-    entry("/queue", "我的待办", Permission::ReadCases, CITY, Some(|_, tasks| tasks)),
+    entry("/queue", "待送达和村里环节", Permission::ReadCases, VILLAGE, Some(|waits| waits.tasks)),
+    entry("/queue", "接件台", Permission::ReadCases, &[Tier::Town], Some(|waits| waits.tasks)),
+    entry("/queue", "我的待办", Permission::ReadCases, CITY, Some(|waits| waits.tasks)),
     entry("/cases", "全部办件", Permission::ReadCases, EVERYWHERE, None),
     entry("/warnings", "临期提醒", Permission::Warnings, EVERYWHERE, None),
-    entry("/alerts", "电子监察", Permission::Warnings, EVERYWHERE, Some(open_alerts)),
+    entry("/alerts", "电子监察", Permission::Warnings, EVERYWHERE, Some(|waits| waits.alerts)),
     entry("/ledger", "台账", Permission::ReadCases, EVERYWHERE, None),
     entry("/nodes", "各村状态", Permission::House, &[Tier::Town], None),
     entry("/nodes", "运行图", Permission::House, CITY, None),
     entry("/reconciliation", "对账", Permission::House, ABOVE, None),
-    entry("/incidents", "运行事件", Permission::House, ABOVE, Some(|counts, _| counts.quarantined)),
+    entry("/incidents", "运行事件", Permission::House, ABOVE, Some(|waits| waits.counts.quarantined)),
     entry("/sync", "同步", Permission::House, BELOW, None),
     entry("/catalogue", "事项目录", Permission::House, EVERYWHERE, None),
     entry("/letters", "授权和印章", Permission::House, CITY, None),
@@ -196,6 +204,10 @@ pub(crate) async fn admit(State(console): State<Console>, request: Request, next
             parts.extensions.insert(officer);
             let mut around = parts.clone();
             let answer = next.run(Request::from_parts(parts, body)).await;
+            let answer = match note_answer(&console, &around, answer).await {
+                Ok(answer) => answer,
+                Err(fault) => return page::bare_refusal(taste, &fault).into_response(),
+            };
             match answer.extensions().get::<Fault>().cloned().filter(|_| !by_script) {
                 // Only now is it certain that the page around a refusal is needed.
                 Some(fault) => match Desk::from_request_parts(&mut around, &console).await {
@@ -212,6 +224,25 @@ pub(crate) async fn admit(State(console): State<Console>, request: Request, next
     answer.into_response()
 }
 
+/// What a script asks by itself while nobody looks.
+const UNASKED: &str = "/badge";
+
+/// A form that came back as a page has told what stands in it (I37): the row is there before the answer goes out.
+async fn note_answer(
+    console: &Console,
+    parts: &axum::http::request::Parts,
+    answer: axum::response::Response,
+) -> Result<axum::response::Response, Fault> {
+    let pattern = parts.extensions.get::<MatchedPath>().map(|path| path.as_str().to_owned());
+    let page = pattern.and_then(|pattern| Page::of(&parts.method, &pattern));
+    let tells = page.is_some_and(|page| page.tells == Tells::One) && parts.method == Method::POST;
+    let led_on = answer.status().is_redirection() || answer.extensions().get::<Fault>().is_some();
+    if let Some(officer) = parts.extensions.get::<Officer>().filter(|_| tells && !led_on) {
+        console.note_read(officer, parts.uri.path(), true).await?;
+    }
+    Ok(answer)
+}
+
 /// Whoever is not logged in is asked to, and comes back to where they wanted to go.
 fn to_log_in(console: &Console, parts: &axum::http::request::Parts, taste: Taste) -> Response {
     let path = parts.uri.path();
@@ -226,7 +257,11 @@ fn to_log_in(console: &Console, parts: &axum::http::request::Parts, taste: Taste
 async fn admitted(console: &Console, parts: &mut axum::http::request::Parts) -> Result<Officer, Fault> {
     let pattern = parts.extensions.get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let token = cookie(parts).map(str::to_owned).ok_or_else(Fault::logged_out)?;
-    let officer = console.hall.officer(&token).await?.ok_or_else(Fault::logged_out)?;
+    let officer = match pattern.as_deref() {
+        Some(UNASKED) => console.hall.officer_unasked(&token).await?,
+        _ => console.hall.officer(&token).await?,
+    };
+    let officer = officer.ok_or_else(Fault::logged_out)?;
     let not_here = || Fault::new(StatusCode::NOT_FOUND, "not_found", "没有这个页面;请从左边的菜单进入");
     let pattern = pattern.ok_or_else(not_here)?;
     let page = Page::of(&parts.method, &pattern).ok_or_else(not_here)?;
@@ -238,7 +273,7 @@ async fn admitted(console: &Console, parts: &mut axum::http::request::Parts) -> 
     if let Some(case) = segment(&pattern, path, "{case}") {
         console.hall.within_reach(&officer, &case_no(case)?).await?;
     }
-    if page.tells != Tells::Nothing {
+    if page.tells != Tells::Nothing && parts.method != Method::POST {
         console.note_read(&officer, path, page.tells == Tells::One).await?;
     }
     Ok(officer)

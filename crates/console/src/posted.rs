@@ -10,13 +10,24 @@ use axum::body::Bytes;
 use axum::extract::{Form, FromRequest, Multipart, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
+use bytes::BytesMut;
 use domain::EntryId;
+use store::blobs::BLOB_BYTES_MAX;
+
+/// What a form with scans may send at once: all papers of the longest list, each as large as one may be.
+pub(crate) const SCANS_BYTES_MAX: usize = 100 * 1024 * 1024;
+/// What a bag may have: a month of a town.
+pub(crate) const BAG_BYTES_MAX: usize = 8 * 1024 * 1024 * 1024;
 
 /// The field that carries the token, and the header a script sends it in.
 pub(crate) const CSRF_FIELD: &str = "_csrf";
 pub(crate) const CSRF_HEADER: &str = "x-csrf";
 /// The field with the id of the act: sent twice, it is done once.
 pub(crate) const KEY_FIELD: &str = "_key";
+
+/// The first, hidden button of a form whose sending decides something: what Enter in a field presses where there is no script.
+/// The page comes back with what was typed, and nothing is done.
+pub(crate) const LOOK_FIELD: &str = "_look";
 
 /// The token of a log-in's forms.
 pub(crate) fn csrf_token(session: &str) -> String {
@@ -57,20 +68,20 @@ impl Posted {
                 .map_err(|_| Fault::unfit("表单没有传完整,请重试"))?;
             return Ok(Posted { fields, files: Vec::new() });
         }
-        let broken = |_| {
-            Fault::new(
-                StatusCode::PAYLOAD_TOO_LARGE,
-                "too_large",
-                "文件太大或没有传完整;一次不超过 12 MB,请压缩后重试",
-            )
-        };
         let mut parts = Multipart::from_request(request, console)
             .await
             .map_err(|_| Fault::unfit("表单没有传完整,请重试"))?;
         let mut posted = Posted::default();
-        while let Some(part) = parts.next_field().await.map_err(broken)? {
+        while let Some(mut part) = parts.next_field().await.map_err(|_| broken())? {
             let (name, is_file) = (part.name().unwrap_or("").to_owned(), part.file_name().is_some());
-            let bytes = part.bytes().await.map_err(broken)?;
+            let mut bytes = BytesMut::new();
+            while let Some(piece) = part.chunk().await.map_err(|_| broken())? {
+                // Of a file that is too large one byte too many is kept: the counter refuses it by name, and the rest of the form
+                // is read.
+                let room = (BLOB_BYTES_MAX as usize + 1).saturating_sub(bytes.len());
+                bytes.extend_from_slice(&piece[..piece.len().min(room)]);
+            }
+            let bytes = bytes.freeze();
             match is_file {
                 true if bytes.is_empty() => {}
                 true => posted.files.push((name, bytes)),
@@ -79,6 +90,32 @@ impl Posted {
         }
         Ok(posted)
     }
+}
+
+fn broken() -> Fault {
+    let told = "文件没有传完整,或一次传得太多(合计不超过 100 MB);请分几次上传";
+    Fault::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", told)
+}
+
+/// A form with one large file (a bag), opened at the file: it is never held in memory as a whole.
+pub(crate) async fn open_file(request: Request, console: &Console) -> Result<Multipart, Fault> {
+    let (parts, body) = request.into_parts();
+    let wanted = cookie(&parts).map(csrf_token).ok_or_else(Fault::logged_out)?;
+    let mut form = Multipart::from_request(Request::from_parts(parts, body), console)
+        .await
+        .map_err(|_| Fault::unfit("表单没有传完整,请重试"))?;
+    // The token comes first in the form, so nothing is read for somebody who has none.
+    let token = form.next_field().await.map_err(|_| broken())?;
+    let sent = match token.filter(|field| field.name() == Some(CSRF_FIELD)) {
+        Some(field) => field.text().await.map_err(|_| broken())?,
+        None => String::new(),
+    };
+    if sent == wanted { Ok(form) } else { Err(foreign()) }
+}
+
+fn foreign() -> Fault {
+    let told = "这个页面是上一次登录时打开的;请返回、刷新页面后再提交";
+    Fault::new(StatusCode::FORBIDDEN, "csrf", told)
 }
 
 fn by_header(headers: &HeaderMap) -> Option<&str> {
@@ -96,11 +133,7 @@ impl FromRequest<Console> for Posted {
         // Both are hashes of a secret: how long a comparison takes tells nothing of use.
         match sent == wanted {
             true => Ok(posted),
-            false => Err(Fault::new(
-                StatusCode::FORBIDDEN,
-                "csrf",
-                "这个页面是上一次登录时打开的;请返回、刷新页面后再提交",
-            )),
+            false => Err(foreign()),
         }
     }
 }

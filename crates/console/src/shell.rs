@@ -6,19 +6,20 @@ use crate::Console;
 use crate::auth::cookie;
 use crate::fault::Fault;
 use crate::lang::Lang;
+use crate::pages::Waits;
 use crate::posted::csrf_token;
 use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
 use axum::http::header::COOKIE;
 use axum::http::request::Parts;
-use casework::Officer;
+use casework::{Officer, Outbox};
 use domain::access::{Jurisdiction, Permission};
 use domain::calendar::{DayUnit, Limit};
 use domain::network::Tier;
 use domain::{Day, Timestamp};
 use std::borrow::Cow;
 use std::sync::atomic::Ordering;
-use store::{Counts, TaskQuery};
+use store::{AlertQuery, Counts, TaskQuery};
 
 pub(crate) const LANG_COOKIE: &str = "tongban_lang";
 pub(crate) const LARGE_COOKIE: &str = "tongban_large";
@@ -191,26 +192,43 @@ impl Desk {
 
     async fn badge(&self) -> Result<Option<Badge>, Fault> {
         let Some(link) = &self.console.uplink else { return Ok(None) };
-        let (waiting, now) = (self.console.hall.outbox().await?.waiting, self.now());
+        let (outbox, now) = (self.console.hall.outbox().await?, self.now());
+        let waits = self.what_waits(&outbox).await?;
+        // After a restart the last receipt says when somebody above last listened.
+        let last = link.last_contact().max(outbox.parent_signed);
+        let when = last.map_or("从未联系".to_owned(), |last| ago(last, now));
+        let badge = |mark, class, text: String| Some(Badge { mark, class, text: self.t(&text).into_owned() });
+        // Never heard from at all: then what has waited longest says how long it has been.
+        let since = last.or(outbox.oldest_waiting);
+        Ok(match (link.connected.load(Ordering::Relaxed), waits) {
+            (true, None) => badge("●", "ok", format!("在线 · 全部已上传 · {when}")),
+            (true, Some(waits)) => badge("◐", "busy", format!("在线 · 待上传 {waits}")),
+            (false, Some(_)) if since.is_some_and(|since| self.is_stale(since)) => {
+                badge("▲", "alarm", "已 3 个工作日未同步,请联系上级中心".to_owned())
+            }
+            (false, None) => badge("○", "off", format!("离线 · 没有待上传 · 上次 {when}")),
+            (false, Some(waits)) => badge("○", "off", format!("离线 · {waits}已保存在本机 · 上次 {when}")),
+        })
+    }
+
+    /// What the parent has not confirmed, as people count it: cases where there are some, else records; and scans, which
+    /// travel by themselves. `None` when everything is up.
+    async fn what_waits(&self, outbox: &Outbox) -> Result<Option<String>, Fault> {
         let cases = match self.shell.tier {
             Tier::Village => self.cases_waiting().await?.0,
             Tier::Town | Tier::City => 0,
         };
-        let waits = match cases {
-            0 => format!("{waiting} 条记录"),
-            cases => format!("{cases} 件"),
+        let records = match (cases, outbox.waiting) {
+            (0, 0) => None,
+            (0, records) => Some(format!("{records} 条记录")),
+            (cases, _) => Some(format!("{cases} 件")),
         };
-        let last = link.last_contact();
-        let when = last.map_or("从未联系".to_owned(), |last| ago(last, now));
-        let badge = |mark, class, text: String| Some(Badge { mark, class, text: self.t(&text).into_owned() });
-        Ok(match (link.connected.load(Ordering::Relaxed), waiting) {
-            (true, 0) => badge("●", "ok", format!("在线 · 全部已上传 · {when}")),
-            (true, _) => badge("◐", "busy", format!("在线 · 待上传 {waits}")),
-            (false, _) if waiting > 0 && last.is_some_and(|last| self.is_stale(last)) => {
-                badge("▲", "alarm", "已 3 个工作日未同步,请联系上级中心".to_owned())
-            }
-            (false, 0) => badge("○", "off", format!("离线 · 没有待上传 · 上次 {when}")),
-            (false, _) => badge("○", "off", format!("离线 · {waits}已保存在本机 · 上次 {when}")),
+        let scans = self.counts.attachments_on_way;
+        Ok(match (records, scans) {
+            (None, 0) => None,
+            (Some(records), 0) => Some(records),
+            (None, scans) => Some(format!("{scans} 份扫描件")),
+            (Some(records), scans) => Some(format!("{records}、{scans} 份扫描件")),
         })
     }
 
@@ -222,16 +240,27 @@ impl Desk {
     }
 
     async fn navigation(&self, path: &str) -> Result<Vec<NavLine>, Fault> {
+        let store = &self.console.hall.store;
         let tasks = match self.may(Permission::ReadCases) {
-            true => self.console.hall.store.tasks(self.queue(COUNTED_MAX + 1)).await?.len() as u64,
+            true => store.tasks(self.queue(COUNTED_MAX + 1)).await?.len() as u64,
             false => 0,
         };
+        // As many as the list behind it will show to this officer, not as many as the node has.
+        let alerts = match self.may(Permission::Warnings) {
+            true => {
+                let (within, limit) = (self.within(), COUNTED_MAX + 1);
+                let query = AlertQuery { open_only: true, within, limit, ..AlertQuery::default() };
+                store.alerts(query).await?.len() as u64
+            }
+            false => 0,
+        };
+        let waits = Waits { counts: &self.counts, tasks, alerts };
         let mut lines = Vec::new();
         for entry in crate::pages::NAVIGATION.iter().filter(|entry| entry.is_for(self.shell.tier)) {
             if !self.may(entry.needs) {
                 continue;
             }
-            let count = entry.count.map(|count| count(&self.counts, tasks)).filter(|count| *count > 0);
+            let count = entry.count.map(|count| count(&waits)).filter(|count| *count > 0);
             let shown = count.map(|count| match count > u64::from(COUNTED_MAX) {
                 true => format!("{COUNTED_MAX}+"),
                 false => count.to_string(),

@@ -9,17 +9,25 @@
   var summary = one('.summary');
   if (summary) { summary.focus(); }
 
-  // A form is sent once, however often the button is pressed.
+  // A form is sent once, however often the button is pressed; and not while it is being saved, or the two would be taken for two
+  // windows: the button is pressed again when the answer is here.
   all('form[method=post]').forEach(function (form) {
+    var pressed = null;
+    form.addEventListener('click', function (event) {
+      var button = event.target.closest ? event.target.closest('button') : null;
+      if (button) { pressed = button; }
+    });
     form.addEventListener('submit', function (event) {
       if (form.getAttribute('data-sent')) { event.preventDefault(); return; }
+      if (form.settled && !form.settled(function () { if (pressed) { pressed.click(); } else { form.submit(); } })) { event.preventDefault(); return; }
       form.setAttribute('data-sent', '1');
       window.setTimeout(function () { form.removeAttribute('data-sent'); }, 8000);
     });
   });
 
-  // Scanners end a number with Enter: it must look up, never send the form.
-  all('form[data-autosave] input[type=text]').forEach(function (input) {
+  // Scanners end a number with Enter: it must look up, never send the form. Nor does Enter in a field decide a case.
+  all('form[data-autosave] input, form.act input, .act form input').forEach(function (input) {
+    if (/^(radio|checkbox|file|hidden)$/.test(input.type)) { return; }
     input.addEventListener('keydown', function (event) {
       if (event.key === 'Enter' && !event.ctrlKey) { event.preventDefault(); input.dispatchEvent(new Event('change', { bubbles: true })); }
     });
@@ -27,9 +35,17 @@
 
   // Autosave: what is typed is on the disk a moment later, and the server says what else is asked, computed, or wrong.
   all('form[data-autosave]').forEach(function (form) {
-    var timer = null, busy = false, again = false, told = one('.saved', form);
-    function say(text) { if (told) { told.textContent = text; } }
+    var timer = null, busy = false, again = false, wanted = null, told = one('.saved', form), sent = {};
+    function say(text) { if (told && text) { told.textContent = text; } }
+    function typed() {
+      var values = {};
+      new FormData(form).forEach(function (value, name) { if (typeof value === 'string') { values[name] = (values[name] || []).concat(value); } });
+      return values;
+    }
+    // What was typed since the answer was asked for stays as it was typed.
+    function untouched(name, now) { return String(now[name] || '') === String(sent[name] || ''); }
     function show(answer) {
+      var now = typed();
       one('input[name=version]', form).value = answer.version;
       Object.keys(answer.fields).forEach(function (name) {
         var field = one('[data-field="' + name + '"]', form), known = answer.fields[name];
@@ -38,7 +54,7 @@
         var error = one('.error', field);
         error.textContent = known.fault || '';
         field.classList.toggle('bad', !!known.fault);
-        if (known.fills !== undefined) {
+        if (known.fills !== undefined && untouched(name, now)) {
           var input = one('input, select', field);
           if (input && input !== document.activeElement && input.type !== 'radio' && input.type !== 'checkbox') { input.value = known.fills; }
           all('input[type=radio]', field).forEach(function (radio) { radio.checked = radio.value === known.fills; });
@@ -49,16 +65,48 @@
     function send() {
       if (busy) { again = true; return; }
       busy = true;
+      sent = typed();
       var body = new URLSearchParams();
       new FormData(form).forEach(function (value, name) { if (typeof value === 'string') { body.append(name, value); } });
       fetch(form.getAttribute('data-autosave'), { method: 'POST', body: body, headers: { 'x-csrf': csrf }, credentials: 'same-origin' })
         .then(function (response) { return response.json().then(function (answer) { if (response.ok) { show(answer); } else { say(answer.error.message); } }); })
         .catch(function () { say(form.getAttribute('data-unsaved')); })
-        .then(function () { busy = false; if (again) { again = false; send(); } });
+        .then(function () {
+          busy = false;
+          if (wanted) { var go = wanted; wanted = null; again = false; go(); return; }
+          if (again) { again = false; send(); }
+        });
     }
+    // True when nothing is under way; else `go` is called when it has come back.
+    form.settled = function (go) {
+      window.clearTimeout(timer);
+      if (busy) { wanted = go; }
+      return !busy;
+    };
     function soon() { window.clearTimeout(timer); timer = window.setTimeout(send, 700); }
     form.addEventListener('input', soon);
     form.addEventListener('change', soon);
+  });
+
+  // One more row of a table, without asking the server: the last row again, empty, under the next number.
+  all('button[name=_more]').forEach(function (button) {
+    button.addEventListener('click', function (event) {
+      var field = button.parentNode, rows = all('tbody tr', field), last = rows[rows.length - 1];
+      if (!last) { return; }
+      event.preventDefault();
+      var row = last.cloneNode(true), name = button.value, from = name + '.' + (rows.length - 1) + '.', to = name + '.' + rows.length + '.';
+      row.firstElementChild.textContent = rows.length + 1;
+      all('[name]', row).forEach(function (control) {
+        control.name = control.name.replace(from, to);
+        control.id = control.name;
+        var label = control.getAttribute('aria-label');
+        if (label) { control.setAttribute('aria-label', label.replace(' ' + rows.length + ' ', ' ' + (rows.length + 1) + ' ')); }
+        if (control.type === 'radio' || control.type === 'checkbox') { control.checked = false; } else { control.value = ''; }
+      });
+      last.parentNode.appendChild(row);
+      var first = one('input, select, textarea', row);
+      if (first) { first.focus(); }
+    });
   });
 
   // Photos from a phone are ten times larger than anybody reads: shrunk before they are sent, with the size told.

@@ -6,7 +6,7 @@
 use crate::catalogue::{Field, Item, Material};
 use crate::dossier::{Attachment, Dossier, Outcome};
 use crate::form::{Form, FormFault};
-use crate::{CaseNo, ItemId, MaterialId};
+use crate::{CaseNo, Day, ItemId, MaterialId, plan};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -158,26 +158,34 @@ fn acyclic(after: &BTreeMap<ItemId, BTreeSet<ItemId>>) -> Result<(), String> {
 }
 
 /// The form of one item out of what was typed for the whole bundle: what it shares, then its own, which goes before.
-pub fn form_of(item: &Item, shared: &Form, own: Option<&Form>) -> Form {
+pub fn form_of(item: &Item, all: &[&Item], shared: &Form, own: Option<&Form>) -> Form {
     let mut form = Form::new();
     form.extend(
         shared.iter().filter(|(key, _)| *key == "channel").map(|(key, value)| (key.clone(), value.clone())),
     );
+    let asked_once = shared_fields(all);
     for field in &item.fields {
-        let value = own.and_then(|own| own.get(&field.key)).or_else(|| shared.get(&field.key));
+        // Two others may share a field of this key that asks for something else: its answer is none to this one.
+        let another = asked_once.iter().any(|known| known.key == field.key && !is_alike(known, field));
+        let shared = shared.get(&field.key).filter(|_| !another);
+        let value = own.and_then(|own| own.get(&field.key)).or(shared);
         form.extend(value.map(|value| (field.key.clone(), value.clone())));
     }
     form
 }
 
-/// Fields that are asked once for all items that have them: same key, same kind, same choices.
+/// Asked once for both: same key, same kind, same choices.
+pub fn is_alike(a: &Field, b: &Field) -> bool {
+    a.key == b.key && a.kind == b.kind && a.options == b.options
+}
+
+/// Fields that are asked once for all items that have them.
 pub fn shared_fields<'a>(items: &[&'a Item]) -> Vec<&'a Field> {
-    let alike = |a: &Field, b: &Field| a.key == b.key && a.kind == b.kind && a.options == b.options;
     let in_others = |field: &&Field, at: usize| {
         items
             .iter()
             .enumerate()
-            .any(|(index, item)| index != at && item.fields.iter().any(|other| alike(other, field)))
+            .any(|(index, item)| index != at && item.fields.iter().any(|other| is_alike(other, field)))
     };
     let mut shared: Vec<&Field> = Vec::new();
     for (at, item) in items.iter().enumerate() {
@@ -226,6 +234,46 @@ pub fn fault_in(item: &Item, fault: FormFault) -> FormFault {
         field: format!("{}--{}", item.id, fault.field),
         label: format!("{}:{}", item.name, fault.label),
         ..fault
+    }
+}
+
+/// The papers a bundle asks for, each once, under the name it has in the draft. `forms`: of the items, in their order.
+pub fn papers_asked(items: &[&Item], forms: &[Form], today: Day) -> Vec<(MaterialId, Material)> {
+    let mut papers: Vec<(&ItemId, MaterialId, Material)> = Vec::new();
+    for (item, form) in items.iter().zip(forms) {
+        for material in plan::asked_materials(item, form, today) {
+            let from_another = |(owner, _, known): &(&ItemId, MaterialId, Material)| {
+                **owner != item.id && is_same_paper(known, material)
+            };
+            let named = paper_id(&item.id, &material.id).filter(|_| !papers.iter().any(from_another));
+            papers.extend(named.map(|named| (&item.id, named, material.clone())));
+        }
+    }
+    papers.into_iter().map(|(_, named, material)| (named, material)).collect()
+}
+
+/// A fault of one item under the name that field or paper has in the draft, where it is asked once for several items.
+pub fn fault_in_draft(
+    item: &Item,
+    all: &[&Item],
+    papers: &[(MaterialId, Material)],
+    fault: FormFault,
+) -> FormFault {
+    let own = item.fields.iter().find(|field| field.key == fault.field);
+    let shared = own.is_some_and(|own| shared_fields(all).iter().any(|known| is_alike(known, own)));
+    if shared || fault.field == "wish" {
+        return fault;
+    }
+    let Some(material) = fault.field.parse().ok().and_then(|id| item.material(&id)) else {
+        return fault_in(item, fault);
+    };
+    let own = paper_id(&item.id, &material.id);
+    if papers.iter().any(|(named, _)| Some(named) == own.as_ref()) {
+        return fault_in(item, fault);
+    }
+    match papers.iter().find(|(_, known)| is_same_paper(known, material)) {
+        Some((named, paper)) => FormFault { field: named.to_string(), label: paper.name.clone(), ..fault },
+        None => fault_in(item, fault),
     }
 }
 

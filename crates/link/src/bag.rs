@@ -13,9 +13,9 @@ use replication::frame::{Batch, Frame, Hello, PROTOCOL};
 use replication::session::{Load, Taken};
 use replication::{BATCH_BYTES_MAX, JournalId, RunFault};
 use serde_json::json;
-use std::io::{Read, Write};
 use store::StoreError;
 use store::blobs::BLOB_BYTES_MAX;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 
 const MAGIC: &[u8] = b"TONGBAN-BAG 1\n";
 const MESSAGE_BYTES_MAX: u32 = (BLOB_BYTES_MAX + BATCH_BYTES_MAX as u64 + 4096) as u32;
@@ -56,13 +56,13 @@ struct Sink<W> {
     hash: blake3::Hasher,
 }
 
-impl<W: Write> Sink<W> {
-    fn put(&mut self, tag: u8, message: &[u8]) -> std::io::Result<()> {
+impl<W: AsyncWrite + Unpin + Send> Sink<W> {
+    async fn put(&mut self, tag: u8, message: &[u8]) -> std::io::Result<()> {
         let mut head = [tag, 0, 0, 0, 0];
         head[1..].copy_from_slice(&(message.len() as u32).to_be_bytes());
         for part in [&head[..], message] {
             self.hash.update(part);
-            self.out.write_all(part)?;
+            self.out.write_all(part).await?;
         }
         Ok(())
     }
@@ -72,7 +72,11 @@ impl<W: Write> Sink<W> {
 ///
 /// # Errors
 /// [`BagError`]; a half-written file is recognised by whoever imports it.
-pub async fn export(node: &Node, peer: &NodeId, out: impl Write) -> Result<u64, BagError> {
+pub async fn export(
+    node: &Node,
+    peer: &NodeId,
+    out: impl AsyncWrite + Unpin + Send,
+) -> Result<u64, BagError> {
     let (store, me) = (&node.hall.store, node.hall.me().clone());
     let network = store.network();
     let upwards = network.is_above(peer, &me);
@@ -90,7 +94,7 @@ pub async fn export(node: &Node, peer: &NodeId, out: impl Write) -> Result<u64, 
     let heads: Vec<_> =
         store.heads().await?.into_iter().filter(|(journal, _)| way(journal) == Some(outward)).collect();
     let mut sink = Sink { out, hash: blake3::Hasher::new() };
-    sink.out.write_all(MAGIC)?;
+    sink.out.write_all(MAGIC).await?;
     let mut packer = Packer::for_bag()?;
     let hello = Hello {
         protocol: PROTOCOL,
@@ -101,7 +105,7 @@ pub async fn export(node: &Node, peer: &NodeId, out: impl Write) -> Result<u64, 
         oldest_waiting: None,
         positions: heads.clone(),
     };
-    sink.put(FRAME, &wire(&mut packer, Frame::Hello(hello))?)?;
+    sink.put(FRAME, &wire(&mut packer, Frame::Hello(hello))?).await?;
     let mut written = 0;
     for (journal, head) in heads {
         let receipts = store.custody(&journal.author).await?;
@@ -115,8 +119,8 @@ pub async fn export(node: &Node, peer: &NodeId, out: impl Write) -> Result<u64, 
         export_attachments(node, &mut sink).await?;
     }
     let end = json!({ "entries": written, "blake3": sink.hash.finalize().to_hex().to_string() });
-    sink.put(END, end.to_string().as_bytes())?;
-    sink.out.flush()?;
+    sink.put(END, end.to_string().as_bytes()).await?;
+    sink.out.flush().await?;
     Ok(written)
 }
 
@@ -125,7 +129,7 @@ fn wire(packer: &mut Packer, frame: Frame) -> Result<Vec<u8>, BagError> {
     Ok(frame.encode_to_vec())
 }
 
-async fn export_journal<W: Write>(
+async fn export_journal<W: AsyncWrite + Unpin + Send>(
     node: &Node,
     sink: &mut Sink<W>,
     packer: &mut Packer,
@@ -144,13 +148,16 @@ async fn export_journal<W: Write>(
         }
         at += count;
         no += 1;
-        sink.put(FRAME, &wire(packer, Frame::Batch(Batch { no, runs, acks: Vec::new() }))?)?;
+        sink.put(FRAME, &wire(packer, Frame::Batch(Batch { no, runs, acks: Vec::new() }))?).await?;
     }
     Ok(at - from)
 }
 
 /// Scans of cases that are not finished: a courier's stick is large, and asking again costs a journey.
-async fn export_attachments<W: Write>(node: &Node, sink: &mut Sink<W>) -> Result<(), BagError> {
+async fn export_attachments<W: AsyncWrite + Unpin + Send>(
+    node: &Node,
+    sink: &mut Sink<W>,
+) -> Result<(), BagError> {
     let hall = &node.hall;
     let mut after = None;
     loop {
@@ -166,7 +173,8 @@ async fn export_attachments<W: Write>(node: &Node, sink: &mut Sink<W>) -> Result
                 let bytes = hall.blobs.read(&attachment.hash, 0, BLOB_BYTES_MAX as usize)?;
                 let chunk =
                     pb::Chunk { hash: attachment.hash.clone(), offset: 0, bytes: bytes.into(), last: true };
-                sink.put(PARCEL, &pb::Parcel { kind: Some(pb::parcel::Kind::Chunk(chunk)) }.encode_to_vec())?;
+                let parcel = pb::Parcel { kind: Some(pb::parcel::Kind::Chunk(chunk)) };
+                sink.put(PARCEL, &parcel.encode_to_vec()).await?;
             }
         }
     }
@@ -176,9 +184,9 @@ async fn export_attachments<W: Write>(node: &Node, sink: &mut Sink<W>) -> Result
 ///
 /// # Errors
 /// [`BagError::NotABag`] for other files; damage further on is in the [`Report`].
-pub async fn import(node: &Node, mut input: impl Read) -> Result<Report, BagError> {
+pub async fn import(node: &Node, mut input: impl AsyncRead + Unpin + Send) -> Result<Report, BagError> {
     let mut magic = vec![0; MAGIC.len()];
-    input.read_exact(&mut magic).map_err(|_| BagError::NotABag)?;
+    input.read_exact(&mut magic).await.map_err(|_| BagError::NotABag)?;
     if magic != MAGIC {
         return Err(BagError::NotABag);
     }
@@ -187,7 +195,7 @@ pub async fn import(node: &Node, mut input: impl Read) -> Result<Report, BagErro
     let mut packer = Packer::for_bag()?;
     loop {
         let before = reader.hash.clone();
-        match reader.next() {
+        match reader.next().await {
             Ok(Some((END, message))) => {
                 let end: serde_json::Value = serde_json::from_slice(&message).unwrap_or_default();
                 report.complete = end["blake3"] == before.finalize().to_hex().as_str();
@@ -220,10 +228,10 @@ struct Reader<R> {
     at: u64,
 }
 
-impl<R: Read> Reader<R> {
-    fn next(&mut self) -> Result<Option<(u8, Vec<u8>)>, BagError> {
+impl<R: AsyncRead + Unpin + Send> Reader<R> {
+    async fn next(&mut self) -> Result<Option<(u8, Vec<u8>)>, BagError> {
         let mut head = [0; 5];
-        if let Err(error) = self.input.read_exact(&mut head) {
+        if let Err(error) = self.input.read_exact(&mut head).await {
             return if error.kind() == std::io::ErrorKind::UnexpectedEof {
                 Ok(None)
             } else {
@@ -235,7 +243,7 @@ impl<R: Read> Reader<R> {
             return Err(BagError::Damaged { at: self.at, reason: format!("a message of {length} bytes") });
         }
         let mut message = Vec::new();
-        let read = self.input.by_ref().take(u64::from(length)).read_to_end(&mut message)?;
+        let read = (&mut self.input).take(u64::from(length)).read_to_end(&mut message).await?;
         if read < length as usize {
             return Ok(None);
         }

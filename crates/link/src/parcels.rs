@@ -19,6 +19,8 @@ const ASKED_MAX: usize = 8;
 const POLL: Duration = Duration::from_secs(15);
 /// A neighbour that lacked an attachment tells when it has it; should that word be lost, it is asked again after so many polls.
 const MISSING_POLLS: u32 = 4;
+/// Attachments the parent is asked about in one poll, while it has not said that it has them.
+const OFFERED_MAX: u32 = 256;
 
 struct Lane<'n> {
     node: &'n Node,
@@ -70,6 +72,7 @@ where
             _ = poll.tick() => {
                 polls += 1;
                 if polls.is_multiple_of(MISSING_POLLS) { lane.missing.clear(); }
+                if lane.offer().await?.is_none() { return Ok(()) }
                 if lane.ask().await?.is_none() { return Ok(()) }
             }
         }
@@ -94,10 +97,39 @@ impl Lane<'_> {
             }
             Kind::Available(pb::Available { hash }) => {
                 self.missing.remove(&hash);
+                // From above it is the receipt; from below it is the question whether we have it too.
+                if self.upwards() {
+                    self.node.hall.store.attachment_confirmed(&hash).await?;
+                } else if self.node.hall.blobs.has(&hash) && self.receipt(hash).await.is_none() {
+                    return Ok(None);
+                }
                 self.ask().await
             }
             Kind::Chunk(chunk) => self.take(chunk).await,
         }
+    }
+
+    /// Whether the neighbour is the one above.
+    fn upwards(&self) -> bool {
+        self.node.hall.store.network().is_above(&self.peer, self.node.hall.me())
+    }
+
+    /// Tells a child that its bytes are here, whole and on the disk.
+    async fn receipt(&self, hash: String) -> Option<()> {
+        self.send(Kind::Available(pb::Available { hash })).await
+    }
+
+    /// A receipt may have been lost, and a bag brings none: the parent is asked about what it has not confirmed.
+    async fn offer(&self) -> Goes {
+        if !self.upwards() {
+            return Ok(Some(()));
+        }
+        for hash in self.node.hall.store.unconfirmed_attachments(OFFERED_MAX).await? {
+            if self.send(Kind::Available(pb::Available { hash })).await.is_none() {
+                return Ok(None);
+            }
+        }
+        Ok(Some(()))
     }
 
     async fn keep_promises(&mut self, arrived: &[String]) -> Option<()> {
@@ -116,7 +148,7 @@ impl Lane<'_> {
         }
         let hall = &self.node.hall;
         let network = hall.store.network();
-        let upwards = network.is_above(&self.peer, hall.me());
+        let upwards = self.upwards();
         let on_their_side = |node: &NodeId| {
             if upwards { network.is_within(node, hall.me()) } else { network.is_within(node, &self.peer) }
         };
@@ -164,6 +196,9 @@ impl Lane<'_> {
             }
             return Ok(self.send(Kind::Missing(pb::Missing { hash })).await);
         };
+        if self.upwards() {
+            self.node.hall.store.attachment_asked_for(&hash).await?;
+        }
         loop {
             let (name, source) = (hash.clone(), blobs.clone());
             let read = move || source.read(&name, offset, CHUNK_BYTES);
@@ -203,6 +238,9 @@ impl Lane<'_> {
         if last {
             self.asked.remove(&hash);
             self.node.hall.store.attachment_arrived(&hash).await?;
+            if !self.upwards() && self.receipt(hash).await.is_none() {
+                return Ok(None);
+            }
             return self.ask().await;
         }
         Ok(Some(()))

@@ -90,6 +90,8 @@ pub fn forget_attachments(path: &Path, key: Option<&DataKey>, missing: &[String]
         transaction
             .execute("UPDATE attachment SET present = 0 WHERE hash = ?1", [hash])
             .broken("note missing attachments")?;
+        // What is not here cannot be on its way from here.
+        crate::project::confirmed(&transaction, hash)?;
     }
     transaction.commit().broken("note missing attachments")
 }

@@ -152,7 +152,7 @@ pub(crate) fn append(work: &mut Work<'_>, me: &Identity, append: Append) -> Resu
         projector.project(*pos, entry)?;
     }
     projector.finish()?;
-    crate::project::attachments_here(work.sql, &attachments_here)?;
+    crate::project::attachments_here(work, &me.node, &attachments_here)?;
     if let Some((draft, version)) = consumes_draft {
         crate::people::consume_draft(work.sql, draft, version)?;
     }

@@ -484,12 +484,23 @@ impl Store for SqliteStore {
         self.executor.read(move |sql| queries::wanted_attachments(sql, &origins, limit)).await
     }
     async fn attachment_arrived(&self, hash: &str) -> Result<(), StoreError> {
-        let hash = hash.to_owned();
+        let (hash, me) = (hash.to_owned(), self.identity.node.clone());
         let arrived = self.executor.write("attachment arrived", move |work| {
             work.change.attachments.push(hash.clone());
-            project::attachment_arrived(work.sql, &hash)
+            project::attachment_arrived(work, &me, &hash)
         });
         arrived.await
+    }
+    async fn unconfirmed_attachments(&self, limit: u32) -> Result<Vec<String>, StoreError> {
+        self.executor.read_briefly(move |sql| queries::unconfirmed_attachments(sql, limit)).await
+    }
+    async fn attachment_confirmed(&self, hash: &str) -> Result<(), StoreError> {
+        let hash = hash.to_owned();
+        self.executor.write("attachment confirmed", move |work| project::confirmed(work.sql, &hash)).await
+    }
+    async fn attachment_asked_for(&self, hash: &str) -> Result<(), StoreError> {
+        let hash = hash.to_owned();
+        self.executor.write("attachment asked for", move |work| project::on_its_way(work.sql, &hash)).await
     }
 
     async fn account(&self, name: &str) -> Result<Option<Account>, StoreError> {

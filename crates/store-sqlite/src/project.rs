@@ -18,6 +18,7 @@ use crate::Identity;
 use crate::error::{Broken, unreadable};
 use crate::executor::Work;
 use crate::journals;
+use domain::NodeId;
 use domain::dossier::{Dossier, Page, PageBody, Slip, Verdict};
 use domain::network::NodeRecord;
 use domain::{CaseNo, Timestamp, library, plan};
@@ -27,7 +28,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use store::*;
 
-const FOLLOWS_REFUSED: &str = "follows a page of the same act that was refused; look at the case, and do it again if it is still right";
+const FOLLOWS_REFUSED: &str =
+    "follows a page of the same act that was refused; look at the case, and do it again if it is still right";
 
 /// A dossier on its way through one transaction: read once, folded many times, written once.
 struct Open {
@@ -549,13 +551,29 @@ fn case_positions(sql: &Connection, case: &CaseNo, verdict: &str) -> Result<Vec<
     .broken("find pages")
 }
 
-pub(crate) fn attachments_here(sql: &Connection, hashes: &[String]) -> Result<(), StoreError> {
-    hashes.iter().try_for_each(|hash| attachment_arrived(sql, hash))
+pub(crate) fn attachments_here(work: &Work<'_>, me: &NodeId, hashes: &[String]) -> Result<(), StoreError> {
+    hashes.iter().try_for_each(|hash| attachment_arrived(work, me, hash))
 }
 
-pub(crate) fn attachment_arrived(sql: &Connection, hash: &str) -> Result<(), StoreError> {
-    sql.prepare_cached("UPDATE attachment SET present = 1 WHERE hash = ?1")
+pub(crate) fn attachment_arrived(work: &Work<'_>, me: &NodeId, hash: &str) -> Result<(), StoreError> {
+    work.sql
+        .prepare_cached("UPDATE attachment SET present = 1 WHERE hash = ?1")
         .and_then(|mut s| s.execute([hash]))
         .broken("note an attachment")?;
+    if work.known.network.parent(me).is_some() { on_its_way(work.sql, hash) } else { Ok(()) }
+}
+
+/// Until the parent says that it has the bytes, they are ours to keep and to tell of.
+pub(crate) fn on_its_way(sql: &Connection, hash: &str) -> Result<(), StoreError> {
+    sql.prepare_cached("INSERT OR IGNORE INTO on_way(hash) SELECT hash FROM attachment WHERE hash = ?1")
+        .and_then(|mut s| s.execute([hash]))
+        .broken("note an attachment on its way")?;
+    Ok(())
+}
+
+pub(crate) fn confirmed(sql: &Connection, hash: &str) -> Result<(), StoreError> {
+    sql.prepare_cached("DELETE FROM on_way WHERE hash = ?1")
+        .and_then(|mut s| s.execute([hash]))
+        .broken("note a confirmed attachment")?;
     Ok(())
 }

@@ -238,6 +238,7 @@ pub(crate) fn counts(sql: &Connection) -> Result<Counts, StoreError> {
         held: one("SELECT count(*) FROM case_entry WHERE verdict <> 'applied' AND verdict <> 'slip'")?,
         quarantined: one("SELECT count(*) FROM quarantine WHERE remark = 0")?,
         attachments_missing: one("SELECT count(*) FROM attachment WHERE present = 0")?,
+        attachments_on_way: one("SELECT count(*) FROM on_way")?,
     })
 }
 
@@ -273,6 +274,12 @@ pub(crate) fn incidents(sql: &Connection) -> Result<Vec<Incident>, StoreError> {
             .collect()
         })
         .broken("list incidents")
+}
+
+pub(crate) fn unconfirmed_attachments(sql: &Connection, limit: u32) -> Result<Vec<String>, StoreError> {
+    sql.prepare_cached("SELECT hash FROM on_way ORDER BY no LIMIT ?1")
+        .and_then(|mut s| s.query_map([limit], |row| row.get(0))?.collect())
+        .broken("list attachments on their way")
 }
 
 pub(crate) fn wanted_attachments(

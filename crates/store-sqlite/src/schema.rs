@@ -190,6 +190,13 @@ const STEPS: &[M<'static>] = &[
     ALTER TABLE contact ADD COLUMN under TEXT;
     ",
     ),
+    M::up(
+        "
+    -- Attachments that are here and that the parent has not said it has. What lay here before anybody counted is asked about.
+    CREATE TABLE on_way(no INTEGER PRIMARY KEY, hash TEXT NOT NULL UNIQUE) STRICT;
+    INSERT INTO on_way(hash) SELECT hash FROM attachment WHERE present = 1 ORDER BY hash;
+    ",
+    ),
 ];
 
 /// To be raised whenever the same journals fold to other rows: the projections are then built anew when a node is opened.

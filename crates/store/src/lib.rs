@@ -204,6 +204,12 @@ pub trait Store: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Vec<WantedAttachment>, StoreError>;
     async fn attachment_arrived(&self, hash: &str) -> Result<(), StoreError>;
+    /// Attachments that are here and that the parent has not said it has, oldest first; none at the hub.
+    async fn unconfirmed_attachments(&self, limit: u32) -> Result<Vec<String>, StoreError>;
+    /// The parent said that it has this one.
+    async fn attachment_confirmed(&self, hash: &str) -> Result<(), StoreError>;
+    /// The parent asked for it: whatever it said before, it has it no longer.
+    async fn attachment_asked_for(&self, hash: &str) -> Result<(), StoreError>;
 
     async fn account(&self, name: &str) -> Result<Option<Account>, StoreError>;
     async fn accounts(&self) -> Result<Vec<Account>, StoreError>;

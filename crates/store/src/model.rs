@@ -253,6 +253,8 @@ pub struct Counts {
     pub held: u64,
     pub quarantined: u64,
     pub attachments_missing: u64,
+    /// Here, and not yet confirmed by the parent.
+    pub attachments_on_way: u64,
     /// Alerts that nobody has concluded, by rung.
     pub alerts: std::collections::BTreeMap<String, u64>,
 }

@@ -183,10 +183,11 @@ async fn export(
     std::fs::create_dir_all(to)?;
     let path = to.join(format!("{}-to-{peer}-{stamp}.tbag", opened.config.id));
     let temporary = path.with_extension("part");
-    let file = std::fs::File::create(&temporary).with_context(|| format!("write {}", temporary.display()))?;
-    let entries = link::bag::export(&opened.node(), &peer, std::io::BufWriter::new(&file)).await?;
+    let file = tokio::fs::File::create(&temporary).await;
+    let mut file = file.with_context(|| format!("write {}", temporary.display()))?;
+    let entries = link::bag::export(&opened.node(), &peer, tokio::io::BufWriter::new(&mut file)).await?;
     // The courier may pull the stick as soon as we say done.
-    file.sync_all()?;
+    file.sync_all().await?;
     std::fs::rename(&temporary, &path)?;
     if common.json {
         println!("{}", json!({ "file": path, "entries": entries, "for": peer }));
@@ -197,8 +198,8 @@ async fn export(
 }
 
 async fn import(common: &Common, opened: &Opened, file: &std::path::Path) -> Result<ExitCode> {
-    let input = std::fs::File::open(file).with_context(|| format!("open {}", file.display()))?;
-    let report = link::bag::import(&opened.node(), std::io::BufReader::new(input)).await?;
+    let input = tokio::fs::File::open(file).await.with_context(|| format!("open {}", file.display()))?;
+    let report = link::bag::import(&opened.node(), tokio::io::BufReader::new(input)).await?;
     if common.json {
         println!("{}", serde_json::to_string(&report)?);
     } else {

@@ -196,6 +196,10 @@ fn views_agree(nodes: &[SimNode], told: &[Told]) {
                     && Some(node.id()) == nodes[told.village].record.parent.as_ref()
             })
             .unwrap();
+        for node in [&nodes[told.village], town] {
+            let counts = block_on(node.hall().unwrap().store.counts()).unwrap();
+            assert_eq!(counts.attachments_on_way, 0, "I3: {} waits for receipts of scans", node.id());
+        }
         for node in [town, &nodes[0]] {
             assert_eq!(at(node).missing_attachments, 0, "I5: {} at {}", told.case, node.id());
         }

@@ -153,7 +153,7 @@ async fn bring_what_library_lacks(
     let library::Standing::Absent(absent) = library::standing(&stored.dossier) else { return };
     let mut dice = StdRng::seed_from_u64(choice);
     let scans = absent.into_iter().map(|id| (id, testkit::scans::jpeg_of(200, &mut dice))).collect();
-    let Ok(slip) = hall.make_up(officer, &task.case, scans).await else { return };
+    let Ok(slip) = hall.make_up(officer, &task.case, scans, None).await else { return };
     let taken = Command::TakeMakeUp { stage: task.stage.clone(), slip };
     let _ = hall.perform(officer, &task.case, taken, None).await;
 }
@@ -174,7 +174,7 @@ async fn visit(
     let body = task.body.clone();
     let Some(known) = dossier.inspections.get(&stage) else {
         let slots = vec![Slot { day: hall.now().day(), time: "09:30".into() }];
-        let _ = hall.add_slip(officer, &task.case, "inspection_slot", slots[0].to_string()).await;
+        let _ = hall.add_slip(officer, &task.case, "inspection_slot", slots[0].to_string(), None).await;
         return Some(Command::ProposeInspection { stage, slots });
     };
     Some(match (&known.fixed, &known.held) {

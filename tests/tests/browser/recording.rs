@@ -121,7 +121,8 @@ async fn a_case_is_recorded_with_no_network_and_its_receipt_printed() {
     tab.go("/outbox").await;
     assert!(tab.text("main").await.contains(&case));
     tab.go("/").await;
-    tab.reads("#badge", "1 件已保存在本机").await;
+    tab.reads("#badge", "1 件").await;
+    tab.reads("#badge", "份扫描件已保存在本机").await;
 
     // The town comes back at another address; the badge turns by itself, and only when the town has signed.
     city.town.start_again().await;
@@ -130,6 +131,11 @@ async fn a_case_is_recorded_with_no_network_and_its_receipt_printed() {
     let tab = browser.open(&city.villages[0], Screen::Desk).await;
     tab.log_in(&city.villages[0], "officer").await;
     tab.reads("#badge", "在线 · 全部已上传").await;
+    // "All" is the scans too: they travel by themselves, and count only when the town has said that it has them.
+    let counts = city.villages[0].node().hall().counts().await.unwrap();
+    assert_eq!(counts.attachments_on_way, 0);
+    let at_town = city.town.node().hall().counts().await.unwrap();
+    assert_eq!(at_town.attachments_missing, 0, "I5");
     tab.go(&format!("/cases/{case}")).await;
     eventually("the rail shows the town", async || {
         tab.go(&format!("/cases/{case}")).await;
@@ -164,6 +170,14 @@ async fn what_is_wrong_is_said_at_the_field_and_mended_there_and_a_draft_outlive
     let at = tab.script("return document.activeElement.className;", vec![]).await;
     assert_eq!(at, "summary", "the reader begins at what must be mended");
     assert_eq!(tab.value("#name").await, "阿依古丽·𠅤", "everything typed is still there");
+    // Another card was meant: what the first one told goes with it.
+    tab.fill("#id_no", "11010519491231002X").await;
+    eventually("birth follows the other card", async || tab.value("#birth").await == "1949-12-31").await;
+    // The button is pressed while the page is being saved by itself: that is one window, not two.
+    tab.fill("#id_no", "522601196705199487").await;
+    tab.press("button[data-main]").await;
+    let summary = tab.text(".summary").await;
+    assert!(!summary.contains("另一个窗口") && tab.value("#birth").await == "1967-05-19", "{summary}");
     let page = tab.path().await;
     tab.close().await;
 
@@ -213,7 +227,7 @@ async fn without_scripts_everything_can_be_recorded_and_a_returned_case_is_mende
     town.go(&format!("/cases/{case}")).await;
     town.script("document.querySelectorAll('details').forEach(one => one.open = true);", vec![]).await;
     town.fill("[name='fault.m1']", "申请书没有签名,请申请人签名后重拍").await;
-    town.press("form[action$='/return'] button").await;
+    town.press("form[action$='/return'] button[data-main]").await;
     assert!(town.text("#status").await.contains("退回补正"), "{}", town.text("main").await);
     town.close().await;
 
@@ -227,6 +241,16 @@ async fn without_scripts_everything_can_be_recorded_and_a_returned_case_is_mende
     plain.log_in(village, "officer").await;
     plain.go("/returned").await;
     plain.press("a.row-link").await;
+    // Enter in a field, as a scanner sends it, shows the page again; nothing goes out.
+    let mobile = plain.see("#mobile").await;
+    mobile.clear().await.unwrap();
+    mobile.send_keys("15400000009\u{e007}").await.unwrap();
+    eventually("the page has come back", async || {
+        plain.value("#mobile").await == "15400000009" && plain.path().await.ends_with("/mend")
+    })
+    .await;
+    let still = village.node().hall().view(&case.parse().unwrap()).await.unwrap();
+    assert!(still.dossier.returned.is_some(), "nobody handed it in again");
     let mut dice = StdRng::seed_from_u64(9);
     let path = folder.0.join("signed.jpg");
     std::fs::write(&path, testkit::scans::jpeg(&mut dice)).unwrap();
@@ -235,6 +259,12 @@ async fn without_scripts_everything_can_be_recorded_and_a_returned_case_is_mende
     assert!(plain.text("#status").await.contains("已收件"), "{}", plain.text("main").await);
     plain.go("/returned").await;
     assert!(plain.text("main").await.contains("没有要补正的"));
+    // What is asked only on a condition can be answered too, where no script brings it forth.
+    plain.go("/guides/med_pay").await;
+    plain.press("main form button").await;
+    plain.press_text("办理内容").await;
+    let hidden = plain.see("[data-field=accident_desc]").await;
+    assert!(hidden.is_displayed().await.unwrap() && hidden.attr("hidden").await.unwrap().is_some());
     plain.close().await;
     tab.close().await;
     city.stop().await;

@@ -49,6 +49,11 @@ impl Browser {
     }
 
     pub async fn open(&self, site: &Site, screen: Screen) -> Tab {
+        self.open_with(site, screen, None).await
+    }
+
+    /// `downloads`: where the window puts what it is given to keep.
+    pub async fn open_with(&self, site: &Site, screen: Screen, downloads: Option<&std::path::Path>) -> Tab {
         let base = format!("http://127.0.0.1:{}", site.node().web.port());
         // A profile of its own: whoever logs in here is nobody's neighbour.
         let number = self.windows.fetch_add(1, Ordering::Relaxed);
@@ -78,6 +83,9 @@ impl Browser {
             Screen::NoScript => {
                 chrome["prefs"] = json!({ "profile.managed_default_content_settings.javascript": 2 });
             }
+        }
+        if let Some(folder) = downloads {
+            chrome["prefs"]["download.default_directory"] = folder.to_str().unwrap().into();
         }
         let mut wanted = Capabilities::new();
         wanted.insert("goog:chromeOptions".to_owned(), chrome);

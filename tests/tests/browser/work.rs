@@ -35,12 +35,23 @@ async fn of_two_officers_one_claims_and_the_licence_comes_home() {
     let browser = Browser::start();
     let town = officer(&browser, &city.town, "officer").await;
     open_task(&town, &case).await;
-    town.press("form[action$='/complete'] button").await;
+    // A refusal to take up names its ground, or there is none; what was typed comes back, and that somebody read it is noted.
+    town.script("document.querySelectorAll('details').forEach(one => one.open = true);", vec![]).await;
+    town.fill("form[action$='/not-accept'] [name=text]", "不属于本机关").await;
+    town.press("form[action$='/not-accept'] button[data-main]").await;
+    assert!(town.text("form[action$='/not-accept'] .field.bad .error").await.contains("必填"));
+    assert_eq!(town.value("form[action$='/not-accept'] [name=text]").await, "不属于本机关");
+    let rows = store::AuditQuery { action: Some("read".to_owned()), limit: Some(50), ..Default::default() };
+    let rows = city.town.node().hall().store.audit_rows(rows).await.unwrap();
+    assert!(rows.iter().any(|row| row.subject.ends_with("/not-accept")), "I37: {rows:?}");
+    assert!(town.text("#status").await.contains("已收件"), "nothing was decided");
+    town.go(&format!("/cases/{case}")).await;
+    town.press("form[action$='/complete'] button[data-main]").await;
 
     let window = officer(&browser, &city.hub, "zw-1").await;
     open_task(&window, &case).await;
     window.press("form[action$='/accept/claim'] button").await;
-    window.press("form[action$='/accept/complete'] button").await;
+    window.press("form[action$='/accept/complete'] button[data-main]").await;
     window.close().await;
 
     // Both open the page; one is quicker. The other is told who has it, on the same page.
@@ -81,10 +92,10 @@ async fn of_two_officers_one_claims_and_the_licence_comes_home() {
     open_task(&home, &case).await;
     assert!(home.text("main").await.contains("准予") && !home.has(".wrong").await);
     // Without the receiver's signature nothing is handed over; the page says so and keeps the rest.
-    home.press("form[action$='/deliver'] button").await;
+    home.press("form[action$='/deliver'] button[data-main]").await;
     assert!(home.text(".summary").await.contains("请由领取人签名"));
     home.fill("form[action$='/deliver'] [name=proof]", "张伟德").await;
-    home.press("form[action$='/deliver'] button").await;
+    home.press("form[action$='/deliver'] button[data-main]").await;
     assert!(home.text("#status").await.contains("已送达"), "{}", home.text("main").await);
     home.choose("grade", "very_good").await;
     home.press("form[action$='/rate'] button").await;

@@ -131,3 +131,102 @@ async fn one_intake_opens_five_cases_and_what_rests_on_the_first_licence_waits_f
     assert!(view(&city.hub, &overseer, &case("firecheck")).await["dossier"]["decision"].is_null());
     city.stop().await;
 }
+
+/// Filled in as its pages ask: what the items share once, what each asks for besides with its item.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_bundle_of_the_catalogue_is_filled_in_as_its_pages_ask_and_captured() {
+    let (city, _) = city_on_monday().await;
+    let hall = city.villages[0].node().hall();
+    let officer = proxy_officer();
+    let (_, pack) = hall.pack(None).unwrap();
+    let (people, today) = (testkit::applicants(), hall.now().day());
+    for (number, bundle) in pack.bundles.iter().enumerate() {
+        let draft = hall.start_bundle(&officer, &bundle.id).await.unwrap();
+        let form = hall.draft_form(&draft).unwrap();
+        // Whatever is wrong has a field or a paper of this draft that mends it, and is told once.
+        let faults = hall.check_draft(draft.id).await.unwrap();
+        let papers = form.papers(&draft, today);
+        let mut told = std::collections::BTreeSet::new();
+        for fault in &faults {
+            let is_field = form.fields.iter().any(|(name, _)| name.control() == fault.field);
+            let is_paper = papers.iter().any(|(id, _)| id.as_str() == fault.field);
+            assert!(is_field || is_paper, "{}: {} leads nowhere", bundle.id, fault.field);
+            assert!(told.insert((&fault.field, &fault.reason)), "{}: {} twice", bundle.id, fault.field);
+        }
+        let items: Vec<_> = form.items.iter().map(|item| &**item).collect();
+        let mut dice = StdRng::seed_from_u64(700 + number as u64);
+        // What is asked once has one answer, and not every two forms made by chance agree on it.
+        let (mut draft, mut tries) = (draft, 0);
+        loop {
+            let forms = testkit::fill_bundle(&items, &people, today, &mut dice);
+            let answer = |(name, field): &(casework::FieldName, domain::catalogue::Field)| {
+                let alike = |item: &&domain::catalogue::Item| {
+                    item.fields.iter().any(|other| domain::bundle::is_alike(other, field))
+                };
+                let at =
+                    items.iter().position(|item| name.item.as_ref().map_or(alike(item), |id| item.id == *id));
+                (name.clone(), forms[at.unwrap()].get(&name.key).cloned())
+            };
+            let typed = form.fields.iter().map(answer).collect();
+            draft = hall.fill(draft.id, draft.version, typed).await.unwrap();
+            let left = hall.check_draft(draft.id).await.unwrap();
+            let of_form = |fault: &&domain::form::FormFault| {
+                form.fields.iter().any(|(name, _)| name.control() == fault.field)
+            };
+            let left: Vec<_> = left.iter().filter(of_form).collect();
+            tries += 1;
+            match left.is_empty() {
+                true => break,
+                false => assert!(tries < 100, "{}: {left:#?}", bundle.id),
+            }
+        }
+        for (id, _) in form.papers(&draft, today) {
+            hall.attach(draft.id, id, testkit::scans::jpeg(&mut dice)).await.unwrap();
+        }
+        let left = hall.check_draft(draft.id).await.unwrap();
+        assert!(left.is_empty(), "{}: {left:#?}", bundle.id);
+        let view = hall.capture(&officer, draft.id).await.unwrap();
+        assert_eq!(hall.bundle(&view.case).await.unwrap().members.len(), items.len());
+    }
+    city.stop().await;
+}
+
+/// A case is what was read out: another window that saves in between is told, not taken along.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_captured_that_was_not_read_out_or_is_not_asked() {
+    let (city, _) = city_on_monday().await;
+    let hall = city.villages[0].node().hall();
+    let (officer, people, today) = (proxy_officer(), testkit::applicants(), hall.now().day());
+    let draft = hall.start_draft(&officer, &"med_pay".parse().unwrap()).await.unwrap();
+    let form = hall.draft_form(&draft).unwrap();
+    let mut dice = StdRng::seed_from_u64(41);
+    let mut answers = testkit::fill(&form.items[0], &people, today, &mut dice);
+    answers.insert("accident".to_owned(), json!(true));
+    answers.insert("accident_desc".to_owned(), json!("摔伤"));
+    let name = |key: &str| casework::FieldName { item: None, key: key.to_owned() };
+    let typed = answers.iter().map(|(key, value)| (name(key), Some(value.clone()))).collect();
+    let draft = hall.fill(draft.id, draft.version, typed).await.unwrap();
+    // It was no accident after all: the description stays in the draft, unseen.
+    let no = vec![(name("accident"), Some(json!(false)))];
+    let read_out = hall.fill(draft.id, draft.version, no).await.unwrap();
+    assert_eq!(read_out.form["accident_desc"], "摔伤");
+    for (id, _) in form.papers(&read_out, today) {
+        hall.attach(draft.id, id, testkit::scans::jpeg(&mut dice)).await.unwrap();
+    }
+    let stale = hall.capture_read(&officer, draft.id, read_out.version).await;
+    assert!(
+        matches!(stale, Err(casework::ActError::Store(store::StoreError::StaleDraft { .. }))),
+        "{stale:?}"
+    );
+    let now = hall.draft(draft.id).await.unwrap();
+    let view = hall.capture_read(&officer, draft.id, now.version).await.unwrap();
+    let handed_in = hall.store.current_submission(&view.case).await.unwrap().unwrap();
+    let form = &handed_in.body.submission().unwrap().form;
+    assert!(!form.contains_key("accident_desc") && form["accident"] == false, "{form:?}");
+    city.stop().await;
+}
+
+fn proxy_officer() -> casework::Officer {
+    let roles = domain::access::Roles::new([domain::access::Role::ProxyOfficer]);
+    casework::Officer::of_house("officer", None, roles)
+}

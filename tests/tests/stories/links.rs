@@ -75,3 +75,28 @@ async fn a_web_door_is_not_held_open_by_those_who_never_finish_a_sentence() {
     }
     city.stop().await;
 }
+
+/// After a restart with no network the village still knows when somebody above last signed for something, and what has not
+/// been signed for: records and scans alike.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_village_that_restarts_offline_knows_what_was_signed_for_and_what_was_not() {
+    let mut city = City::start(1).await;
+    let token = city.villages[0].token("officer").await;
+    record(&city.villages[0], &token, "food", 91).await;
+    let on_way =
+        async |city: &City| city.villages[0].node().hall().counts().await.unwrap().attachments_on_way;
+    eventually("the town has signed for all", async || {
+        on_way(&city).await == 0 && city.villages[0].node().hall().outbox().await.unwrap().waiting == 0
+    })
+    .await;
+    city.town.stop().await;
+    record(&city.villages[0], &token, "food", 92).await;
+    let waiting = on_way(&city).await;
+    assert!(waiting > 0, "nobody has signed for the new scans");
+    city.villages[0].stop().await;
+    city.villages[0].start_again().await;
+    let outbox = city.villages[0].node().hall().outbox().await.unwrap();
+    assert!(outbox.parent_signed.is_some() && outbox.waiting > 0, "{outbox:?}");
+    assert_eq!(on_way(&city).await, waiting);
+    city.stop().await;
+}

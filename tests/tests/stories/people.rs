@@ -437,3 +437,21 @@ async fn two_auditors_take_the_audit_away_and_anybody_can_check_it() {
     assert!(roles.need_second_factor(Tier::City) && !phone().code(Timestamp::from_ms(0)).is_empty());
     city.stop().await;
 }
+
+/// A page that was left open looks at the badge all day; that is nobody at work.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_that_was_left_open_does_not_keep_its_log_in_alive() {
+    let clock = Arc::new(testkit::dice::FakeClock::at(testkit::dice::MONDAY));
+    let parts = Parts { clock: clock.clone(), ..Parts::default() };
+    let city = City::start_by(1, parts.clone(), parts).await;
+    let (hall, minute) = (city.villages[0].node().hall(), 60_000);
+    let (left, busy) = (city.villages[0].log_in("officer").await, city.villages[0].log_in("officer").await);
+    for _ in 0..10 {
+        clock.advance_ms(15 * minute);
+        hall.officer_unasked(&left).await.unwrap();
+        assert!(hall.officer(&busy).await.unwrap().is_some(), "whoever works stays");
+    }
+    assert!(hall.officer_unasked(&left).await.unwrap().is_none(), "two hours and more are past");
+    assert!(hall.officer(&left).await.unwrap().is_none());
+    city.stop().await;
+}

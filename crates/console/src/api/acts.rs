@@ -274,10 +274,11 @@ async fn make_up(
     State(console): State<Console>,
     ByToken(officer): ByToken,
     Path(case): Path<String>,
+    headers: HeaderMap,
     Body(brought): Body<MakeUp>,
 ) -> Answer<Value> {
     let scans = decoded(brought.materials)?;
-    let slip = console.hall.make_up(&officer, &id(&case, "办件编号")?, scans).await?;
+    let slip = console.hall.make_up(&officer, &id(&case, "办件编号")?, scans, request_id(&headers)?).await?;
     Ok(Json(json!({ "slip": slip })))
 }
 
@@ -292,9 +293,11 @@ async fn slip(
     State(console): State<Console>,
     ByToken(officer): ByToken,
     Path(case): Path<String>,
+    headers: HeaderMap,
     Body(new): Body<NewSlip>,
 ) -> Answer<Value> {
-    let slip = console.hall.add_slip(&officer, &id(&case, "办件编号")?, &new.kind, new.text).await?;
+    let (case, request) = (id(&case, "办件编号")?, request_id(&headers)?);
+    let slip = console.hall.add_slip(&officer, &case, &new.kind, new.text, request).await?;
     Ok(Json(json!({ "slip": slip })))
 }
 

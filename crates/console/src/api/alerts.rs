@@ -76,7 +76,7 @@ async fn appeal(
     Path(case): Path<String>,
     Body(Appealing { key, text }): Body<Appealing>,
 ) -> Answer<Alert> {
-    Ok(Json(console.hall.appeal(&officer, &id(&case, "办件编号")?, &key, &text).await?))
+    Ok(Json(console.hall.appeal(&officer, &id(&case, "办件编号")?, &key, &text, None).await?))
 }
 
 #[derive(Deserialize)]

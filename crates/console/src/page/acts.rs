@@ -5,14 +5,16 @@ use super::{Sent, refusal, see};
 use crate::Console;
 use crate::api::{Act, id};
 use crate::fault::Fault;
-use crate::posted::Posted;
+use crate::orders::Tried;
+use crate::posted::{LOOK_FIELD, Posted, SCANS_BYTES_MAX};
 use crate::shell::Desk;
 use axum::Router;
-use axum::extract::Path;
+use axum::extract::{DefaultBodyLimit, Path};
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::post;
 use domain::access::Permission;
+use domain::delivery::OriginalStep;
 use domain::dossier::decide::Command;
 use domain::rating::{Grade, Rating};
 use domain::{CaseNo, EntryId, MaterialId, StageId};
@@ -24,16 +26,8 @@ pub(super) fn routes() -> Router<Console> {
         .route("/cases/{case}/withdraw", post(withdraw))
         .route("/cases/{case}/recall", post(recall))
         .route("/cases/{case}/rate", post(rate))
-        .route("/cases/{case}/make-up", post(make_up))
-}
-
-/// An order that was refused.
-pub(super) struct Tried {
-    pub stage: String,
-    pub verb: String,
-    pub posted: Posted,
-    pub fault: Fault,
-    pub reason: String,
+        .route("/cases/{case}/originals", post(move_original))
+        .route("/cases/{case}/make-up", post(make_up).layer(DefaultBodyLimit::max(SCANS_BYTES_MAX)))
 }
 
 async fn order(
@@ -42,6 +36,9 @@ async fn order(
 ) -> Result<Response, Fault> {
     let Sent { desk, posted } = sent;
     let known = read(&desk, &case).await?;
+    if posted.has(LOOK_FIELD) {
+        return case::page(&desk, &known, Some(&Tried { stage, verb, posted, fault: None }), false).await;
+    }
     let command = command(&desk, &known, &stage, &verb, &posted);
     let outcome = match command {
         Ok(command) => {
@@ -56,8 +53,7 @@ async fn order(
         Err(fault) => {
             // Read again: somebody else may have been quicker, and the page says what is so now.
             let known = read(&desk, &case).await?;
-            let reason = desk.t(&fault.message).into_owned();
-            let tried = Tried { stage, verb, posted, fault, reason };
+            let tried = Tried { stage, verb, posted, fault: Some(fault) };
             case::page(&desk, &known, Some(&tried), false).await
         }
     }
@@ -74,6 +70,10 @@ fn command(desk: &Desk, known: &Read, stage: &str, verb: &str, posted: &Posted) 
         let told = "这一步现在不能办:案卷可能刚刚有了新的进展,请看下面的最新状态";
         return Err(Fault::new(StatusCode::CONFLICT, "refused", told));
     };
+    let faults = order.faults_of(posted);
+    if !faults.is_empty() {
+        return Err(Fault { faults, ..Fault::unfit("请先改好标出的几项") });
+    }
     let body = order.body(posted).to_string();
     Ok(Act::read(verb, body.as_bytes())?.at(stage_id))
 }
@@ -81,7 +81,8 @@ fn command(desk: &Desk, known: &Read, stage: &str, verb: &str, posted: &Posted) 
 async fn slip(Path(case): Path<String>, sent: Sent) -> Result<Response, Fault> {
     let (desk, posted) = (&sent.desk, &sent.posted);
     let (kind, text) = (posted.get("kind"), posted.get("text").to_owned());
-    desk.console.hall.add_slip(&desk.officer, &id(&case, "办件编号")?, kind, text).await?;
+    let case_no = id(&case, "办件编号")?;
+    desk.console.hall.add_slip(&desk.officer, &case_no, kind, text, posted.key()).await?;
     Ok(see(&format!("/cases/{case}#timeline")))
 }
 
@@ -119,6 +120,15 @@ async fn rate(Path(case): Path<String>, sent: Sent) -> Result<Response, Fault> {
     Ok(see(&format!("/cases/{case}")))
 }
 
+/// 原件流转: which paper, from whom, to whom.
+async fn move_original(Path(case): Path<String>, sent: Sent) -> Result<Response, Fault> {
+    let (desk, posted) = (&sent.desk, &sent.posted);
+    let told = |name: &str| posted.get(name).to_owned();
+    let step = OriginalStep { paper: told("paper"), from: told("from"), to: told("to"), no: 0 };
+    desk.console.hall.move_original(&desk.officer, &id(&case, "办件编号")?, step).await?;
+    Ok(see(&format!("/cases/{case}#originals")))
+}
+
 /// 容缺补交: scans of what was promised.
 async fn make_up(Path(case): Path<String>, sent: Sent) -> Result<Response, Fault> {
     let (desk, posted) = (&sent.desk, &sent.posted);
@@ -130,6 +140,6 @@ async fn make_up(Path(case): Path<String>, sent: Sent) -> Result<Response, Fault
     if scans.is_empty() {
         return Ok(refusal(desk, &Fault::unfit("请先选择要补交的文件")));
     }
-    desk.console.hall.make_up(&desk.officer, &id(&case, "办件编号")?, scans).await?;
+    desk.console.hall.make_up(&desk.officer, &id(&case, "办件编号")?, scans, posted.key()).await?;
     Ok(see(&format!("/cases/{case}")))
 }

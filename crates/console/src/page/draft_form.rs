@@ -17,7 +17,7 @@ use axum::{Json, Router};
 use casework::{ActError, DraftForm, FieldName};
 use domain::EntryId;
 use domain::catalogue::Field;
-use domain::form::FormFault;
+use domain::form::{FormFault, filling};
 use serde_json::{Map, Value, json};
 use store::{Draft, StoreError};
 
@@ -85,11 +85,11 @@ fn fields_of(form: &DraftForm, part: Part) -> impl Iterator<Item = &(FieldName, 
 }
 
 fn is_of(opened: &Opened, part: Part, fault: &FormFault) -> bool {
-    fields_of(&opened.form, part).any(|(name, _)| fields::control_name(name) == fault.field)
+    fields_of(&opened.form, part).any(|(name, _)| name.control() == fault.field)
 }
 
 /// Faults of what was typed; that something is still empty is told when the reader says they are through.
-fn is_typed(fault: &FormFault) -> bool {
+pub(super) fn is_typed(fault: &FormFault) -> bool {
     fault.reason != "必填"
 }
 
@@ -160,14 +160,36 @@ fn typed(form: &DraftForm, part: Part, posted: &Posted) -> Vec<(FieldName, Optio
     fields_of(form, part).filter(|(_, field)| field.rules.computed.is_none()).map(of).collect()
 }
 
-async fn keep(desk: &Desk, draft: &str, part: Part, posted: &Posted) -> Result<Result<Draft, Draft>, Fault> {
+/// What became of a save.
+enum Kept {
+    /// `asks_more`: an answer made the page ask for something that it did not ask before.
+    Saved { asks_more: bool },
+    /// Another window was quicker, with these answers.
+    Stale(Box<Draft>),
+}
+
+async fn keep(desk: &Desk, draft: &str, part: Part, posted: &Posted) -> Result<Kept, Fault> {
     let hall = &desk.console.hall;
-    let known = hall.draft(id::<EntryId>(draft, "草稿编号")?).await?;
-    let form = hall.draft_form(&known)?;
+    let before = hall.draft(id::<EntryId>(draft, "草稿编号")?).await?;
+    let form = hall.draft_form(&before)?;
     let version = posted.get("version").parse().map_err(|_| Fault::unfit("表单没有传完整,请重试"))?;
-    match hall.fill(known.id, version, typed(&form, part, posted)).await {
-        Ok(saved) => Ok(Ok(saved)),
-        Err(ActError::Store(StoreError::StaleDraft { .. })) => Ok(Err(known)),
+    let typed = typed(&form, part, posted);
+    match hall.fill(before.id, version, typed.clone()).await {
+        Ok(after) => {
+            let asked = |draft: &Draft, name: &FieldName, field: &Field| {
+                filling::is_asked(field, &form.around(draft, name), desk.today())
+            };
+            let more = |(name, field): &(FieldName, Field)| {
+                asked(&after, name, field) && !asked(&before, name, field)
+            };
+            Ok(Kept::Saved { asks_more: fields_of(&form, part).any(more) })
+        }
+        Err(ActError::Store(StoreError::StaleDraft { .. })) => {
+            let theirs = hall.draft(before.id).await?;
+            // An autosave of this very page whose answer was lost has saved the same: nothing is lost by saying so.
+            let same = typed.iter().all(|(name, value)| DraftForm::value(&theirs, name) == value.as_ref());
+            Ok(if same { Kept::Saved { asks_more: false } } else { Kept::Stale(Box::new(theirs)) })
+        }
         Err(error) => Err(error.into()),
     }
 }
@@ -176,26 +198,26 @@ async fn save(Path((draft, part)): Path<(String, String)>, sent: Sent) -> Result
     let (desk, posted, part) = (&sent.desk, &sent.posted, Part::read(&part)?);
     let kept = keep(desk, &draft, part, posted).await?;
     let mut opened = open(desk, &draft).await?;
-    if let Err(theirs) = kept {
-        return Ok(both_texts(desk, &mut opened, part, posted, &theirs));
-    }
-    let more = posted.get("_more");
+    let asks_more = match kept {
+        Kept::Saved { asks_more } => asks_more,
+        Kept::Stale(theirs) => return Ok(both_texts(desk, &mut opened, part, posted, &theirs)),
+    };
+    let (more, then) = (posted.get("_more"), posted.get("_then"));
     let faults: Vec<FormFault> =
         opened.faults.iter().filter(|fault| is_of(&opened, part, fault)).cloned().collect();
-    if !more.is_empty() {
+    if !more.is_empty() || (asks_more && faults.is_empty() && then != "leave") {
+        let told = match more.is_empty() {
+            true => desk.t("已保存;按刚才的回答还要填几项,请看下面").into_owned(),
+            false => saved(desk),
+        };
         let typed: Vec<FormFault> = faults.into_iter().filter(is_typed).collect();
-        return Ok(page(
-            desk,
-            &opened,
-            part,
-            &Shown { faults: &typed, summary: false, told: saved(desk), more },
-        ));
+        return Ok(page(desk, &opened, part, &Shown { faults: &typed, summary: false, told, more }));
     }
-    if !faults.is_empty() && posted.get("_then") != "leave" {
+    if !faults.is_empty() && then != "leave" {
         let told = saved(desk);
         return Ok(page(desk, &opened, part, &Shown { faults: &faults, summary: true, told, more: "" }));
     }
-    let next = match (posted.get("_then"), part) {
+    let next = match (then, part) {
         ("leave", _) => format!("/drafts/{draft}"),
         (_, Part::Applicant) if fields_of(&opened.form, Part::Matter).next().is_some() => {
             format!("/drafts/{draft}/form/matter")
@@ -224,7 +246,7 @@ fn both_texts(desk: &Desk, opened: &mut Opened, part: Part, posted: &Posted, the
             let said = known.map(|known| fields::spoken(field, known, &opened.pack.divisions, lang));
             let said = said.filter(|said| !said.is_empty()).unwrap_or_else(|| "(空)".to_owned());
             differing.push(FormFault {
-                field: fields::control_name(&name),
+                field: name.control(),
                 label: field.label.clone(),
                 reason: format!("另一个窗口刚才保存的是:{said}"),
             });
@@ -253,7 +275,7 @@ fn put(form: &mut Map<String, Value>, key: &str, value: Option<Value>) {
 /// As [`save`], for the script of the page: what is asked now, what was computed, what is wrong with what was typed.
 async fn autosave(Path((draft, part)): Path<(String, String)>, sent: Sent) -> Result<Json<Value>, Fault> {
     let (desk, posted, part) = (&sent.desk, &sent.posted, Part::read(&part)?);
-    if keep(desk, &draft, part, posted).await?.is_err() {
+    if let Kept::Stale(_) = keep(desk, &draft, part, posted).await? {
         let told = desk.t("这份草稿刚才在另一个窗口改过;请按“保存并继续”对照").into_owned();
         return Err(Fault::new(StatusCode::CONFLICT, "stale", told));
     }
@@ -261,27 +283,6 @@ async fn autosave(Path((draft, part)): Path<(String, String)>, sent: Sent) -> Re
     let faults: Vec<FormFault> = opened.faults.iter().filter(|fault| is_typed(fault)).cloned().collect();
     let (lang, today) = (desk.shell.taste.lang, desk.today());
     let around = Around { divisions: &opened.pack.divisions, faults: &faults, today, lang, more: "" };
-    let mut answer = Map::new();
-    for (name, field) in fields_of(&opened.form, part) {
-        let view = fields::view(&opened.form, &opened.draft, name, field, &around);
-        let fault = view.error.as_deref().map(|error| lang.t(error).into_owned());
-        // Only what the form fills in by itself goes back: nothing that is being typed is ever written over.
-        let fills = (field.rules.computed.is_some() || field.prefill.is_some()).then(|| filled(&view.input));
-        let mut told = json!({ "asked": view.asked, "fault": fault });
-        if let Some(fills) = fills {
-            told["fills"] = json!(fills);
-        }
-        answer.insert(view.name, told);
-    }
+    let answer = fields::told(&opened.form, &opened.draft, fields_of(&opened.form, part), &around);
     Ok(Json(json!({ "version": opened.draft.version, "fields": answer, "told": saved(desk) })))
-}
-
-fn filled(input: &Input) -> String {
-    match input {
-        Input::Line { value, .. } | Input::Area { value, .. } => value.clone(),
-        Input::Radios { options } | Input::Choice { options } => {
-            options.iter().find(|option| option.chosen).map(|option| option.value.clone()).unwrap_or_default()
-        }
-        Input::Grouped { .. } | Input::Checks { .. } | Input::Table(_) => String::new(),
-    }
 }

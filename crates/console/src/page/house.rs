@@ -1,28 +1,22 @@
-//! The registers of a house: what may be done at all, who may do it for whom, who has an account, and who did what.
+//! The registers of a house: what may be done at all, who may do it for whom, and who did what.
 
-use super::{Sent, refusal, render, render_with, see};
+use super::render;
 use crate::Console;
 use crate::fault::Fault;
-use crate::page::draft::is_meant;
-use crate::posted::Posted;
+use crate::page::choose::is_meant;
 use crate::shell::{Desk, Shell};
 use askama::Template;
 use axum::Router;
-use axum::extract::{Path, Query};
-use axum::http::StatusCode;
+use axum::extract::Query;
 use axum::response::Response;
-use axum::routing::{get, post};
-use casework::{Issued, NewAccount, Persons};
-use domain::access::{Role, Roles};
+use axum::routing::get;
 use serde::Deserialize;
-use store::{Account, AuditQuery, AuditRow};
+use store::{AuditQuery, AuditRow};
 
 pub(super) fn routes() -> Router<Console> {
     Router::new()
         .route("/catalogue", get(catalogue))
         .route("/letters", get(letters))
-        .route("/accounts", get(accounts).post(put_account))
-        .route("/accounts/{name}/{verb}", post(change_account))
         .route("/audit", get(audit))
 }
 
@@ -151,139 +145,6 @@ async fn letters(desk: Desk, Query(Sought { q }): Query<Sought>) -> Result<Respo
     let page =
         LettersPage { shell: &desk.shell, letters, seals: seals.iter().map(seal).collect(), further, sought };
     Ok(render(&page))
-}
-
-struct AccountRow {
-    name: String,
-    display: String,
-    body: String,
-    roles: String,
-    disabled: bool,
-    is_me: bool,
-}
-
-#[derive(Template)]
-#[template(path = "accounts.html")]
-struct AccountsPage<'a> {
-    shell: &'a Shell,
-    accounts: Vec<AccountRow>,
-    roles: Vec<(&'static str, &'static str)>,
-    bodies: Vec<(String, String)>,
-    /// Shown once: name, password, and the secret for the phone.
-    issued: Option<(String, String, String)>,
-    wrong: String,
-    typed: [String; 2],
-}
-
-async fn page(
-    desk: &Desk,
-    issued: Option<(String, String, String)>,
-    wrong: &str,
-    typed: [String; 2],
-) -> Result<Response, Fault> {
-    let hall = &desk.console.hall;
-    let pack = hall.store.pack(None).map(|(_, pack)| pack);
-    let org = |id: &domain::OrgId| {
-        pack.as_ref().map_or_else(|| id.to_string(), |pack| pack.org_name(id).to_owned())
-    };
-    let row = |account: &Account| AccountRow {
-        name: account.name.clone(),
-        display: account.display.clone(),
-        body: account.body.as_ref().map(org).unwrap_or_default(),
-        roles: account
-            .roles
-            .iter()
-            .flat_map(|roles| roles.0.iter())
-            .map(|role| desk.t(role.chinese()).into_owned())
-            .collect::<Vec<_>>()
-            .join("、"),
-        disabled: account.disabled,
-        is_me: account.name == desk.officer.name,
-    };
-    let accounts = hall.store.accounts().await?;
-    let bodies = match hall.tier {
-        domain::network::Tier::City => pack
-            .iter()
-            .flat_map(|pack| pack.orgs.values())
-            .map(|org| (org.id.to_string(), org.name.clone()))
-            .collect(),
-        _ => Vec::new(),
-    };
-    let page = AccountsPage {
-        shell: &desk.shell,
-        accounts: accounts.iter().map(row).collect(),
-        roles: Role::ALL
-            .into_iter()
-            .filter(|role| role.is_at(hall.tier))
-            .map(|role| (role.as_str(), role.chinese()))
-            .collect(),
-        bodies,
-        issued,
-        wrong: desk.t(wrong).into_owned(),
-        typed,
-    };
-    Ok(match wrong.is_empty() {
-        true => render(&page),
-        false => render_with(StatusCode::UNPROCESSABLE_ENTITY, &page),
-    })
-}
-
-async fn accounts(desk: Desk) -> Result<Response, Fault> {
-    page(&desk, None, "", Default::default()).await
-}
-
-fn shown(issued: &Issued, password: String) -> Option<(String, String, String)> {
-    Some((issued.name.clone(), password, issued.code_uri.clone().unwrap_or_default()))
-}
-
-async fn put_account(sent: Sent) -> Result<Response, Fault> {
-    let (desk, posted) = (&sent.desk, &sent.posted);
-    let typed = [posted.get("name").to_owned(), posted.get("display").to_owned()];
-    match made(desk, posted).await {
-        Ok((issued, password)) => page(desk, shown(&issued, password), "", Default::default()).await,
-        Err(fault) => page(desk, None, &fault.message, typed).await,
-    }
-}
-
-async fn made(desk: &Desk, posted: &Posted) -> Result<(Issued, String), Fault> {
-    let hall = &desk.console.hall;
-    let chosen: Vec<Role> = posted
-        .all("role")
-        .filter_map(|name| Role::ALL.into_iter().find(|role| role.as_str() == name))
-        .collect();
-    if chosen.is_empty() {
-        return Err(Fault::unfit("请至少选一个岗位"));
-    }
-    let (name, roles) = (posted.get("name").to_owned(), Roles::new(chosen));
-    hall.may_be_changed(&desk.officer.name, &name, Persons::One).await?;
-    hall.may_be_given(&roles, Persons::One)?;
-    let password = hall.random_password();
-    let new = NewAccount {
-        name,
-        display: posted.get("display").to_owned(),
-        body: posted.get("body").parse().ok(),
-        roles,
-    };
-    Ok((hall.put_account(&desk.officer.name, new, &password, None).await?, password))
-}
-
-async fn change_account(Path((name, verb)): Path<(String, String)>, sent: Sent) -> Result<Response, Fault> {
-    let desk = &sent.desk;
-    let hall = &desk.console.hall;
-    match verb.as_str() {
-        "reset" => {
-            hall.may_be_changed(&desk.officer.name, &name, Persons::One).await?;
-            let password = hall.random_password();
-            let issued = hall.reset_account(&desk.officer.name, &name, &password).await?;
-            page(desk, shown(&issued, password), "", Default::default()).await
-        }
-        "disable" | "enable" => {
-            hall.may_be_changed(&desk.officer.name, &name, Persons::Two).await?;
-            hall.set_disabled(&desk.officer.name, &name, verb == "disable").await?;
-            Ok(see("/accounts"))
-        }
-        _ => Ok(refusal(desk, &Fault::no_route())),
-    }
 }
 
 #[derive(Template)]

@@ -1,25 +1,21 @@
-//! Lists: what waits for this officer, all cases, limits that are near, alerts, the ledger.
+//! Lists: what waits for this officer, all cases, what was sent back, limits that are near.
 
 use super::home::encoded;
-use super::{Sent, refusal, render, see};
+use super::render;
 use crate::Console;
-use crate::api::id;
 use crate::fault::Fault;
 use crate::shell::{Desk, Shell};
 use askama::Template;
 use axum::Router;
-use axum::extract::{Path, Query};
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use domain::access::Permission;
+use axum::extract::Query;
+use axum::response::Response;
+use axum::routing::get;
 use domain::catalogue::StageKind;
 use domain::dossier::Status;
 use domain::network::Tier;
-use domain::supervision::{ConclusionKind, Rung};
 use domain::{CaseNo, NodeId};
 use serde::Deserialize;
-use store::{AlertQuery, CaseLine, CaseOrder, CaseQuery, TaskLine, TaskQuery};
+use store::{CaseLine, CaseOrder, CaseQuery, TaskLine, TaskQuery};
 
 pub(super) fn routes() -> Router<Console> {
     Router::new()
@@ -27,10 +23,6 @@ pub(super) fn routes() -> Router<Console> {
         .route("/returned", get(returned))
         .route("/cases", get(cases))
         .route("/warnings", get(warnings))
-        .route("/alerts", get(alerts))
-        .route("/cases/{case}/alerts/appeal", post(appeal))
-        .route("/cases/{case}/alerts/conclude", post(conclude))
-        .route("/ledger", get(ledger))
 }
 
 /// One task as a row.
@@ -107,7 +99,7 @@ struct Paged {
     page: usize,
 }
 
-const ROWS: usize = 20;
+pub(super) const ROWS: usize = 20;
 const PAGES_MAX: usize = 45;
 
 async fn queue(desk: Desk, Query(Paged { page }): Query<Paged>) -> Result<Response, Fault> {
@@ -179,7 +171,7 @@ struct StatusChoice {
     chosen: bool,
 }
 
-const STATUSES: [Status; 9] = [
+pub(super) const STATUSES: [Status; 9] = [
     Status::Captured,
     Status::Returned,
     Status::Accepted,
@@ -313,186 +305,4 @@ async fn warnings(desk: Desk) -> Result<Response, Fault> {
         }
     };
     Ok(render(&WarningsPage { shell: &desk.shell, warnings: warnings.iter().map(row).collect() }))
-}
-
-struct AlertRow {
-    case: CaseNo,
-    key: String,
-    rung: &'static str,
-    class: &'static str,
-    text: String,
-    who: String,
-    day: String,
-    appeals: Vec<String>,
-    concluded: String,
-    may_appeal: bool,
-    may_conclude: bool,
-}
-
-#[derive(Template)]
-#[template(path = "alerts.html")]
-struct AlertsPage<'a> {
-    shell: &'a Shell,
-    alerts: Vec<AlertRow>,
-    open_only: bool,
-    next: String,
-}
-
-#[derive(Deserialize)]
-struct AlertFilter {
-    #[serde(default)]
-    all: String,
-    before: Option<u64>,
-}
-
-async fn alerts(desk: Desk, Query(filter): Query<AlertFilter>) -> Result<Response, Fault> {
-    let open_only = filter.all != "1";
-    let query = AlertQuery {
-        open_only,
-        before: filter.before,
-        within: desk.within(),
-        limit: ROWS as u32,
-        ..AlertQuery::default()
-    };
-    let lines = desk.console.hall.store.alerts(query).await?;
-    let network = desk.console.hall.store.network();
-    let (appeals, concludes) = (desk.may(Permission::Appeal), desk.may(Permission::Conclude));
-    let mut rows = Vec::new();
-    for line in &lines {
-        let alert = &line.alert;
-        let Some(raised) = &alert.raised else { continue };
-        let node = network.get(&raised.responsible.node);
-        let node = node.map_or_else(|| raised.responsible.node.to_string(), |node| node.name.clone());
-        let concluded =
-            alert.conclusion.as_ref().map(|one| format!("{} {}", desk.t(one.kind.chinese()), one.text));
-        rows.push(AlertRow {
-            case: alert.case.clone(),
-            key: alert.key.clone(),
-            rung: raised.rung.chinese(),
-            class: if raised.rung >= Rung::Yellow { "bad" } else { "warn" },
-            text: raised.text.clone(),
-            who: [node.as_str(), raised.responsible.officer.as_deref().unwrap_or("")].join(" "),
-            day: raised.day.to_string(),
-            appeals: alert
-                .appeals
-                .iter()
-                .map(|appeal| format!("{} {}", appeal.officer, appeal.text))
-                .collect(),
-            may_appeal: appeals && alert.is_open(),
-            may_conclude: concludes && alert.is_open(),
-            concluded: concluded.unwrap_or_default(),
-        });
-    }
-    let next = lines.last().filter(|_| lines.len() == ROWS).map_or(String::new(), |last| {
-        format!("/alerts?all={}&before={}", if open_only { "0" } else { "1" }, last.no)
-    });
-    Ok(render(&AlertsPage { shell: &desk.shell, alerts: rows, open_only, next }))
-}
-
-async fn appeal(Path(case): Path<String>, sent: Sent) -> Result<Response, Fault> {
-    let (desk, posted) = (&sent.desk, &sent.posted);
-    let hall = &desk.console.hall;
-    hall.appeal(&desk.officer, &id(&case, "办件编号")?, posted.get("key"), posted.get("text")).await?;
-    Ok(see("/alerts"))
-}
-
-async fn conclude(Path(case): Path<String>, sent: Sent) -> Result<Response, Fault> {
-    let (desk, posted) = (&sent.desk, &sent.posted);
-    let kind = match posted.get("kind") {
-        "upheld" => ConclusionKind::Upheld,
-        "revoked" => ConclusionKind::Revoked,
-        _ => return Ok(refusal(desk, &Fault::unfit("请选择处理结果:属实,或申诉成立撤销"))),
-    };
-    let case = id(&case, "办件编号")?;
-    desk.console.hall.conclude(&desk.officer, &case, posted.get("key"), kind, posted.get("text")).await?;
-    Ok(see("/alerts"))
-}
-
-#[derive(Template)]
-#[template(path = "ledger.html")]
-struct LedgerPage<'a> {
-    shell: &'a Shell,
-    month: String,
-    cases: Vec<CaseView>,
-    totals: Vec<(String, usize)>,
-}
-
-#[derive(Deserialize)]
-struct LedgerFilter {
-    #[serde(default)]
-    month: String,
-    #[serde(default)]
-    csv: String,
-}
-
-/// A month's ledger holds no more; a larger one is exported, which two persons sign.
-const LEDGER_MAX: usize = 1_000;
-
-/// 月度台账: the cases taken in during a month, as a page and for a spreadsheet.
-async fn ledger(desk: Desk, Query(filter): Query<LedgerFilter>) -> Result<Response, Fault> {
-    let this_month = desk.today().to_string()[..7].to_owned();
-    let valid = format!("{}-01", filter.month).parse::<domain::Day>().is_ok();
-    let month = if valid { filter.month } else { this_month };
-    let mut lines: Vec<CaseLine> = Vec::new();
-    let mut query = CaseQuery {
-        order: CaseOrder::NewestFirst,
-        within: desk.within(),
-        limit: 200,
-        ..CaseQuery::default()
-    };
-    'all: loop {
-        let piece = desk.console.hall.store.cases(query.clone()).await?;
-        for line in &piece {
-            let captured = line.captured_at.day().to_string();
-            if captured.starts_with(&month) {
-                lines.push(line.clone());
-            }
-            // Villages' clocks and delays mix the order a little: a case from well before the month ends the search.
-            let long_before = captured.parse::<domain::Day>().is_ok_and(|day| is_long_before(day, &month));
-            if long_before || lines.len() >= LEDGER_MAX {
-                break 'all;
-            }
-        }
-        let Some(last) = piece.last().filter(|_| piece.len() == 200) else { break };
-        query.after = Some(last.case.clone());
-    }
-    desk.console.may_list(&desk.officer, lines.iter().map(|line| &line.case))?;
-    let cases: Vec<CaseView> = lines.iter().map(|line| case_view(&desk, line)).collect();
-    if filter.csv == "1" {
-        return Ok(csv(&desk, &month, &cases));
-    }
-    let totals = STATUSES
-        .iter()
-        .map(|status| {
-            (
-                desk.t(status.chinese()).into_owned(),
-                lines.iter().filter(|line| line.status == *status).count(),
-            )
-        })
-        .filter(|(_, count)| *count > 0)
-        .collect();
-    Ok(render(&LedgerPage { shell: &desk.shell, month, cases, totals }))
-}
-
-fn is_long_before(day: domain::Day, month: &str) -> bool {
-    format!("{month}-01").parse::<domain::Day>().is_ok_and(|first| first.days_since(day) > 62)
-}
-
-fn csv(desk: &Desk, month: &str, cases: &[CaseView]) -> Response {
-    let mut text = String::from("\u{feff}");
-    let head =
-        ["办件编号", "事项", "申请人", "状态", "现在何处", "收件时间"].map(|cell| desk.t(cell).into_owned());
-    let mut row = |cells: &[&str]| {
-        let cells: Vec<String> = cells.iter().map(|text| casework::csv_cell(text)).collect();
-        text.push_str(&cells.join(","));
-        text.push_str("\r\n");
-    };
-    row(&head.each_ref().map(String::as_str));
-    for case in cases {
-        row(&[case.case.as_str(), &case.item, &case.applicant, &case.status, &case.holder, &case.at]);
-    }
-    let name = format!("attachment; filename=\"ledger-{month}.csv\"");
-    let headers =
-        [(header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()), (header::CONTENT_DISPOSITION, name)];
-    (headers, text).into_response()
 }

@@ -4,23 +4,30 @@ use super::lists::{CaseView, case_view};
 use super::{Sent, render, render_with, see};
 use crate::Console;
 use crate::fault::Fault;
+use crate::posted::{self, BAG_BYTES_MAX};
 use crate::shell::{Desk, Shell};
 use askama::Template;
 use axum::Router;
-use axum::extract::Query;
+use axum::body::Body;
+use axum::extract::{DefaultBodyLimit, Query, Request, State};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use casework::Outbox;
 use domain::NodeId;
+use domain::network::Tier;
+use futures::TryStreamExt;
 use serde::Deserialize;
+use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
 use store::{CaseOrder, CaseQuery};
+use tokio::io::AsyncBufReadExt;
+use tokio_util::io::{ReaderStream, StreamReader};
 
 pub(super) fn routes() -> Router<Console> {
     Router::new()
         .route("/outbox", get(outbox))
-        .route("/bag", get(export).post(import))
+        .route("/bag", get(export).post(import).layer(DefaultBodyLimit::max(BAG_BYTES_MAX)))
         .route("/sync", get(sync).post(sync_now))
 }
 
@@ -36,6 +43,10 @@ struct OutboxPage<'a> {
     outbox: Outbox,
     oldest: String,
     cases: Vec<Waiting>,
+    /// Newest cases that were looked through, where there are older ones.
+    looked_at: Option<usize>,
+    /// Scans that the parent has not confirmed.
+    scans: u64,
     link: LinkView,
     can_carry: bool,
     told: String,
@@ -66,28 +77,52 @@ fn link_view(desk: &Desk) -> LinkView {
 
 /// Newest cases that are looked through for what is still on its way.
 const LOOKED_MAX: u32 = 1000;
+/// Between the maker of a bag and the line it goes out on.
+const PIPE_BYTES: usize = 256 * 1024;
+
+/// Cases that the hub has not confirmed, a town's villages' among them; and how many were looked through where not all were.
+async fn on_their_way(desk: &Desk) -> Result<(Vec<Waiting>, Option<usize>), Fault> {
+    let hall = &desk.console.hall;
+    let network = hall.store.network();
+    let query = CaseQuery { order: CaseOrder::NewestFirst, limit: LOOKED_MAX, ..CaseQuery::default() };
+    let lines = hall.store.cases(query).await?;
+    let mut signed: BTreeMap<NodeId, (u64, u64)> = BTreeMap::new();
+    let mut waiting = Vec::new();
+    for line in &lines {
+        let (parent, hub) = match signed.get(&line.origin) {
+            Some(known) => *known,
+            None => {
+                let receipts = hall.store.custody(&line.origin).await?;
+                let by = |node: Option<&NodeId>| {
+                    receipts.iter().find(|one| Some(&one.by) == node).map_or(0, |one| one.seq)
+                };
+                let hub = by(network.responsible(&line.origin, Tier::City));
+                let known = (by(network.parent(hall.me())).max(hub), hub);
+                signed.insert(line.origin.clone(), known);
+                known
+            }
+        };
+        if line.captured_seq > hub {
+            let town = hall.tier != Tier::Village || line.captured_seq <= parent;
+            waiting.push(Waiting { line: case_view(desk, line), town });
+        }
+    }
+    let all = lines.len() < LOOKED_MAX as usize;
+    Ok((waiting, (!all).then_some(lines.len())))
+}
 
 async fn page(desk: &Desk, told: String, wrong: String) -> Result<Response, Fault> {
     let hall = &desk.console.hall;
     let outbox = hall.outbox().await?;
-    let query = CaseQuery {
-        origin: Some(hall.me().clone()),
-        order: CaseOrder::NewestFirst,
-        limit: LOOKED_MAX,
-        ..CaseQuery::default()
-    };
-    let lines = hall.store.cases(query).await?;
-    let waiting = lines
-        .iter()
-        .filter(|line| line.captured_seq > outbox.hub_has)
-        .map(|line| Waiting { line: case_view(desk, line), town: line.captured_seq <= outbox.parent_has });
-    let cases = waiting.collect();
+    let (cases, looked_at) = on_their_way(desk).await?;
     let oldest = outbox.oldest_waiting.map_or(String::new(), |at| desk.shell.ago(at, desk.now()));
     let page = OutboxPage {
         shell: &desk.shell,
         outbox,
         oldest,
         cases,
+        looked_at,
+        scans: desk.counts.attachments_on_way,
         link: link_view(desk),
         can_carry: desk.console.node.is_some() && desk.may_open("/bag"),
         told,
@@ -116,38 +151,56 @@ async fn export(desk: Desk, Query(Whom { peer }): Query<Whom>) -> Result<Respons
     let (Some(node), Some(peer)) = (&desk.console.node, peer.or(parent)) else {
         return Err(Fault::unfit("请写明数据包交给哪个节点"));
     };
-    let mut bytes = Vec::new();
-    link::bag::export(node, &peer, &mut bytes).await.map_err(|error| Fault::unfit(error.to_string()))?;
+    // Made while it is sent: a bag of a month is larger than an old machine's memory.
+    let (out, inward) = tokio::io::duplex(PIPE_BYTES);
+    let (node, to) = (node.clone(), peer.clone());
+    let made = tokio::spawn(async move { link::bag::export(&node, &to, out).await });
+    let mut inward = tokio::io::BufReader::with_capacity(PIPE_BYTES, inward);
+    let begun = inward.fill_buf().await.is_ok_and(|first| !first.is_empty());
+    if !begun {
+        let reason = match made.await {
+            Ok(Err(error)) => error.to_string(),
+            _ => "数据包没有做成,请重试".to_owned(),
+        };
+        return Err(Fault::unfit(reason));
+    }
     let name = format!("attachment; filename=\"{}-{}.tbag\"", hall.me(), desk.today());
     let headers =
         [(header::CONTENT_TYPE, "application/octet-stream".to_owned()), (header::CONTENT_DISPOSITION, name)];
-    Ok((headers, bytes).into_response())
+    Ok((headers, Body::from_stream(ReaderStream::new(inward))).into_response())
 }
 
-/// What came on a stick.
-async fn import(sent: Sent) -> Result<Response, Fault> {
-    let desk = &sent.desk;
-    let (Some(node), Some((_, bytes))) = (&desk.console.node, sent.posted.files.first()) else {
-        return page(desk, String::new(), desk.t("请先选择 U 盘上的数据包文件").into_owned()).await;
+/// What came on a stick; read as it comes, and what was read whole is kept even if the rest does not come.
+async fn import(desk: Desk, State(console): State<Console>, request: Request) -> Result<Response, Fault> {
+    let mut form = posted::open_file(request, &console).await?;
+    let broken = |_| Fault::unfit("文件没有传完整,请再导入一次;已收下的不会重复");
+    let (Some(node), Some(file)) = (&console.node, form.next_field().await.map_err(broken)?) else {
+        return page(&desk, String::new(), desk.t(CHOOSE_A_FILE).into_owned()).await;
     };
-    let report = match link::bag::import(node, &bytes[..]).await {
+    let mut bytes = tokio::io::BufReader::new(StreamReader::new(file.map_err(std::io::Error::other)));
+    if bytes.fill_buf().await.is_ok_and(|first| first.is_empty()) {
+        return page(&desk, String::new(), desk.t(CHOOSE_A_FILE).into_owned()).await;
+    }
+    let report = match link::bag::import(node, bytes).await {
         Ok(report) => report,
         Err(link::bag::BagError::NotABag) => {
             let told = "这不是数据包文件;请选择扩展名为 .tbag 的文件";
-            return page(desk, String::new(), desk.t(told).into_owned()).await;
+            return page(&desk, String::new(), desk.t(told).into_owned()).await;
         }
-        Err(error) => return page(desk, String::new(), error.to_string()).await,
+        Err(error) => return page(&desk, String::new(), error.to_string()).await,
     };
     let told = format!("已导入 {} 批记录、{} 份附件", report.runs, report.attachments);
     let told = desk.t(&told).into_owned();
     match report.complete && report.refused.is_empty() {
-        true => page(desk, told, String::new()).await,
+        true => page(&desk, told, String::new()).await,
         false => {
             let wrong = [told, report.note, report.refused.join(";")].join(" ");
-            page(desk, String::new(), wrong).await
+            page(&desk, String::new(), wrong).await
         }
     }
 }
+
+const CHOOSE_A_FILE: &str = "请先选择 U 盘上的数据包文件";
 
 #[derive(Template)]
 #[template(path = "sync.html")]

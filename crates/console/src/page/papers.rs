@@ -5,10 +5,11 @@ use crate::Console;
 use crate::api::id;
 use crate::fault::Fault;
 use crate::page::draft::{Opened, open, title};
+use crate::posted::SCANS_BYTES_MAX;
 use crate::shell::{Desk, Shell};
 use askama::Template;
 use axum::Router;
-use axum::extract::Path;
+use axum::extract::{DefaultBodyLimit, Path};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -20,7 +21,7 @@ use store::Draft;
 
 pub(super) fn routes() -> Router<Console> {
     Router::new()
-        .route("/drafts/{draft}/papers", get(show).post(upload))
+        .route("/drafts/{draft}/papers", get(show).post(upload).layer(DefaultBodyLimit::max(SCANS_BYTES_MAX)))
         .route("/drafts/{draft}/papers/{material}", get(one))
 }
 
@@ -138,7 +139,8 @@ async fn upload(Path(draft): Path<String>, sent: Sent) -> Result<Response, Fault
     }
 }
 
-/// The bytes of a scan, for the officer to look at. `sandbox`: a PDF or picture somebody brought runs nothing here.
+/// The bytes of a scan, for the officer to look at; what somebody brought runs nothing here. A PDF goes without `sandbox`, in
+/// which the browser's own viewer, itself a sandbox, does not open.
 pub(super) async fn content(console: &Console, attachment: &Attachment) -> Result<Response, Fault> {
     let not_here = || Fault::new(StatusCode::NOT_FOUND, "not_found", "附件不属于该件,或还没有传到本节点");
     let (blobs, name, bytes) =
@@ -146,12 +148,13 @@ pub(super) async fn content(console: &Console, attachment: &Attachment) -> Resul
     let read =
         tokio::task::spawn_blocking(move || blobs.read(&name, 0, bytes)).await.map_err(|_| not_here())?;
     let content = read.map_err(|_| not_here())?;
+    let policy = match attachment.mime.as_str() {
+        "application/pdf" => "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'",
+        _ => "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+    };
     let headers = [
         (header::CONTENT_TYPE, attachment.mime.clone()),
-        (
-            header::CONTENT_SECURITY_POLICY,
-            "default-src 'none'; style-src 'unsafe-inline'; sandbox".to_owned(),
-        ),
+        (header::CONTENT_SECURITY_POLICY, policy.to_owned()),
     ];
     Ok((headers, content).into_response())
 }

@@ -14,14 +14,14 @@ use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
-use casework::Requests;
+use casework::{ActError, Requests};
 use domain::catalogue::Necessity;
 use domain::delivery::{Channel, Wish};
 use domain::form::FormFault;
 use domain::green::{self, Ground};
 use domain::library::Borrowed;
 use domain::tolerance::{self, Commitment};
-use store::Draft;
+use store::{Draft, StoreError};
 
 pub(super) fn routes() -> Router<Console> {
     Router::new()
@@ -140,8 +140,16 @@ fn requests(posted: &Posted) -> Requests {
 async fn save_consent(Path(draft): Path<String>, sent: Sent) -> Result<Response, Fault> {
     let (desk, posted) = (&sent.desk, &sent.posted);
     let version = posted.get("version").parse().map_err(|_| Fault::unfit("表单没有传完整,请重试"))?;
-    desk.console.hall.save_requests(id(&draft, "草稿编号")?, version, requests(posted)).await?;
-    let opened = open(desk, &draft).await?;
+    let wanted = requests(posted);
+    let saved = desk.console.hall.save_requests(id(&draft, "草稿编号")?, version, wanted.clone()).await;
+    let mut opened = open(desk, &draft).await?;
+    if is_stale(saved)? {
+        let Requests { commitment, green, borrowed } = wanted;
+        (opened.draft.commitment, opened.draft.green, opened.draft.borrowed) = (commitment, green, borrowed);
+        let mut answer = consent_page(desk, &opened, vec![&stale()]);
+        *answer.status_mut() = StatusCode::CONFLICT;
+        return Ok(answer);
+    }
     let about = |fault: &&FormFault| matches!(fault.field.as_str(), "green" | "commitment");
     let faults: Vec<&FormFault> = opened.faults.iter().filter(about).collect();
     match faults.is_empty() {
@@ -199,9 +207,31 @@ async fn save_wish(Path(draft): Path<String>, sent: Sent) -> Result<Response, Fa
     let channel = Channel::ALL.into_iter().find(|channel| channel.as_str() == posted.get("channel"));
     let wish = Wish { channel: channel.unwrap_or_default(), to: posted.get("to").to_owned() };
     let fault = wish.fault();
-    desk.console.hall.save_wish(id(&draft, "草稿编号")?, version, wish).await?;
+    let saved = desk.console.hall.save_wish(id(&draft, "草稿编号")?, version, wish.clone()).await;
+    let mut opened = open(desk, &draft).await?;
+    if is_stale(saved)? {
+        opened.draft.wish = Some(wish);
+        let mut answer = wish_page(desk, &opened, Some(stale()));
+        *answer.status_mut() = StatusCode::CONFLICT;
+        return Ok(answer);
+    }
     match fault {
         None => Ok(see(&format!("/drafts/{draft}/check"))),
-        Some(_) => Ok(wish_page(desk, &open(desk, &draft).await?, fault)),
+        Some(_) => Ok(wish_page(desk, &opened, fault)),
     }
+}
+
+/// Whether another window was quicker; every other refusal is one.
+fn is_stale(saved: Result<Draft, ActError>) -> Result<bool, Fault> {
+    match saved {
+        Ok(_) => Ok(false),
+        Err(ActError::Store(StoreError::StaleDraft { .. })) => Ok(true),
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// What was chosen here stands on the page still, under the version that is now (I23).
+fn stale() -> FormFault {
+    let reason = "这份草稿刚才在另一个窗口改过;下面是您在本页填的,再按保存即以本页为准".to_owned();
+    FormFault { field: String::new(), label: "草稿".to_owned(), reason }
 }

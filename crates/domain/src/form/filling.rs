@@ -28,24 +28,55 @@ pub fn begin(item: &Item, form: &mut Form, here: &str) {
     }
 }
 
+/// Takes out the answers that are not asked for any more, so that nothing is handed in that nobody was shown.
+pub fn ask_only(item: &Item, form: &mut Form, today: Day) {
+    // A condition may rest on an answer that goes itself: until nothing goes.
+    loop {
+        let gone = |field: &&Field| form.contains_key(&field.key) && !is_asked(field, form, today);
+        let gone: Vec<String> = item.fields.iter().filter(gone).map(|field| field.key.clone()).collect();
+        if gone.is_empty() {
+            return;
+        }
+        form.retain(|key, _| !gone.contains(key));
+    }
+}
+
+/// What a citizen number tells for a field.
+fn told_by(number: &str, field: &Field, today: Day) -> Option<String> {
+    let number = CitizenNo::parse(number, today).ok()?;
+    match field.prefill? {
+        Prefill::Birth => Some(number.birth().to_string()),
+        Prefill::Gender => Some(number.gender().to_owned()),
+    }
+}
+
+/// After another card was scanned: what the number `before` had told goes, what somebody typed against it stays.
+pub fn forget(item: &Item, form: &mut Form, before: &str, today: Day) {
+    if super::applicant(form).1 == before {
+        return;
+    }
+    for field in &item.fields {
+        let told = told_by(before, field, today);
+        if told.is_some_and(|told| form.get(&field.key).is_some_and(|value| *value == told)) {
+            form.remove(&field.key);
+        }
+    }
+}
+
 /// Fills blanks from the citizen number, and computes what follows from the rest.
 pub fn complete(item: &Item, form: &mut Form, today: Day) {
     let number = super::applicant(form).1.to_owned();
-    if let Ok(number) = CitizenNo::parse(&number, today) {
-        for field in &item.fields {
-            let told = match field.prefill {
-                Some(Prefill::Birth) => Some(number.birth().to_string()),
-                Some(Prefill::Gender) => Some(number.gender().to_owned()),
-                None => None,
-            };
-            let blank = form.get(&field.key).is_none_or(is_blank);
-            let Some(value) = told.filter(|_| blank) else { continue };
-            form.insert(field.key.clone(), value.into());
-        }
+    for field in &item.fields {
+        let blank = form.get(&field.key).is_none_or(is_blank);
+        let Some(value) = told_by(&number, field, today).filter(|_| blank) else { continue };
+        form.insert(field.key.clone(), value.into());
     }
     for field in &item.fields {
         let Some(computed) = &field.rules.computed else { continue };
-        let value = match computed.eval(&Scope { form, today, rows: None, own: None }) {
+        // An answer that is hidden by now must not go on working from behind.
+        let mut asked = form.clone();
+        ask_only(item, &mut asked, today);
+        let value = match computed.eval(&Scope { form: &asked, today, rows: None, own: None }) {
             Outcome::Number(number) if number.is_finite() => rounded(&field.kind, number),
             Outcome::Bool(value) => value.into(),
             Outcome::Text(text) => text.into(),
@@ -104,6 +135,35 @@ mod tests {
         form.remove("annual_income");
         complete(item, &mut form, today());
         assert!(!form.contains_key("income_per_head"));
+    }
+
+    #[test]
+    fn another_card_takes_back_what_the_first_one_told_and_nothing_else() {
+        let item = PACK.item(&"dibao".parse().unwrap()).unwrap();
+        let mut form = Form::new();
+        form.insert("id_no".into(), "522601196705199487".into());
+        complete(item, &mut form, today());
+        assert_eq!((&form["birth"], &form["gender"]), (&json!("1967-05-19"), &json!("女")));
+        form.insert("gender".into(), "男".into());
+        forget(item, &mut form, "522601196705199487", today());
+        assert!(form.contains_key("birth"), "it is the same card still");
+        form.insert("id_no".into(), "11010519491231002X".into());
+        forget(item, &mut form, "522601196705199487", today());
+        complete(item, &mut form, today());
+        assert_eq!((&form["birth"], &form["gender"]), (&json!("1949-12-31"), &json!("男")));
+    }
+
+    #[test]
+    fn what_is_not_asked_any_more_is_not_handed_in() {
+        let item = PACK.item(&"med_pay".parse().unwrap()).unwrap();
+        let mut form = Form::new();
+        form.insert("accident".into(), true.into());
+        form.insert("accident_desc".into(), "摔伤".into());
+        ask_only(item, &mut form, today());
+        assert!(form.contains_key("accident_desc"));
+        form.insert("accident".into(), false.into());
+        ask_only(item, &mut form, today());
+        assert!(!form.contains_key("accident_desc") && form.contains_key("accident"));
     }
 
     #[test]

@@ -116,9 +116,10 @@ fn pages_of_one_act_stand_or_fall_together_in_whatever_order_they_come() {
     let to = |node: &str| PageBody::HandedOver { to: node.parse().unwrap() };
     let case = case();
     let answer = PageBody::Resubmitted(Submission::default());
-    let village =
-        [(1, captured()), (2, to("t-1")), (4, answer), (5, to("t-1"))].map(|(no, body)| page(&case, no, body));
-    let town = [(3, PageBody::Claimed { stage: stage() }), (4, to("v-1"))].map(|(no, body)| page(&case, no, body));
+    let village = [(1, captured()), (2, to("t-1")), (4, answer), (5, to("t-1"))]
+        .map(|(no, body)| page(&case, no, body));
+    let town =
+        [(3, PageBody::Claimed { stage: stage() }), (4, to("v-1"))].map(|(no, body)| page(&case, no, body));
     let village = || journal("v-1", Channel::Up, village.to_vec());
     let town = || journal("t-1", Channel::To("v-1".parse().unwrap()), town.to_vec());
     let mut hashes = BTreeSet::new();

@@ -1,0 +1,138 @@
+//! 月度台账: the cases taken in during a month, as a page and for a spreadsheet.
+
+use super::lists::{CaseView, STATUSES, case_view};
+use super::render;
+use crate::Console;
+use crate::fault::Fault;
+use crate::shell::{Desk, Shell};
+use askama::Template;
+use axum::Router;
+use axum::extract::Query;
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use domain::network::Tier;
+use serde::Deserialize;
+use store::{CaseLine, CaseOrder, CaseQuery};
+
+pub(super) fn routes() -> Router<Console> {
+    Router::new().route("/ledger", get(ledger))
+}
+
+/// Said on the page and in the file alike: nobody takes a part for the whole.
+const CUT: &str = "本月办件超出一页能列的数量:这里只有最近的部分,合计也只计这些;完整台账请由两人办理导出";
+
+#[derive(Template)]
+#[template(path = "ledger.html")]
+struct LedgerPage<'a> {
+    shell: &'a Shell,
+    month: String,
+    cases: Vec<CaseView>,
+    totals: Vec<(String, usize)>,
+    /// All of the month, as far as the ledger goes; the page lists the newest of them.
+    all: usize,
+    /// The month has more than the ledger goes.
+    cut: Option<&'static str>,
+}
+
+#[derive(Deserialize)]
+struct LedgerFilter {
+    #[serde(default)]
+    month: String,
+    #[serde(default)]
+    csv: String,
+}
+
+/// Rows of the page; the file has them all.
+const LISTED_MAX: usize = 500;
+
+/// What a ledger takes of a month at most. At the hub the rest is an export, which two persons sign; below it no month is so full.
+fn ledger_max(tier: Tier) -> usize {
+    if tier == Tier::City { 1_000 } else { 20_000 }
+}
+
+/// 月度台账: the cases taken in during a month, as a page and for a spreadsheet.
+async fn ledger(desk: Desk, Query(filter): Query<LedgerFilter>) -> Result<Response, Fault> {
+    let this_month = desk.today().to_string()[..7].to_owned();
+    let valid = format!("{}-01", filter.month).parse::<domain::Day>().is_ok();
+    let month = if valid { filter.month } else { this_month };
+    let (lines, cut) = month_of(&desk, &month).await?;
+    desk.console.may_list(&desk.officer, lines.iter().map(|line| &line.case))?;
+    let mut cases: Vec<CaseView> = lines.iter().map(|line| case_view(&desk, line)).collect();
+    if filter.csv == "1" {
+        // A file that can be carried away is a row of its own in the audit, whatever was looked at before.
+        desk.console.note_read(&desk.officer, &format!("/ledger?month={month}&csv=1"), true).await?;
+        return Ok(csv(&desk, &month, &cases, cut));
+    }
+    let totals = STATUSES
+        .iter()
+        .map(|status| {
+            (
+                desk.t(status.chinese()).into_owned(),
+                lines.iter().filter(|line| line.status == *status).count(),
+            )
+        })
+        .filter(|(_, count)| *count > 0)
+        .collect();
+    let (all, cut) = (cases.len(), cut.then_some(CUT));
+    cases.truncate(LISTED_MAX);
+    Ok(render(&LedgerPage { shell: &desk.shell, month, cases, totals, all, cut }))
+}
+
+/// The cases of a month, newest first, and whether there are more than can be shown.
+async fn month_of(desk: &Desk, month: &str) -> Result<(Vec<CaseLine>, bool), Fault> {
+    let most = ledger_max(desk.shell.tier);
+    let mut lines: Vec<CaseLine> = Vec::new();
+    let mut query = CaseQuery {
+        order: CaseOrder::NewestFirst,
+        within: desk.within(),
+        limit: 200,
+        ..CaseQuery::default()
+    };
+    loop {
+        let piece = desk.console.hall.store.cases(query.clone()).await?;
+        for line in &piece {
+            let captured = line.captured_at.day();
+            if captured.to_string().starts_with(month) {
+                if lines.len() == most {
+                    return Ok((lines, true));
+                }
+                lines.push(line.clone());
+            }
+            // Villages' clocks and delays mix the order a little: a case from well before the month ends the search.
+            if is_long_before(captured, month) {
+                return Ok((lines, false));
+            }
+        }
+        match piece.last().filter(|_| piece.len() == 200) {
+            Some(last) => query.after = Some(last.case.clone()),
+            None => return Ok((lines, false)),
+        }
+    }
+}
+
+fn is_long_before(day: domain::Day, month: &str) -> bool {
+    format!("{month}-01").parse::<domain::Day>().is_ok_and(|first| first.days_since(day) > 62)
+}
+
+fn csv(desk: &Desk, month: &str, cases: &[CaseView], cut: bool) -> Response {
+    let mut text = String::from("\u{feff}");
+    let head =
+        ["办件编号", "事项", "申请人", "状态", "现在何处", "收件时间"].map(|cell| desk.t(cell).into_owned());
+    let mut row = |cells: &[&str]| {
+        let cells: Vec<String> = cells.iter().map(|text| casework::csv_cell(text)).collect();
+        text.push_str(&cells.join(","));
+        text.push_str("\r\n");
+    };
+    row(&head.each_ref().map(String::as_str));
+    for case in cases {
+        row(&[case.case.as_str(), &case.item, &case.applicant, &case.status, &case.holder, &case.at]);
+    }
+    if cut {
+        row(&[&desk.t(CUT)]);
+    }
+    let name = format!("attachment; filename=\"ledger-{month}.csv\"");
+    let headers =
+        [(header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()), (header::CONTENT_DISPOSITION, name)];
+    (headers, text).into_response()
+}
