@@ -3,5 +3,6 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 . deploy/setup.sh
-cargo build --release --quiet -p tests -p city-hub -p town-node -p village-agent --bin bench --bin city-hub --bin town-node --bin village-agent >&2
-exec target/release/bench "$@"
+# What is measured is what is shipped.
+cargo build --profile dist --quiet -p tests -p city-hub -p town-node -p village-agent --bin bench --bin city-hub --bin town-node --bin village-agent >&2
+exec target/dist/bench "$@"

@@ -5,6 +5,8 @@
 
 #[path = "browser/crawl.rs"]
 mod crawl;
+#[path = "browser/hall.rs"]
+mod hall;
 #[path = "browser/looks.rs"]
 mod looks;
 #[path = "browser/papers.rs"]

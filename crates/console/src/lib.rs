@@ -8,6 +8,7 @@ mod auth;
 mod fault;
 mod fields;
 mod guard;
+mod hall;
 mod lang;
 mod locked;
 mod openapi;
@@ -29,6 +30,7 @@ use casework::Hall;
 use link::LinkState;
 use std::sync::{Arc, Mutex};
 
+pub use hall::{Begun, CitizenLogin, Citizens, HALL_PAGES, LocalCodes, NoLogin, SendCode, Shown};
 pub use lang::untranslated;
 pub use locked::{Opening, StillLocked, locked_router};
 pub use pages::{PAGES, Page, Tells};
@@ -48,6 +50,8 @@ pub struct Console {
     pub node: Option<link::Node>,
     /// Days pass by a drill clock; every page says so.
     pub drill: bool,
+    /// Citizens at the hub's hall: who says who they are, and who has logged in.
+    pub citizens: Arc<Citizens>,
     /// Lists that officers have open, so that a page that looks again every few seconds is one row in the audit.
     pub(crate) seen: Arc<Mutex<seen::Seen>>,
     pub(crate) listed: Arc<Mutex<seen::Listed>>,
@@ -62,6 +66,7 @@ impl Console {
             hosts,
             node: None,
             drill: false,
+            citizens: Arc::default(),
             seen: Arc::default(),
             listed: Arc::default(),
         }
@@ -73,8 +78,10 @@ const BODY_BYTES_MAX: usize = 1024 * 1024;
 /// All pages and the API of one node.
 pub fn router(console: Console) -> Router {
     let hosts = guard::Hosts(console.hosts.clone().into());
+    let here = hall::is_here(console.hall.tier);
     Router::new()
         .merge(page::routes(console.clone()))
+        .merge(if here { hall::routes() } else { Router::new() })
         .nest("/api/v1", api::routes(console.clone()))
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(hosts, guard::check_host))

@@ -6,7 +6,7 @@ mod acts;
 mod alerts;
 mod case;
 mod check;
-mod choose;
+pub(crate) mod choose;
 mod draft;
 mod draft_form;
 mod home;
@@ -235,6 +235,8 @@ async fn prefer(Query(Preference { lang, large, to }): Query<Preference>) -> Res
     }
     answer
 }
+
+pub(crate) use home::encoded;
 
 /// After a form was taken: the page that shows it, so that a reload sends nothing again.
 pub(crate) fn see(path: &str) -> Response {

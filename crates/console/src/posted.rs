@@ -60,7 +60,7 @@ impl Posted {
         self.get(KEY_FIELD).parse().ok()
     }
 
-    async fn read(request: Request, console: &Console) -> Result<Posted, Fault> {
+    pub(crate) async fn read(request: Request, console: &Console) -> Result<Posted, Fault> {
         let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("");
         if !kind.starts_with("multipart/") {
             let Form(fields) = Form::<Vec<(String, String)>>::from_request(request, console)
@@ -113,7 +113,7 @@ pub(crate) async fn open_file(request: Request, console: &Console) -> Result<Mul
     if sent == wanted { Ok(form) } else { Err(foreign()) }
 }
 
-fn foreign() -> Fault {
+pub(crate) fn foreign() -> Fault {
     let told = "这个页面是上一次登录时打开的;请返回、刷新页面后再提交";
     Fault::new(StatusCode::FORBIDDEN, "csrf", told)
 }

@@ -41,7 +41,7 @@ pub(crate) fn qr(text: &str) -> Option<String> {
     Some(SvgBuilder::default().shape(Shape::Square).margin(1).to_str(&code))
 }
 
-fn render(sheet: &Sheet) -> Result<Response, Fault> {
+pub(crate) fn render(sheet: &Sheet) -> Result<Response, Fault> {
     let failed = |what: String| Fault::new(StatusCode::INTERNAL_SERVER_ERROR, "page", what);
     let qr = qr(&sheet.code).ok_or_else(|| failed("the code does not fit".to_owned()))?;
     // `<` alone could end the element; JSON allows it to be written otherwise, and nothing else is touched.

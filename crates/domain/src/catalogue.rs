@@ -36,6 +36,13 @@ pub struct Item {
     pub deferral_days: Option<u32>,
     /// The limit of the green channel in days; `None` where there is no such channel.
     pub green_days: Option<u32>,
+    /// What kind of power it is (行政许可, 公共服务 …), as the catalogue says it to people.
+    pub power: String,
+    /// Whether natural persons (自然人) apply for it, and whether bodies do.
+    pub for_persons: bool,
+    pub for_bodies: bool,
+    /// How often the applicant has to come in person; `None` where the catalogue does not say.
+    pub visits: Option<u32>,
     pub village_service: String,
     pub accept_conditions: Vec<String>,
     pub legal_basis: Vec<String>,

@@ -20,6 +20,21 @@ pub enum Grade {
 }
 
 impl Grade {
+    pub const ALL: [Grade; 5] = [Grade::VeryGood, Grade::Good, Grade::Fair, Grade::Bad, Grade::VeryBad];
+
+    /// As programs name it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Grade::VeryBad => "very_bad",
+            Grade::Bad => "bad",
+            Grade::Fair => "fair",
+            Grade::Good => "good",
+            Grade::VeryGood => "very_good",
+        }
+    }
+    pub fn from_name(text: &str) -> Option<Grade> {
+        Grade::ALL.into_iter().find(|grade| grade.as_str() == text)
+    }
     pub fn chinese(self) -> &'static str {
         match self {
             Grade::VeryBad => "非常不满意",

@@ -646,6 +646,13 @@ impl Store for SqliteStore {
     async fn breach_of(&self, person: &str) -> Result<Option<CaseNo>, StoreError> {
         self.executor.read_briefly(|sql| project::breach_of(sql, person)).await
     }
+    async fn cases_of_person(&self, number: &str, limit: u32) -> Result<Vec<CaseNo>, StoreError> {
+        let number = number.to_owned();
+        self.executor.read(move |sql| project::cases_of_person(sql, &number, limit)).await
+    }
+    async fn list_persons(&self) -> Result<usize, StoreError> {
+        self.executor.write("list persons", |work| project::list_persons(work.sql)).await
+    }
     async fn note_contact(&self, contact: Contact) -> Result<(), StoreError> {
         self.executor.write("note contact", move |work| people::note_contact(work.sql, &contact)).await
     }

@@ -9,7 +9,7 @@ mod rebuild;
 mod reference;
 mod tasks;
 
-pub(crate) use persons::{breach_of, person_hash};
+pub(crate) use persons::{breach_of, cases_of_person, list_persons, person_hash};
 pub(crate) use rebuild::{bring_up_to_date, rebuild};
 pub(crate) use reference::seed_nodes;
 pub(crate) use tasks::{cases_of, receipt_day, receipted, receipts};

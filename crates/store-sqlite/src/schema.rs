@@ -197,6 +197,15 @@ const STEPS: &[M<'static>] = &[
     INSERT INTO on_way(hash) SELECT hash FROM attachment WHERE present = 1 ORDER BY hash;
     ",
     ),
+    M::up(
+        "
+    -- The cases of each person, by the keyed hash of their number. Filled behind the work, never in its way: `person_through`
+    -- says how far.
+    CREATE TABLE person_case(
+        person BLOB NOT NULL, case_no TEXT NOT NULL, PRIMARY KEY(person, case_no)) STRICT, WITHOUT ROWID;
+    CREATE TABLE person_through(one INTEGER PRIMARY KEY CHECK(one = 1), dossier INTEGER NOT NULL) STRICT;
+    ",
+    ),
 ];
 
 /// To be raised whenever the same journals fold to other rows: the projections are then built anew when a node is opened.
@@ -205,7 +214,9 @@ pub(crate) const PROJECTION_VERSION: u32 = 4;
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 
 /// Projections that a rebuild empties. `node` stays: it also holds what enrolment told before the first journal came.
-pub(crate) const PROJECTIONS: [&str; 20] = [
+pub(crate) const PROJECTIONS: [&str; 22] = [
+    "person_case",
+    "person_through",
     "trust_bundle",
     "rating",
     "filed",

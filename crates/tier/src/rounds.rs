@@ -64,6 +64,27 @@ pub(crate) async fn watch_limits(hall: Hall) {
     }
 }
 
+/// Lists cases under their persons behind the work: what came while one was listed waits for the next round, and a question
+/// after somebody's cases does not.
+pub(crate) async fn list_persons(hall: Hall) {
+    let mut changes = hall.store.changes();
+    loop {
+        match hall.store.list_persons().await {
+            Ok(0) => {
+                if matches!(changes.recv().await, Err(tokio::sync::broadcast::error::RecvError::Closed)) {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_secs(10)).await;
+            }
+            Ok(_) => {}
+            Err(error) => {
+                tracing::warn!(%error, "cases were not listed under their persons");
+                tokio::time::sleep(Duration::from_secs(60)).await;
+            }
+        }
+    }
+}
+
 /// Answers what cases ask of the licence library, as soon as they ask.
 pub(crate) async fn lend(hall: Hall) {
     const EVERY: Duration = Duration::from_secs(60);

@@ -31,16 +31,18 @@ use trust::files::IdentityFolder;
 use trust::{CaFolder, KeyRing, SealFolder, Seals, Suite};
 use vault::{DataKey, Part};
 
-/// Time and randomness of the process.
+/// What the process has from outside: time, randomness, and a way to reach a telephone.
 #[derive(Clone)]
 pub struct Parts {
     pub clock: Arc<dyn Clock>,
     pub random: Arc<dyn Random>,
+    /// How codes reach citizens; `None` where nobody set that up, and then nobody logs in at the hall.
+    pub codes: Option<Arc<dyn console::SendCode>>,
 }
 
 impl Default for Parts {
     fn default() -> Parts {
-        Parts { clock: runtime::clock(), random: Arc::new(OsRandom) }
+        Parts { clock: runtime::clock(), random: Arc::new(OsRandom), codes: None }
     }
 }
 
@@ -280,6 +282,7 @@ pub(crate) async fn begin(
     if config.tier == Tier::City {
         shutdown.spawn(rounds::supervise(opened.hall.clone()));
         shutdown.spawn(rounds::lend(opened.hall.clone()));
+        shutdown.spawn(rounds::list_persons(opened.hall.clone()));
         shutdown.spawn(rounds::reconcile(opened.hall.clone()));
         shutdown.spawn(rounds::renew_own(opened.hall.clone(), credentials.clone(), Arc::new(opened.ca())));
     }
@@ -293,6 +296,12 @@ pub(crate) async fn begin(
         Console::new(opened.hall.clone(), uplink.clone(), config.name.clone(), hosts(&config.listen));
     console.node = Some(opened.node());
     console.drill = std::env::var_os(runtime::DRILL_CLOCK).is_some();
+    // All persons of a drill are invented: the code that would go to a telephone is shown.
+    let shown = || console.drill.then(|| Arc::new(console::Shown) as Arc<dyn console::SendCode>);
+    if let Some(sender) = parts.codes.clone().or_else(shown).filter(|_| config.tier == Tier::City) {
+        let provider = Arc::new(console::LocalCodes::new(opened.hall.clone(), sender));
+        console.citizens = Arc::new(console::Citizens::by(provider));
+    }
     let router = console::router(console);
     tracing::info!(node.id = %config.id, %web, link = ?link, enrol = ?enrol, "serving");
     let running = Running { opened, web, link, enrol, uplink, meter, credentials, children, shutdown, doors };

@@ -46,13 +46,13 @@ fn pages(site: &Site, case: &str, draft: &str) -> Vec<String> {
 }
 
 /// axe-core, which `tests/run.sh` puts there.
-fn axe() -> String {
+pub fn axe() -> String {
     let path =
         PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../target/axe/node_modules/axe-core/axe.min.js");
     std::fs::read_to_string(&path).expect("axe-core is missing: tests/run.sh installs it into target/axe")
 }
 
-async fn is_accessible(tab: &Tab, axe: &str) {
+pub async fn is_accessible(tab: &Tab, axe: &str) {
     tab.script(axe, vec![]).await;
     let run = "const done = arguments[arguments.length - 1];
         axe.run(document, { resultTypes: ['violations'] }).then(found => done(found.violations
@@ -114,22 +114,30 @@ async fn every_page_fits_its_screen_and_reads_for_everybody_in_both_languages() 
         }
         phone.go("/").await;
         phone.picture(&format!("{name}-phone")).await;
-        // 长辈版: letters of 18 pt at least, targets of 60 px.
         phone.go("/prefer?large=1&to=/").await;
         phone.fits().await;
         phone.picture(&format!("{name}-large")).await;
-        let sizes = phone.script(
-            "const size = one => parseFloat(getComputedStyle(one).fontSize);
-             const texts = Array.from(document.querySelectorAll('main *, .side a')).filter(one => one.textContent.trim() && one.offsetParent);
-             const targets = Array.from(document.querySelectorAll('.side a, main .button, main button, .tools a')).filter(one => one.offsetParent);
-             return [Math.min(...texts.map(size)), Math.min(...targets.map(one => one.getBoundingClientRect().height))];",
-            vec![],
-        );
-        let sizes = sizes.await;
-        assert!(sizes[0].as_f64() >= Some(23.9) && sizes[1].as_f64() >= Some(59.9), "{name}: {sizes}");
+        is_large(&phone).await;
         phone.close().await;
     }
     city.stop().await;
+}
+
+/// 长辈版: letters of 18 pt at least, targets of 60 px.
+pub async fn is_large(tab: &Tab) {
+    let sizes = tab.script(
+        "const size = one => parseFloat(getComputedStyle(one).fontSize);
+         const texts = Array.from(document.querySelectorAll('main *, .side a, .ways a')).filter(one => one.textContent.trim() && one.offsetParent);
+         const targets = Array.from(document.querySelectorAll('.side a, .ways a, main .button, main button, .tools a')).filter(one => one.offsetParent && !one.matches('.hidden'));
+         return [Math.min(...texts.map(size)), Math.min(...targets.map(one => one.getBoundingClientRect().height))];",
+        vec![],
+    );
+    let sizes = sizes.await;
+    assert!(
+        sizes[0].as_f64() >= Some(23.9) && sizes[1].as_f64() >= Some(59.9),
+        "{}: {sizes}",
+        tab.path().await
+    );
 }
 
 fn site_name(site: &Site) -> &'static str {

@@ -185,7 +185,7 @@ impl Clock for Hands {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_log_in_that_nobody_uses_ends_and_so_do_those_of_who_has_left() {
     let hands = Arc::new(Hands(AtomicI64::new(runtime::SystemClock.now().as_ms())));
-    let parts = Parts { clock: hands.clone(), random: Arc::new(runtime::OsRandom) };
+    let parts = Parts { clock: hands.clone(), ..Parts::default() };
     let city = City::start_with(1, parts).await;
     let village = &city.villages[0];
     let later = |minutes: i64| hands.0.fetch_add(minutes * 60_000, Ordering::Relaxed);

@@ -101,18 +101,9 @@ async fn recall(Path(case): Path<String>, sent: Sent) -> Result<Response, Fault>
     Ok(see(&format!("/cases/{case}")))
 }
 
-const GRADES: [(&str, Grade); 5] = [
-    ("very_good", Grade::VeryGood),
-    ("good", Grade::Good),
-    ("fair", Grade::Fair),
-    ("bad", Grade::Bad),
-    ("very_bad", Grade::VeryBad),
-];
-
 async fn rate(Path(case): Path<String>, sent: Sent) -> Result<Response, Fault> {
     let (desk, posted) = (&sent.desk, &sent.posted);
-    let grade = GRADES.iter().find(|(name, _)| *name == posted.get("grade")).map(|(_, grade)| *grade);
-    let Some(grade) = grade else {
+    let Some(grade) = Grade::from_name(posted.get("grade")) else {
         return Ok(refusal(desk, &Fault::unfit("请申请人选一个评价等级")));
     };
     let rating = Rating { grade, text: posted.get("text").to_owned() };

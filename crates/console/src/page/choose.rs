@@ -28,7 +28,7 @@ fn initials(name: &str) -> String {
 }
 
 /// Whether somebody who typed `sought` (lower case) may have meant `name`.
-pub(super) fn is_meant(name: &str, sought: &str) -> bool {
+pub(crate) fn is_meant(name: &str, sought: &str) -> bool {
     sought.is_empty() || name.to_lowercase().contains(sought) || initials(name).contains(sought)
 }
 

@@ -131,7 +131,7 @@ async fn search(_: Desk, Query(Sought { q }): Query<Sought>) -> Result<Response,
 }
 
 /// A value as it may stand in the query of a path.
-pub(super) fn encoded(text: &str) -> String {
+pub(crate) fn encoded(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' => char::from(byte).to_string(),

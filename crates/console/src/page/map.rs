@@ -1,6 +1,7 @@
 //! The network as a picture: the hub in the middle, towns around it, villages around their town.
 //! Shape tells the tier (square, diamond, circle); fill and outline tell the state, so colour is never needed.
 
+use crate::lang::Lang;
 use casework::NodeStatus;
 use domain::Timestamp;
 use domain::network::Tier;
@@ -18,11 +19,11 @@ struct Placed<'a> {
 }
 
 /// The map as SVG; the table beside it says the same in words.
-pub(crate) fn svg(nodes: &[NodeStatus], now: Timestamp) -> String {
+pub(crate) fn svg(nodes: &[NodeStatus], now: Timestamp, lang: Lang) -> String {
     let placed = place(nodes);
     let mut svg = format!(
-        "<svg class=\"map\" viewBox=\"0 0 {SIZE} {SIZE}\" role=\"img\" xmlns=\"http://www.w3.org/2000/svg\"><title>全市节点运行图:{} 个节点</title>",
-        nodes.len()
+        "<svg class=\"map\" viewBox=\"0 0 {SIZE} {SIZE}\" role=\"img\" xmlns=\"http://www.w3.org/2000/svg\"><title>{}</title>",
+        lang.t(&format!("全市节点运行图:{} 个节点", nodes.len()))
     );
     for child in &placed {
         if let Some(parent) = placed.iter().find(|parent| Some(&parent.node.id) == child.node.parent.as_ref())
@@ -30,7 +31,7 @@ pub(crate) fn svg(nodes: &[NodeStatus], now: Timestamp) -> String {
             line(&mut svg, child, parent);
         }
     }
-    placed.iter().for_each(|node| mark(&mut svg, node, now));
+    placed.iter().for_each(|node| mark(&mut svg, node, now, lang));
     svg.push_str("</svg>");
     svg
 }
@@ -73,17 +74,17 @@ fn line(svg: &mut String, from: &Placed<'_>, to: &Placed<'_>) {
     );
 }
 
-fn mark(svg: &mut String, placed: &Placed<'_>, now: Timestamp) {
+fn mark(svg: &mut String, placed: &Placed<'_>, now: Timestamp, lang: Lang) {
     let Placed { node, x, y } = placed;
     let heard = node.tier == Tier::City || node.last_contact.is_some_and(|at| now.since(at) < IN_TOUCH_MS);
     let class = if heard { "in-touch" } else { "silent" };
     let name = escape(&node.name);
-    let state = if heard { "有联系" } else { "未联系" };
-    let _ = write!(
-        svg,
-        "<g class=\"{class}\"><title>{name} {}:{state},已收 {}</title>",
-        node.id, node.acknowledged
-    );
+    let state = match heard {
+        true => format!("有联系,已收 {}", node.acknowledged),
+        false => format!("未联系,已收 {}", node.acknowledged),
+    };
+    let state = lang.t(&state);
+    let _ = write!(svg, "<g class=\"{class}\"><title>{name} {}:{state}</title>", node.id);
     let _ = match node.tier {
         Tier::City => {
             write!(svg, "<rect x=\"{:.1}\" y=\"{:.1}\" width=\"36\" height=\"36\"/>", x - 18.0, y - 18.0)

@@ -78,7 +78,7 @@ fn row(desk: &Desk, node: &NodeStatus) -> NodeRow {
 async fn nodes(desk: Desk) -> Result<Response, Fault> {
     let nodes = desk.console.hall.nodes().await?;
     let map = match desk.shell.tier {
-        Tier::City => super::map::svg(&nodes, desk.now()),
+        Tier::City => super::map::svg(&nodes, desk.now(), desk.shell.taste.lang),
         Tier::Town | Tier::Village => String::new(),
     };
     Ok(render(&NodesPage {

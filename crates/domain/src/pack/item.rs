@@ -89,6 +89,12 @@ pub(super) fn read(name: &str, value: &Value, groups: &Value, faults: &mut Fault
     let handling =
         reader.one_of("project_type", &[("即办件", Handling::Instant), ("承诺件", Handling::Promised)]);
     let village_service = reader.text("village_service");
+    let power = reader.optional_text("task_type").unwrap_or("").to_owned();
+    // 1 is a natural person; an item that does not say is for everybody.
+    let serves = reader.texts("service_object_codes");
+    let for_persons = serves.is_empty() || serves.iter().any(|code| code == "1");
+    let for_bodies = serves.is_empty() || serves.iter().any(|code| code != "1");
+    let visits = value.get("visits_to_site").and_then(Value::as_u64).and_then(|n| u32::try_from(n).ok());
     let (accept_conditions, legal_basis) = (reader.texts("accept_conditions"), reader.texts("legal_basis"));
     let statutory = limit(name, value, "statutory_limit", faults).ok()?;
     let promised = limit(name, value, "promised_limit", faults).ok()?;
@@ -132,6 +138,10 @@ pub(super) fn read(name: &str, value: &Value, groups: &Value, faults: &mut Fault
         promised: promised?,
         deferral_days,
         green_days,
+        power,
+        for_persons,
+        for_bodies,
+        visits,
         village_service,
         accept_conditions,
         legal_basis,

@@ -36,15 +36,69 @@ pub(crate) fn breach_of(sql: &Connection, number: &str) -> Result<Option<CaseNo>
     Ok(case.and_then(|case| case.parse().ok()))
 }
 
+/// Cases that are listed under their persons in one step.
+const LISTED_AT_ONCE: i64 = 500;
+
+/// Lists the next cases under their persons; returns how many were looked at, 0 when all are listed.
+pub(crate) fn list_persons(sql: &Connection) -> Result<usize, StoreError> {
+    let through: i64 = sql
+        .prepare_cached("SELECT coalesce(max(dossier), 0) FROM person_through")
+        .and_then(|mut s| s.query_row([], |row| row.get(0)))
+        .broken("read how far persons are listed")?;
+    let cases: Vec<(i64, String, i64)> = sql
+        .prepare_cached("SELECT no, case_no, submitted_pos FROM dossier WHERE no > ?1 ORDER BY no LIMIT ?2")
+        .and_then(|mut s| {
+            s.query_map((through, LISTED_AT_ONCE), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+                .collect()
+        })
+        .broken("read cases to list")?;
+    for (_, case, submitted) in &cases {
+        list_person(sql, case, *submitted)?;
+    }
+    if let Some((last, ..)) = cases.last() {
+        sql.prepare_cached(
+            "INSERT INTO person_through(one, dossier) VALUES(1, ?1) ON CONFLICT(one) DO UPDATE SET dossier = ?1",
+        )
+        .and_then(|mut s| s.execute([last]))
+        .broken("note how far persons are listed")?;
+    }
+    Ok(cases.len())
+}
+
+/// Notes whose case it is, as the submission at `submitted` says.
+fn list_person(sql: &Connection, case: &str, submitted: i64) -> Result<(), StoreError> {
+    let Some(number) = number_in(sql, submitted)? else { return Ok(()) };
+    let person = person_hash(sql, &number)?;
+    sql.prepare_cached("INSERT OR IGNORE INTO person_case(person, case_no) VALUES(?1, ?2)")
+        .and_then(|mut s| s.execute((person.as_slice(), case)))
+        .broken("list a case under its person")?;
+    Ok(())
+}
+
+/// The cases listed under a person, the newest last.
+pub(crate) fn cases_of_person(sql: &Connection, number: &str, limit: u32) -> Result<Vec<CaseNo>, StoreError> {
+    let person = person_hash(sql, number)?;
+    let cases: Vec<String> = sql
+        .prepare_cached("SELECT case_no FROM person_case WHERE person = ?1 ORDER BY case_no LIMIT ?2")
+        .and_then(|mut s| s.query_map((person.as_slice(), limit), |row| row.get(0))?.collect())
+        .broken("look for the cases of a person")?;
+    Ok(cases.iter().filter_map(|case| case.parse().ok()).collect())
+}
+
+/// The applicant's number, from the submission that stands at a position.
+fn number_in(sql: &Connection, submitted: i64) -> Result<Option<String>, StoreError> {
+    let entry = crate::queries::entry_at(sql, submitted)?;
+    let page: Option<Page> = serde_json::from_slice(&entry.raw.body).ok();
+    let Some(page) = page else { return Ok(None) };
+    let Some(submission) = page.body.submission() else { return Ok(None) };
+    let number = domain::form::applicant(&submission.form).1;
+    Ok((!number.is_empty()).then(|| number.to_owned()))
+}
+
 impl Projector<'_, '_> {
     /// The number of the applicant, from the submission that counts.
     pub(super) fn applicant_number(&self, submitted_pos: i64) -> Result<Option<String>, StoreError> {
-        let entry = crate::queries::entry_at(self.work.sql, submitted_pos)?;
-        let page: Option<Page> = serde_json::from_slice(&entry.raw.body).ok();
-        let Some(page) = page else { return Ok(None) };
-        let Some(submission) = page.body.submission() else { return Ok(None) };
-        let number = domain::form::applicant(&submission.form).1;
-        Ok((!number.is_empty()).then(|| number.to_owned()))
+        number_in(self.work.sql, submitted_pos)
     }
 
     /// What a page that counts says about the person behind the case; `dossier` is as the page left it.
@@ -54,6 +108,10 @@ impl Projector<'_, '_> {
         submitted_pos: i64,
         page: &Page,
     ) -> Result<(), StoreError> {
+        // Under the number that was put right, too, if it was that. What is not listed yet will be, with the rest.
+        if matches!(page.body, PageBody::Resubmitted(_)) {
+            list_person(self.work.sql, page.case.as_str(), submitted_pos)?;
+        }
         match &page.body {
             PageBody::CommitmentFalse { .. } => self.note_breach(&page.case, submitted_pos),
             PageBody::Issued { licence } => self.file_licence(submitted_pos, dossier, licence),

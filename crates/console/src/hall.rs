@@ -1,0 +1,193 @@
+//! 网上办事大厅: what a citizen sees of the hub, at `/hall`. Open to everybody; a citizen's own cases only after they have proven
+//! who they are. Nothing of an officer's pages is reached from here, and an officer's log-in counts for nothing.
+
+mod access;
+mod items;
+mod mine;
+mod open;
+mod progress;
+
+pub use access::{Begun, CitizenLogin, Citizens, LocalCodes, NoLogin, SendCode, Shown};
+pub(crate) use mine::is_here;
+
+use crate::Console;
+use crate::auth::Source;
+use crate::fault::Fault;
+use crate::page::{render, render_with};
+use crate::posted::{CSRF_FIELD, Posted, SCANS_BYTES_MAX, csrf_token};
+use crate::shell::Taste;
+use askama::Template;
+use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Request};
+use axum::http::header::COOKIE;
+use axum::http::request::Parts;
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use axum::{Router, extract};
+use casework::Citizen;
+use domain::{Day, Timestamp};
+use std::borrow::Cow;
+
+pub(crate) const CITIZEN_COOKIE: &str = "tongban_citizen";
+
+/// Every page of the hall, for tests: method, path, and whether a citizen must have logged in.
+pub const HALL_PAGES: &[(&str, &str, bool)] = &[
+    ("get", "/hall", false),
+    ("get", "/hall/items", false),
+    ("get", "/hall/items/{item}", false),
+    ("get", "/hall/proxies", false),
+    ("get", "/hall/progress", false),
+    ("post", "/hall/progress", false),
+    ("get", "/hall/verify", false),
+    ("post", "/hall/verify", false),
+    ("get", "/hall/login", false),
+    ("post", "/hall/login", false),
+    ("post", "/hall/login/code", false),
+    ("post", "/hall/logout", true),
+    ("get", "/hall/mine", true),
+    ("get", "/hall/cases/{case}", true),
+    ("post", "/hall/cases/{case}/say", true),
+    ("post", "/hall/cases/{case}/papers", true),
+    ("post", "/hall/cases/{case}/rate", true),
+    ("get", "/hall/cases/{case}/sheets/{sheet}", true),
+];
+
+pub(crate) fn routes() -> Router<Console> {
+    Router::new()
+        .merge(items::routes())
+        .merge(progress::routes())
+        .merge(open::routes())
+        .merge(mine::routes())
+        .route("/hall.css", get(style))
+        .layer(DefaultBodyLimit::max(SCANS_BYTES_MAX))
+        .layer(middleware::from_fn(as_page))
+}
+
+async fn style() -> Response {
+    ([(axum::http::header::CONTENT_TYPE, "text/css")], include_str!("../templates/hall/hall.css"))
+        .into_response()
+}
+
+/// What a page needs to know of whoever reads it.
+pub(crate) struct Visitor {
+    pub console: Console,
+    pub taste: Taste,
+    pub citizen: Option<Citizen>,
+    /// What stands in the cookie; empty before the log-in.
+    pub session: String,
+    pub csrf: String,
+    /// This page, for the links that change its language.
+    pub here: String,
+    /// Where they call from: guesses are counted there.
+    pub source: String,
+}
+
+impl Visitor {
+    pub fn t<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        self.taste.lang.t(text)
+    }
+    pub fn now(&self) -> Timestamp {
+        self.console.hall.now()
+    }
+    pub fn today(&self) -> Day {
+        self.now().day()
+    }
+    pub fn place(&self) -> &str {
+        &self.console.name
+    }
+    pub fn drill(&self) -> bool {
+        self.console.drill
+    }
+    pub fn name(&self) -> &str {
+        self.citizen.as_ref().map_or("", |citizen| &citizen.name)
+    }
+    /// Whoever has logged in; everybody else is sent to do so, and comes back.
+    pub fn citizen(&self) -> Result<&Citizen, Fault> {
+        self.citizen.as_ref().ok_or_else(Fault::logged_out)
+    }
+    pub fn is_at(&self, path: &str) -> bool {
+        self.here.split('?').next() == Some(path)
+    }
+}
+
+impl FromRequestParts<Console> for Visitor {
+    type Rejection = Fault;
+    async fn from_request_parts(parts: &mut Parts, console: &Console) -> Result<Self, Fault> {
+        let session = cookie(parts).unwrap_or("").to_owned();
+        let citizen = console.citizens.find(&session, console.hall.now());
+        let Source(source) = Source::from_request_parts(parts, console).await?;
+        Ok(Visitor {
+            console: console.clone(),
+            taste: Taste::of(&parts.headers),
+            csrf: csrf_token(&session),
+            here: parts.uri.path_and_query().map_or("/hall".to_owned(), |path| path.as_str().to_owned()),
+            session,
+            citizen,
+            source,
+        })
+    }
+}
+
+fn cookie(parts: &Parts) -> Option<&str> {
+    let cookies = parts.headers.get(COOKIE)?.to_str().ok()?.split(';');
+    cookies.map(str::trim).find_map(|cookie| cookie.strip_prefix(CITIZEN_COOKIE)?.strip_prefix('='))
+}
+
+/// A form of the hall. Once somebody has logged in it must carry their token; before that it changes nothing, and a page
+/// elsewhere cannot send it at all (`guard`).
+pub(crate) struct Filled {
+    pub visitor: Visitor,
+    pub posted: Posted,
+}
+
+impl FromRequest<Console> for Filled {
+    type Rejection = Fault;
+    async fn from_request(request: Request, console: &Console) -> Result<Self, Fault> {
+        let (mut parts, body) = request.into_parts();
+        let visitor = Visitor::from_request_parts(&mut parts, console).await?;
+        let posted = Posted::read(Request::from_parts(parts, body), console).await?;
+        match visitor.citizen.is_none() || posted.get(CSRF_FIELD) == visitor.csrf {
+            true => Ok(Filled { visitor, posted }),
+            false => Err(crate::posted::foreign()),
+        }
+    }
+}
+
+#[derive(Template)]
+#[template(path = "hall/refusal.html")]
+struct RefusalPage<'a> {
+    hall: &'a Visitor,
+    message: &'a str,
+}
+
+pub(crate) fn refusal(visitor: &Visitor, fault: &Fault) -> Response {
+    render_with(fault.status, &RefusalPage { hall: visitor, message: &fault.message })
+}
+
+/// A refusal is a page here, and whoever has to log in first comes back to where they wanted to go.
+async fn as_page(extract::OriginalUri(uri): extract::OriginalUri, request: Request, next: Next) -> Response {
+    let taste = Taste::of(request.headers());
+    let by_get = request.method().is_safe();
+    let answer = next.run(request).await;
+    let Some(fault) = answer.extensions().get::<Fault>().cloned() else { return answer };
+    if fault.status == axum::http::StatusCode::UNAUTHORIZED {
+        let back = if by_get { uri.path() } else { "/hall/mine" };
+        return axum::response::Redirect::to(&format!("/hall/login?to={back}")).into_response();
+    }
+    render_with(fault.status, &BarePage { taste, message: &fault.message })
+}
+
+#[derive(Template)]
+#[template(path = "hall/bare.html")]
+struct BarePage<'a> {
+    taste: Taste,
+    message: &'a str,
+}
+
+/// A page as it is; what comes of a form that has to be mended keeps its status.
+pub(crate) fn answer(wrong: bool, page: &impl Template) -> Response {
+    match wrong {
+        false => render(page),
+        true => render_with(axum::http::StatusCode::UNPROCESSABLE_ENTITY, page),
+    }
+}

@@ -1,0 +1,257 @@
+//! 办事指南: finding an item by what people call it, what it asks for, and where the next 代办点 is.
+
+use super::{Visitor, answer};
+use crate::Console;
+use crate::fault::Fault;
+use crate::page::choose::is_meant;
+use crate::page::encoded;
+use askama::Template;
+use axum::Router;
+use axum::extract::{Path, Query};
+use axum::response::Response;
+use axum::routing::get;
+use domain::ItemId;
+use domain::catalogue::{Handling, Item, Necessity};
+use domain::network::Tier;
+use serde::Deserialize;
+
+pub(super) fn routes() -> Router<Console> {
+    Router::new()
+        .route("/hall", get(home))
+        .route("/hall/items", get(list))
+        .route("/hall/items/{item}", get(guide))
+        .route("/hall/proxies", get(proxies))
+}
+
+#[derive(Template)]
+#[template(path = "hall/home.html")]
+struct HomePage<'a> {
+    hall: &'a Visitor,
+    persons: usize,
+    bodies: usize,
+    powers: Vec<(String, usize, String)>,
+    places: usize,
+}
+
+async fn home(visitor: Visitor) -> Result<Response, Fault> {
+    let (_, pack) = visitor.console.hall.pack(None)?;
+    let today = visitor.today();
+    let items: Vec<&Item> =
+        pack.items.values().map(|item| &**item).filter(|item| item.in_force(today).is_ok()).collect();
+    let mut powers: Vec<(String, usize, String)> = Vec::new();
+    for item in items.iter().filter(|item| !item.power.is_empty()) {
+        match powers.iter_mut().find(|(power, ..)| *power == item.power) {
+            Some((_, count, _)) => *count += 1,
+            None => powers.push((item.power.clone(), 1, encoded(&item.power))),
+        }
+    }
+    let page = HomePage {
+        persons: items.iter().filter(|item| item.for_persons).count(),
+        bodies: items.iter().filter(|item| item.for_bodies).count(),
+        powers,
+        places: places(&visitor, "").len(),
+        hall: &visitor,
+    };
+    Ok(answer(false, &page))
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Sought {
+    q: String,
+    /// `person` or `body`.
+    who: String,
+    power: String,
+    /// The body that has the power.
+    body: String,
+    /// `village`, `town` or `city`: where it is decided.
+    level: String,
+}
+
+struct Row {
+    id: String,
+    name: String,
+    body: String,
+    promised: String,
+    visits: String,
+}
+
+struct Choice {
+    value: String,
+    label: String,
+    chosen: bool,
+}
+
+#[derive(Template)]
+#[template(path = "hall/items.html")]
+struct ListPage<'a> {
+    hall: &'a Visitor,
+    sought: &'a Sought,
+    rows: Vec<Row>,
+    who: Vec<Choice>,
+    powers: Vec<Choice>,
+    bodies: Vec<Choice>,
+    levels: Vec<Choice>,
+}
+
+const LEVELS: [(&str, &str, Tier); 3] =
+    [("village", "村级", Tier::Village), ("town", "镇级", Tier::Town), ("city", "市级", Tier::City)];
+
+impl Sought {
+    fn fits(&self, item: &Item, body: &str) -> bool {
+        let words = self.q.trim().to_lowercase();
+        let who = match self.who.as_str() {
+            "person" => item.for_persons,
+            "body" => item.for_bodies,
+            _ => true,
+        };
+        let level = LEVELS.iter().find(|(name, ..)| *name == self.level);
+        who && (self.power.is_empty() || item.power == self.power)
+            && (self.body.is_empty() || item.body.as_str() == self.body)
+            && level.is_none_or(|(_, _, tier)| item.decision_tier == *tier)
+            && (is_meant(&item.name, &words) || body.contains(&words))
+    }
+}
+
+async fn list(visitor: Visitor, Query(sought): Query<Sought>) -> Result<Response, Fault> {
+    let (_, pack) = visitor.console.hall.pack(None)?;
+    let today = visitor.today();
+    let open = || pack.items.values().filter(|item| item.in_force(today).is_ok());
+    let row = |item: &std::sync::Arc<Item>| Row {
+        id: item.id.to_string(),
+        name: item.name.clone(),
+        body: pack.org_name(&item.body).to_owned(),
+        promised: visitor.t(&format!("承诺 {}", item.promised.chinese())).into_owned(),
+        visits: visits(&visitor, item),
+    };
+    let fitting = open().filter(|item| sought.fits(item, pack.org_name(&item.body)));
+    let choice = |value: &str, label: String, chosen: &str| Choice {
+        chosen: value == chosen,
+        value: value.to_owned(),
+        label,
+    };
+    let said = |text: &str| visitor.t(text).into_owned();
+    let mut powers: Vec<&str> =
+        open().map(|item| item.power.as_str()).filter(|power| !power.is_empty()).collect();
+    powers.sort_unstable();
+    powers.dedup();
+    let mut bodies: Vec<&domain::OrgId> = open().map(|item| &item.body).collect();
+    bodies.sort_unstable();
+    bodies.dedup();
+    let page = ListPage {
+        hall: &visitor,
+        rows: fitting.map(row).collect(),
+        who: vec![
+            choice("", said("全部"), &sought.who),
+            choice("person", said("个人办事"), &sought.who),
+            choice("body", said("法人办事"), &sought.who),
+        ],
+        powers: powers.iter().map(|power| choice(power, said(power), &sought.power)).collect(),
+        bodies: bodies
+            .iter()
+            .map(|body| choice(body.as_str(), pack.org_name(body).to_owned(), &sought.body))
+            .collect(),
+        levels: LEVELS.iter().map(|(value, label, _)| choice(value, said(label), &sought.level)).collect(),
+        sought: &sought,
+    };
+    Ok(answer(false, &page))
+}
+
+fn visits(visitor: &Visitor, item: &Item) -> String {
+    match item.visits {
+        Some(0) => visitor.t("不用跑现场").into_owned(),
+        Some(times) => visitor.t(&format!("到现场 {times} 次")).into_owned(),
+        None => String::new(),
+    }
+}
+
+struct PaperRow {
+    name: String,
+    need: &'static str,
+    class: &'static str,
+    on_condition: bool,
+    from_library: bool,
+}
+
+#[derive(Template)]
+#[template(path = "hall/guide.html")]
+struct GuidePage<'a> {
+    hall: &'a Visitor,
+    item: &'a Item,
+    body: &'a str,
+    promised: String,
+    statutory: String,
+    visits: String,
+    handling: &'static str,
+    papers: Vec<PaperRow>,
+    /// Whether a village's proxy officer takes it in.
+    by_proxy: bool,
+}
+
+async fn guide(visitor: Visitor, Path(item): Path<String>) -> Result<Response, Fault> {
+    let id = crate::api::id::<ItemId>(&item, "事项编号")?;
+    let (_, pack, item) = visitor.console.hall.item(None, &id)?;
+    let days = |limit: domain::calendar::Limit| visitor.t(&limit.chinese()).into_owned();
+    let paper = |material: &domain::catalogue::Material| {
+        let (need, class) = match material.necessity {
+            Necessity::Required => ("必要", "bad"),
+            Necessity::Deferrable => ("必要,可容缺", "warn"),
+            Necessity::Optional => ("可不交", "soft"),
+        };
+        PaperRow {
+            name: material.name.clone(),
+            need,
+            class,
+            on_condition: material.when.is_some(),
+            from_library: material.reuse_licence.is_some(),
+        }
+    };
+    let page = GuidePage {
+        hall: &visitor,
+        body: pack.org_name(&item.body),
+        promised: days(item.promised),
+        statutory: days(item.statutory_or_general()),
+        visits: visits(&visitor, &item),
+        handling: if item.handling == Handling::Instant { "即办件" } else { "承诺件" },
+        papers: item.materials.iter().map(paper).collect(),
+        by_proxy: matches!(item.village_service.as_str(), "direct" | "proxy" | "assist"),
+        item: &item,
+    };
+    Ok(answer(false, &page))
+}
+
+/// A 代办点 as a citizen finds it.
+struct Place {
+    name: String,
+    town: String,
+}
+
+/// Village service points that are on the network and not shut out, under their towns.
+fn places(visitor: &Visitor, sought: &str) -> Vec<Place> {
+    let network = visitor.console.hall.store.network();
+    let mut places: Vec<Place> = network
+        .iter()
+        .filter(|node| node.tier == Tier::Village)
+        .map(|node| {
+            let town = node.parent.as_ref().and_then(|id| network.get(id));
+            Place { name: node.name.clone(), town: town.map_or(String::new(), |town| town.name.clone()) }
+        })
+        .filter(|place| is_meant(&place.name, sought) || is_meant(&place.town, sought))
+        .collect();
+    places.sort_by(|a, b| (&a.town, &a.name).cmp(&(&b.town, &b.name)));
+    places
+}
+
+#[derive(Template)]
+#[template(path = "hall/proxies.html")]
+struct ProxiesPage<'a> {
+    hall: &'a Visitor,
+    sought: &'a str,
+    places: Vec<Place>,
+}
+
+async fn proxies(visitor: Visitor, Query(sought): Query<Sought>) -> Response {
+    let q = sought.q.trim();
+    let places = places(&visitor, &q.to_lowercase());
+    answer(false, &ProxiesPage { hall: &visitor, sought: q, places })
+}
