@@ -168,9 +168,13 @@ pub(crate) fn refusal(visitor: &Visitor, fault: &Fault) -> Response {
 async fn as_page(extract::OriginalUri(uri): extract::OriginalUri, request: Request, next: Next) -> Response {
     let taste = Taste::of(request.headers());
     let by_get = request.method().is_safe();
+    let again = crate::page::come_again(request.method(), request.headers(), &uri);
     let answer = next.run(request).await;
     let Some(fault) = answer.extensions().get::<Fault>().cloned() else { return answer };
     if fault.status == axum::http::StatusCode::UNAUTHORIZED {
+        if let Some(again) = again {
+            return again;
+        }
         let back = if by_get { uri.path() } else { "/hall/mine" };
         return axum::response::Redirect::to(&format!("/hall/login?to={back}")).into_response();
     }

@@ -27,7 +27,7 @@ use crate::posted::Posted;
 use crate::shell::{Desk, LANG_COOKIE, LARGE_COOKIE, Shell, Taste};
 use askama::Template;
 use axum::extract::{DefaultBodyLimit, Form, Query, State};
-use axum::http::{HeaderValue, StatusCode, header, request::Parts};
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode, Uri, header, request::Parts};
 use axum::response::{Html, IntoResponse, Redirect, Response};
 use axum::routing::{get, post};
 use axum::{Router, middleware};
@@ -114,6 +114,22 @@ struct RefusalPage<'a> {
 struct BarePage<'a> {
     taste: Taste,
     message: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "again.html")]
+struct AgainPage<'a> {
+    taste: Taste,
+    here: &'a str,
+}
+
+/// Whoever followed a link from elsewhere comes without their log-in (`SameSite=Strict`): a page that opens this one again comes from
+/// here, and brings it. `None` for whoever came from here already.
+pub(crate) fn come_again(method: &Method, headers: &HeaderMap, uri: &Uri) -> Option<Response> {
+    let elsewhere =
+        headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site" || site == "same-site");
+    let here = uri.path_and_query().map_or("/", |path| local(path.as_str()));
+    (elsewhere && method.is_safe()).then(|| render(&AgainPage { taste: Taste::of(headers), here }))
 }
 
 /// A refusal with the menu around it.

@@ -246,6 +246,9 @@ async fn note_answer(
 /// Whoever is not logged in is asked to, and comes back to where they wanted to go.
 fn to_log_in(console: &Console, parts: &axum::http::request::Parts, taste: Taste) -> Response {
     let path = parts.uri.path();
+    if let Some(again) = page::come_again(&parts.method, &parts.headers, &parts.uri) {
+        return again;
+    }
     if path == "/" {
         return page::login_page(console, taste, "", "", "/");
     }

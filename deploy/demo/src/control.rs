@@ -3,7 +3,7 @@
 use crate::Options;
 use crate::city::{City, HUB_STAFF, Kind, OFFICER};
 use crate::staff::Staff;
-use crate::{recording, story};
+use crate::{recording, story, welcome};
 use anyhow::{Context, Result, bail};
 use std::fmt::Write as _;
 use std::process::{ExitCode, Stdio};
@@ -46,7 +46,9 @@ pub async fn supervise(options: Options) -> Result<ExitCode> {
     city.build(&|text| println!("{text}")).await?;
     let staff = Arc::new(Staff::new(city.clone())?);
     println!("{} letters of delegation published", staff.delegate().await?);
+    let welcome = welcome::open(&city, &staff).await?;
     println!("{}", addresses(&city));
+    println!("begin here: {welcome}\n这是演示数据,所有人物均为虚构。\ndown with: deploy/demo.sh down");
     loop {
         let (mut stream, _) = listener.accept().await?;
         let mut line = String::new();
@@ -64,13 +66,19 @@ pub async fn supervise(options: Options) -> Result<ExitCode> {
     }
 }
 
-pub async fn ask(options: &Options, order: &str) -> Result<ExitCode> {
+/// Gives an order to the supervisor, which takes one after another; its answer.
+pub async fn tell(options: &Options, order: &str) -> Result<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port(options)))
         .await
         .context("the demo is not up: run `deploy/demo.sh up` first")?;
     stream.write_all(format!("{order}\n").as_bytes()).await?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;
+    Ok(answer)
+}
+
+pub async fn ask(options: &Options, order: &str) -> Result<ExitCode> {
+    let answer = tell(options, order).await?;
     println!("{answer}");
     Ok(if answer.starts_with("FAILED") { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
@@ -121,8 +129,7 @@ fn addresses(city: &City) -> String {
         Ok(()) => drop(writeln!(text, "all of them: {}", path.display())),
         Err(error) => drop(writeln!(text, "{}: {error}", path.display())),
     }
-    text.push_str("这是演示数据,所有人物均为虚构。\ndown with: deploy/demo.sh down");
-    text
+    text.trim_end().to_owned()
 }
 
 async fn obey(city: &Arc<City>, staff: &Arc<Staff>, order: &str) -> Result<String> {

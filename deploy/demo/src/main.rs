@@ -12,6 +12,7 @@ mod proxy;
 mod recording;
 mod staff;
 mod story;
+mod welcome;
 
 use anyhow::{Context, Result};
 use clap::{Parser, Subcommand};
