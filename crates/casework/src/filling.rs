@@ -6,7 +6,7 @@ use domain::catalogue::{Field, Item, Material};
 use domain::delivery::Wish;
 use domain::form::Form;
 use domain::form::filling;
-use domain::{Day, EntryId, ItemId, MaterialId, plan};
+use domain::{CaseNo, Day, EntryId, ItemId, MaterialId, plan};
 use serde_json::Value;
 use std::sync::Arc;
 use store::Draft;
@@ -127,6 +127,11 @@ impl DraftForm {
     }
 }
 
+/// A former answer that this form could have taken: another item may offer other choices under the same name.
+fn fits(field: &Field, value: &Value) -> bool {
+    field.options.is_empty() || value.as_str().is_some_and(|text| field.options.iter().any(|one| one == text))
+}
+
 impl Hall {
     /// # Errors
     /// [`ActError::NotFound`] of a draft whose item is not in its release any more.
@@ -155,6 +160,7 @@ impl Hall {
         for (name, value) in typed {
             DraftForm::put(&mut draft, &name, value);
         }
+        self.tell_known(&form, &mut draft, &card).await?;
         form.settle(&mut draft, |item, form| {
             filling::forget(item, form, &card, today);
             filling::complete(item, form, today);
@@ -162,6 +168,48 @@ impl Hall {
         (draft.version, draft.updated) = (version, now);
         draft.version = self.store.save_draft(draft.clone()).await?;
         Ok(draft)
+    }
+
+    /// Once a card is read: what its bearer said of themselves when they last applied here, where nothing stands yet. Of another
+    /// card than before, what came of the former one goes first.
+    async fn tell_known(&self, form: &DraftForm, draft: &mut Draft, before: &str) -> Result<(), ActError> {
+        let card = domain::form::applicant(&draft.form).1.to_owned();
+        if card == before {
+            return Ok(());
+        }
+        let of_person = |(name, field): &&(FieldName, Field)| {
+            name.item.is_none() && !field.group.is_empty() && field.rules.computed.is_none() && field.prefill.is_none()
+        };
+        let fields: Vec<_> = form.fields.iter().filter(of_person).collect();
+        if let Some((_, former)) = self.known_person(before).await? {
+            for (name, _) in &fields {
+                let theirs = former.get(&name.key).filter(|_| name.key != "id_no");
+                if theirs.is_some() && draft.form.get(&name.key) == theirs && theirs != Some(&card.clone().into()) {
+                    DraftForm::put(draft, name, None);
+                }
+            }
+        }
+        let Some((case, known)) = self.known_person(&card).await? else { return Ok(()) };
+        for (name, field) in &fields {
+            let value = known.get(&name.key).filter(|value| fits(field, value));
+            if let (Some(value), None) = (value, draft.form.get(&name.key)) {
+                DraftForm::put(draft, name, Some(value.clone()));
+            }
+        }
+        let read = format!("/cases/{case} (prefill)");
+        self.store.note_act(self.now(), &draft.officer, "read", &read).await?;
+        Ok(())
+    }
+
+    /// The newest case of a person at this node, and its form.
+    async fn known_person(&self, number: &str) -> Result<Option<(CaseNo, Form)>, ActError> {
+        if number.is_empty() {
+            return Ok(None);
+        }
+        while self.store.list_persons().await? > 0 {}
+        let Some(case) = self.store.cases_of_person(number, 200).await?.pop() else { return Ok(None) };
+        let form = self.form_of(&case).await?;
+        Ok((domain::form::applicant(&form).1 == number).then_some((case, form)))
     }
 
     /// Notes how the applicant would like to have the result.

@@ -6,6 +6,7 @@
 mod read;
 
 use crate::lang::Lang;
+use crate::posted::Posted;
 use casework::{DraftForm, FieldName};
 use domain::Day;
 use domain::catalogue::{Column, Field, FieldKind};
@@ -72,7 +73,11 @@ impl Input {
                 let chosen = options.iter().find(|option| option.chosen);
                 chosen.map(|option| option.value.clone()).unwrap_or_default()
             }
-            Input::Grouped { .. } | Input::Checks { .. } | Input::Table(_) => String::new(),
+            Input::Grouped { groups } => {
+                let chosen = groups.iter().flat_map(|(_, options)| options).find(|option| option.chosen);
+                chosen.map(|option| option.value.clone()).unwrap_or_default()
+            }
+            Input::Checks { .. } | Input::Table(_) => String::new(),
         }
     }
     pub fn has_one_control(&self) -> bool {
@@ -265,20 +270,24 @@ fn table(
 }
 
 /// What the page of a form is told while it is typed into: what is asked now, what is wrong, and what the form fills in by itself.
-/// Nothing that is typed is ever written over: only what the form computes or reads out of a number goes back.
+/// Nothing that is typed is ever written over: only what the form computes, reads out of a number, or knows of a person where
+/// the page was blank goes back.
 pub(crate) fn told<'f>(
     form: &DraftForm,
     draft: &Draft,
     fields: impl Iterator<Item = &'f (FieldName, Field)>,
     around: &Around<'_>,
+    posted: &Posted,
 ) -> Map<String, Value> {
     let mut answer = Map::new();
     for (name, field) in fields {
         let view = view(form, draft, name, field, around);
         let fault = view.error.as_deref().map(|error| around.lang.t(error).into_owned());
         let mut told = json!({ "asked": view.asked, "fault": fault });
-        if field.rules.computed.is_some() || field.prefill.is_some() {
-            told["fills"] = json!(view.input.filled());
+        let filled = view.input.filled();
+        let was_blank = posted.get(&view.name).is_empty() && !filled.is_empty();
+        if field.rules.computed.is_some() || field.prefill.is_some() || was_blank {
+            told["fills"] = json!(filled);
         }
         answer.insert(view.name, told);
     }
@@ -319,7 +328,6 @@ pub(crate) fn spoken(field: &Field, value: &Value, divisions: &Divisions, lang: 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::posted::Posted;
     use rand::SeedableRng;
     use rand::rngs::StdRng;
 

@@ -198,11 +198,14 @@ struct Order {
     lang: String,
 }
 
+fn is_foreign(headers: &HeaderMap) -> bool {
+    headers.get("sec-fetch-site").is_some_and(|site| site != "same-origin" && site != "none")
+}
+
 /// The verbs of the command line that a visitor may give from the page; another site's page may give none.
 async fn order(State(desk): State<Arc<Desk>>, headers: HeaderMap, Form(order): Form<Order>) -> Response {
-    let foreign = headers.get("sec-fetch-site").is_some_and(|site| site != "same-origin" && site != "none");
     let known = ["cut ", "heal ", "load "].iter().any(|verb| order.order.starts_with(verb));
-    if foreign || !known {
+    if is_foreign(&headers) || !known {
         return StatusCode::FORBIDDEN.into_response();
     }
     let told = tell(&desk.city.options, &order.order).await.unwrap_or_else(|error| format!("{error:#}"));
@@ -216,4 +219,55 @@ async fn scan() -> Response {
     let bytes = testkit::scans::jpeg(&mut StdRng::seed_from_u64(1));
     let name = "attachment; filename=\"scan.jpg\"";
     ([(header::CONTENT_TYPE, "image/jpeg"), (header::CONTENT_DISPOSITION, name)], bytes).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Options;
+
+    #[tokio::test]
+    async fn the_first_page_leads_everybody_to_their_desk_in_both_languages() {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+        let data = std::env::temp_dir().join(format!("tongban-demo-{}", std::process::id()));
+        std::fs::create_dir_all(&data).unwrap();
+        let options = Options {
+            cases: 1,
+            chaos: false,
+            quiet: true,
+            seed: 1,
+            towns: 2,
+            villages: 4,
+            port: 17_000,
+            dir: data.clone(),
+            pack: folder.join("deploy/kaili"),
+        };
+        let city = Arc::new(City::plan(options).unwrap());
+        let staff = Arc::new(Staff::new(city.clone()).unwrap());
+        let desk = Arc::new(desk(city, staff).unwrap());
+        assert!(!desk.name.is_empty() && desk.number.len() == 18, "the applicant of the tour is a person");
+        for lang in ["zh", "en"] {
+            let asked = Asked { lang: lang.to_owned(), told: String::new() };
+            let answer = show(State(desk.clone()), Query(asked)).await;
+            assert_eq!(answer.status(), StatusCode::OK);
+            let html = axum::body::to_bytes(answer.into_body(), 1 << 20).await.unwrap();
+            let html = String::from_utf8(html.to_vec()).unwrap();
+            for name in ["village.localhost", "town.localhost", "city.localhost"] {
+                assert!(html.contains(name), "{name} in {lang}");
+            }
+            for login in desk.logins() {
+                assert!(html.contains(&login.password), "{} can log in", login.who);
+            }
+        }
+        std::fs::remove_dir_all(&data).unwrap();
+    }
+
+    #[tokio::test]
+    async fn another_sites_page_gives_no_orders() {
+        let mut headers = HeaderMap::new();
+        headers.insert("sec-fetch-site", "cross-site".parse().unwrap());
+        assert!(is_foreign(&headers));
+        headers.insert("sec-fetch-site", "same-origin".parse().unwrap());
+        assert!(!is_foreign(&headers));
+    }
 }

@@ -226,6 +226,44 @@ async fn nothing_is_captured_that_was_not_read_out_or_is_not_asked() {
     city.stop().await;
 }
 
+/// Who has applied here before says the same things once; who is read by mistake leaves nothing behind.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_known_here_need_not_say_everything_again() {
+    let city = city_on_monday().await.0;
+    let hall = city.villages[0].node().hall();
+    let (officer, people, today) = (proxy_officer(), testkit::applicants(), hall.now().day());
+    let item = hall.item(None, &"dibao".parse().unwrap()).unwrap().2;
+    let mut dice = StdRng::seed_from_u64(61);
+    let name = |key: &str| casework::FieldName { item: None, key: key.to_owned() };
+    let mut said = Vec::new();
+    for _ in 0..2 {
+        let form = testkit::fill(&item, &people, today, &mut dice);
+        let draft = hall.start_draft(&officer, &item.id).await.unwrap();
+        let typed = form.iter().map(|(key, value)| (name(key), Some(value.clone()))).collect();
+        let draft = hall.fill(draft.id, draft.version, typed).await.unwrap();
+        for (id, _) in hall.draft_form(&draft).unwrap().papers(&draft, today) {
+            hall.attach(draft.id, id, testkit::scans::jpeg(&mut dice)).await.unwrap();
+        }
+        hall.capture(&officer, draft.id).await.unwrap();
+        said.push(form);
+    }
+    let (hers, his) = (&said[0], &said[1]);
+    assert_ne!(hers["id_no"], his["id_no"], "two people");
+    let draft = hall.start_draft(&officer, &item.id).await.unwrap();
+    let card = |form: &domain::form::Form| vec![(name("id_no"), Some(form["id_no"].clone()))];
+    let draft = hall.fill(draft.id, draft.version, card(hers)).await.unwrap();
+    assert_eq!((&draft.form["mobile"], &draft.form["name"]), (&hers["mobile"], &hers["name"]));
+    // The wrong card: what it told goes, what the right one tells comes, what somebody typed stays.
+    let typed = vec![(name("name"), Some(json!("杨阿榜")))];
+    let draft = hall.fill(draft.id, draft.version, typed).await.unwrap();
+    let draft = hall.fill(draft.id, draft.version, card(his)).await.unwrap();
+    assert_eq!((&draft.form["mobile"], &draft.form["name"]), (&his["mobile"], &json!("杨阿榜")));
+    let nobody = testkit::people::citizen_no("1967-05-19".parse().unwrap(), 948);
+    let draft = hall.fill(draft.id, draft.version, vec![(name("id_no"), Some(nobody.into()))]).await.unwrap();
+    assert!(!draft.form.contains_key("mobile"), "{:?}", draft.form);
+    city.stop().await;
+}
+
 fn proxy_officer() -> casework::Officer {
     let roles = domain::access::Roles::new([domain::access::Role::ProxyOfficer]);
     casework::Officer::of_house("officer", None, roles)

@@ -162,8 +162,8 @@ fn typed(form: &DraftForm, part: Part, posted: &Posted) -> Vec<(FieldName, Optio
 
 /// What became of a save.
 enum Kept {
-    /// `asks_more`: an answer made the page ask for something that it did not ask before.
-    Saved { asks_more: bool },
+    /// `told`: what the page shows now beside what was typed on it, if anything.
+    Saved { told: Option<&'static str> },
     /// Another window was quicker, with these answers.
     Stale(Box<Draft>),
 }
@@ -182,13 +182,23 @@ async fn keep(desk: &Desk, draft: &str, part: Part, posted: &Posted) -> Result<K
             let more = |(name, field): &(FieldName, Field)| {
                 asked(&after, name, field) && !asked(&before, name, field)
             };
-            Ok(Kept::Saved { asks_more: fields_of(&form, part).any(more) })
+            let from_before = |(name, field): &(FieldName, Field)| {
+                let own = field.rules.computed.is_none() && field.prefill.is_none();
+                let typed = typed.iter().any(|(known, value)| known == name && value.is_some());
+                own && !typed && DraftForm::value(&after, name).is_some()
+            };
+            let told = match (fields_of(&form, part).any(from_before), fields_of(&form, part).any(more)) {
+                (true, _) => Some("这位申请人以前在这里办过,空着的已照上次填好,请核对"),
+                (false, true) => Some("已保存;按刚才的回答还要填几项,请看下面"),
+                (false, false) => None,
+            };
+            Ok(Kept::Saved { told })
         }
         Err(ActError::Store(StoreError::StaleDraft { .. })) => {
             let theirs = hall.draft(before.id).await?;
             // An autosave of this very page whose answer was lost has saved the same: nothing is lost by saying so.
             let same = typed.iter().all(|(name, value)| DraftForm::value(&theirs, name) == value.as_ref());
-            Ok(if same { Kept::Saved { asks_more: false } } else { Kept::Stale(Box::new(theirs)) })
+            Ok(if same { Kept::Saved { told: None } } else { Kept::Stale(Box::new(theirs)) })
         }
         Err(error) => Err(error.into()),
     }
@@ -198,18 +208,15 @@ async fn save(Path((draft, part)): Path<(String, String)>, sent: Sent) -> Result
     let (desk, posted, part) = (&sent.desk, &sent.posted, Part::read(&part)?);
     let kept = keep(desk, &draft, part, posted).await?;
     let mut opened = open(desk, &draft).await?;
-    let asks_more = match kept {
-        Kept::Saved { asks_more } => asks_more,
+    let shows_more = match kept {
+        Kept::Saved { told } => told,
         Kept::Stale(theirs) => return Ok(both_texts(desk, &mut opened, part, posted, &theirs)),
     };
     let (more, then) = (posted.get("_more"), posted.get("_then"));
     let faults: Vec<FormFault> =
         opened.faults.iter().filter(|fault| is_of(&opened, part, fault)).cloned().collect();
-    if !more.is_empty() || (asks_more && faults.is_empty() && then != "leave") {
-        let told = match more.is_empty() {
-            true => desk.t("已保存;按刚才的回答还要填几项,请看下面").into_owned(),
-            false => saved(desk),
-        };
+    if !more.is_empty() || (shows_more.is_some() && then != "leave") {
+        let told = shows_more.map_or_else(|| saved(desk), |told| desk.t(told).into_owned());
         let typed: Vec<FormFault> = faults.into_iter().filter(is_typed).collect();
         return Ok(page(desk, &opened, part, &Shown { faults: &typed, summary: false, told, more }));
     }
@@ -275,14 +282,15 @@ fn put(form: &mut Map<String, Value>, key: &str, value: Option<Value>) {
 /// As [`save`], for the script of the page: what is asked now, what was computed, what is wrong with what was typed.
 async fn autosave(Path((draft, part)): Path<(String, String)>, sent: Sent) -> Result<Json<Value>, Fault> {
     let (desk, posted, part) = (&sent.desk, &sent.posted, Part::read(&part)?);
-    if let Kept::Stale(_) = keep(desk, &draft, part, posted).await? {
+    let Kept::Saved { told } = keep(desk, &draft, part, posted).await? else {
         let told = desk.t("这份草稿刚才在另一个窗口改过;请按“保存并继续”对照").into_owned();
         return Err(Fault::new(StatusCode::CONFLICT, "stale", told));
-    }
+    };
     let opened = open(desk, &draft).await?;
     let faults: Vec<FormFault> = opened.faults.iter().filter(|fault| is_typed(fault)).cloned().collect();
     let (lang, today) = (desk.shell.taste.lang, desk.today());
     let around = Around { divisions: &opened.pack.divisions, faults: &faults, today, lang, more: "" };
-    let answer = fields::told(&opened.form, &opened.draft, fields_of(&opened.form, part), &around);
-    Ok(Json(json!({ "version": opened.draft.version, "fields": answer, "told": saved(desk) })))
+    let answer = fields::told(&opened.form, &opened.draft, fields_of(&opened.form, part), &around, posted);
+    let told = told.filter(|_| !answer.is_empty()).map_or_else(|| saved(desk), |told| desk.t(told).into_owned());
+    Ok(Json(json!({ "version": opened.draft.version, "fields": answer, "told": told })))
 }

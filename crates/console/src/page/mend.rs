@@ -156,7 +156,7 @@ async fn look(Path(case): Path<String>, sent: Sent) -> Result<Json<Value>, Fault
     let mut faults = domain::form::check(&known.item, &form, today);
     faults.retain(is_typed);
     let around = Around { divisions: &known.pack.divisions, faults: &faults, today, lang, more: "" };
-    let fields = fields::told(&draft_form, &draft, draft_form.fields.iter(), &around);
+    let fields = fields::told(&draft_form, &draft, draft_form.fields.iter(), &around, posted);
     Ok(Json(json!({ "version": 0, "fields": fields, "told": "" })))
 }
 
