@@ -178,13 +178,19 @@ impl Hall {
             return Ok(());
         }
         let of_person = |(name, field): &&(FieldName, Field)| {
-            name.item.is_none() && !field.group.is_empty() && field.rules.computed.is_none() && field.prefill.is_none()
+            name.item.is_none()
+                && !field.group.is_empty()
+                && field.rules.computed.is_none()
+                && field.prefill.is_none()
         };
         let fields: Vec<_> = form.fields.iter().filter(of_person).collect();
         if let Some((_, former)) = self.known_person(before).await? {
             for (name, _) in &fields {
                 let theirs = former.get(&name.key).filter(|_| name.key != "id_no");
-                if theirs.is_some() && draft.form.get(&name.key) == theirs && theirs != Some(&card.clone().into()) {
+                if theirs.is_some()
+                    && draft.form.get(&name.key) == theirs
+                    && theirs != Some(&card.clone().into())
+                {
                     DraftForm::put(draft, name, None);
                 }
             }

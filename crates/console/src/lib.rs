@@ -26,9 +26,12 @@ mod timeline;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
-use casework::Hall;
+use casework::{ActError, Hall};
+use domain::Timestamp;
+use domain::network::Tier;
 use link::LinkState;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
+use store::Counts;
 
 pub use hall::{Begun, CitizenLogin, Citizens, HALL_PAGES, LocalCodes, NoLogin, SendCode, Shown};
 pub use lang::untranslated;
@@ -55,7 +58,12 @@ pub struct Console {
     /// Lists that officers have open, so that a page that looks again every few seconds is one row in the audit.
     pub(crate) seen: Arc<Mutex<seen::Seen>>,
     pub(crate) listed: Arc<Mutex<seen::Listed>>,
+    /// What was counted a moment ago; see [`Console::counts`].
+    counted: Arc<Mutex<Option<(Timestamp, Counts)>>>,
 }
+
+/// Counting a city's million rows for every page of every desk would be most of what the hub does.
+const COUNTED_MS: i64 = 2_000;
 
 impl Console {
     pub fn new(hall: Hall, uplink: Option<Arc<LinkState>>, name: String, hosts: Vec<String>) -> Console {
@@ -69,7 +77,22 @@ impl Console {
             citizens: Arc::default(),
             seen: Arc::default(),
             listed: Arc::default(),
+            counted: Arc::default(),
         }
+    }
+
+    /// What waits at this node. At the hub as of two seconds ago at most; below it, where the header says by these numbers what
+    /// has not been uploaded, as of now.
+    pub(crate) async fn counts(&self) -> Result<Counts, ActError> {
+        let now = self.hall.now();
+        let fresh = |at: Timestamp| self.hall.tier == Tier::City && (0..COUNTED_MS).contains(&now.since(at));
+        let counted = || self.counted.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, counts)) = counted().as_ref().filter(|(at, _)| fresh(*at)) {
+            return Ok(counts.clone());
+        }
+        let counts = self.hall.counts().await?;
+        *counted() = Some((now, counts.clone()));
+        Ok(counts)
     }
 }
 

@@ -159,7 +159,7 @@ impl FromRequestParts<Console> for Desk {
         let csrf = cookie(parts).map(csrf_token).unwrap_or_default();
         let here = parts.uri.path_and_query().map_or("/".to_owned(), |path| path.as_str().to_owned());
         let hall = &console.hall;
-        let counts = hall.counts().await?;
+        let counts = console.counts().await?;
         let shell = Shell {
             taste: Taste::of(&parts.headers),
             place: console.name.clone(),

@@ -104,6 +104,52 @@ async fn of_two_officers_one_claims_and_the_licence_comes_home() {
     city.stop().await;
 }
 
+/// An officer whose mouse is broken: new, search, through a list, open, send; all by keys.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everything_is_reached_by_the_keyboard() {
+    const ALT: &str = "\u{e00a}";
+    const CTRL: &str = "\u{e009}";
+    const ENTER: &str = "\u{e007}";
+    const DOWN: &str = "\u{e015}";
+    let city = City::start(1).await;
+    let village = &city.villages[0];
+    let token = village.token("officer").await;
+    let case = record_by_program(village, &token, "food", 5).await;
+    let browser = Browser::start();
+    let tab = officer(&browser, village, "officer").await;
+    let keys = async |keys: String| tab.see("body").await.send_keys(&keys).await.unwrap();
+    let arrives = async |path: &str| {
+        eventually(&format!("the keys lead to {path}"), async || tab.path().await.starts_with(path)).await;
+    };
+    keys(format!("{ALT}n")).await;
+    arrives("/new").await;
+    keys("/".to_owned()).await;
+    let at = tab.script("return document.activeElement.id;", vec![]).await;
+    assert_eq!(at, "search");
+    tab.see("#search").await.send_keys(&format!("{case}{ENTER}")).await.unwrap();
+    arrives(&format!("/cases/{case}")).await;
+    tab.go("/cases").await;
+    keys(DOWN.to_owned()).await;
+    let row = tab.script("return document.activeElement.className;", vec![]).await;
+    assert_eq!(row, "row-link", "the first row is reached");
+    tab.see("a.row-link").await.send_keys(ENTER).await.unwrap();
+    arrives(&format!("/cases/{case}")).await;
+    keys(format!("{ALT}s")).await;
+    arrives("/sync").await;
+    // A form is sent by Ctrl+Enter from within, and by nothing less.
+    tab.go("/guides/linshi").await;
+    tab.press("main form button").await;
+    tab.press_text("申请人").await;
+    let name = tab.see("#name").await;
+    name.send_keys(&format!("杨阿榜{ENTER}")).await.unwrap();
+    assert!(tab.path().await.contains("/form/applicant"), "Enter alone stays on the page");
+    tab.see("#name").await.send_keys(&format!("{CTRL}{ENTER}")).await.unwrap();
+    eventually("the page was sent", async || tab.has(".summary").await).await;
+    assert_eq!(tab.value("#name").await, "杨阿榜");
+    tab.close().await;
+    city.stop().await;
+}
+
 /// One thing an officer can do on the page of a case; `false` when there is nothing for them, or the counter says that it is somebody
 /// else's.
 async fn step(tab: &Tab, case: &str) -> bool {

@@ -291,6 +291,7 @@ async fn autosave(Path((draft, part)): Path<(String, String)>, sent: Sent) -> Re
     let (lang, today) = (desk.shell.taste.lang, desk.today());
     let around = Around { divisions: &opened.pack.divisions, faults: &faults, today, lang, more: "" };
     let answer = fields::told(&opened.form, &opened.draft, fields_of(&opened.form, part), &around, posted);
-    let told = told.filter(|_| !answer.is_empty()).map_or_else(|| saved(desk), |told| desk.t(told).into_owned());
+    let told =
+        told.filter(|_| !answer.is_empty()).map_or_else(|| saved(desk), |told| desk.t(told).into_owned());
     Ok(Json(json!({ "version": opened.draft.version, "fields": answer, "told": told })))
 }
