@@ -1,15 +1,14 @@
 //! What a citizen may see and do at the hub without an officer between: how their own matter stands, what they want to say to it.
 //!
-//! Nobody is told of a case that is not theirs, not even that it exists: a wrong number and somebody else's get one answer, and
-//! guessing is slowed down as at the log-in of officers.
+//! Nobody is told of a case that is not theirs, not even that it exists: a wrong number and somebody else's get one answer.
 
-use crate::{ActError, CaseView, Hall, LoginError, Officer};
+use crate::{ActError, CaseView, Hall, Officer};
 use domain::access::Roles;
 use domain::catalogue::FieldKind;
+use domain::dossier::Dossier;
 use domain::form::Form;
 use domain::{CaseNo, EntryId, MaterialId};
 use serde_json::Value;
-use std::sync::PoisonError;
 
 /// A person, or a body by the person who acts for it, that has proven who it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,9 +22,8 @@ impl Citizen {
     /// Whether the form was handed in by or for this person.
     fn is_of(&self, form: &Form) -> bool {
         let text = |key: &str| form.get(key).and_then(Value::as_str).unwrap_or("");
-        let numbers = ["id_no", "legal_rep_id", "uscc"].map(text);
         let names = ["name", "org_name", "legal_rep"].map(text);
-        numbers.contains(&self.number.as_str()) && names.contains(&self.name.as_str())
+        domain::form::numbers(form).any(|number| number == self.number) && names.contains(&self.name.as_str())
     }
 }
 
@@ -61,37 +59,34 @@ impl Hall {
         }
     }
 
-    /// How a case stands, for whoever holds its number and knows the last four characters of the applicant's.
+    /// How a case stands, for whoever holds its number and knows the last four characters of the applicant's, or of the body's.
+    /// Whoever asks is slowed down by the caller: a wrong number and wrong characters are one answer.
     ///
     /// # Errors
-    /// [`LoginError::Wrong`] for a number that does not exist and for wrong characters alike; [`LoginError::Throttled`] for
-    /// whoever guesses.
-    pub async fn progress(&self, case: &str, last_four: &str, source: &str) -> Result<CaseView, LoginError> {
-        let now = self.now();
-        let what = format!("progress {}", case.chars().take(60).collect::<String>());
-        let throttle = || self.throttle.lock().unwrap_or_else(PoisonError::into_inner);
-        // A place that guesses at many numbers waits as well as one that guesses at one.
-        for name in [what.as_str(), "progress"] {
-            if let Some(seconds) = throttle().wait(name, source, now) {
-                return Err(LoginError::Throttled { seconds });
-            }
-        }
-        throttle().failed(&what, source, now);
-        throttle().failed("progress", source, now);
-        let case: CaseNo = case.trim().parse().map_err(|_| LoginError::Wrong)?;
+    /// [`ActError::Store`].
+    pub async fn progress(&self, case: &str, last_four: &str) -> Result<Option<CaseView>, ActError> {
+        let Ok(case) = case.trim().parse::<CaseNo>() else { return Ok(None) };
         if self.store.dossier(&case).await?.is_none() {
-            return Err(LoginError::Wrong);
+            return Ok(None);
         }
-        let form = self.form_of(&case).await.map_err(|_| LoginError::Wrong)?;
-        let number = domain::form::applicant(&form).1;
-        let wanted = number.len().checked_sub(4).and_then(|at| number.get(at..));
-        if wanted.is_none_or(|wanted| !wanted.eq_ignore_ascii_case(last_four.trim())) {
-            return Err(LoginError::Wrong);
+        let form = self.form_of(&case).await?;
+        let ends_so = |number: &str| {
+            let end = number.len().checked_sub(4).and_then(|at| number.get(at..));
+            end.is_some_and(|end| end.eq_ignore_ascii_case(last_four.trim()))
+        };
+        if !domain::form::numbers(&form).any(ends_so) {
+            return Ok(None);
         }
-        throttle().succeeded(&what, source);
-        throttle().succeeded("progress", source);
-        self.store.note_act(now, APPLICANT, "read", &format!("/hall/progress/{case}")).await?;
-        self.view(&case).await.map_err(|_| LoginError::Wrong)
+        self.note_applicant("read", &format!("/hall/progress/{case}")).await?;
+        Ok(Some(self.view(&case).await?))
+    }
+
+    /// What an applicant did or read stands in the audit; whose it was, the case says (I37).
+    ///
+    /// # Errors
+    /// [`ActError::Store`]; nothing is to be told then.
+    pub async fn note_applicant(&self, action: &'static str, subject: &str) -> Result<(), ActError> {
+        Ok(self.store.note_act(self.now(), APPLICANT, action, subject).await?)
     }
 
     /// The telephone number that stands on a person's newest case: where a code can be sent that only they will read.
@@ -123,8 +118,15 @@ impl Hall {
         text: String,
         request: Option<EntryId>,
     ) -> Result<EntryId, ActError> {
-        self.case_of(citizen, case).await?;
-        self.add_slip(&applicant(), case, kind, text, request).await
+        let view = self.case_of(citizen, case).await?;
+        let unfit = |reason: &str| Err(ActError::Unfit { what: "slip", reason: reason.to_owned() });
+        if text.chars().count() > TEXT_MAX {
+            return unfit("不能超过 1000 字;请分次说明");
+        }
+        if !May::of(self, &view.dossier).say(kind, &text) {
+            return unfit("这件事现在不能这样提出;请看页面上的最新状态");
+        }
+        self.add_slip(&applicant(), case, kind, text, theirs(citizen, request)).await
     }
 
     /// Papers that were promised for later (容缺补交), from the applicant's own phone.
@@ -138,9 +140,69 @@ impl Hall {
         scans: Vec<(MaterialId, Vec<u8>)>,
         request: Option<EntryId>,
     ) -> Result<EntryId, ActError> {
-        self.case_of(citizen, case).await?;
-        self.make_up(&applicant(), case, scans, request).await
+        let view = self.case_of(citizen, case).await?;
+        if !May::of(self, &view.dossier).more {
+            let reason = "今天补交和说明的次数太多;请明天再来,或到代办点办理".to_owned();
+            return Err(ActError::Unfit { what: "slip", reason });
+        }
+        self.make_up(&applicant(), case, scans, theirs(citizen, request)).await
     }
+}
+
+const TEXT_MAX: usize = 1000;
+/// What an applicant may put beside one case in a day: it all travels to the town, and down a village's thin line.
+const SLIPS_A_DAY: usize = 20;
+
+/// What an applicant may do about a case now: the page offers this, and the counter takes no more.
+#[derive(Debug, Clone, Default)]
+pub struct May {
+    pub withdraw: bool,
+    pub ask_hearing: bool,
+    pub rate: bool,
+    /// Times of a joint inspection to choose from.
+    pub slots: Vec<String>,
+    /// Anything more today.
+    pub more: bool,
+}
+
+impl May {
+    pub fn of(hall: &Hall, dossier: &Dossier) -> May {
+        let open = dossier.decision.is_none() && dossier.not_accepted.is_none() && !dossier.is_void();
+        let waiting =
+            |kind: &str| dossier.slips.iter().any(|one| one.kind == kind && !dossier.noted.contains(&one.id));
+        let today = hall.now().day();
+        let said = dossier.slips.iter().filter(|one| one.from_applicant && one.at.day() == today).count();
+        let visits = dossier.inspections.values().filter(|visit| visit.fixed.is_none());
+        May {
+            withdraw: open && !waiting("withdraw"),
+            ask_hearing: open && dossier.hearing.is_none() && !waiting("hearing_request"),
+            rate: !open && dossier.rating().is_none() && !waiting("rating"),
+            slots: visits.flat_map(|visit| &visit.slots).map(ToString::to_string).collect(),
+            more: said < SLIPS_A_DAY,
+        }
+    }
+
+    fn say(&self, kind: &str, text: &str) -> bool {
+        let offered = match kind {
+            "withdraw" => self.withdraw,
+            "hearing_request" => self.ask_hearing,
+            "inspection_slot" => self.slots.iter().any(|slot| slot == text),
+            "note" => true,
+            _ => false,
+        };
+        offered && self.more
+    }
+}
+
+/// The id of an act of this citizen: the same for the same form, and none that anybody else's act could have.
+fn theirs(citizen: &Citizen, request: Option<EntryId>) -> Option<EntryId> {
+    let hash = blake3::keyed_hash(
+        &blake3::derive_key("tongban applicant's act 2026-11", citizen.number.as_bytes()),
+        &request?.0,
+    );
+    let mut id = [0; 16];
+    id.copy_from_slice(&hash.as_bytes()[..16]);
+    Some(EntryId(id))
 }
 
 /// Under this name the audit knows applicants; who it was stands in the case.

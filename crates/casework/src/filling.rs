@@ -1,7 +1,7 @@
 //! Filling a draft a part at a time, as its pages do: what was typed on one page replaces what stood there, the rest stays, and
 //! the form fills in by itself what follows.
 
-use crate::{ActError, Hall};
+use crate::{ActError, Hall, Officer};
 use domain::catalogue::{Field, Item, Material};
 use domain::delivery::Wish;
 use domain::form::Form;
@@ -149,6 +149,7 @@ impl Hall {
     /// A stale version is refused, both are kept (I23).
     pub async fn fill(
         &self,
+        officer: &Officer,
         id: EntryId,
         version: u32,
         typed: Vec<(FieldName, Option<Value>)>,
@@ -160,7 +161,7 @@ impl Hall {
         for (name, value) in typed {
             DraftForm::put(&mut draft, &name, value);
         }
-        self.tell_known(&form, &mut draft, &card).await?;
+        self.tell_known(officer, &form, &mut draft, &card).await?;
         form.settle(&mut draft, |item, form| {
             filling::forget(item, form, &card, today);
             filling::complete(item, form, today);
@@ -172,7 +173,13 @@ impl Hall {
 
     /// Once a card is read: what its bearer said of themselves when they last applied here, where nothing stands yet. Of another
     /// card than before, what came of the former one goes first.
-    async fn tell_known(&self, form: &DraftForm, draft: &mut Draft, before: &str) -> Result<(), ActError> {
+    async fn tell_known(
+        &self,
+        officer: &Officer,
+        form: &DraftForm,
+        draft: &mut Draft,
+        before: &str,
+    ) -> Result<(), ActError> {
         let card = domain::form::applicant(&draft.form).1.to_owned();
         if card == before {
             return Ok(());
@@ -203,7 +210,7 @@ impl Hall {
             }
         }
         let read = format!("/cases/{case} (prefill)");
-        self.store.note_act(self.now(), &draft.officer, "read", &read).await?;
+        self.store.note_act(self.now(), &officer.name, "read", &read).await?;
         Ok(())
     }
 
@@ -213,7 +220,7 @@ impl Hall {
             return Ok(None);
         }
         while self.store.list_persons().await? > 0 {}
-        let Some(case) = self.store.cases_of_person(number, 200).await?.pop() else { return Ok(None) };
+        let Some(case) = self.store.cases_of_person(number, 1).await?.pop() else { return Ok(None) };
         let form = self.form_of(&case).await?;
         Ok((domain::form::applicant(&form).1 == number).then_some((case, form)))
     }

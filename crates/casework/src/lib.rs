@@ -38,7 +38,7 @@ pub use at_rest::AtRest;
 pub use authority::LetterView;
 pub use bundles::{BundleView, MemberView};
 pub use catalogue::{CatalogueDiff, ItemChange};
-pub use citizens::{APPLICANT, Citizen};
+pub use citizens::{APPLICANT, Citizen, May};
 pub use countersign::SensitiveAct;
 pub use drafts::{Requests, paper_kind, sniff};
 pub use error::ActError;

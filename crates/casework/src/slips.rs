@@ -29,6 +29,7 @@ impl Hall {
         }
         let stored = self.stored(case).await?;
         let slip = self.new_slip(&stored.dossier, kind_name, text, request);
+        let slip = Slip { from_applicant: officer.name == crate::APPLICANT, ..slip };
         self.write_slip(&officer.name, &stored.dossier, slip).await
     }
 
@@ -56,6 +57,7 @@ impl Hall {
             return Err(ActError::Unfit { what: "make_up", reason: "请附上补交的材料".to_owned() });
         }
         let mut slip = self.new_slip(&stored.dossier, tolerance::MAKE_UP, String::new(), request);
+        slip.from_applicant = officer.name == crate::APPLICANT;
         for (material, bytes) in scans {
             slip.attachments.push(self.keep_blob(material, bytes).await?);
         }

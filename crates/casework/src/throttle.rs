@@ -7,7 +7,7 @@
 use domain::Timestamp;
 use std::collections::BTreeMap;
 
-/// Slips of the finger that cost nothing.
+/// At the log-in of officers: slips of the finger that cost nothing.
 const FREE: u32 = 5;
 const WAIT_MS_MAX: i64 = 300_000;
 /// Failures this old are forgotten.
@@ -21,17 +21,33 @@ struct Failures {
     last: Timestamp,
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Throttle {
+    /// Failures that cost nothing.
+    free: u32,
+    wait_ms_max: i64,
+    /// Failures this old are forgotten.
+    forget_ms: i64,
     failures: BTreeMap<(String, String), Failures>,
 }
 
+impl Default for Throttle {
+    fn default() -> Throttle {
+        Throttle::of(FREE, WAIT_MS_MAX, FORGET_MS)
+    }
+}
+
 impl Throttle {
+    /// `free` failures cost nothing; each further one doubles the wait, up to `wait_ms_max`, until none came for `forget_ms`.
+    pub fn of(free: u32, wait_ms_max: i64, forget_ms: i64) -> Throttle {
+        Throttle { free, wait_ms_max, forget_ms, failures: BTreeMap::new() }
+    }
+
     /// Seconds to wait before another try; `None` when it may be made now.
     pub fn wait(&self, name: &str, source: &str, now: Timestamp) -> Option<u64> {
         let known = self.failures.get(&(name.to_owned(), source.to_owned()))?;
-        let over = known.count.checked_sub(FREE)?;
-        let wait = (1000i64 << over.min(20)).min(WAIT_MS_MAX);
+        let over = known.count.checked_sub(self.free)?;
+        let wait = (1000i64 << over.min(32)).min(self.wait_ms_max);
         let left = known.last.as_ms() + wait - now.as_ms();
         // A clock that was set back does not lock anybody out for longer than the wait itself.
         (left > 0 && left <= wait).then(|| (left as u64).div_ceil(1000))
@@ -43,7 +59,7 @@ impl Throttle {
             self.make_room(now);
         }
         let known = self.failures.entry(key).or_insert(Failures { count: 0, last: now });
-        if now.as_ms() - known.last.as_ms() > FORGET_MS {
+        if now.as_ms() - known.last.as_ms() > self.forget_ms {
             known.count = 0;
         }
         *known = Failures { count: known.count.saturating_add(1), last: now };
@@ -54,7 +70,8 @@ impl Throttle {
     }
 
     fn make_room(&mut self, now: Timestamp) {
-        self.failures.retain(|_, failures| now.as_ms() - failures.last.as_ms() <= FORGET_MS);
+        let forget_ms = self.forget_ms;
+        self.failures.retain(|_, failures| now.as_ms() - failures.last.as_ms() <= forget_ms);
         if self.failures.len() >= REMEMBERED_MAX {
             // Whoever floods the table with names pays for it with their own oldest ones first.
             let mut ages: Vec<i64> = self.failures.values().map(|failures| failures.last.as_ms()).collect();

@@ -2,7 +2,7 @@
 
 use crate::fault::Fault;
 use axum::extract::{Request, State};
-use axum::http::{HeaderValue, StatusCode, header};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use std::sync::Arc;
@@ -23,7 +23,9 @@ pub(crate) async fn check_host(State(hosts): State<Hosts>, request: Request, nex
             .into_response();
     }
     // A page elsewhere can make the browser send a form here, though it cannot read the answer.
-    let elsewhere = request.headers().get("sec-fetch-site").is_some_and(|site| site == "cross-site");
+    let fetched = request.headers().get("sec-fetch-site");
+    let elsewhere = fetched.is_some_and(|site| site == "cross-site" || site == "same-site")
+        || comes_from_elsewhere(request.headers(), &hosts.0);
     if elsewhere && !request.method().is_safe() {
         return Fault::new(StatusCode::FORBIDDEN, "cross_site", "请从本机的页面操作").into_response();
     }
@@ -35,10 +37,44 @@ pub(crate) async fn check_host(State(hosts): State<Hosts>, request: Request, nex
             "default-src 'self'; img-src 'self' blob:; frame-ancestors 'none'; base-uri 'none'; form-action 'self'",
         ),
         (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
-        (header::REFERRER_POLICY, "no-referrer"),
+        // Nothing is told to others; to ourselves browsers say where a form stood.
+        (header::REFERRER_POLICY, "same-origin"),
         (header::CACHE_CONTROL, "no-store"),
     ] {
         response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
     }
     response
+}
+
+/// What a browser says of the page a form stood on. Programs say nothing; whoever hides it is not one of our pages.
+fn comes_from_elsewhere(headers: &HeaderMap, hosts: &[String]) -> bool {
+    let text = |name| headers.get(name).and_then(|value: &HeaderValue| value.to_str().ok());
+    let Some(origin) = text(header::ORIGIN) else { return false };
+    let Some((_, place)) = origin.split_once("://") else { return true };
+    let name = place.rsplit_once(':').map_or(place, |(name, _)| name);
+    text(header::HOST) != Some(place) && !hosts.iter().any(|host| host == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_form_that_stood_elsewhere_is_known_by_its_origin_on_old_browsers_too() {
+        let said = |origin: Option<&str>| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::HOST, "127.0.0.1:7000".parse().unwrap());
+            if let Some(origin) = origin {
+                headers.insert(header::ORIGIN, origin.parse().unwrap());
+            }
+            comes_from_elsewhere(&headers, &["zw.kaili.example".to_owned()])
+        };
+        assert!(!said(None), "a program");
+        assert!(!said(Some("http://127.0.0.1:7000")) && !said(Some("https://zw.kaili.example")));
+        for elsewhere in
+            ["null", "http://127.0.0.1:7001", "https://evil.example", "https://zw.kaili.example.evil"]
+        {
+            assert!(said(Some(elsewhere)), "{elsewhere}");
+        }
+    }
 }

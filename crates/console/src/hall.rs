@@ -14,7 +14,7 @@ use crate::Console;
 use crate::auth::Source;
 use crate::fault::Fault;
 use crate::page::{render, render_with};
-use crate::posted::{CSRF_FIELD, Posted, SCANS_BYTES_MAX, csrf_token};
+use crate::posted::{CSRF_FIELD, Posted, csrf_token};
 use crate::shell::Taste;
 use askama::Template;
 use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Request};
@@ -29,6 +29,9 @@ use domain::{Day, Timestamp};
 use std::borrow::Cow;
 
 pub(crate) const CITIZEN_COOKIE: &str = "tongban_citizen";
+
+/// What a form of the hall may send, scans aside: anybody may send one.
+const FORM_BYTES_MAX: usize = 64 * 1024;
 
 /// Every page of the hall, for tests: method, path, and whether a citizen must have logged in.
 pub const HALL_PAGES: &[(&str, &str, bool)] = &[
@@ -59,7 +62,7 @@ pub(crate) fn routes() -> Router<Console> {
         .merge(open::routes())
         .merge(mine::routes())
         .route("/hall.css", get(style))
-        .layer(DefaultBodyLimit::max(SCANS_BYTES_MAX))
+        .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
         .layer(middleware::from_fn(as_page))
 }
 
@@ -120,7 +123,7 @@ impl FromRequestParts<Console> for Visitor {
             console: console.clone(),
             taste: Taste::of(&parts.headers),
             csrf: csrf_token(&session),
-            here: parts.uri.path_and_query().map_or("/hall".to_owned(), |path| path.as_str().to_owned()),
+            here: here(parts),
             session,
             citizen,
             source,
@@ -128,13 +131,25 @@ impl FromRequestParts<Console> for Visitor {
     }
 }
 
+/// The page for the links that change its language; of a form that came back, the page the form stood on.
+fn here(parts: &Parts) -> String {
+    let path = parts.uri.path();
+    if parts.method.is_safe() {
+        return parts.uri.path_and_query().map_or("/hall".to_owned(), |path| path.as_str().to_owned());
+    }
+    let stood_on = match path.strip_prefix("/hall/cases/").and_then(|rest| rest.split_once('/')) {
+        Some((case, _)) => format!("/hall/cases/{case}"),
+        None => path.to_owned(),
+    };
+    if stood_on == "/hall/login/code" { "/hall/login".to_owned() } else { stood_on }
+}
+
 fn cookie(parts: &Parts) -> Option<&str> {
     let cookies = parts.headers.get(COOKIE)?.to_str().ok()?.split(';');
     cookies.map(str::trim).find_map(|cookie| cookie.strip_prefix(CITIZEN_COOKIE)?.strip_prefix('='))
 }
 
-/// A form of the hall. Once somebody has logged in it must carry their token; before that it changes nothing, and a page
-/// elsewhere cannot send it at all (`guard`).
+/// A form of the hall. Once somebody has logged in it must carry their token; a page elsewhere cannot send one at all (`guard`).
 pub(crate) struct Filled {
     pub visitor: Visitor,
     pub posted: Posted,
@@ -145,7 +160,14 @@ impl FromRequest<Console> for Filled {
     async fn from_request(request: Request, console: &Console) -> Result<Self, Fault> {
         let (mut parts, body) = request.into_parts();
         let visitor = Visitor::from_request_parts(&mut parts, console).await?;
-        let posted = Posted::read(Request::from_parts(parts, body), console).await?;
+        Filled::read(visitor, Request::from_parts(parts, body)).await
+    }
+}
+
+impl Filled {
+    /// Reads the form of a visitor who was looked at first.
+    pub async fn read(visitor: Visitor, request: Request) -> Result<Filled, Fault> {
+        let posted = Posted::read(request, &visitor.console).await?;
         match visitor.citizen.is_none() || posted.get(CSRF_FIELD) == visitor.csrf {
             true => Ok(Filled { visitor, posted }),
             false => Err(crate::posted::foreign()),

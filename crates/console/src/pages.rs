@@ -81,7 +81,7 @@ pub const PAGES: &[Page] = &[
     page("get", "/cases/{case}/captured", Permission::ReadCases, Tells::One, VILLAGE),
     page("get", "/outbox", Permission::ReadCases, Tells::List, BELOW),
     page("get", "/bag", Permission::Assist, Tells::One, BELOW),
-    page("post", "/bag", Permission::Assist, Tells::Nothing, BELOW),
+    page("post", "/bag", Permission::Assist, Tells::List, BELOW),
     page("post", "/sync", Permission::House, Tells::Nothing, BELOW),
     page("get", "/sync", Permission::House, Tells::Nothing, BELOW),
     page("get", "/returned", Permission::ReadCases, Tells::List, VILLAGE),
@@ -192,6 +192,23 @@ impl Page {
     }
 }
 
+/// The nearest page at or above a path that can be opened: `/cases/1` for what was sent to `/cases/1/stages/accept/complete`.
+pub(crate) fn opened_above(path: &str) -> &str {
+    let fits = |pattern: &str, path: &str| {
+        let (pattern, path) = (pattern.split('/'), path.split('/'));
+        pattern.clone().count() == path.clone().count()
+            && pattern.zip(path).all(|(wanted, part)| wanted == part || wanted.starts_with('{'))
+    };
+    let mut at = path;
+    while !PAGES.iter().any(|page| page.method == "get" && fits(page.path, at)) {
+        match at.rsplit_once('/') {
+            Some((above, _)) if !above.is_empty() => at = above,
+            _ => return "/",
+        }
+    }
+    at
+}
+
 /// Default deny, as for the API; what is wrong is told as a page.
 pub(crate) async fn admit(State(console): State<Console>, request: Request, next: Next) -> Response {
     let (mut parts, body) = request.into_parts();
@@ -235,10 +252,11 @@ async fn note_answer(
 ) -> Result<axum::response::Response, Fault> {
     let pattern = parts.extensions.get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let page = pattern.and_then(|pattern| Page::of(&parts.method, &pattern));
-    let tells = page.is_some_and(|page| page.tells == Tells::One) && parts.method == Method::POST;
+    let tells = page.map_or(Tells::Nothing, |page| page.tells);
+    let tells = if parts.method == Method::POST { tells } else { Tells::Nothing };
     let led_on = answer.status().is_redirection() || answer.extensions().get::<Fault>().is_some();
-    if let Some(officer) = parts.extensions.get::<Officer>().filter(|_| tells && !led_on) {
-        console.note_read(officer, parts.uri.path(), true).await?;
+    if let Some(officer) = parts.extensions.get::<Officer>().filter(|_| tells != Tells::Nothing && !led_on) {
+        console.note_read(officer, parts.uri.path(), tells == Tells::One).await?;
     }
     Ok(answer)
 }
@@ -295,6 +313,14 @@ mod tests {
                 assert_eq!(page.needs, entry.needs, "{}", entry.href);
             }
         }
+    }
+
+    #[test]
+    fn a_form_that_came_back_has_a_page_it_stood_on() {
+        assert_eq!(opened_above("/cases/1/stages/accept/complete"), "/cases/1");
+        assert_eq!(opened_above("/drafts/1/form/matter"), "/drafts/1/form/matter");
+        assert_eq!(opened_above("/accounts/wang/disable"), "/accounts");
+        assert_eq!(opened_above("/nowhere/at/all"), "/");
     }
 
     #[test]

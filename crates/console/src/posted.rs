@@ -16,6 +16,8 @@ use store::blobs::BLOB_BYTES_MAX;
 
 /// What a form with scans may send at once: all papers of the longest list, each as large as one may be.
 pub(crate) const SCANS_BYTES_MAX: usize = 100 * 1024 * 1024;
+/// Fields of a form: the longest has a table of a hundred rows.
+const FIELDS_MAX: usize = 5_000;
 /// What a bag may have: a month of a town.
 pub(crate) const BAG_BYTES_MAX: usize = 8 * 1024 * 1024 * 1024;
 
@@ -63,6 +65,15 @@ impl Posted {
     pub(crate) async fn read(request: Request, console: &Console) -> Result<Posted, Fault> {
         let kind = request.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok()).unwrap_or("");
         if !kind.starts_with("multipart/") {
+            let (parts, body) = request.into_parts();
+            let bytes = Bytes::from_request(Request::from_parts(parts.clone(), body), console)
+                .await
+                .map_err(|_| broken())?;
+            // Two bytes of a form would become fifty of memory.
+            if bytes.iter().filter(|byte| **byte == b'&').count() > FIELDS_MAX {
+                return Err(broken());
+            }
+            let request = Request::from_parts(parts, bytes.into());
             let Form(fields) = Form::<Vec<(String, String)>>::from_request(request, console)
                 .await
                 .map_err(|_| Fault::unfit("表单没有传完整,请重试"))?;
@@ -73,6 +84,9 @@ impl Posted {
             .map_err(|_| Fault::unfit("表单没有传完整,请重试"))?;
         let mut posted = Posted::default();
         while let Some(mut part) = parts.next_field().await.map_err(|_| broken())? {
+            if posted.fields.len() + posted.files.len() > FIELDS_MAX {
+                return Err(broken());
+            }
             let (name, is_file) = (part.name().unwrap_or("").to_owned(), part.file_name().is_some());
             let mut bytes = BytesMut::new();
             while let Some(piece) = part.chunk().await.map_err(|_| broken())? {

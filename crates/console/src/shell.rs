@@ -157,7 +157,11 @@ impl FromRequestParts<Console> for Desk {
     async fn from_request_parts(parts: &mut Parts, console: &Console) -> Result<Self, Fault> {
         let officer = parts.extensions.get::<Officer>().cloned().ok_or_else(Fault::logged_out)?;
         let csrf = cookie(parts).map(csrf_token).unwrap_or_default();
-        let here = parts.uri.path_and_query().map_or("/".to_owned(), |path| path.as_str().to_owned());
+        let here = match parts.method.is_safe() {
+            true => parts.uri.path_and_query().map_or("/".to_owned(), |path| path.as_str().to_owned()),
+            // A form that came back: the nearest page above it that can be opened.
+            false => crate::pages::opened_above(parts.uri.path()).to_owned(),
+        };
         let hall = &console.hall;
         let counts = console.counts().await?;
         let shell = Shell {

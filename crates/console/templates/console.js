@@ -89,7 +89,7 @@
   });
 
   // One more row of a table, without asking the server: the last row again, empty, under the next number.
-  all('button[name=_more]').forEach(function (button) {
+  all('button[name=_more]:not(.hidden)').forEach(function (button) {
     button.addEventListener('click', function (event) {
       var field = button.parentNode, rows = all('tbody tr', field), last = rows[rows.length - 1];
       if (!last) { return; }
@@ -118,11 +118,17 @@
       if (!file) { return; }
       if (told) { told.textContent = size(file.size); }
       if (!/^image\/(jpeg|png)$/.test(file.type) || file.size <= ENOUGH || typeof DataTransfer !== 'function') { return; }
+      // Where the browser would lay a photo on its side and lose what says so, it goes as it is.
+      if (window.getComputedStyle(document.documentElement).imageOrientation !== 'from-image') { return; }
       var picture = new Image(), url = URL.createObjectURL(file);
       picture.onload = function () {
         var scale = Math.min(1, EDGE / Math.max(picture.width, picture.height)), canvas = document.createElement('canvas');
         canvas.width = Math.round(picture.width * scale); canvas.height = Math.round(picture.height * scale);
-        canvas.getContext('2d').drawImage(picture, 0, 0, canvas.width, canvas.height);
+        var pen = canvas.getContext('2d');
+        // A JPEG has no transparency: what was clear in a PNG becomes paper, not night.
+        pen.fillStyle = '#fff';
+        pen.fillRect(0, 0, canvas.width, canvas.height);
+        pen.drawImage(picture, 0, 0, canvas.width, canvas.height);
         URL.revokeObjectURL(url);
         canvas.toBlob(function (blob) {
           if (!blob || blob.size >= file.size) { return; }

@@ -414,6 +414,9 @@ pub struct Slip {
     /// 原件流转.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub original: Option<OriginalStep>,
+    /// Written by the applicant at the hall, not by an officer.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub from_applicant: bool,
     pub by: NodeId,
     pub at: Timestamp,
 }
@@ -435,6 +438,7 @@ impl Slip {
             answers: Vec::new(),
             rating: None,
             original: None,
+            from_applicant: false,
             by,
             at,
         }

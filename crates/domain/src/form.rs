@@ -48,6 +48,12 @@ pub fn applicant(form: &Form) -> (&str, &str) {
     (name, text("id_no").or(text("legal_rep_id")).or(text("uscc")).unwrap_or(""))
 }
 
+/// Every number the applicant goes by: a company by its credit code, and by its legal representative's.
+pub fn numbers(form: &Form) -> impl Iterator<Item = &str> {
+    let text = |key: &str| form.get(key).and_then(Value::as_str).filter(|text| !text.is_empty());
+    ["id_no", "legal_rep_id", "uscc"].into_iter().filter_map(text)
+}
+
 fn is_blank(value: &Value) -> bool {
     match value {
         Value::Null => true,

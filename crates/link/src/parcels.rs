@@ -30,6 +30,8 @@ struct Lane<'n> {
     missing: BTreeSet<String>,
     /// What the neighbour asked for and we lacked.
     promised: BTreeSet<String>,
+    /// How far the parent was asked about what it has not confirmed.
+    offered: u64,
 }
 
 /// Runs the lane with `peer` until the line ends. Both sides ask and both answer.
@@ -49,6 +51,7 @@ where
         asked: BTreeMap::new(),
         missing: BTreeSet::new(),
         promised: BTreeSet::new(),
+        offered: 0,
     };
     let mut changes = node.hall.store.changes();
     let mut poll = tokio::time::interval(POLL);
@@ -120,11 +123,15 @@ impl Lane<'_> {
     }
 
     /// A receipt may have been lost, and a bag brings none: the parent is asked about what it has not confirmed.
-    async fn offer(&self) -> Goes {
+    async fn offer(&mut self) -> Goes {
         if !self.upwards() {
             return Ok(Some(()));
         }
-        for hash in self.node.hall.store.unconfirmed_attachments(OFFERED_MAX).await? {
+        let waiting = self.node.hall.store.unconfirmed_attachments(self.offered, OFFERED_MAX).await?;
+        // Round and round: one that the parent will never want must not stand before the others.
+        let all = waiting.len() < OFFERED_MAX as usize;
+        self.offered = waiting.last().filter(|_| !all).map_or(0, |(no, _)| *no);
+        for (_, hash) in waiting {
             if self.send(Kind::Available(pb::Available { hash })).await.is_none() {
                 return Ok(None);
             }
@@ -238,7 +245,10 @@ impl Lane<'_> {
         if last {
             self.asked.remove(&hash);
             self.node.hall.store.attachment_arrived(&hash).await?;
-            if !self.upwards() && self.receipt(hash).await.is_none() {
+            if self.upwards() {
+                // Whoever gave it has it.
+                self.node.hall.store.attachment_confirmed(&hash).await?;
+            } else if self.receipt(hash).await.is_none() {
                 return Ok(None);
             }
             return self.ask().await;

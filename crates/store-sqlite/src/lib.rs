@@ -491,8 +491,12 @@ impl Store for SqliteStore {
         });
         arrived.await
     }
-    async fn unconfirmed_attachments(&self, limit: u32) -> Result<Vec<String>, StoreError> {
-        self.executor.read_briefly(move |sql| queries::unconfirmed_attachments(sql, limit)).await
+    async fn unconfirmed_attachments(
+        &self,
+        after: u64,
+        limit: u32,
+    ) -> Result<Vec<(u64, String)>, StoreError> {
+        self.executor.read_briefly(move |sql| queries::unconfirmed_attachments(sql, after, limit)).await
     }
     async fn attachment_confirmed(&self, hash: &str) -> Result<(), StoreError> {
         let hash = hash.to_owned();

@@ -276,9 +276,16 @@ pub(crate) fn incidents(sql: &Connection) -> Result<Vec<Incident>, StoreError> {
         .broken("list incidents")
 }
 
-pub(crate) fn unconfirmed_attachments(sql: &Connection, limit: u32) -> Result<Vec<String>, StoreError> {
-    sql.prepare_cached("SELECT hash FROM on_way ORDER BY no LIMIT ?1")
-        .and_then(|mut s| s.query_map([limit], |row| row.get(0))?.collect())
+pub(crate) fn unconfirmed_attachments(
+    sql: &Connection,
+    after: u64,
+    limit: u32,
+) -> Result<Vec<(u64, String)>, StoreError> {
+    sql.prepare_cached("SELECT no, hash FROM on_way WHERE no > ?1 ORDER BY no LIMIT ?2")
+        .and_then(|mut s| {
+            s.query_map((after as i64, limit), |row| Ok((row.get::<_, i64>(0)? as u64, row.get(1)?)))?
+                .collect()
+        })
         .broken("list attachments on their way")
 }
 

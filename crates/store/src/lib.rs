@@ -204,8 +204,9 @@ pub trait Store: Send + Sync + 'static {
         limit: u32,
     ) -> Result<Vec<WantedAttachment>, StoreError>;
     async fn attachment_arrived(&self, hash: &str) -> Result<(), StoreError>;
-    /// Attachments that are here and that the parent has not said it has, oldest first; none at the hub.
-    async fn unconfirmed_attachments(&self, limit: u32) -> Result<Vec<String>, StoreError>;
+    /// Attachments that are here and that the parent has not said it has, after `after`, in the order in which they came.
+    async fn unconfirmed_attachments(&self, after: u64, limit: u32)
+    -> Result<Vec<(u64, String)>, StoreError>;
     /// The parent said that it has this one.
     async fn attachment_confirmed(&self, hash: &str) -> Result<(), StoreError>;
     /// The parent asked for it: whatever it said before, it has it no longer.

@@ -177,7 +177,7 @@ impl World {
         }
         // Receipts: the child asks about what it has, the parent answers for what lies on its own disk.
         let Some(hall) = self.nodes[child].hall() else { return };
-        for hash in block_on(hall.store.unconfirmed_attachments(100)).unwrap() {
+        for (_, hash) in block_on(hall.store.unconfirmed_attachments(0, 1000)).unwrap() {
             if self.blobs[parent].has(&hash) {
                 let noted = block_on(hall.store.attachment_confirmed(&hash));
                 assert!(noted.is_ok() || self.nodes[child].cramped, "{noted:?}");

@@ -168,7 +168,7 @@ async fn every_bundle_of_the_catalogue_is_filled_in_as_its_pages_ask_and_capture
                 (name.clone(), forms[at.unwrap()].get(&name.key).cloned())
             };
             let typed = form.fields.iter().map(answer).collect();
-            draft = hall.fill(draft.id, draft.version, typed).await.unwrap();
+            draft = hall.fill(&officer, draft.id, draft.version, typed).await.unwrap();
             let left = hall.check_draft(draft.id).await.unwrap();
             let of_form = |fault: &&domain::form::FormFault| {
                 form.fields.iter().any(|(name, _)| name.control() == fault.field)
@@ -205,10 +205,10 @@ async fn nothing_is_captured_that_was_not_read_out_or_is_not_asked() {
     answers.insert("accident_desc".to_owned(), json!("摔伤"));
     let name = |key: &str| casework::FieldName { item: None, key: key.to_owned() };
     let typed = answers.iter().map(|(key, value)| (name(key), Some(value.clone()))).collect();
-    let draft = hall.fill(draft.id, draft.version, typed).await.unwrap();
+    let draft = hall.fill(&officer, draft.id, draft.version, typed).await.unwrap();
     // It was no accident after all: the description stays in the draft, unseen.
     let no = vec![(name("accident"), Some(json!(false)))];
-    let read_out = hall.fill(draft.id, draft.version, no).await.unwrap();
+    let read_out = hall.fill(&officer, draft.id, draft.version, no).await.unwrap();
     assert_eq!(read_out.form["accident_desc"], "摔伤");
     for (id, _) in form.papers(&read_out, today) {
         hall.attach(draft.id, id, testkit::scans::jpeg(&mut dice)).await.unwrap();
@@ -240,7 +240,7 @@ async fn a_person_known_here_need_not_say_everything_again() {
         let form = testkit::fill(&item, &people, today, &mut dice);
         let draft = hall.start_draft(&officer, &item.id).await.unwrap();
         let typed = form.iter().map(|(key, value)| (name(key), Some(value.clone()))).collect();
-        let draft = hall.fill(draft.id, draft.version, typed).await.unwrap();
+        let draft = hall.fill(&officer, draft.id, draft.version, typed).await.unwrap();
         for (id, _) in hall.draft_form(&draft).unwrap().papers(&draft, today) {
             hall.attach(draft.id, id, testkit::scans::jpeg(&mut dice)).await.unwrap();
         }
@@ -251,15 +251,18 @@ async fn a_person_known_here_need_not_say_everything_again() {
     assert_ne!(hers["id_no"], his["id_no"], "two people");
     let draft = hall.start_draft(&officer, &item.id).await.unwrap();
     let card = |form: &domain::form::Form| vec![(name("id_no"), Some(form["id_no"].clone()))];
-    let draft = hall.fill(draft.id, draft.version, card(hers)).await.unwrap();
+    let draft = hall.fill(&officer, draft.id, draft.version, card(hers)).await.unwrap();
     assert_eq!((&draft.form["mobile"], &draft.form["name"]), (&hers["mobile"], &hers["name"]));
     // The wrong card: what it told goes, what the right one tells comes, what somebody typed stays.
     let typed = vec![(name("name"), Some(json!("杨阿榜")))];
-    let draft = hall.fill(draft.id, draft.version, typed).await.unwrap();
-    let draft = hall.fill(draft.id, draft.version, card(his)).await.unwrap();
+    let draft = hall.fill(&officer, draft.id, draft.version, typed).await.unwrap();
+    let draft = hall.fill(&officer, draft.id, draft.version, card(his)).await.unwrap();
     assert_eq!((&draft.form["mobile"], &draft.form["name"]), (&his["mobile"], &json!("杨阿榜")));
     let nobody = testkit::people::citizen_no("1967-05-19".parse().unwrap(), 948);
-    let draft = hall.fill(draft.id, draft.version, vec![(name("id_no"), Some(nobody.into()))]).await.unwrap();
+    let draft = hall
+        .fill(&officer, draft.id, draft.version, vec![(name("id_no"), Some(nobody.into()))])
+        .await
+        .unwrap();
     assert!(!draft.form.contains_key("mobile"), "{:?}", draft.form);
     city.stop().await;
 }

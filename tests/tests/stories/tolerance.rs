@@ -159,3 +159,59 @@ async fn who_cannot_wait_is_answered_on_the_shorter_limit_of_the_green_channel()
     assert!(told.contains("绿色通道(紧急),普通件承诺 10 日"), "{told}");
     city.stop().await;
 }
+
+/// From their own phone, at the hub: the applicant brings what was promised, and is bounded in what they send.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_promised_paper_is_brought_by_the_applicant_at_the_citizens_hall() {
+    let (city, _) = city_on_monday().await;
+    let token = city.villages[0].token("officer").await;
+    let case = promised(&city.villages[0], &token, 141).await;
+    accept(&city, &case).await;
+    let (hall, case_no) = (city.hub.node().hall(), case.parse::<domain::CaseNo>().unwrap());
+    let form = hall.store.current_submission(&case_no).await.unwrap().unwrap();
+    let form = form.body.submission().unwrap().form.clone();
+    let text = |key: &str| form.get(key).and_then(Value::as_str).unwrap_or("").to_owned();
+    let (name, number) = domain::form::applicant(&form);
+    // A body goes by its own code as well as by the number of whoever acts for it.
+    let numbers: Vec<String> = domain::form::numbers(&form).map(str::to_owned).collect();
+    assert!(numbers.len() > 1 && numbers.contains(&text("uscc")), "{numbers:?}");
+    for number in &numbers {
+        let citizen = casework::Citizen { name: name.to_owned(), number: number.clone() };
+        assert_eq!(hall.cases_of(&citizen).await.unwrap().len(), 1, "found by {number}");
+        let four = &number[number.len() - 4..];
+        assert!(hall.progress(&case, four).await.unwrap().is_some());
+    }
+    let applicant = casework::Citizen { name: name.to_owned(), number: number.to_owned() };
+    let somebody = casework::Citizen { name: "杨阿榜".to_owned(), number: number.to_owned() };
+    assert!(hall.cases_of(&somebody).await.unwrap().is_empty(), "a number alone is nobody");
+    let scan = || vec![("m4".parse().unwrap(), testkit::scans::jpeg(&mut StdRng::seed_from_u64(4)))];
+    let theirs = hall.hand_in(&somebody, &case_no, scan(), None).await.unwrap_err();
+    assert!(theirs.to_string().contains("没有找到"), "{theirs}");
+
+    // Sent twice it is one act, and its id is nobody else's to choose.
+    let key = hall.fresh_id();
+    let first = hall.hand_in(&applicant, &case_no, scan(), Some(key)).await.unwrap();
+    let again = hall.hand_in(&applicant, &case_no, scan(), Some(key)).await.unwrap();
+    assert!(first == again && first != key);
+    let zw = city.body_officer("sj").await;
+    work(&city.hub, &zw, &case, "review", "claim", json!({})).await;
+    work(&city.hub, &zw, &case, "review", "take-make-up", json!({ "slip": first })).await;
+    assert!(hall.view(&case_no).await.unwrap().dossier.lacking.is_empty());
+
+    // What they may say is what the page offers, no longer than a page, and not all day.
+    let say =
+        async |kind: &str, text: String| hall.applicant_says(&applicant, &case_no, kind, text, None).await;
+    assert!(say("inspection_slot", "明天".to_owned()).await.is_err(), "no times were proposed");
+    assert!(say("rating", "好".to_owned()).await.is_err(), "not a kind of note");
+    assert!(say("note", "长".repeat(1001)).await.is_err());
+    let mut taken = 0;
+    while say("note", "请电话联系".to_owned()).await.is_ok() {
+        taken += 1;
+        assert!(taken < 30, "there is an end to it");
+    }
+    assert!(taken > 10);
+    let view = hall.view(&case_no).await.unwrap();
+    let said = view.dossier.slips.iter().filter(|slip| slip.from_applicant).count();
+    assert_eq!(said, taken + 1);
+    city.stop().await;
+}

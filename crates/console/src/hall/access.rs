@@ -2,18 +2,17 @@
 //! sign-on, or the hub itself with a code to the telephone that stands on the citizen's case.
 
 use async_trait::async_trait;
-use casework::{Citizen, Hall};
+use casework::{Citizen, Hall, Throttle};
 use domain::Timestamp;
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::Semaphore;
 
 /// What a citizen is to do after they said who they are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Begun {
     /// Type the code that was sent. `shown`: the code itself, where nothing is sent because everything is a demonstration.
     Code { challenge: String, shown: Option<String> },
-    /// Go to the provider's own page; it sends them back.
-    Elsewhere { address: String },
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -39,11 +38,24 @@ pub trait CitizenLogin: Send + Sync {
 
 const CODE_MS: i64 = 5 * 60_000;
 const TRIES_MAX: u8 = 5;
-/// Codes under way at once; the oldest give way.
+/// Codes under way at once; those that end first give way.
 const PENDING_MAX: usize = 10_000;
+/// People who are looked for at once; each costs a look at their cases.
+const LOOKING_MAX: usize = 8;
+
+/// Codes for one person: a slip or two cost nothing, then each waits twice as long, up to an hour, and is remembered for a day.
+fn for_one_person() -> Throttle {
+    Throttle::of(4, HOUR_MS, 24 * HOUR_MS)
+}
+/// From one address: a village's office or a telephone network has many people behind it.
+fn for_one_place() -> Throttle {
+    Throttle::of(60, 300_000, HOUR_MS)
+}
+
+const HOUR_MS: i64 = 3_600_000;
 
 struct Pending {
-    /// `None`: nobody is known under that name and number, and no code opens anything.
+    /// `None` until somebody is known under that name and number; without, no code opens anything.
     citizen: Option<Citizen>,
     code: String,
     until: Timestamp,
@@ -77,20 +89,76 @@ impl SendCode for Shown {
 pub struct LocalCodes {
     hall: Hall,
     sender: Arc<dyn SendCode>,
-    pending: Mutex<BTreeMap<String, Pending>>,
+    pending: Arc<Mutex<BTreeMap<String, Pending>>>,
+    persons: Mutex<Throttle>,
+    places: Mutex<Throttle>,
+    looking: Arc<Semaphore>,
+}
+
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl LocalCodes {
     pub fn new(hall: Hall, sender: Arc<dyn SendCode>) -> LocalCodes {
-        LocalCodes { hall, sender, pending: Mutex::default() }
+        LocalCodes {
+            hall,
+            sender,
+            pending: Arc::default(),
+            persons: Mutex::new(for_one_person()),
+            places: Mutex::new(for_one_place()),
+            looking: Arc::new(Semaphore::new(LOOKING_MAX)),
+        }
     }
-    fn pending(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Pending>> {
-        self.pending.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+
     fn secret(&self) -> String {
         let mut secret = [0; 24];
         self.hall.random.fill(&mut secret);
         secret.iter().map(|byte| format!("{byte:02x}")).collect()
+    }
+
+    /// Alike for people who have cases here and for those who have none.
+    fn may_ask(&self, person: &str, source: &str, now: Timestamp) -> Result<(), NoLogin> {
+        let (mut persons, mut places) = (locked(&self.persons), locked(&self.places));
+        let waits = [persons.wait(person, "", now), places.wait("", source, now)];
+        if let Some(seconds) = waits.into_iter().flatten().max() {
+            return Err(NoLogin::Wait { seconds });
+        }
+        persons.failed(person, "", now);
+        places.failed("", source, now);
+        Ok(())
+    }
+
+    fn remember(&self, challenge: &str, one: Pending, now: Timestamp) {
+        let mut pending = locked(&self.pending);
+        pending.retain(|_, one| one.until > now);
+        if pending.len() >= PENDING_MAX {
+            let first =
+                pending.iter().min_by_key(|(_, one)| one.until).map(|(challenge, _)| challenge.clone());
+            first.map(|first| pending.remove(&first));
+        }
+        pending.insert(challenge.to_owned(), one);
+    }
+
+    /// Looks for the person's telephone and sends the code there. The visitor is answered before: how long it takes, and whether
+    /// it goes through, would tell whether somebody has cases here.
+    fn send_to(&self, claimed: Citizen, challenge: String, code: String) {
+        let (hall, sender, pending) = (self.hall.clone(), self.sender.clone(), self.pending.clone());
+        let looking = self.looking.clone();
+        tokio::spawn(async move {
+            let Ok(_turn) = looking.acquire().await else { return };
+            let phone = match hall.phone_of(&claimed).await {
+                Ok(Some(phone)) => phone,
+                Ok(None) => return,
+                Err(error) => return tracing::warn!(%error, "a citizen's telephone was not looked up"),
+            };
+            if let Some(one) = locked(&pending).get_mut(&challenge) {
+                one.citizen = Some(claimed);
+            }
+            if let Err(error) = sender.send(&phone, &code).await {
+                tracing::warn!(%error, "a code was not sent");
+            }
+        });
     }
 }
 
@@ -98,44 +166,70 @@ impl LocalCodes {
 impl CitizenLogin for LocalCodes {
     async fn begin(&self, claimed: Citizen, source: &str) -> Result<Begun, NoLogin> {
         let now = self.hall.now();
-        let throttle = || self.hall.throttle.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(seconds) = throttle().wait("citizen", source, now) {
-            return Err(NoLogin::Wait { seconds });
-        }
-        throttle().failed("citizen", source, now);
-        let phone = self.hall.phone_of(&claimed).await.map_err(|_| NoLogin::Unavailable)?;
+        self.may_ask(&trust::hex(&key(&claimed.number)), source, now)?;
         let (challenge, code) = (self.secret(), format!("{:06}", self.hall.random.u64() % 1_000_000));
-        if let Some(phone) = &phone {
-            self.sender.send(phone, &code).await?;
-        }
-        // Nobody learns from what is shown whether a person has cases here: without one, the code opens nothing.
+        let one = Pending { citizen: None, code: code.clone(), until: now.plus_ms(CODE_MS), tries: 0 };
+        self.remember(&challenge, one, now);
         let shown = self.sender.shows().then(|| code.clone());
-        let citizen = phone.map(|_| claimed);
-        let mut pending = self.pending();
-        pending.retain(|_, one| one.until > now);
-        while pending.len() >= PENDING_MAX {
-            pending.pop_first();
-        }
-        pending.insert(challenge.clone(), Pending { citizen, code, until: now.plus_ms(CODE_MS), tries: 0 });
+        self.send_to(claimed, challenge.clone(), code);
         Ok(Begun::Code { challenge, shown })
     }
 
     async fn finish(&self, challenge: &str, answer: &str) -> Result<Citizen, NoLogin> {
         let now = self.hall.now();
-        let mut pending = self.pending();
+        let mut pending = locked(&self.pending);
         let one = pending.get_mut(challenge).ok_or(NoLogin::WrongCode)?;
         one.tries += 1;
         if one.until <= now || one.tries > TRIES_MAX {
             pending.remove(challenge);
             return Err(NoLogin::WrongCode);
         }
-        if one.code != answer.trim() {
+        if one.code != answer.trim() || one.citizen.is_none() {
             return Err(NoLogin::WrongCode);
         }
-        // A code is used once.
-        let known = pending.remove(challenge).and_then(|one| one.citizen);
-        known.ok_or(NoLogin::WrongCode)
+        // A code is used once, and whoever has it is no guesser.
+        let citizen = pending.remove(challenge).and_then(|one| one.citizen).ok_or(NoLogin::WrongCode)?;
+        locked(&self.persons).succeeded(&trust::hex(&key(&citizen.number)), "");
+        Ok(citizen)
     }
+}
+
+/// Who asks after cases without a log-in, and how often.
+pub(crate) struct Guesses {
+    /// After one case, wherever from.
+    case: Mutex<Throttle>,
+    /// From one address, whatever the case; a right answer does not make it forget.
+    place: Mutex<Throttle>,
+}
+
+impl Default for Guesses {
+    fn default() -> Guesses {
+        Guesses {
+            case: Mutex::new(Throttle::of(10, HOUR_MS, 24 * HOUR_MS)),
+            place: Mutex::new(Throttle::of(60, 300_000, HOUR_MS)),
+        }
+    }
+}
+
+impl Guesses {
+    /// Seconds to wait; `None` when one may ask now.
+    pub fn wait(&self, case: &str, source: &str, now: Timestamp) -> Option<u64> {
+        let waits =
+            [locked(&self.case).wait(&short(case), "", now), locked(&self.place).wait("", source, now)];
+        waits.into_iter().flatten().max()
+    }
+    pub fn guessed(&self, case: &str, source: &str, now: Timestamp) {
+        locked(&self.case).failed(&short(case), "", now);
+        locked(&self.place).failed("", source, now);
+    }
+    pub fn was_right(&self, case: &str) {
+        locked(&self.case).succeeded(&short(case), "");
+    }
+}
+
+/// What is remembered must not grow with what is typed.
+fn short(case: &str) -> String {
+    case.chars().take(40).collect()
 }
 
 /// A citizen who does nothing for so long has gone, and a phone may be anybody's.
@@ -152,6 +246,7 @@ struct Session {
 pub struct Citizens {
     /// `None` where no provider was set up: then only what is open to everybody is there.
     pub provider: Option<Arc<dyn CitizenLogin>>,
+    pub(crate) guesses: Guesses,
     sessions: Mutex<BTreeMap<[u8; 32], Session>>,
 }
 
@@ -165,8 +260,8 @@ impl Citizens {
         Citizens { provider: Some(provider), ..Citizens::default() }
     }
 
-    fn sessions(&self) -> std::sync::MutexGuard<'_, BTreeMap<[u8; 32], Session>> {
-        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    fn sessions(&self) -> MutexGuard<'_, BTreeMap<[u8; 32], Session>> {
+        locked(&self.sessions)
     }
 
     /// `token` is a fresh secret; what is kept of it opens nothing.
@@ -175,9 +270,11 @@ impl Citizens {
         if sessions.len() >= SESSIONS_MAX {
             sessions.retain(|_, one| now.since(one.seen) <= IDLE_MS);
         }
-        if sessions.len() < SESSIONS_MAX {
-            sessions.insert(key(token), Session { citizen, seen: now });
+        if sessions.len() >= SESSIONS_MAX {
+            let longest = sessions.iter().min_by_key(|(_, one)| one.seen).map(|(token, _)| *token);
+            longest.map(|token| sessions.remove(&token));
         }
+        sessions.insert(key(token), Session { citizen, seen: now });
     }
 
     pub(crate) fn find(&self, token: &str, now: Timestamp) -> Option<Citizen> {

@@ -6,12 +6,13 @@ use crate::Console;
 use crate::api::id;
 use crate::fault::Fault;
 use crate::page::see;
+use crate::posted::SCANS_BYTES_MAX;
 use askama::Template;
 use axum::Router;
-use axum::extract::Path;
+use axum::extract::{DefaultBodyLimit, Path, Request};
 use axum::response::Response;
 use axum::routing::{get, post};
-use casework::CaseView;
+use casework::{ActError, CaseView, May};
 use domain::dossier::{Outcome, Status};
 use domain::network::Tier;
 use domain::rating::{Grade, Rating};
@@ -23,7 +24,7 @@ pub(super) fn routes() -> Router<Console> {
         .route("/hall/mine", get(list))
         .route("/hall/cases/{case}", get(show))
         .route("/hall/cases/{case}/say", post(say))
-        .route("/hall/cases/{case}/papers", post(hand_in))
+        .route("/hall/cases/{case}/papers", post(hand_in).layer(DefaultBodyLimit::max(SCANS_BYTES_MAX)))
         .route("/hall/cases/{case}/rate", post(rate))
         .route("/hall/cases/{case}/sheets/{sheet}", get(sheet))
 }
@@ -103,15 +104,10 @@ struct MinePage<'a> {
 async fn list(visitor: Visitor) -> Result<Response, Fault> {
     let citizen = visitor.citizen()?;
     let views = visitor.console.hall.cases_of(citizen).await?;
-    note(&visitor, "/hall/mine").await?;
+    let named: Vec<&str> = views.iter().take(20).map(|view| view.case.as_str()).collect();
+    visitor.console.hall.note_applicant("read", &format!("/hall/mine {}", named.join(" "))).await?;
     let cases = views.iter().map(|view| Standing::of(&visitor, view)).collect();
     Ok(answer(false, &MinePage { hall: &visitor, cases }))
-}
-
-/// Reads of persons' papers stand in the audit, whoever reads (I37).
-async fn note(visitor: &Visitor, what: &str) -> Result<(), Fault> {
-    let hall = &visitor.console.hall;
-    Ok(hall.store.note_act(hall.now(), casework::APPLICANT, "read", what).await?)
 }
 
 struct Lacking {
@@ -133,7 +129,6 @@ struct CasePage<'a> {
     may_withdraw: bool,
     may_ask_hearing: bool,
     may_rate: bool,
-    told: String,
     wrong: String,
 }
 
@@ -166,27 +161,23 @@ fn slip_name(kind: &str) -> &'static str {
     }
 }
 
-async fn page(visitor: &Visitor, view: &CaseView, told: &str, wrong: &str) -> Result<Response, Fault> {
+/// Whoever is shown the page has read the case, whatever they sent (I37).
+async fn page(visitor: &Visitor, view: &CaseView, wrong: &str) -> Result<Response, Fault> {
     let hall = &visitor.console.hall;
+    hall.note_applicant("read", &format!("/hall/cases/{}", view.case)).await?;
     let dossier = &view.dossier;
     let item = hall.item(Some(dossier.release), &dossier.item)?.2;
     let lacking = dossier.lacking.iter().map(|id| Lacking {
         id: id.to_string(),
         name: item.material(id).map_or(id.to_string(), |one| one.name.clone()),
     });
-    let open = dossier.decision.is_none() && dossier.not_accepted.is_none() && !dossier.is_void();
-    let waiting =
-        |kind: &str| dossier.slips.iter().any(|one| one.kind == kind && !dossier.noted.contains(&one.id));
-    let slots = dossier.inspections.values().filter(|visit| visit.fixed.is_none());
-    let by_them = |kind: &str| {
-        ["withdraw", "hearing_request", "inspection_slot", "rating", "make_up", "note"].contains(&kind)
-    };
+    let may = May::of(hall, dossier);
     let printable = hall.printable(&view.case).await?;
     let page = CasePage {
         hall: visitor,
         standing: Standing::of(visitor, view),
         lacking: lacking.collect(),
-        slots: slots.flat_map(|visit| &visit.slots).map(ToString::to_string).collect(),
+        slots: may.slots,
         sheets: printable
             .iter()
             .filter(|kind| THEIRS.contains(kind))
@@ -195,13 +186,12 @@ async fn page(visitor: &Visitor, view: &CaseView, told: &str, wrong: &str) -> Re
         said: dossier
             .slips
             .iter()
-            .filter(|one| one.by == *hall.me() && by_them(&one.kind))
+            .filter(|one| one.from_applicant)
             .map(|one| (slip_name(&one.kind), one.text.clone(), one.at.to_minute()))
             .collect(),
-        may_withdraw: open && !waiting("withdraw"),
-        may_ask_hearing: open && dossier.hearing.is_none() && !waiting("hearing_request"),
-        may_rate: !open && dossier.rating().is_none() && !waiting("rating"),
-        told: visitor.t(told).into_owned(),
+        may_withdraw: may.withdraw,
+        may_ask_hearing: may.ask_hearing,
+        may_rate: may.rate,
         wrong: visitor.t(wrong).into_owned(),
     };
     Ok(answer(!page.wrong.is_empty(), &page))
@@ -210,41 +200,48 @@ async fn page(visitor: &Visitor, view: &CaseView, told: &str, wrong: &str) -> Re
 async fn show(visitor: Visitor, Path(case): Path<String>) -> Result<Response, Fault> {
     let case: CaseNo = id(&case, "办件编号")?;
     let view = visitor.console.hall.case_of(visitor.citizen()?, &case).await?;
-    note(&visitor, &format!("/hall/cases/{case}")).await?;
-    page(&visitor, &view, "", "").await
+    page(&visitor, &view, "").await
 }
-
-const SAID: [&str; 4] = ["withdraw", "hearing_request", "inspection_slot", "note"];
 
 async fn say(Path(case): Path<String>, filled: Filled) -> Result<Response, Fault> {
     let (visitor, posted) = (&filled.visitor, &filled.posted);
     let (hall, case) = (&visitor.console.hall, id::<CaseNo>(&case, "办件编号")?);
     let (kind, text) = (posted.get("kind"), posted.get("text").to_owned());
     let citizen = visitor.citizen()?;
-    if !SAID.contains(&kind) || (text.is_empty() && kind != "withdraw") {
-        let view = hall.case_of(citizen, &case).await?;
-        return page(visitor, &view, "", "请写明要说的内容").await;
-    }
-    hall.applicant_says(citizen, &case, kind, text, posted.key()).await?;
-    Ok(see(&format!("/hall/cases/{case}")))
+    let wrong = match text.is_empty() && kind != "withdraw" {
+        true => "请写明要说的内容".to_owned(),
+        false => match hall.applicant_says(citizen, &case, kind, text, posted.key()).await {
+            Ok(_) => return Ok(see(&format!("/hall/cases/{case}"))),
+            Err(ActError::Unfit { reason, .. }) => reason,
+            Err(error) => return Err(error.into()),
+        },
+    };
+    page(visitor, &hall.case_of(citizen, &case).await?, &wrong).await
 }
 
-async fn hand_in(Path(case): Path<String>, filled: Filled) -> Result<Response, Fault> {
-    let (visitor, posted) = (&filled.visitor, &filled.posted);
-    let (hall, case) = (&visitor.console.hall, id::<CaseNo>(&case, "办件编号")?);
-    let citizen = visitor.citizen()?;
+/// Whose case it is and that something is lacking is known before the first byte of a scan is read.
+async fn hand_in(Path(case): Path<String>, visitor: Visitor, request: Request) -> Result<Response, Fault> {
+    let case: CaseNo = id(&case, "办件编号")?;
+    let view = visitor.console.hall.case_of(visitor.citizen()?, &case).await?;
+    if view.dossier.lacking.is_empty() {
+        return page(&visitor, &view, "现在没有要补交的材料").await;
+    }
+    let Filled { visitor, posted } = Filled::read(visitor, request).await?;
+    let (hall, citizen) = (&visitor.console.hall, visitor.citizen()?);
     let unfit = posted.files.iter().find_map(|(_, bytes)| casework::paper_kind(bytes).err());
     let wrong = unfit.or_else(|| posted.files.is_empty().then_some("请先选择要补交的文件"));
     if let Some(wrong) = wrong {
-        let view = hall.case_of(citizen, &case).await?;
-        return page(visitor, &view, "", wrong).await;
+        return page(&visitor, &view, wrong).await;
     }
     let scan = |(name, bytes): &(String, axum::body::Bytes)| {
         Ok::<_, Fault>((id::<MaterialId>(name, "材料编号")?, bytes.to_vec()))
     };
     let scans = posted.files.iter().map(scan).collect::<Result<Vec<_>, _>>()?;
-    hall.hand_in(citizen, &case, scans, posted.key()).await?;
-    Ok(see(&format!("/hall/cases/{case}")))
+    match hall.hand_in(citizen, &case, scans, posted.key()).await {
+        Ok(_) => Ok(see(&format!("/hall/cases/{case}"))),
+        Err(ActError::Unfit { reason, .. }) => page(&visitor, &view, &reason).await,
+        Err(error) => Err(error.into()),
+    }
 }
 
 async fn rate(Path(case): Path<String>, filled: Filled) -> Result<Response, Fault> {
@@ -252,10 +249,14 @@ async fn rate(Path(case): Path<String>, filled: Filled) -> Result<Response, Faul
     let (hall, case) = (&visitor.console.hall, id::<CaseNo>(&case, "办件编号")?);
     let view = hall.case_of(visitor.citizen()?, &case).await?;
     let Some(grade) = Grade::from_name(posted.get("grade")) else {
-        return page(visitor, &view, "", "请选一个评价等级").await;
+        return page(visitor, &view, "请选一个评价等级").await;
     };
-    hall.rate(&case, Rating { grade, text: posted.get("text").to_owned() }).await?;
-    Ok(see(&format!("/hall/cases/{case}")))
+    let text: String = posted.get("text").chars().take(1000).collect();
+    match hall.rate(&case, Rating { grade, text }).await {
+        Ok(_) => Ok(see(&format!("/hall/cases/{case}"))),
+        Err(ActError::Unfit { reason, .. }) => page(visitor, &view, &reason).await,
+        Err(error) => Err(error.into()),
+    }
 }
 
 async fn sheet(visitor: Visitor, Path((case, name)): Path<(String, String)>) -> Result<Response, Fault> {
@@ -267,7 +268,7 @@ async fn sheet(visitor: Visitor, Path((case, name)): Path<(String, String)>) -> 
         let told = Fault::new(axum::http::StatusCode::NOT_FOUND, "not_found", "没有这种文书");
         return Ok(refusal(&visitor, &told));
     };
-    note(&visitor, &format!("/hall/cases/{case}/sheets/{name}")).await?;
+    hall.note_applicant("read", &format!("/hall/cases/{case}/sheets/{name}")).await?;
     crate::print::render(&hall.sheet(&case, kind, None).await?)
 }
 

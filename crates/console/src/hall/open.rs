@@ -96,7 +96,6 @@ async fn begin(filled: Filled) -> Result<Response, Fault> {
             };
             Ok(answer(false, &page))
         }
-        Ok(Begun::Elsewhere { address }) => Ok(Redirect::to(&address).into_response()),
         Err(error) => wrong(&error.to_string()),
     }
 }
@@ -111,6 +110,9 @@ async fn finish(filled: Filled) -> Result<Response, Fault> {
     };
     match outcome {
         Ok(citizen) => {
+            let hall = &visitor.console.hall;
+            let newest = hall.cases_of(&citizen).await?.first().map(|view| view.case.to_string());
+            hall.note_applicant("log in", &newest.unwrap_or_default()).await?;
             let mut secret = [0; 24];
             visitor.console.hall.random.fill(&mut secret);
             let token: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();

@@ -9,7 +9,6 @@ use axum::Router;
 use axum::extract::Query;
 use axum::response::Response;
 use axum::routing::get;
-use casework::LoginError;
 use casework::reconcile::SlipFinding;
 use domain::library::LicenceState;
 use domain::paper::PaperKind;
@@ -57,12 +56,20 @@ async fn ask(visitor: Visitor, Query(asked): Query<Asked>) -> Response {
 async fn look(filled: Filled) -> Result<Response, Fault> {
     let (visitor, posted) = (&filled.visitor, &filled.posted);
     let number = number_in(posted.get("number"));
-    let found = visitor.console.hall.progress(&number, posted.get("last_four"), &visitor.source).await;
-    let (standing, wrong) = match found {
-        Ok(view) => (Some(Standing::of(visitor, &view)), String::new()),
-        Err(LoginError::Throttled { seconds }) => (None, format!("查询太频繁,请 {seconds} 秒后再试")),
-        Err(LoginError::Store(error)) => return Err(error.into()),
-        Err(_) => (None, "没有查到:请核对办件编号和申请人证件号的后四位".to_owned()),
+    let (guesses, now) = (&visitor.console.citizens.guesses, visitor.now());
+    let (standing, wrong) = match guesses.wait(&number, &visitor.source, now) {
+        Some(seconds) => (None, format!("查询太频繁,请 {seconds} 秒后再试")),
+        // Counted before it is known: whoever hangs up in between has guessed all the same.
+        None => {
+            guesses.guessed(&number, &visitor.source, now);
+            match visitor.console.hall.progress(&number, posted.get("last_four")).await? {
+                Some(view) => {
+                    guesses.was_right(&number);
+                    (Some(Standing::of(visitor, &view)), String::new())
+                }
+                None => (None, "没有查到:请核对办件编号和申请人证件号的后四位".to_owned()),
+            }
+        }
     };
     let wrong = visitor.t(&wrong).into_owned();
     let page = ProgressPage { hall: visitor, number: &number, standing, wrong };
@@ -74,19 +81,33 @@ async fn look(filled: Filled) -> Result<Response, Fault> {
 struct VerifyPage<'a> {
     hall: &'a Visitor,
     code: &'a str,
+    /// Genuine, and it counts.
+    good: bool,
     /// What the paper is, if it is genuine: label and value.
     facts: Facts,
     wrong: String,
 }
 
 async fn ask_paper(visitor: Visitor) -> Response {
-    answer(false, &VerifyPage { hall: &visitor, code: "", facts: Vec::new(), wrong: String::new() })
+    answer(
+        false,
+        &VerifyPage { hall: &visitor, code: "", good: false, facts: Vec::new(), wrong: String::new() },
+    )
 }
 
 type Facts = Vec<(&'static str, String)>;
 
+/// What is to be believed of a paper.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Verdict {
+    /// Genuine, and it counts.
+    Good,
+    /// Genuine, and it does not count (any more), or not yet.
+    Lapsed,
+}
+
 /// What a paper is, by its code or a licence by its number; or why it is not believed.
-async fn found(visitor: &Visitor, code: &str, day: Day) -> Result<Facts, String> {
+async fn found(visitor: &Visitor, code: &str, day: Day) -> Result<(Verdict, Facts), String> {
     let hall = &visitor.console.hall;
     let said = |text: &str| visitor.t(text).into_owned();
     if let Some(claim) = SealClaim::decode(code) {
@@ -97,12 +118,13 @@ async fn found(visitor: &Visitor, code: &str, day: Day) -> Result<Facts, String>
         };
         let owner = claim.seal.owner.parse().ok().zip(hall.store.pack(None));
         let owner = owner.map(|(body, (_, pack))| pack.org_name(&body).to_owned());
-        return Ok(vec![
+        let facts = vec![
             ("文书", said(kind)),
             ("文号", claim.number.clone()),
             ("印章", owner.unwrap_or_else(|| claim.seal.owner.clone())),
             ("用印登记号", claim.ledger_no.to_string()),
-        ]);
+        ];
+        return Ok((Verdict::Good, facts));
     }
     if let Ok(number) = code.parse::<LicenceNo>() {
         let licence = hall.licence_view(&number).await.map_err(|error| error.to_string())?;
@@ -111,22 +133,30 @@ async fn found(visitor: &Visitor, code: &str, day: Day) -> Result<Facts, String>
             LicenceState::Suspended => "暂停使用",
             LicenceState::Revoked => "已撤销",
         };
+        let over = licence.until.is_some_and(|until| until < day);
+        let state = if over && licence.state == LicenceState::Valid { "已过有效期" } else { state };
+        let counts = !over && licence.state == LicenceState::Valid;
         let until = licence.until.map_or(said("长期"), |day| day.to_string());
-        return Ok(vec![
+        let facts = vec![
             ("电子证照编号", licence.number.to_string()),
             ("状态", said(state)),
             ("发证日期", licence.issued_on.to_string()),
             ("有效期至", until),
             ("核对到", licence.status_as_of.to_string()),
-        ]);
+        ];
+        return Ok((if counts { Verdict::Good } else { Verdict::Lapsed }, facts));
     }
     if ReceiptClaim::decode(code).is_some() {
         let (claim, finding) = hall.look_at_slip(code).await.map_err(|error| error.to_string())?;
+        let verdict = match finding {
+            SlipFinding::Here | SlipFinding::FiledAgain => Verdict::Good,
+            SlipFinding::NotHere => Verdict::Lapsed,
+        };
         let finding = match finding {
             SlipFinding::Here | SlipFinding::FiledAgain => "这份申请市里已经收到",
             SlipFinding::NotHere => "回执是真的,申请还没有传到市里;已登记为待查,请联系收件的代办点",
         };
-        return Ok(vec![("收件回执", claim.case.to_string()), ("核对结果", said(finding))]);
+        return Ok((verdict, vec![("收件回执", claim.case.to_string()), ("核对结果", said(finding))]));
     }
     Err("不是本系统文书的二维码;请对准文书上的二维码重新扫描".to_owned())
 }
@@ -138,12 +168,12 @@ async fn verify(filled: Filled) -> Result<Response, Fault> {
         "" => visitor.today(),
         text => text.parse().map_err(|_| Fault::unfit("日期应如 2026-12-10"))?,
     };
-    let (facts, wrong) = match found(visitor, code, day).await {
-        Ok(facts) => (facts, String::new()),
-        Err(wrong) => (Vec::new(), wrong),
+    let (good, facts, wrong) = match found(visitor, code, day).await {
+        Ok((verdict, facts)) => (verdict == Verdict::Good, facts, String::new()),
+        Err(wrong) => (false, Vec::new(), wrong),
     };
     let wrong = visitor.t(&wrong).into_owned();
-    let page = VerifyPage { hall: visitor, code, facts, wrong };
+    let page = VerifyPage { hall: visitor, code, good, facts, wrong };
     Ok(answer(!page.wrong.is_empty(), &page))
 }
 

@@ -174,7 +174,7 @@ async fn keep(desk: &Desk, draft: &str, part: Part, posted: &Posted) -> Result<K
     let form = hall.draft_form(&before)?;
     let version = posted.get("version").parse().map_err(|_| Fault::unfit("表单没有传完整,请重试"))?;
     let typed = typed(&form, part, posted);
-    match hall.fill(before.id, version, typed.clone()).await {
+    match hall.fill(&desk.officer, before.id, version, typed.clone()).await {
         Ok(after) => {
             let asked = |draft: &Draft, name: &FieldName, field: &Field| {
                 filling::is_asked(field, &form.around(draft, name), desk.today())

@@ -16,7 +16,7 @@ use axum::routing::get;
 use casework::Outbox;
 use domain::NodeId;
 use domain::network::Tier;
-use futures::TryStreamExt;
+use futures::{StreamExt, TryStreamExt};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::sync::atomic::Ordering;
@@ -167,7 +167,16 @@ async fn export(desk: Desk, Query(Whom { peer }): Query<Whom>) -> Result<Respons
     let name = format!("attachment; filename=\"{}-{}.tbag\"", hall.me(), desk.today());
     let headers =
         [(header::CONTENT_TYPE, "application/octet-stream".to_owned()), (header::CONTENT_DISPOSITION, name)];
-    Ok((headers, Body::from_stream(ReaderStream::new(inward))).into_response())
+    // A bag that broke must not look like a whole one: the download fails with it.
+    let end = futures::stream::once(async move {
+        match made.await {
+            Ok(Ok(_)) => None,
+            Ok(Err(error)) => Some(Err(std::io::Error::other(error.to_string()))),
+            Err(error) => Some(Err(std::io::Error::other(error))),
+        }
+    });
+    let stream = ReaderStream::new(inward).chain(end.filter_map(std::future::ready));
+    Ok((headers, Body::from_stream(stream)).into_response())
 }
 
 /// What came on a stick; read as it comes, and what was read whole is kept even if the rest does not come.

@@ -4,6 +4,7 @@
 use super::Projector;
 use crate::error::{Broken, unreadable};
 use domain::dossier::{Dossier, Licence, Outcome, Page, PageBody, Slip};
+use domain::form::Form;
 use domain::library::{self, Filed, StateChange, Trust};
 use domain::network::Tier;
 use domain::rating::StepEntry;
@@ -67,38 +68,39 @@ pub(crate) fn list_persons(sql: &Connection) -> Result<usize, StoreError> {
 
 /// Notes whose case it is, as the submission at `submitted` says.
 fn list_person(sql: &Connection, case: &str, submitted: i64) -> Result<(), StoreError> {
-    let Some(number) = number_in(sql, submitted)? else { return Ok(()) };
-    let person = person_hash(sql, &number)?;
-    sql.prepare_cached("INSERT OR IGNORE INTO person_case(person, case_no) VALUES(?1, ?2)")
-        .and_then(|mut s| s.execute((person.as_slice(), case)))
-        .broken("list a case under its person")?;
+    let Some(form) = form_in(sql, submitted)? else { return Ok(()) };
+    for number in domain::form::numbers(&form) {
+        let person = person_hash(sql, number)?;
+        sql.prepare_cached("INSERT OR IGNORE INTO person_case(person, case_no) VALUES(?1, ?2)")
+            .and_then(|mut s| s.execute((person.as_slice(), case)))
+            .broken("list a case under its person")?;
+    }
     Ok(())
 }
 
-/// The cases listed under a person, the newest last.
+/// The cases listed under a person, the newest first: their numbers begin with the day.
 pub(crate) fn cases_of_person(sql: &Connection, number: &str, limit: u32) -> Result<Vec<CaseNo>, StoreError> {
     let person = person_hash(sql, number)?;
     let cases: Vec<String> = sql
-        .prepare_cached("SELECT case_no FROM person_case WHERE person = ?1 ORDER BY case_no LIMIT ?2")
+        .prepare_cached("SELECT case_no FROM person_case WHERE person = ?1 ORDER BY case_no DESC LIMIT ?2")
         .and_then(|mut s| s.query_map((person.as_slice(), limit), |row| row.get(0))?.collect())
         .broken("look for the cases of a person")?;
     Ok(cases.iter().filter_map(|case| case.parse().ok()).collect())
 }
 
-/// The applicant's number, from the submission that stands at a position.
-fn number_in(sql: &Connection, submitted: i64) -> Result<Option<String>, StoreError> {
+/// The form of the submission that stands at a position.
+fn form_in(sql: &Connection, submitted: i64) -> Result<Option<Form>, StoreError> {
     let entry = crate::queries::entry_at(sql, submitted)?;
     let page: Option<Page> = serde_json::from_slice(&entry.raw.body).ok();
-    let Some(page) = page else { return Ok(None) };
-    let Some(submission) = page.body.submission() else { return Ok(None) };
-    let number = domain::form::applicant(&submission.form).1;
-    Ok((!number.is_empty()).then(|| number.to_owned()))
+    Ok(page.and_then(|page| Some(page.body.submission()?.form.clone())))
 }
 
 impl Projector<'_, '_> {
     /// The number of the applicant, from the submission that counts.
     pub(super) fn applicant_number(&self, submitted_pos: i64) -> Result<Option<String>, StoreError> {
-        number_in(self.work.sql, submitted_pos)
+        let form = form_in(self.work.sql, submitted_pos)?.unwrap_or_default();
+        let number = domain::form::applicant(&form).1;
+        Ok((!number.is_empty()).then(|| number.to_owned()))
     }
 
     /// What a page that counts says about the person behind the case; `dossier` is as the page left it.
