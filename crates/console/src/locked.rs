@@ -7,7 +7,7 @@ use crate::api;
 use crate::auth::Source;
 use crate::fault::Fault;
 use crate::guard::{self, Hosts};
-use crate::page::{LoginPage, render, style};
+use crate::page::{LoginPage, prefer, render, style};
 use crate::print::qr;
 use crate::shell::Taste;
 use askama::Template;
@@ -56,6 +56,7 @@ pub trait Opening: Send + Sync + 'static {
 #[derive(Template)]
 #[template(path = "unlock.html")]
 struct UnlockPage<'a> {
+    taste: Taste,
     name: &'a str,
     officer: &'a str,
     told: &'a str,
@@ -90,6 +91,7 @@ pub fn locked_router(
         .route("/api/v1/unlock", get(question).post(unlock))
         .route("/healthz", get(async || (StatusCode::SERVICE_UNAVAILABLE, "locked")))
         .route("/style.css", get(style))
+        .route("/prefer", get(prefer))
         .fallback(locked)
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(Hosts(hosts.into()), guard::check_host))
@@ -105,26 +107,19 @@ const BODY_BYTES_MAX: usize = 16 * 1024;
 const API: &str = "/api/";
 
 impl Gate {
-    fn page(&self, status: StatusCode, officer: &str, told: &str) -> Response {
-        let page = LoginPage {
-            taste: Taste::default(),
-            codes: false,
-            locked: true,
-            name: &self.name,
-            officer,
-            told,
-            to: "/",
-        };
+    fn page(&self, taste: Taste, status: StatusCode, officer: &str, told: &str) -> Response {
+        let page = LoginPage { taste, codes: false, locked: true, name: &self.name, officer, told, to: "/" };
         (status, render(&page)).into_response()
     }
 
-    async fn unlock_page(&self, status: StatusCode, officer: &str, told: &str) -> Response {
+    async fn unlock_page(&self, taste: Taste, status: StatusCode, officer: &str, told: &str) -> Response {
         let question = match self.opening.question().await {
             Ok(question) => question,
-            Err(shut) => return self.page(StatusCode::CONFLICT, officer, &Fault::from(shut).message),
+            Err(shut) => return self.page(taste, StatusCode::CONFLICT, officer, &Fault::from(shut).message),
         };
         let code = qr(&question).unwrap_or_default();
-        (status, render(&UnlockPage { name: &self.name, officer, told, question, code })).into_response()
+        let page = UnlockPage { taste, name: &self.name, officer, told, question, code };
+        (status, render(&page)).into_response()
     }
 
     /// Guesses cost the one who makes them ever more time, as at any log-in.
@@ -172,8 +167,8 @@ impl From<StillLocked> for Fault {
     }
 }
 
-async fn show(State(gate): State<Gate>) -> Response {
-    gate.page(StatusCode::OK, "", "")
+async fn show(State(gate): State<Gate>, taste: Taste) -> Response {
+    gate.page(taste, StatusCode::OK, "", "")
 }
 
 async fn locked(State(_): State<Gate>, uri: Uri) -> Response {
@@ -194,6 +189,7 @@ struct Credentials {
 async fn log_in(State(gate): State<Gate>, Source(source): Source, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let is_page = !parts.uri.path().starts_with(API);
+    let taste = Taste::of(&parts.headers);
     let body = match to_bytes(body, BODY_BYTES_MAX).await {
         Ok(body) => body,
         Err(_) => return Fault::unfit("登录请求不完整,请重试").into_response(),
@@ -205,7 +201,7 @@ async fn log_in(State(gate): State<Gate>, Source(source): Source, request: Reque
     // Whether by this log-in or by a colleague's: once it is open, the pages behind the door judge themselves.
     match gate.behind.get().cloned().ok_or(opened.err().unwrap_or_else(Fault::logged_out)) {
         Ok(router) => router.oneshot(anew(parts, body)).await.into_response(),
-        Err(fault) if is_page => gate.page(fault.status, &name, &fault.message),
+        Err(fault) if is_page => gate.page(taste, fault.status, &name, &fault.message),
         Err(fault) => fault.into_response(),
     }
 }
@@ -262,17 +258,18 @@ async fn unlock(
     Ok(Json(json!({ "unlocked": true })).into_response())
 }
 
-async fn show_question(State(gate): State<Gate>) -> Response {
-    gate.unlock_page(StatusCode::OK, "", "").await
+async fn show_question(State(gate): State<Gate>, taste: Taste) -> Response {
+    gate.unlock_page(taste, StatusCode::OK, "", "").await
 }
 
 async fn unlock_by_form(
     State(gate): State<Gate>,
     Source(source): Source,
+    taste: Taste,
     Form(told): Form<Answer>,
 ) -> Response {
     match gate.answered(&told, &source).await {
         Ok(()) => Redirect::to("/").into_response(),
-        Err(fault) => gate.unlock_page(fault.status, &told.officer, &fault.message).await,
+        Err(fault) => gate.unlock_page(taste, fault.status, &told.officer, &fault.message).await,
     }
 }

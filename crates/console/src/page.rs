@@ -227,7 +227,7 @@ async fn log_out(State(console): State<Console>, parts: Parts) -> Result<Respons
 }
 
 #[derive(Deserialize)]
-struct Preference {
+pub(crate) struct Preference {
     lang: Option<String>,
     large: Option<String>,
     #[serde(default)]
@@ -235,7 +235,7 @@ struct Preference {
 }
 
 /// Language and size of letters: kept by the browser, for a year.
-async fn prefer(Query(Preference { lang, large, to }): Query<Preference>) -> Response {
+pub(crate) async fn prefer(Query(Preference { lang, large, to }): Query<Preference>) -> Response {
     let mut answer = Redirect::to(local(&to)).into_response();
     let mut keep = |name: &str, value: &str| {
         let cookie = format!("{name}={value}; SameSite=Strict; Path=/; Max-Age=31536000");

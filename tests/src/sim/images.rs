@@ -43,7 +43,7 @@ struct Files {
     log: Vec<u8>,
 }
 
-/// One write to the log: where, and what. `commits`: it is the last before a flush.
+/// One write to the log: where, and what. `commits`: a flush follows it.
 struct Write {
     at: usize,
     bytes: Vec<u8>,
@@ -121,7 +121,9 @@ fn writes(before: &[u8], after: &[u8]) -> Vec<Write> {
     let changed = |at: usize, length: usize| before.get(at..at + length) != after.get(at..at + length);
     let mut writes = Vec::new();
     if changed(0, WAL_HEADER) {
-        writes.push(Write { at: 0, bytes: after[..WAL_HEADER].to_vec(), commits: false });
+        // SQLite flushes the header of a log that begins anew before it writes over the old frames: under the old header their
+        // remains would pass for a state of long ago, laid over the pages of today.
+        writes.push(Write { at: 0, bytes: after[..WAL_HEADER].to_vec(), commits: true });
     }
     let mut at = WAL_HEADER;
     while at + FRAME_HEADER + PAGE <= after.len() {

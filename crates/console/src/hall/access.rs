@@ -292,3 +292,62 @@ impl Citizens {
         self.sessions().remove(&key(token));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_ms(1_700_000_000_000 + seconds * 1000)
+    }
+
+    #[test]
+    fn one_case_is_guessed_at_from_many_places_no_faster_than_from_one() {
+        let guesses = Guesses::default();
+        let mut asked = 0;
+        for place in 0..100 {
+            let source = format!("192.0.2.{place}");
+            if guesses.wait("261123-A", &source, at(0)).is_none() {
+                guesses.guessed("261123-A", &source, at(0));
+                asked += 1;
+            }
+        }
+        assert!(asked <= 11, "{asked} tries at once");
+        assert_eq!(guesses.wait("261123-B", "192.0.2.1", at(0)), None, "another case is not touched by it");
+    }
+
+    #[test]
+    fn whoever_asks_after_their_own_case_in_between_guesses_no_faster_at_others() {
+        let guesses = Guesses::default();
+        let mut asked = 0;
+        for number in 0..200 {
+            let case = format!("261123-{number}");
+            if guesses.wait(&case, "192.0.2.1", at(0)).is_none() {
+                guesses.guessed(&case, "192.0.2.1", at(0));
+                asked += 1;
+            }
+            guesses.guessed("mine", "192.0.2.1", at(0));
+            guesses.was_right("mine");
+        }
+        assert!(asked <= 61, "{asked} tries at once");
+    }
+
+    #[test]
+    fn a_session_ends_when_nobody_is_there_and_a_full_house_asks_the_longest_idle_to_go() {
+        let citizens = Citizens::default();
+        let somebody = |name: &str| Citizen { name: name.to_owned(), number: String::new() };
+        citizens.open("first", somebody("甲"), at(0));
+        assert!(
+            citizens.find("first", at(1700)).is_some(),
+            "within half an hour, and half an hour from then"
+        );
+        assert!(citizens.find("first", at(3400)).is_some());
+        assert!(citizens.find("first", at(5300)).is_none());
+        assert!(citizens.find("", at(0)).is_none());
+        for number in 0..=SESSIONS_MAX {
+            citizens.open(&number.to_string(), somebody("乙"), at(6000 + (number / 1000) as i64));
+        }
+        assert!(citizens.find(&SESSIONS_MAX.to_string(), at(6021)).is_some(), "whoever comes last is let in");
+        assert!(citizens.sessions().len() <= SESSIONS_MAX);
+    }
+}
