@@ -238,7 +238,7 @@ pub(crate) fn counts(sql: &Connection) -> Result<Counts, StoreError> {
         held: one("SELECT count(*) FROM case_entry WHERE verdict <> 'applied' AND verdict <> 'slip'")?,
         quarantined: one("SELECT count(*) FROM quarantine WHERE remark = 0")?,
         attachments_missing: one("SELECT count(*) FROM attachment WHERE present = 0")?,
-        attachments_on_way: one("SELECT count(*) FROM on_way")?,
+        attachments_on_way: one(&format!("SELECT count(*) FROM on_way WHERE {NAMED}"))?,
     })
 }
 
@@ -276,12 +276,16 @@ pub(crate) fn incidents(sql: &Connection) -> Result<Vec<Incident>, StoreError> {
         .broken("list incidents")
 }
 
+/// Named by a case as it stands: what was replaced, or lay on a branch that ended, is nobody's to upload, and the parent will never
+/// want it.
+const NAMED: &str = "EXISTS (SELECT 1 FROM case_attachment c WHERE c.hash = on_way.hash)";
+
 pub(crate) fn unconfirmed_attachments(
     sql: &Connection,
     after: u64,
     limit: u32,
 ) -> Result<Vec<(u64, String)>, StoreError> {
-    sql.prepare_cached("SELECT no, hash FROM on_way WHERE no > ?1 ORDER BY no LIMIT ?2")
+    sql.prepare_cached(&format!("SELECT no, hash FROM on_way WHERE no > ?1 AND {NAMED} ORDER BY no LIMIT ?2"))
         .and_then(|mut s| {
             s.query_map((after as i64, limit), |row| Ok((row.get::<_, i64>(0)? as u64, row.get(1)?)))?
                 .collect()

@@ -195,6 +195,7 @@ const STEPS: &[M<'static>] = &[
     -- Attachments that are here and that the parent has not said it has. What lay here before anybody counted is asked about.
     CREATE TABLE on_way(no INTEGER PRIMARY KEY, hash TEXT NOT NULL UNIQUE) STRICT;
     INSERT INTO on_way(hash) SELECT hash FROM attachment WHERE present = 1 ORDER BY hash;
+    CREATE INDEX case_attachment_hash ON case_attachment(hash);
     ",
     ),
     M::up(
