@@ -30,6 +30,8 @@ mod service;
 mod supervision;
 #[path = "stories/tolerance.rs"]
 mod tolerance;
+#[path = "stories/window.rs"]
+mod window;
 
 use domain::Timestamp;
 use domain::network::Tier;

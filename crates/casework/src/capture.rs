@@ -6,7 +6,6 @@ use domain::dossier::Submission;
 use domain::dossier::decide::{self, Opening, Refusal};
 use domain::form::{Form, filling};
 use domain::library::Borrowed;
-use domain::network::Tier;
 use domain::{CaseNo, Day, EntryId, MaterialId, NodeId};
 use replication::Channel;
 use store::{Append, Draft, NewEntry, StoreError, kind};
@@ -39,7 +38,7 @@ impl Hall {
         id: EntryId,
         read_out: Option<u32>,
     ) -> Result<CaseView, ActError> {
-        self.only_at(Tier::Village, "代办收件")?;
+        self.takes_in()?;
         let Some(draft) = self.store.draft(id).await? else {
             // Captured already: the answer was lost on the way, or somebody clicked twice. The case exists, and is told.
             let case = self.store.case_of_request(id).await?;

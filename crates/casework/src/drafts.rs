@@ -57,11 +57,11 @@ impl Hall {
         item: &ItemId,
         bundle: Option<BundleDraft>,
     ) -> Result<Draft, ActError> {
-        self.only_at(Tier::Village, "代办收件")?;
+        self.takes_in()?;
         let (release, _, item) = self.item_in_force(&officer.name, item).await?;
         let now = self.now();
         let mut form = Form::new();
-        form.insert("channel".into(), "village_proxy".into());
+        form.insert("channel".into(), self.intake_channel().into());
         let mut draft = Draft {
             id: self.random.entry_id(now),
             officer: officer.name.clone(),
@@ -77,7 +77,10 @@ impl Hall {
             version: 0,
             updated: now,
         };
-        let here = self.store.network().get(self.me()).map(|node| node.place.clone()).unwrap_or_default();
+        // Who comes to a village's desk mostly lives there; a town has many villages.
+        let network = self.store.network();
+        let here = network.get(self.me()).filter(|node| node.tier == Tier::Village);
+        let here = here.map(|node| node.place.clone()).unwrap_or_default();
         self.draft_form(&draft)?.begin(&mut draft, &here);
         draft.version = self.store.save_draft(draft.clone()).await?;
         Ok(draft)
@@ -107,7 +110,7 @@ impl Hall {
         if let (Some(bundle), Some(own)) = (&mut draft.bundle, own) {
             bundle.own = own;
         }
-        form.entry("channel").or_insert_with(|| "village_proxy".into());
+        form.entry("channel").or_insert_with(|| self.intake_channel().into());
         (draft.version, draft.form, draft.updated) = (version, form, self.now());
         draft.version = self.store.save_draft(draft.clone()).await?;
         Ok(draft)

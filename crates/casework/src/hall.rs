@@ -92,4 +92,23 @@ impl Hall {
         };
         if self.tier == tier { Ok(()) } else { Err(ActError::WrongTier { what, place }) }
     }
+
+    /// Applications are taken in where people come to: in villages and at towns' windows.
+    pub(crate) fn takes_in(&self) -> Result<(), ActError> {
+        match self.tier {
+            Tier::Village | Tier::Town => Ok(()),
+            Tier::City => {
+                Err(ActError::WrongTier { what: "收件", place: "村级代办点或镇便民服务中心" })
+            }
+        }
+    }
+
+    /// How an application comes in, as forms and conditions of the catalogue name it (受理渠道).
+    pub(crate) fn intake_channel(&self) -> &'static str {
+        match self.tier {
+            Tier::Village => "village_proxy",
+            Tier::Town => "town_window",
+            Tier::City => "online",
+        }
+    }
 }

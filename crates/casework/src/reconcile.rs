@@ -1,4 +1,5 @@
-//! Reconciliation (对账): for every village, captured = at town = at hub, or the difference with its reason.
+//! Reconciliation (对账): for every village and every town's own window, captured = at town = at hub, or the difference with its
+//! reason.
 //!
 //! Nothing here is believed because somebody says so: what a town has is what its signed receipts say, what a village has
 //! written is what its journal or its receipts show. A difference that a day does not explain is a finding: the town is cut off
@@ -68,8 +69,9 @@ pub struct VillageBalance {
 pub struct Reconciliation {
     pub at: Timestamp,
     pub node: NodeId,
-    /// How many villages are in each state.
+    /// How many places are in each state.
     pub totals: BTreeMap<Balance, u64>,
+    /// Villages, and towns for what their own windows took in.
     pub villages: Vec<VillageBalance>,
 }
 
@@ -104,7 +106,8 @@ impl Hall {
         let heads: BTreeMap<JournalId, u64> =
             self.store.heads().await?.into_iter().map(|(id, head)| (id, head.seq)).collect();
         let contacts = self.store.contacts().await?;
-        let here = |node: &&NodeRecord| node.tier == Tier::Village && network.is_within(&node.id, self.me());
+        // A town takes in at its own window too.
+        let here = |node: &&NodeRecord| node.tier != Tier::City && network.is_within(&node.id, self.me());
         let (mut villages, mut totals) = (Vec::new(), BTreeMap::new());
         for node in network.iter().filter(here).filter(|node| node.standing != Standing::Evicted) {
             let held = heads.get(&JournalId::new(&node.id, Channel::Up)).copied().unwrap_or(0);
@@ -131,11 +134,19 @@ impl Hall {
             keeper => receipts.iter().find(|line| Some(&line.by) == keeper).map_or(0, |line| line.seq),
         };
         let at_hub = has(hub.as_ref());
-        // What the hub has came by the town, or past it in a bag: either way the town owes nothing of it.
-        let at_town = has(town.as_ref()).max(at_hub);
-        let captured = contact.map_or(0, |contact| contact.own_head).max(held).max(at_town);
+        let known = contact.map_or(0, |contact| contact.own_head).max(held).max(at_hub);
+        let is_town = node.tier == Tier::Town;
+        // What the hub has came by the town, or past it in a bag: either way the town owes nothing of it. What a town's own window
+        // took in is at the town.
+        let at_town = if is_town { known } else { has(town.as_ref()).max(at_hub) };
+        let captured = known.max(at_town);
         let quarantined = self.store.incidents_about(&node.id).await?;
         let taken = match (&town, at_town > at_hub) {
+            (Some(own), true) if is_town && own == self.me() => {
+                let up = JournalId::new(own, Channel::Up);
+                self.store.written_at(&up, at_hub + 1).await?
+            }
+            (Some(_), true) if is_town => contact.and_then(|contact| contact.oldest_waiting),
             (Some(town), true) => self.store.receipted_beyond(&node.id, town, at_hub).await?,
             _ => None,
         };
@@ -144,7 +155,7 @@ impl Hall {
             Some(at) if overdue(at) => (Balance::Withheld, Some(at)),
             _ if quarantined > 0 => (Balance::Quarantined, None),
             Some(at) => (Balance::OnTheWay, Some(at)),
-            None if captured > at_town => {
+            None if captured > at_town || (is_town && at_town > at_hub) => {
                 (Balance::OnTheWay, contact.and_then(|contact| contact.oldest_waiting))
             }
             None => (Balance::Balanced, None),

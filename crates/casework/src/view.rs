@@ -171,7 +171,7 @@ impl Hall {
             stage: stage.id.clone(),
             name: stage.name.clone(),
             kind: stage.kind.as_str(),
-            tier: stage.tier,
+            tier: plan::tier_of(stage, &dossier),
             bodies: stage.bodies.clone(),
         });
         Ok(CaseView {

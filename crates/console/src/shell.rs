@@ -93,6 +93,16 @@ impl Shell {
             Tier::City => "市政务服务中心",
         }
     }
+    pub fn is_village(&self) -> bool {
+        self.tier == Tier::Village
+    }
+    /// What taking in an application is called here: a village acts for its people, a town's window has them before it.
+    pub fn take_in(&self) -> &'static str {
+        if self.is_village() { "新代办" } else { "窗口收件" }
+    }
+    pub fn take(&self) -> &'static str {
+        if self.is_village() { "代办" } else { "收件" }
+    }
     /// `刚刚`, `3 分钟前`, `今天 17:40`, `昨天 17:40`, a date: how long ago, as people say it.
     pub fn ago(&self, then: Timestamp, now: Timestamp) -> String {
         self.t(&ago(then, now)).into_owned()

@@ -327,7 +327,7 @@ impl Role {
 
     fn opens(self) -> &'static [&'static [Permission]] {
         use Permission as P;
-        const TOWN: &[Permission] = &[P::Review, P::Inspect, P::Decide, P::Appeal];
+        const TOWN: &[Permission] = &[P::Record, P::Review, P::Inspect, P::Decide, P::Appeal];
         match self {
             Role::ProxyOfficer => {
                 &[COUNTER, &[P::Record, P::Review, P::Inspect, P::Decide, P::Approve, P::Appeal]]

@@ -181,7 +181,11 @@ pub fn timers<'a>(item: &Item, dossier: &'a Dossier, receipts: Receipts) -> Vec<
     if let Some(anchor) = receipts.submitted.filter(|_| checks) {
         let met = dossier.accepted.as_ref().map(|accepted| accepted.on);
         let basis = "《行政许可法》第三十二条".to_owned();
-        let event = "镇(或窗口)签收申请材料";
+        let event = match (&dossier.online, dossier.intake) {
+            (Some(_), _) => "网上申请进入市系统",
+            (_, Tier::Village) => "镇(或窗口)签收申请材料",
+            _ => "镇窗口当面收件",
+        };
         timers.push(plain(TimerKind::Completeness, (anchor, event), FIVE_DAYS, basis, met));
     }
     if let Some(accepted) = &dossier.accepted {
@@ -219,7 +223,8 @@ pub fn timers<'a>(item: &Item, dossier: &'a Dossier, receipts: Receipts) -> Vec<
 
 fn is_villages_own(item: &Item, dossier: &Dossier, decision: &Decision) -> bool {
     let stage = decision.stage.as_ref().and_then(|stage| item.stage(stage));
-    decision.by == dossier.origin && stage.is_some_and(|stage| stage.tier == Tier::Village)
+    let at_village = |stage: &Stage| plan::tier_of(stage, dossier) == Tier::Village;
+    decision.by == dossier.origin && stage.is_some_and(at_village)
 }
 
 /// The limit promised to this applicant: the catalogue's, or that of the green channel.

@@ -46,7 +46,7 @@ impl Power {
         }
     }
 
-    /// The power a stage needs where it is done. A village proxies and its committee speaks for itself, so there only what
+    /// The power a stage of `tier` needs, wherever it is done. A village proxies and its committee speaks for itself, so there only what
     /// binds the citizen, a decision or a licence, rests on a letter.
     pub fn needed(kind: StageKind, tier: Tier) -> Option<Power> {
         let power = match (Duty::of(kind), kind) {

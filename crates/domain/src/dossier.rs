@@ -25,6 +25,7 @@ use crate::green;
 use crate::ids::EntryId;
 use crate::inspection::Inspection;
 use crate::library::{self, Borrowed};
+use crate::network::Tier;
 use crate::paper::SealedPaper;
 use crate::rating::Rating;
 use crate::tolerance::Breach;
@@ -41,6 +42,15 @@ pub struct Dossier {
     pub release: u32,
     /// Where it was captured; the result goes back there.
     pub origin: NodeId,
+    /// The tier of that place.
+    #[serde(default = "Tier::village", skip_serializing_if = "Tier::is_village")]
+    pub intake: Tier,
+    /// The citizen made the current submission in the hall, and when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub online: Option<Online>,
+    /// The legal receipt of the current submission where the counter's own clock is trusted; a village's is not (I19).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub received: Option<Day>,
     /// The only node that may write the next page.
     pub holder: NodeId,
     pub term: u32,
@@ -302,6 +312,9 @@ impl Dossier {
             item: captured.item.clone(),
             release: captured.release,
             origin: author.clone(),
+            intake: captured.intake,
+            online: None,
+            received: None,
             holder: author.clone(),
             term: 1,
             pages: 1,
@@ -456,6 +469,8 @@ pub struct Licence {
     pub issued_on: Day,
 }
 
+#[cfg(test)]
+mod intake_tests;
 #[cfg(test)]
 pub(crate) mod procedures_tests;
 #[cfg(test)]

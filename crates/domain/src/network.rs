@@ -20,6 +20,14 @@ impl Tier {
             Tier::City => "city",
         }
     }
+
+    /// Where applications are taken in unless a page says otherwise.
+    pub(crate) fn village() -> Tier {
+        Tier::Village
+    }
+    pub(crate) fn is_village(&self) -> bool {
+        *self == Tier::Village
+    }
 }
 
 /// How far the signatures of a machine count that was reported lost.

@@ -86,7 +86,13 @@ pub fn next_tier(item: &Item, dossier: &Dossier, here: Tier) -> Option<Tier> {
     if ready.iter().any(|stage| is_done_here(stage, dossier, here)) {
         return Some(here);
     }
-    ready.first().map(|stage| stage.tier)
+    ready.first().map(|stage| tier_of(stage, dossier))
+}
+
+/// Where a stage of this case is done: at its own tier, or at the counter that took the case in where that stands higher. A town's
+/// window hands over what it took in itself, and notes there what the village's committee has said.
+pub fn tier_of(stage: &Stage, dossier: &Dossier) -> Tier {
+    stage.tier.max(dossier.intake)
 }
 
 /// Why a page claims more than its writer's tier may do; `None` when it does not. Judged by every receiver, so that neither a
@@ -117,6 +123,9 @@ pub fn overreach(item: &Item, body: &PageBody, writer: Tier) -> Option<&'static 
             .then_some("this is not for a village, or not its writer's to do")
     };
     match body {
+        PageBody::Captured(captured) if captured.intake != writer || writer == Tier::City => {
+            Some("an application is taken in by a village or a town, and says by which")
+        }
         PageBody::Captured(captured) => submission(&captured.submission),
         PageBody::Resubmitted(again) => submission(again),
         PageBody::Claimed { stage } | PageBody::Reassigned { stage, .. } | PageBody::Released { stage } => {
@@ -173,9 +182,10 @@ pub fn overreach(item: &Item, body: &PageBody, writer: Tier) -> Option<&'static 
     }
 }
 
-/// May the holder at `here` do this stage? Its own tier's; after a recall also those of the tiers below, whose node is lost.
+/// May the holder at `here` do this stage? Its own tier's ([`tier_of`]); after a recall also those of the tiers below, whose node is lost.
 pub fn is_done_here(stage: &Stage, dossier: &Dossier, here: Tier) -> bool {
-    stage.tier == here || (dossier.recalled && stage.tier < here)
+    let tier = tier_of(stage, dossier);
+    tier == here || (dossier.recalled && tier < here)
 }
 
 /// True when every stage has come to its end.

@@ -48,6 +48,7 @@ fn capture_page(case: &CaseNo) -> Page {
         release: 1,
         submission,
         bundle: None,
+        intake: Tier::Village,
     });
     Page { case: case.clone(), no: 1, term: 1, at: NOW, officer: "wang".into(), delegation: None, body }
 }

@@ -38,9 +38,12 @@ pub fn for_everybody(pack: &CityPack, people: &[Person], prefix: &str, from: Day
     pack.orgs.keys().map(letter).filter(|letter| !letter.delegates.is_empty()).collect()
 }
 
-/// A stage of the body's item that needs a letter is done at this tier.
+/// A stage of the body's item that needs a letter is done at this tier; a town's window also does what villages do elsewhere.
 fn has_part(item: &Item, body: &OrgId, tier: Tier) -> bool {
+    let done_at = |stage: &domain::catalogue::Stage| {
+        stage.tier == tier || (tier == Tier::Town && stage.tier == Tier::Village)
+    };
     let at =
-        |stage: &&domain::catalogue::Stage| stage.tier == tier && Power::needed(stage.kind, tier).is_some();
+        |stage: &&domain::catalogue::Stage| done_at(stage) && Power::needed(stage.kind, stage.tier).is_some();
     item.stages.iter().filter(at).any(|stage| item.body == *body || stage.bodies.contains(body))
 }

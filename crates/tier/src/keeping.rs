@@ -112,7 +112,7 @@ pub(crate) fn totals(balance: &Reconciliation) -> String {
     let count = |(state, count): (&Balance, &u64)| format!("{} {count}", state.chinese());
     let counts: Vec<String> = balance.totals.iter().map(count).collect();
     format!(
-        "对账 {} 村:{}",
+        "对账 {} 处:{}",
         balance.villages.len(),
         if counts.is_empty() { "—".to_owned() } else { counts.join(",") }
     )

@@ -176,7 +176,7 @@ async fn load(city: &Arc<City>, staff: &Arc<Staff>, count: usize) -> Result<Stri
     let mut delivered = 0;
     for told in waiting.iter().filter(|told| !cut_off(told)) {
         for _ in 0..600 {
-            if staff.at_village(told).await.is_ok_and(|view| view["status"] == "delivered") {
+            if staff.at_counter(told).await.is_ok_and(|view| view["status"] == "delivered") {
                 delivered += 1;
                 break;
             }

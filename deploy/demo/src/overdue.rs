@@ -25,7 +25,7 @@ pub async fn neglect(city: &City, staff: &Arc<Staff>, say: &(dyn Fn(String) + Sy
     }
     let village = city.sites.iter().position(|site| site.place == "522601108201");
     let told = staff.record(village.context("柿花村")?, ITEM, 2_000_000, Papers::All).await?;
-    until("the hub has the case", 120, async || Ok(staff.at_village(&told).await?["ticks"]["hub"] == true))
+    until("the hub has the case", 120, async || Ok(staff.at_counter(&told).await?["ticks"]["hub"] == true))
         .await?;
     staff.pass_days(DAYS)?;
     let (path, mut raised) = (format!("/cases/{}/alerts", told.case), Value::Null);

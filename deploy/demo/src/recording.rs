@@ -71,6 +71,17 @@ pub async fn bundles(city: &City, staff: &Staff, say: &(dyn Fn(String) + Sync)) 
     Ok(())
 }
 
+/// Some come to the window of their town instead: two to each, every time with another matter.
+pub async fn at_windows(city: &City, staff: &Staff, say: &(dyn Fn(String) + Sync)) -> Result<()> {
+    let (items, towns) = (staff.items(), 1..=city.options.towns);
+    for (number, town) in towns.clone().chain(towns).enumerate() {
+        let (item, seed) = (&items[number * 5 % items.len()], 2_000_000 + number as u64);
+        staff.record(town, item, seed, Papers::AsLifeIs).await?;
+    }
+    say(format!("{} more taken in at the windows of the towns themselves", 2 * city.options.towns));
+    Ok(())
+}
+
 /// How many cases went which of the ways that the law knows.
 ///
 /// # Errors
@@ -78,7 +89,7 @@ pub async fn bundles(city: &City, staff: &Staff, say: &(dyn Fn(String) + Sync)) 
 pub async fn kinds(staff: &Staff) -> Result<String> {
     let mut counts = BTreeMap::<&str, usize>::new();
     for told in told(staff) {
-        let dossier = staff.at_village(&told).await?["dossier"].take();
+        let dossier = staff.at_counter(&told).await?["dossier"].take();
         let slips = dossier["slips"].as_array().cloned().unwrap_or_default();
         let made_up = slips.iter().any(|slip| slip["kind"] == "make_up");
         let inspected = dossier["inspections"].as_object().is_some_and(|all| !all.is_empty());

@@ -272,10 +272,8 @@ impl Staff {
                 }
                 // A node in the middle of a restart is simply visited again in the next round.
                 done += told(self.work_queue(site, OFFICER, None).await);
-                if site.kind == Kind::Village {
-                    let index = self.city.sites.iter().position(|other| std::ptr::eq(other, site));
-                    done += told(self.keep_promises(index.unwrap_or_default()).await);
-                }
+                let index = self.city.sites.iter().position(|other| std::ptr::eq(other, site));
+                done += told(self.keep_promises(index.unwrap_or_default()).await);
             }
             for (body, account, _) in self.city.bodies.iter().skip(lane).step_by(lanes) {
                 done += told(self.work_queue(self.city.hub(), account, Some(body)).await);
@@ -297,8 +295,8 @@ impl Staff {
         })
     }
 
-    /// Status of a case as its village sees it.
-    pub async fn at_village(&self, told: &Told) -> Result<Value> {
+    /// Status of a case as the counter sees it that took it in.
+    pub async fn at_counter(&self, told: &Told) -> Result<Value> {
         self.get(&self.city.sites[told.site], OFFICER, &format!("/cases/{}", told.case)).await
     }
 

@@ -115,6 +115,7 @@ async fn tell(city: &Arc<City>, staff: &Arc<Staff>, say: &(dyn Fn(String) + Sync
     prompt_sites.for_each(|index| heal(&city.sites[index]));
     say(format!("all links but {} healed; towns and departments go to work", late.len()));
     let shifts: Vec<_> = (0..LANES).map(|lane| tokio::spawn(staff.clone().shift(lane, LANES))).collect();
+    recording::at_windows(city, staff, say).await?;
     let prompt: Vec<Told> = told(staff).into_iter().filter(|told| !late.contains(&told.site)).collect();
     until_delivered(staff, &prompt, say).await?;
     work_on_offline(staff, &late, &offline, say).await?;
@@ -164,7 +165,7 @@ fn late_sites(city: &City, staff: &Staff) -> Vec<usize> {
 
 async fn everything_is_here_only(staff: &Staff, cases: &[Told]) -> Result<()> {
     for told in cases {
-        let view = staff.at_village(told).await?;
+        let view = staff.at_counter(told).await?;
         let ticks = &view["ticks"];
         // A village-decided item is decided on the spot; its tick for the town must still be open.
         ensure!(ticks["town"] == false && ticks["hub"] == false, "{}: cut off, and yet {ticks}", told.case);
@@ -179,7 +180,7 @@ async fn work_on_offline(
     say: &(dyn Fn(String) + Sync),
 ) -> Result<()> {
     for told in offline.iter().filter(|told| late.contains(&told.site)) {
-        let ticks = staff.at_village(told).await?["ticks"].clone();
+        let ticks = staff.at_counter(told).await?["ticks"].clone();
         ensure!(
             ticks["town"] == false,
             "{} claims to have been received while its village is cut off",
@@ -207,7 +208,7 @@ async fn until_delivered(staff: &Staff, cases: &[Told], say: &(dyn Fn(String) + 
     while !open.is_empty() {
         let mut still = Vec::new();
         for told in open {
-            match staff.at_village(&told).await {
+            match staff.at_counter(&told).await {
                 Ok(view) if view["status"] == "delivered" => {}
                 _ => still.push(told),
             }
@@ -234,7 +235,7 @@ async fn until_delivered(staff: &Staff, cases: &[Told], say: &(dyn Fn(String) + 
             quiet_since = Instant::now();
         }
         if quiet_since.elapsed() > Duration::from_secs(120) {
-            let stuck = staff.at_village(&open[0]).await.unwrap_or_default();
+            let stuck = staff.at_counter(&open[0]).await.unwrap_or_default();
             bail!("{} cases do not move; the first: {stuck}", open.len());
         }
         tokio::time::sleep(Duration::from_millis(300)).await;

@@ -129,10 +129,17 @@ fn compare_copies(nodes: &[Node], faults: &mut Vec<String>) {
 
 /// Captures held at a node: entry id → (case, hash, how often).
 fn captures(node: &Node) -> BTreeMap<String, (String, String, usize)> {
+    captures_in(node.journals.values())
+}
+
+/// The captures a node wrote itself: a village's, or those of a town's own window.
+fn own_captures(node: &Node) -> BTreeMap<String, (String, String, usize)> {
+    captures_in(node.journals.values().filter(|journal| journal.name.split('/').next() == Some(&node.id)))
+}
+
+fn captures_in<'n>(journals: impl Iterator<Item = &'n Journal>) -> BTreeMap<String, (String, String, usize)> {
     let mut found: BTreeMap<String, (String, String, usize)> = BTreeMap::new();
-    for entry in
-        node.journals.values().flat_map(|journal| &journal.entries).filter(|entry| entry.kind == "page")
-    {
+    for entry in journals.flat_map(|journal| &journal.entries).filter(|entry| entry.kind == "page") {
         let Ok(page) = serde_json::from_slice::<Value>(&entry.body) else { continue };
         if page["body"].get("captured").is_some() {
             let case = page["case"].as_str().unwrap_or("").to_owned();
@@ -158,12 +165,9 @@ fn count_cases(nodes: &[Node], hub: &Node, oracle: Option<&Path>, faults: &mut V
     let mut at_town: BTreeSet<String> = BTreeSet::new();
     let mut at_origin: BTreeMap<String, String> = BTreeMap::new();
     for node in nodes {
-        for (id, (_, hash, _)) in captures(node) {
-            if node.id.starts_with("t-") {
-                at_town.insert(id);
-            } else if node.id.starts_with("v-") {
-                at_origin.insert(id, hash);
-            }
+        at_origin.extend(own_captures(node).into_iter().map(|(id, (_, hash, _))| (id, hash)));
+        if node.id.starts_with("t-") {
+            at_town.extend(captures(node).into_keys());
         }
     }
     let told: BTreeMap<String, String> = match oracle {
@@ -177,7 +181,7 @@ fn count_cases(nodes: &[Node], hub: &Node, oracle: Option<&Path>, faults: &mut V
             (found, own) => {
                 lost += 1;
                 faults.push(format!(
-                    "case {case}: told to the officer; at the hub {}, in its village {}",
+                    "case {case}: told to the officer; at the hub {}, where it was taken in {}",
                     found.is_some(),
                     own.is_some()
                 ));

@@ -46,8 +46,13 @@ fn captures() -> Vec<Vec<u8>> {
             let closes = vec!["intake".parse().unwrap()];
             let submission = Submission { form, closes, ..Submission::default() };
             let case = CaseNo::make(&"v-7k3qzpam".parse().unwrap(), now.day(), dice.next_u64());
-            let body =
-                PageBody::Captured(Captured { item: item.id.clone(), release: 1, submission, bundle: None });
+            let body = PageBody::Captured(Captured {
+                item: item.id.clone(),
+                release: 1,
+                submission,
+                bundle: None,
+                intake: domain::network::Tier::Village,
+            });
             let (officer, delegation) = ("officer".into(), None);
             let page = Page { case, no: 1, term: 1, at: now, officer, delegation, body };
             samples.push(serde_json::to_vec(&page).unwrap());

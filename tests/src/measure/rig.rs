@@ -244,6 +244,7 @@ fn record(village: &Site, to: NodeId, seed: u64, attachments: Vec<Attachment>) -
         release: 1,
         submission: submission(&mut dice, attachments),
         bundle: None,
+        intake: domain::network::Tier::Village,
     });
     let first =
         Page { case, no: 1, term: 1, at: hall.now(), officer: "officer".into(), delegation: None, body };

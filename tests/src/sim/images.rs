@@ -250,7 +250,7 @@ impl Trial<'_> {
         let disk = Disk { connection, blobs: self.world.blobs[self.index].clone() };
         let mut twin = node.twin(disk, self.told.positions[self.index].clone());
         twin.boot(&self.world.clock);
-        let told = self.world.told.iter().take(self.told.cases).filter(|told| told.village == self.index);
+        let told = self.world.told.iter().take(self.told.cases).filter(|told| told.counter == self.index);
         checks::after_boot(&twin, told);
         let alive = twin.alive.as_ref().unwrap();
         let report = block_on(alive.store.verify_log(alive.node.keys.clone())).unwrap();

@@ -96,7 +96,7 @@ impl World {
         for _ in 0..2 {
             let soon = self.dice.random_range(60_000..3_600_000);
             match self.nodes[index].record.tier {
-                Tier::Village => self.at(soon, Event::Record { village: index }),
+                Tier::Village => self.at(soon, Event::Record { counter: index }),
                 Tier::Town | Tier::City => self.at(soon, Event::Work { node: index }),
             }
         }
@@ -122,6 +122,6 @@ impl World {
                 (None, None) => false,
             })
         };
-        self.told.retain(|told| told.village != index || known(told));
+        self.told.retain(|told| told.counter != index || known(told));
     }
 }

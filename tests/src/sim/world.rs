@@ -80,7 +80,7 @@ pub(super) enum Event {
         line: LineId,
     },
     Record {
-        village: usize,
+        counter: usize,
     },
     Work {
         node: usize,
@@ -351,11 +351,13 @@ impl World {
             self.at(20_000, Event::Tick { line });
         }
         let span = self.plan.days * DAY_MS;
-        let villages = 1 + self.plan.towns..self.nodes.len();
+        let (towns, villages) = (1..1 + self.plan.towns, 1 + self.plan.towns..self.nodes.len());
         for _ in 0..self.plan.cases {
-            let village = self.dice.random_range(villages.clone());
+            // One in eight comes to the window of a town.
+            let at = if self.dice.random_bool(0.125) { towns.clone() } else { villages.clone() };
+            let counter = self.dice.random_range(at);
             let when = self.dice.random_range(HOUR_MS..span * 3 / 4);
-            self.at(when, Event::Record { village });
+            self.at(when, Event::Record { counter });
         }
         for node in 0..self.nodes.len() {
             let delay = self.dice.random_range(0..HOUR_MS);
@@ -402,7 +404,7 @@ impl World {
             Event::Tick { line } => self.tick(line),
             Event::Pay { line, generation, upward } => self.pay(line, generation, upward),
             Event::Dial { line } => self.dial(line),
-            Event::Record { village } => self.record(village),
+            Event::Record { counter } => self.record(counter),
             Event::Work { node } => self.work(node),
             Event::Cut { line } => self.cut(line),
             Event::Heal { line } => {
@@ -428,29 +430,29 @@ impl World {
         self.trace = (self.trace.rotate_left(5) ^ value).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
 
-    fn record(&mut self, village: usize) {
+    fn record(&mut self, counter: usize) {
         let seed = self.dice.next_u64();
         let item = ITEMS.choose(&mut self.dice).unwrap();
-        let Some(hall) = self.nodes[village].hall().cloned() else { return };
+        let Some(hall) = self.nodes[counter].hall().cloned() else { return };
         if hall.pack(None).is_err() {
             return;
         }
         if !may_write(&hall) {
-            return self.at(6 * HOUR_MS, Event::Record { village });
+            return self.at(6 * HOUR_MS, Event::Record { counter });
         }
-        let officer = self.nodes[village].officer(None, None);
+        let officer = self.nodes[counter].officer(None, None);
         let told = match block_on(capture(&hall, &officer, item, &self.people, seed)) {
             Ok(told) => told,
             // The officer was told that it was not stored, and comes again when there is room.
             Err(error) => {
-                assert!(self.nodes[village].cramped, "{error}");
-                return self.at(6 * HOUR_MS, Event::Record { village });
+                assert!(self.nodes[counter].cramped, "{error}");
+                return self.at(6 * HOUR_MS, Event::Record { counter });
             }
         };
-        let hash = checks::hash_of_entry(&self.nodes[village], &told.0, told.1);
-        self.told.push(Told { case: told.0, entry: told.1, village, hash, release: told.2 });
+        let hash = checks::hash_of_entry(&self.nodes[counter], &told.0, told.1);
+        self.told.push(Told { case: told.0, entry: told.1, counter, hash, release: told.2 });
         drop(hall);
-        self.spread(village);
+        self.spread(counter);
     }
 
     /// Everybody at a node looks at the queue and does what can be done.
@@ -535,7 +537,7 @@ impl World {
         let clock = self.clock.clone();
         self.nodes[node].boot(&clock);
         // A disk that was set back lacks, for a while, what others will give back.
-        let told = self.told.iter().filter(|told| told.village == node && self.restored != Some(node));
+        let told = self.told.iter().filter(|told| told.counter == node && self.restored != Some(node));
         checks::after_boot(&self.nodes[node], told);
     }
 

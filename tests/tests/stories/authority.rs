@@ -223,7 +223,13 @@ async fn a_page_sent_ahead_of_its_capture_claims_no_more_than_one_sent_after_it(
             stage: decide.clone(), agrees: true, opinion: "同意".into(), officers: vec![]
         };
     let submission = Submission::default();
-    let captured = PageBody::Captured(Captured { item, release, submission, bundle: None });
+    let captured = PageBody::Captured(Captured {
+        item,
+        release,
+        submission,
+        bundle: None,
+        intake: domain::network::Tier::Village,
+    });
     let entries = [(2, forged), (1, captured)].map(|(no, body)| {
         let (officer, delegation) = ("officer".to_owned(), None);
         let page = Page { case: case.clone(), no, term: 1, at: now, officer, delegation, body };

@@ -60,6 +60,7 @@ fn task_view(desk: &Desk, task: &TaskLine) -> TaskView {
         }
         _ => ("没有期限".to_owned(), "soft"),
     };
+    let mends = task.kind == "returned";
     let note = match (&task.claimed_by, task.missing_attachments) {
         (_, missing) if missing > 0 => format!("附件未到 {missing} 份"),
         (Some(officer), _) if *officer == desk.officer.name => "我已认领".to_owned(),
@@ -71,11 +72,16 @@ fn task_view(desk: &Desk, task: &TaskLine) -> TaskView {
         item: known.map_or_else(|| task.item.to_string(), |(_, item)| item.name.clone()),
         applicant: task.applicant.clone(),
         verb: match stage.as_ref().map(|stage| stage.kind) {
+            _ if mends => "去补正",
             Some(StageKind::Deliver) => "送达",
             _ if hall.tier == Tier::City && task.claimed_by.is_none() => "认领办理",
             _ => "办理",
         },
-        stage: stage.map_or_else(|| task.stage.to_string(), |stage| stage.name),
+        stage: match stage {
+            Some(stage) => stage.name,
+            None if mends => desk.t("待补正").into_owned(),
+            None => task.stage.to_string(),
+        },
         due: desk.t(&due).into_owned(),
         urgency,
         note: desk.t(&note).into_owned(),
@@ -254,6 +260,8 @@ async fn returned(desk: Desk) -> Result<Response, Fault> {
     let hall = &desk.console.hall;
     let query = CaseQuery {
         status: Some(Status::Returned),
+        // At a town also those are known that its villages mend.
+        holder: Some(hall.me().clone()),
         order: CaseOrder::NewestFirst,
         limit: 100,
         ..CaseQuery::default()

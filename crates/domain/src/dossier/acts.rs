@@ -40,7 +40,10 @@ pub(super) fn act(
                 return Err(Refusal::NoReason);
             }
             pages.push(PageBody::Returned { stage: id, faults, again });
-            pages.push(PageBody::HandedOver { to: dossier.origin.clone() });
+            // A counter that took it in itself has the applicant before it already.
+            if dossier.origin != dossier.holder {
+                pages.push(PageBody::HandedOver { to: dossier.origin.clone() });
+            }
         }
         Command::NotAccept { stage: id, ground, text } => {
             may_answer(dossier, item, stage)?;

@@ -137,7 +137,7 @@ pub struct Opening<'a> {
     pub bundle: Option<InBundle>,
 }
 
-/// Opens a new case: the capture and, unless the village itself goes on, the hand-over.
+/// Opens a new case: the capture and, unless the counter that takes it in goes on itself, the hand-over.
 ///
 /// # Errors
 /// [`Refusal::Faulty`] with every fault of form and papers; [`Refusal::Undecidable`] when no stage could decide it.
@@ -151,7 +151,9 @@ pub fn capture(
     complete_submission(item, &mut submission, now.day())?;
     submission.closes =
         item.stages.iter().filter(|stage| stage.kind.is_capture()).map(|stage| stage.id.clone()).collect();
-    let body = PageBody::Captured(Captured { item: item.id.clone(), release, submission, bundle });
+    let (item_id, intake) = (item.id.clone(), actor.tier);
+    let captured = Captured { item: item_id, release, submission, bundle, intake };
+    let body = PageBody::Captured(captured);
     let page = Page { case, no: 1, term: 1, at: now, officer: actor.officer.clone(), delegation: None, body };
     let after = Dossier::open(&page, &actor.node).expect("a capture page opens a dossier");
     let mut act = Act { pages: vec![page], ..Act::on(&after) };
@@ -397,7 +399,7 @@ fn delegated(
     // Whoever stops or extends a limit, or says who goes on, answers for the decision.
     let approves =
         matches!(command, Command::Suspend { .. } | Command::Extend { .. } | Command::Reassign { .. });
-    let needed = if approves { Some(Power::Decide) } else { Power::needed(stage.kind, actor.tier) };
+    let needed = if approves { Some(Power::Decide) } else { Power::needed(stage.kind, stage.tier) };
     let Some(power) = needed else { return Ok(None) };
     let delegate = Delegate { node: actor.node.clone(), officer: actor.officer.clone() };
     let area = desk.network.get(&dossier.origin).map_or("", |node| &node.place);
@@ -421,7 +423,7 @@ fn ready_stage<'a>(
         return Err(Refusal::NotReady { stage: id.clone(), ready });
     }
     if !plan::is_done_here(stage, dossier, actor.tier) {
-        return Err(Refusal::OtherTier { stage: id.clone(), tier: stage.tier });
+        return Err(Refusal::OtherTier { stage: id.clone(), tier: plan::tier_of(stage, dossier) });
     }
     // Only the city knows bodies; a town's windows act for all of them in its own house.
     let for_body = actor.body.as_ref().is_some_and(|body| stage.bodies.contains(body));

@@ -217,6 +217,9 @@ impl Dossier {
         self.attachments = submission.attachments.clone();
         self.skipped = submission.skipped.clone();
         self.submitted_page = page.no;
+        self.online = submission.online.clone();
+        let entered = submission.online.as_ref().map_or_else(|| page.at.day(), |online| online.on);
+        self.received = (self.intake != Tier::Village).then_some(entered);
         self.lacking =
             submission.commitment.as_ref().map(|promise| promise.materials.clone()).unwrap_or_default();
         // What was compared was the scan of then.

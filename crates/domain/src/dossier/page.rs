@@ -8,6 +8,7 @@ use crate::form::{Form, FormFault};
 use crate::green;
 use crate::inspection::Slot;
 use crate::library::Borrowed;
+use crate::network::Tier;
 use crate::paper::SealedPaper;
 use crate::tolerance::Commitment;
 use crate::{CaseNo, Day, EntryId, ItemId, MaterialId, NodeId, OrgId, StageId, Timestamp};
@@ -265,6 +266,21 @@ pub struct Captured {
     /// The bundle it was taken in with (一件事).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bundle: Option<InBundle>,
+    /// The tier of the counter that took it in (收件层级). What the catalogue lets a tier below it do is done there too.
+    #[serde(default = "Tier::village", skip_serializing_if = "Tier::is_village")]
+    pub intake: Tier,
+}
+
+/// An application that reached the city by its own system before any counter took it in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Online {
+    /// The entry with which the hub passed it on.
+    pub application: EntryId,
+    /// The day it entered the hub's system, by the hub's clock: the legal receipt.
+    ///
+    /// # Source
+    /// 《行政许可法》 art. 29 and 33; 《民法典》 art. 137 (a message in data form arrives when it enters the system it was sent to).
+    pub on: Day,
 }
 
 /// What the citizen hands in.
@@ -279,6 +295,9 @@ pub struct Submission {
     /// Capture stages that this page itself completes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub closes: Vec<StageId>,
+    /// The application made in the citizens' hall that this takes in (网上申请).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub online: Option<Online>,
     /// 容缺: papers promised for later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub commitment: Option<Commitment>,

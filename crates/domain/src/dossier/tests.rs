@@ -3,7 +3,7 @@
 use super::decide::{Act, Actor, Command, Desk, Refusal};
 use super::walk_tests::walk;
 use super::*;
-use crate::catalogue::{Item, StageKind};
+use crate::catalogue::{Item, Stage, StageKind};
 use crate::delegation::{Delegate, Delegations, Letter, Power};
 use crate::delivery::{Channel, Proof, ProofKind};
 use crate::duty::Duty;
@@ -50,9 +50,16 @@ pub(crate) const NOON: Timestamp = Timestamp::from_ms(1_795_400_000_000);
 
 /// Opens a case of `item` without checking the form: these tests are about the way, not the papers.
 pub(crate) fn opened(item: &Item, skipped: Vec<StageId>) -> Act {
+    opened_at(item, skipped, Tier::Village)
+}
+
+/// The same, taken in by the village or by the window of its town.
+pub(crate) fn opened_at(item: &Item, skipped: Vec<StageId>, intake: Tier) -> Act {
+    let node = actor(intake, None).node;
     let closes = item.stages.iter().filter(|s| s.kind.is_capture()).map(|s| s.id.clone()).collect();
     let submission = Submission { skipped, closes, ..Submission::default() };
-    let case = CaseNo::make(&"v-1".parse().unwrap(), NOON.day(), 7);
+    let case = CaseNo::make(&node, NOON.day(), 7);
+    let (id, bundle) = (item.id.clone(), None);
     let page = Page {
         case,
         no: 1,
@@ -60,15 +67,15 @@ pub(crate) fn opened(item: &Item, skipped: Vec<StageId>) -> Act {
         at: NOON,
         officer: "v".into(),
         delegation: None,
-        body: PageBody::Captured(Captured { item: item.id.clone(), release: 1, submission, bundle: None }),
+        body: PageBody::Captured(Captured { item: id, release: 1, submission, bundle, intake }),
     };
-    let after = Dossier::open(&page, &"v-1".parse().unwrap()).unwrap();
+    let after = Dossier::open(&page, &node).unwrap();
     let mut act = Act { pages: vec![page], ..Act::on(&after) };
-    let tier = plan::next_tier(item, &act.after, Tier::Village).unwrap();
-    if tier != Tier::Village {
+    let tier = plan::next_tier(item, &act.after, intake).unwrap();
+    if tier != intake {
         let to = network().responsible(&act.after.origin, tier).unwrap().clone();
         let page = Page { no: 2, body: PageBody::HandedOver { to }, ..act.pages[0].clone() };
-        assert_eq!(act.after.apply(&page, &"v-1".parse().unwrap(), false), Verdict::Applied);
+        assert_eq!(act.after.apply(&page, &node, false), Verdict::Applied);
         act.pages.push(page);
     }
     act
@@ -149,8 +156,8 @@ pub(crate) fn step(item: &Item, dossier: &Dossier, choice: usize, outcome: Outco
     let network = network();
     let tier = network.get(&dossier.holder).unwrap().tier;
     let mut dossier = dossier.clone();
-    let ready: Vec<_> =
-        plan::ready_stages(item, &dossier).into_iter().filter(|s| s.tier == tier).cloned().collect();
+    let here = |stage: &&Stage| plan::is_done_here(stage, &dossier, tier);
+    let ready: Vec<_> = plan::ready_stages(item, &dossier).into_iter().filter(here).cloned().collect();
     let Some(stage) = ready.get(choice % ready.len().max(1)) else {
         let waiting = item.stages.iter().find(|stage| stage.trigger.is_some())?;
         let known = dossier.slips.iter().any(|slip| Some(&slip.kind) == waiting.trigger.as_ref());

@@ -1,7 +1,7 @@
 //! Random legal walks: whatever the officers do, a case comes to one end, and every state on the way can be explained.
 
 use super::decide::{Act, Actor, Command};
-use super::tests::{NOON, PACK, actor, decide, network, on_duty, opened, step};
+use super::tests::{NOON, PACK, actor, decide, network, on_duty, opened, opened_at, step};
 use super::*;
 use crate::catalogue::{Item, Stage, StageKind};
 use crate::clock::{self, Procedure};
@@ -91,7 +91,7 @@ fn goes_on(item: &Item, dossier: &Dossier) -> Option<Act> {
     let network = network();
     if dossier.returned.is_some() {
         let mended = Submission { closes: vec![], ..Submission::default() };
-        // The papers themselves are not what these walks are about: the page is written as the village would.
+        // The papers themselves are not what these walks are about: the page is written as the counter would.
         let page = Page {
             case: dossier.case.clone(),
             no: dossier.pages + 1,
@@ -104,7 +104,8 @@ fn goes_on(item: &Item, dossier: &Dossier) -> Option<Act> {
         let mut act = Act::on(dossier);
         assert_eq!(act.after.apply(&page, &dossier.holder, false), Verdict::Applied);
         act.pages.push(page.clone());
-        let tier = plan::next_tier(item, &act.after, Tier::Village).filter(|tier| *tier != Tier::Village);
+        let here = dossier.intake;
+        let tier = plan::next_tier(item, &act.after, here).filter(|tier| *tier != here);
         if let Some(tier) = tier {
             let to = network.responsible(&dossier.origin, tier).unwrap().clone();
             let page = Page { no: page.no + 1, body: PageBody::HandedOver { to }, ..page };
@@ -123,10 +124,10 @@ fn goes_on(item: &Item, dossier: &Dossier) -> Option<Act> {
 }
 
 /// A walk with detours, drawn from `choices`; then straight on to the end.
-fn wander(item: &Item, choices: &[usize], outcome: Outcome) -> (Dossier, Pages) {
-    let first = opened(item, vec![]);
-    let village: NodeId = "v-1".parse().unwrap();
-    let mut pages: Pages = first.pages.into_iter().map(|page| (page, village.clone())).collect();
+fn wander(item: &Item, choices: &[usize], outcome: Outcome, intake: Tier) -> (Dossier, Pages) {
+    let first = opened_at(item, vec![], intake);
+    let origin = first.after.origin.clone();
+    let mut pages: Pages = first.pages.into_iter().map(|page| (page, origin.clone())).collect();
     let mut dossier = first.after;
     for round in 0..300 {
         let choice = choices.get(round).copied();
@@ -172,7 +173,8 @@ fn walks_stray_in_every_manner() {
     let mut seen = std::collections::BTreeMap::<&str, usize>::new();
     for (seed, item) in PACK.items.values().cycle().take(640).enumerate() {
         let choices: Vec<usize> = (0..40).map(|at| (seed * 7919 + at * 104_729) % 65_521).collect();
-        let (dossier, pages) = wander(item, &choices, Outcome::Granted);
+        let intake = if seed % 4 == 3 { Tier::Town } else { Tier::Village };
+        let (dossier, pages) = wander(item, &choices, Outcome::Granted, intake);
         for (page, _) in &pages {
             let manner = match &page.body {
                 PageBody::Returned { .. } => "returned",
@@ -316,13 +318,17 @@ proptest! {
         which in 0usize..64,
         choices in prop::collection::vec(any::<u16>().prop_map(usize::from), 1..60),
         refuse in any::<bool>(),
+        at_town in any::<bool>(),
         order in any::<u64>(),
     ) {
         let item = PACK.items.values().nth(which).unwrap();
         let outcome = if refuse { Outcome::Refused } else { Outcome::Granted };
-        let (dossier, pages) = wander(item, &choices, outcome);
+        let intake = if at_town { Tier::Town } else { Tier::Village };
+        let (dossier, pages) = wander(item, &choices, outcome, intake);
         prop_assert!(plan::is_finished(item, &dossier), "{dossier:?}");
         sound(&dossier, &pages);
+        let writers = |tier| pages.iter().any(|(_, node)| network().get(node).unwrap().tier == tier);
+        prop_assert!(!at_town || !writers(Tier::Village), "a village writes in a town's own case");
         knows_no_village_clock(item, &dossier, &pages);
         let mut rest: Vec<_> = pages[1..].to_vec();
         let mut seed = order;

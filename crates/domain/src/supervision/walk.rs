@@ -47,8 +47,8 @@ pub fn findings(rules: &Rules, item: &Item, log: &CaseLog, calendar: &Calendar, 
         rules,
         item,
         calendar,
+        receipts: Receipts { submitted: dossier.received.or(first.day), decided: None },
         dossier,
-        receipts: Receipts { submitted: first.day, decided: None },
         since: first.day.unwrap_or(today),
         ready_since: BTreeMap::new(),
         form: first.page.body.submission().map(|one| one.form.clone()).unwrap_or_default(),
@@ -268,7 +268,7 @@ impl Walk<'_> {
         }
         match &page.body {
             PageBody::Resubmitted(again) => {
-                self.receipts.submitted = logged.day;
+                self.receipts.submitted = self.dossier.received.or(logged.day);
                 self.form = again.form.clone();
             }
             PageBody::Decided { .. } => self.receipts.decided = logged.day,

@@ -81,6 +81,9 @@ impl Projector<'_, '_> {
 
     /// The days that start limits here. A batch and its receipt are stored together, so they are mostly at hand.
     fn receipts(&self, dossier: &Dossier, submitted_pos: i64) -> Result<Receipts, StoreError> {
+        if dossier.received.is_some() {
+            return Ok(Receipts { submitted: dossier.received, decided: None });
+        }
         let network = &self.work.known.network;
         let town = network.responsible(&dossier.origin, Tier::Town);
         let signed = |seq: u64| match self.fresh_receipts.get(&dossier.origin) {
@@ -194,13 +197,16 @@ impl Projector<'_, '_> {
 }
 
 /// When what was submitted at `submitted_pos`, and what the village itself decided on it, was signed for: by the town, or by
-/// the hub where it went past the town.
+/// the hub where it went past the town. What a town took in itself needs nobody's signature to have been received.
 pub(crate) fn receipts(
     sql: &Connection,
     network: &Network,
     dossier: &Dossier,
     submitted_pos: i64,
 ) -> Result<Receipts, StoreError> {
+    if dossier.received.is_some() {
+        return Ok(Receipts { submitted: dossier.received, decided: None });
+    }
     let signed = |seq| receipt_day(sql, network, &dossier.origin, seq);
     Ok(Receipts { submitted: signed(seq_of(submitted_pos))?, decided: decided_on(sql, dossier, signed)? })
 }

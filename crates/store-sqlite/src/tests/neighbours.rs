@@ -49,7 +49,13 @@ fn case() -> CaseNo {
 }
 fn captured() -> PageBody {
     let (item, submission) = ("food".parse().unwrap(), Submission::default());
-    PageBody::Captured(Captured { item, release: 1, submission, bundle: None })
+    PageBody::Captured(Captured {
+        item,
+        release: 1,
+        submission,
+        bundle: None,
+        intake: domain::network::Tier::Village,
+    })
 }
 fn page(case: &CaseNo, no: u32, body: PageBody) -> Sent {
     let (at, officer) = (conformance::NOW, "wang".to_owned());
@@ -244,7 +250,13 @@ fn the_queue_shows_a_case_by_its_own_release() {
     let food = pack.item(&"food".parse().unwrap()).unwrap();
     let closes = food.stages.iter().filter(|stage| stage.kind.is_capture()).map(|stage| stage.id.clone());
     let submission = Submission { closes: closes.collect(), ..Submission::default() };
-    let body = PageBody::Captured(Captured { item: food.id.clone(), release: 1, submission, bundle: None });
+    let body = PageBody::Captured(Captured {
+        item: food.id.clone(),
+        release: 1,
+        submission,
+        bundle: None,
+        intake: domain::network::Tier::Village,
+    });
     let (case, handed_over) = (case(), PageBody::HandedOver { to: "t-1".parse().unwrap() });
     receive(journal("v-1", Channel::Up, vec![page(&case, 1, body), page(&case, 2, handed_over)]));
     assert_eq!(store.pack(None).unwrap().0, 2);
