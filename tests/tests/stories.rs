@@ -18,6 +18,8 @@ mod law;
 mod links;
 #[path = "stories/machines.rs"]
 mod machines;
+#[path = "stories/online.rs"]
+mod online;
 #[path = "stories/people.rs"]
 mod people;
 #[path = "stories/reconciled.rs"]

@@ -40,6 +40,10 @@ impl Hall {
         while self.store.list_persons().await? > 0 {}
         let mut views = Vec::new();
         for case in self.store.cases_of_person(&citizen.number, CASES_MAX).await? {
+            // Handed in in the hall, and not taken in by its town yet.
+            if self.store.dossier(&case).await?.is_none() {
+                continue;
+            }
             if citizen.is_of(&self.form_of(&case).await?) {
                 views.push(self.view(&case).await?);
             }
@@ -208,11 +212,16 @@ fn theirs(citizen: &Citizen, request: Option<EntryId>) -> Option<EntryId> {
 /// Under this name the audit knows applicants; who it was stands in the case.
 pub const APPLICANT: &str = "申请人";
 
+/// Whether a form was filled in by or for this person.
+pub(crate) fn theirs_is(citizen: &Citizen, form: &Form) -> bool {
+    citizen.is_of(form)
+}
+
 /// Holds no role: what an applicant may do is decided by whose case it is.
-fn applicant() -> Officer {
+pub(crate) fn applicant() -> Officer {
     Officer::of_house(APPLICANT, None, Roles::default())
 }
 
-fn not_theirs(case: &CaseNo) -> ActError {
+pub(crate) fn not_theirs(case: &CaseNo) -> ActError {
     ActError::NotFound { what: "您的办件", value: case.to_string() }
 }

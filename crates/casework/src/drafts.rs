@@ -73,6 +73,7 @@ impl Hall {
             green: None,
             borrowed: Vec::new(),
             wish: None,
+            online: None,
             bundle,
             version: 0,
             updated: now,

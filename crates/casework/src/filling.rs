@@ -154,6 +154,18 @@ impl Hall {
         version: u32,
         typed: Vec<(FieldName, Option<Value>)>,
     ) -> Result<Draft, ActError> {
+        self.fill_for(&officer.name, id, version, typed, None).await
+    }
+
+    /// As [`Hall::fill`]. `only`: of nobody else is anything filled in that is known here.
+    pub(crate) async fn fill_for(
+        &self,
+        reader: &str,
+        id: EntryId,
+        version: u32,
+        typed: Vec<(FieldName, Option<Value>)>,
+        only: Option<&str>,
+    ) -> Result<Draft, ActError> {
         let mut draft = self.draft(id).await?;
         let form = self.draft_form(&draft)?;
         let (now, today) = (self.now(), self.now().day());
@@ -161,7 +173,7 @@ impl Hall {
         for (name, value) in typed {
             DraftForm::put(&mut draft, &name, value);
         }
-        self.tell_known(officer, &form, &mut draft, &card).await?;
+        self.prefill(reader, &mut draft, &card, only).await?;
         form.settle(&mut draft, |item, form| {
             filling::forget(item, form, &card, today);
             filling::complete(item, form, today);
@@ -173,15 +185,16 @@ impl Hall {
 
     /// Once a card is read: what its bearer said of themselves when they last applied here, where nothing stands yet. Of another
     /// card than before, what came of the former one goes first.
-    async fn tell_known(
+    pub(crate) async fn prefill(
         &self,
-        officer: &Officer,
-        form: &DraftForm,
+        reader: &str,
         draft: &mut Draft,
         before: &str,
+        only: Option<&str>,
     ) -> Result<(), ActError> {
+        let form = self.draft_form(draft)?;
         let card = domain::form::applicant(&draft.form).1.to_owned();
-        if card == before {
+        if card == before || only.is_some_and(|only| only != card) {
             return Ok(());
         }
         let of_person = |(name, field): &&(FieldName, Field)| {
@@ -210,7 +223,7 @@ impl Hall {
             }
         }
         let read = format!("/cases/{case} (prefill)");
-        self.store.note_act(self.now(), &officer.name, "read", &read).await?;
+        self.store.note_act(self.now(), reader, "read", &read).await?;
         Ok(())
     }
 
@@ -220,9 +233,15 @@ impl Hall {
             return Ok(None);
         }
         while self.store.list_persons().await? > 0 {}
-        let Some(case) = self.store.cases_of_person(number, 1).await?.pop() else { return Ok(None) };
-        let form = self.form_of(&case).await?;
-        Ok((domain::form::applicant(&form).1 == number).then_some((case, form)))
+        for case in self.store.cases_of_person(number, 3).await? {
+            // Handed in in the hall, and not taken in yet.
+            if self.store.dossier(&case).await?.is_none() {
+                continue;
+            }
+            let form = self.form_of(&case).await?;
+            return Ok((domain::form::applicant(&form).1 == number).then_some((case, form)));
+        }
+        Ok(None)
     }
 
     /// Notes how the applicant would like to have the result.

@@ -5,6 +5,7 @@
 //! (`store`), who may log in (`trust`).
 
 pub mod access;
+pub mod application;
 pub mod bundle;
 pub mod calendar;
 pub mod catalogue;

@@ -110,6 +110,9 @@ pub fn overreach(item: &Item, body: &PageBody, writer: Tier) -> Option<&'static 
             submission.closes.iter().any(|id| item.stage(id).is_none_or(|stage| !stage.kind.is_capture()));
         let skips_more =
             submission.skipped.iter().any(|id| item.stage(id).is_none_or(|stage| stage.when.is_none()));
+        if submission.online.is_some() && writer != Tier::Town {
+            return Some("an online application is taken in by a town");
+        }
         (closes_more || skips_more)
             .then_some("a submission may close only capture stages and skip only conditional ones")
     };

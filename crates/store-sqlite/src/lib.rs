@@ -472,6 +472,12 @@ impl Store for SqliteStore {
     async fn draft(&self, id: EntryId) -> Result<Option<Draft>, StoreError> {
         self.executor.read_briefly(move |sql| people::draft(sql, id)).await
     }
+    async fn drop_draft(&self, id: EntryId, version: u32) -> Result<(), StoreError> {
+        self.executor.write("drop draft", move |work| people::consume_draft(work.sql, id, version)).await
+    }
+    async fn applications(&self, query: ApplicationQuery) -> Result<Vec<ApplicationLine>, StoreError> {
+        self.executor.read(move |sql| project::applications(sql, &query)).await
+    }
     async fn save_draft(&self, draft: Draft) -> Result<u32, StoreError> {
         self.executor.write("save draft", move |work| people::save_draft(work.sql, &draft)).await
     }

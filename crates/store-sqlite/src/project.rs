@@ -3,12 +3,14 @@
 //! A page that cannot stand stops only its own dossier: it is marked, an incident is noted, everything else goes on (I14).
 
 mod alerts;
+mod applications;
 mod judged_again;
 mod persons;
 mod rebuild;
 mod reference;
 mod tasks;
 
+pub(crate) use applications::applications;
 pub(crate) use persons::{breach_of, cases_of_person, list_persons, person_hash};
 pub(crate) use rebuild::{bring_up_to_date, rebuild};
 pub(crate) use reference::seed_nodes;
@@ -19,7 +21,7 @@ use crate::error::{Broken, unreadable};
 use crate::executor::Work;
 use crate::journals;
 use domain::NodeId;
-use domain::dossier::{Dossier, Page, PageBody, Slip, Verdict};
+use domain::dossier::{Attachment, Dossier, Page, PageBody, Slip, Verdict};
 use domain::network::NodeRecord;
 use domain::{CaseNo, Timestamp, library, plan};
 use replication::{Entry, epoch};
@@ -102,6 +104,7 @@ impl<'p, 'w> Projector<'p, 'w> {
                 Ok(slip) => self.slip(pos, slip),
                 Err(error) => self.incident(entry, &format!("slip cannot be read: {}", category(&error))),
             },
+            kind::APPLICATION => self.application(pos, entry),
             kind::RECEIPT => self.receipt(entry),
             kind::ALERT => self.alert(entry),
             kind::NODE => self.node(entry),
@@ -248,6 +251,7 @@ impl<'p, 'w> Projector<'p, 'w> {
     ) -> Result<Verdict, StoreError> {
         let verdict = match self.overreach(open, page, entry) {
             Some(reason) => Verdict::Refused(reason),
+            None if !self.is_what_was_applied_for(page)? => Verdict::Refused(applications::CHANGED),
             None if self.follows_a_refused_one(open, pos, page)? => Verdict::Refused(FOLLOWS_REFUSED),
             None => self.offer(open, pos, page, entry)?,
         };
@@ -490,6 +494,7 @@ impl<'p, 'w> Projector<'p, 'w> {
         if open.attachments_changed {
             self.write_attachments(dossier)?;
         }
+        self.close_applications(dossier)?;
         self.write_tasks(dossier, open.submitted_pos)
     }
 
@@ -508,17 +513,26 @@ impl<'p, 'w> Projector<'p, 'w> {
     }
 
     fn write_attachments(&self, dossier: &Dossier) -> Result<(), StoreError> {
+        let expect = |one| self.expect_attachment(&dossier.case, one, &dossier.origin);
+        dossier.all_attachments().try_for_each(expect)
+    }
+
+    /// A case names these bytes; whoever lacks them asks for them.
+    fn expect_attachment(
+        &self,
+        case: &CaseNo,
+        attachment: &Attachment,
+        origin: &NodeId,
+    ) -> Result<(), StoreError> {
         let sql = self.work.sql;
-        for attachment in dossier.all_attachments() {
-            sql.prepare_cached(
-                "INSERT OR IGNORE INTO attachment(hash, bytes, origin, present) VALUES(?1, ?2, ?3, 0)",
-            )
-            .and_then(|mut s| s.execute((&attachment.hash, attachment.bytes as i64, dossier.origin.as_str())))
+        sql.prepare_cached(
+            "INSERT OR IGNORE INTO attachment(hash, bytes, origin, present) VALUES(?1, ?2, ?3, 0)",
+        )
+        .and_then(|mut s| s.execute((&attachment.hash, attachment.bytes as i64, origin.as_str())))
+        .broken("write attachments")?;
+        sql.prepare_cached("INSERT OR IGNORE INTO case_attachment(case_no, hash) VALUES(?1, ?2)")
+            .and_then(|mut s| s.execute((case.as_str(), &attachment.hash)))
             .broken("write attachments")?;
-            sql.prepare_cached("INSERT OR IGNORE INTO case_attachment(case_no, hash) VALUES(?1, ?2)")
-                .and_then(|mut s| s.execute((dossier.case.as_str(), &attachment.hash)))
-                .broken("write attachments")?;
-        }
         Ok(())
     }
 }

@@ -235,6 +235,7 @@ pub(crate) fn counts(sql: &Connection) -> Result<Counts, StoreError> {
         entries: one("SELECT coalesce(sum(seq), 0) FROM journal")?,
         tasks: one("SELECT count(*) FROM task")?,
         drafts: one("SELECT count(*) FROM draft")?,
+        applications_open: one("SELECT count(*) FROM application WHERE open = 1")?,
         held: one("SELECT count(*) FROM case_entry WHERE verdict <> 'applied' AND verdict <> 'slip'")?,
         quarantined: one("SELECT count(*) FROM quarantine WHERE remark = 0")?,
         attachments_missing: one("SELECT count(*) FROM attachment WHERE present = 0")?,

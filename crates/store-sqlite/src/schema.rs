@@ -207,6 +207,16 @@ const STEPS: &[M<'static>] = &[
     CREATE TABLE person_through(one INTEGER PRIMARY KEY CHECK(one = 1), dossier INTEGER NOT NULL) STRICT;
     ",
     ),
+    M::up(
+        "
+    -- Applications from the citizens' hall: `mends` is the notice one answers, `open` that its town has not taken it in.
+    CREATE TABLE application(
+        id BLOB PRIMARY KEY, case_no TEXT NOT NULL, town TEXT NOT NULL, pos INTEGER NOT NULL, mends INTEGER,
+        open INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+    CREATE INDEX application_open ON application(pos) WHERE open = 1;
+    CREATE INDEX application_case ON application(case_no);
+    ",
+    ),
 ];
 
 /// To be raised whenever the same journals fold to other rows: the projections are then built anew when a node is opened.
@@ -215,7 +225,8 @@ pub(crate) const PROJECTION_VERSION: u32 = 4;
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 
 /// Projections that a rebuild empties. `node` stays: it also holds what enrolment told before the first journal came.
-pub(crate) const PROJECTIONS: [&str; 22] = [
+pub(crate) const PROJECTIONS: [&str; 23] = [
+    "application",
     "person_case",
     "person_through",
     "trust_bundle",

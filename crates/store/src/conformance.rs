@@ -160,6 +160,7 @@ pub async fn drafts_are_saved_over_the_version_that_was_read(store: &dyn Store) 
         borrowed: vec![],
         wish: None,
         bundle: None,
+        online: None,
         version: 0,
         updated: NOW,
     };

@@ -191,6 +191,13 @@ pub trait Store: Send + Sync + 'static {
     /// Drafts of one officer, or of everybody at this counter; the newest first.
     async fn drafts(&self, officer: Option<&str>) -> Result<Vec<Draft>, StoreError>;
     async fn draft(&self, id: EntryId) -> Result<Option<Draft>, StoreError>;
+    /// Takes a draft away that nobody wants any more; 0 versions were saved since `version`.
+    ///
+    /// # Errors
+    /// [`StoreError::StaleDraft`] when somebody saved in between (I23).
+    async fn drop_draft(&self, id: EntryId, version: u32) -> Result<(), StoreError>;
+    /// Applications from the citizens' hall that this node knows of.
+    async fn applications(&self, query: ApplicationQuery) -> Result<Vec<ApplicationLine>, StoreError>;
     /// Saves over version `draft.version`; 0 makes a new one. Returns the new version.
     ///
     /// # Errors

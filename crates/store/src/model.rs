@@ -39,6 +39,8 @@ pub mod kind {
     pub const CONTACTS: &str = "contacts";
     /// What the hub signed of a day's reconciliation.
     pub const RECONCILIATION: &str = "reconciliation";
+    /// [`domain::application::Application`], from the hub to the town that takes it in.
+    pub const APPLICATION: &str = "application";
     /// How far the audit of its author reached; see [`crate::AuditHead`].
     pub const AUDIT_HEAD: &str = "audit.head";
     /// [`domain::trust_bundle::TrustBundle`].
@@ -250,6 +252,9 @@ pub struct Counts {
     pub entries: u64,
     pub tasks: u64,
     pub drafts: u64,
+    /// Applications from the hall that a town has not taken in yet.
+    #[serde(default)]
+    pub applications_open: u64,
     pub held: u64,
     pub quarantined: u64,
     pub attachments_missing: u64,
@@ -321,11 +326,43 @@ pub struct Draft {
     /// 取件方式.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub wish: Option<domain::delivery::Wish>,
+    /// 网上申请: the draft of a citizen in the hall.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub online: Option<OnlineDraft>,
     /// 一件事: the draft of a bundle; `item` is then its lead and `form` what the items share.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub bundle: Option<BundleDraft>,
     pub version: u32,
     pub updated: Timestamp,
+}
+
+/// What a citizen's draft holds beside form and papers.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OnlineDraft {
+    /// The town whose window shall take it in, where the form does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub town: Option<NodeId>,
+    /// The case that was sent back, and which notice this answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mends: Option<(CaseNo, u32)>,
+}
+
+/// Applications from the hall, oldest first.
+#[derive(Debug, Clone, Default)]
+pub struct ApplicationQuery {
+    /// Only those that their town has not taken in yet.
+    pub open_only: bool,
+    pub town: Option<NodeId>,
+    pub case: Option<CaseNo>,
+    pub limit: u32,
+}
+
+#[derive(Debug, Clone)]
+pub struct ApplicationLine {
+    pub id: EntryId,
+    pub application: domain::application::Application,
+    /// Not taken in yet.
+    pub open: bool,
 }
 
 /// What a draft of a bundle holds beside the shared form.

@@ -105,6 +105,46 @@ pub(crate) async fn lend(hall: Hall) {
     }
 }
 
+/// Takes in what citizens handed in for this town, as soon as it has come.
+pub(crate) async fn take_in_online(hall: Hall) {
+    const EVERY: Duration = Duration::from_secs(60);
+    let (mut changes, mut due) = (hall.store.changes(), tokio::time::interval(EVERY));
+    loop {
+        let may_write = hall.store.recovery().is_none_or(|recovery| recovery.may_write().is_ok());
+        if may_write && let Err(error) = hall.take_in_online().await {
+            tracing::warn!(%error, "online applications were not taken in");
+        }
+        tokio::select! {
+            change = changes.recv() => {
+                if matches!(change, Err(tokio::sync::broadcast::error::RecvError::Closed)) {
+                    return;
+                }
+            }
+            _ = due.tick() => {}
+        }
+    }
+}
+
+/// Says aloud which town leaves applications of citizens lying, and throws away what nobody finished.
+pub(crate) async fn watch_applications(hall: Hall) {
+    let mut rounds = Rounds::every(Duration::from_secs(3600));
+    loop {
+        rounds.due(&hall).await;
+        match hall.waiting_applications(None).await {
+            Ok(waiting) => {
+                for late in waiting.iter().filter(|one| one.overdue) {
+                    let (case, town) = (&late.application.case, &late.application.town);
+                    tracing::error!(%case, node.id = %town, "a town has left an online application lying for more than a working day");
+                }
+            }
+            Err(error) => tracing::warn!(%error, "online applications were not looked through"),
+        }
+        if let Err(error) = hall.forget_old_online_drafts().await {
+            tracing::warn!(%error, "old drafts of the hall were not thrown away");
+        }
+    }
+}
+
 /// Looks for limits that are near or over.
 pub(crate) async fn supervise(hall: Hall) {
     let mut rounds = Rounds::every(Duration::from_secs(3600));

@@ -284,10 +284,12 @@ pub(crate) async fn begin(
         shutdown.spawn(rounds::lend(opened.hall.clone()));
         shutdown.spawn(rounds::list_persons(opened.hall.clone()));
         shutdown.spawn(rounds::reconcile(opened.hall.clone()));
+        shutdown.spawn(rounds::watch_applications(opened.hall.clone()));
         shutdown.spawn(rounds::renew_own(opened.hall.clone(), credentials.clone(), Arc::new(opened.ca())));
     }
     if config.tier == Tier::Town {
         shutdown.spawn(rounds::report_contacts(opened.hall.clone()));
+        shutdown.spawn(rounds::take_in_online(opened.hall.clone()));
     }
     if let Some(keeper) = keeper_of(&opened.data, parts, opened.key.as_ref()) {
         shutdown.spawn(rounds::tend_keyring(opened.hall.clone(), keeper));

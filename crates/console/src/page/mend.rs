@@ -66,6 +66,7 @@ fn as_draft(desk: &Desk, known: &super::case::Read, form: &Form) -> Draft {
         borrowed: Vec::new(),
         wish: None,
         bundle: None,
+        online: None,
         version: 0,
         updated: desk.now(),
     }

@@ -148,7 +148,8 @@ pub fn capture(
     network: &Network,
     now: Timestamp,
 ) -> Result<Act, Refusal> {
-    complete_submission(item, &mut submission, now.day())?;
+    let handed_in = submission.judged_on(now.day());
+    complete_submission(item, &mut submission, handed_in)?;
     submission.closes =
         item.stages.iter().filter(|stage| stage.kind.is_capture()).map(|stage| stage.id.clone()).collect();
     let (item_id, intake) = (item.id.clone(), actor.tier);
@@ -196,11 +197,10 @@ pub fn submission_faults(item: &Item, submission: &Submission, today: Day) -> Ve
 }
 
 /// Checks form and papers and notes which stages the form conditions away.
-pub(super) fn complete_submission(
-    item: &Item,
-    submission: &mut Submission,
-    today: Day,
-) -> Result<(), Refusal> {
+///
+/// # Errors
+/// [`Refusal::Faulty`] with every fault; [`Refusal::Undecidable`] when no stage could decide it.
+pub fn complete_submission(item: &Item, submission: &mut Submission, today: Day) -> Result<(), Refusal> {
     let faults = submission_faults(item, submission, today);
     if !faults.is_empty() {
         return Err(Refusal::Faulty(faults));

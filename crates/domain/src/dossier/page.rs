@@ -312,6 +312,13 @@ pub struct Submission {
     pub wish: Option<Wish>,
 }
 
+impl Submission {
+    /// The day by which form and papers are judged: the day they were handed in.
+    pub fn judged_on(&self, today: Day) -> Day {
+        self.online.as_ref().map_or(today, |online| online.on)
+    }
+}
+
 /// A scan or photo, named by the BLAKE3 hash of its bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Attachment {

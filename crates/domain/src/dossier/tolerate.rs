@@ -15,7 +15,8 @@ pub(super) fn resubmit(
     if dossier.returned.is_none() {
         return Err(Refusal::NotReturned);
     }
-    complete_submission(item, &mut submission, today)?;
+    let handed_in = submission.judged_on(today);
+    complete_submission(item, &mut submission, handed_in)?;
     Ok(vec![PageBody::Resubmitted(submission)])
 }
 

@@ -69,7 +69,12 @@ pub(crate) fn list_persons(sql: &Connection) -> Result<usize, StoreError> {
 /// Notes whose case it is, as the submission at `submitted` says.
 fn list_person(sql: &Connection, case: &str, submitted: i64) -> Result<(), StoreError> {
     let Some(form) = form_in(sql, submitted)? else { return Ok(()) };
-    for number in domain::form::numbers(&form) {
+    list_by_form(sql, case, &form)
+}
+
+/// Lists a case under everybody whose number its form names.
+pub(super) fn list_by_form(sql: &Connection, case: &str, form: &Form) -> Result<(), StoreError> {
+    for number in domain::form::numbers(form) {
         let person = person_hash(sql, number)?;
         sql.prepare_cached("INSERT OR IGNORE INTO person_case(person, case_no) VALUES(?1, ?2)")
             .and_then(|mut s| s.execute((person.as_slice(), case)))

@@ -1,0 +1,149 @@
+//! From a draft in the hall to an application on its way, and what is told of one until its town has taken it in.
+
+use super::submission_of;
+use crate::citizens::{APPLICANT, not_theirs, theirs_is};
+use crate::{ActError, Citizen, Hall};
+use domain::application::{self, Application};
+use domain::dossier::Online;
+use domain::dossier::decide::{self, Refusal};
+use domain::network::Tier;
+use domain::{CaseNo, EntryId};
+use replication::Channel;
+use store::{Append, ApplicationLine, ApplicationQuery, NewEntry, StoreError, kind};
+
+/// Applications that wait for their town and are looked through for one person's.
+const WAITING_MAX: u32 = 1000;
+
+/// An application that its town has not taken in yet.
+#[derive(Debug, Clone)]
+pub struct Waiting {
+    pub application: Application,
+    pub item_name: String,
+    pub town_name: String,
+    /// More than a working day.
+    pub overdue: bool,
+}
+
+impl Hall {
+    /// Hands in the version that was read, and of no other. The same draft twice is one application.
+    ///
+    /// # Errors
+    /// [`Refusal::Faulty`] with every fault; [`StoreError::StaleDraft`] when it was changed in another window since.
+    pub async fn submit_online(
+        &self,
+        citizen: &Citizen,
+        id: EntryId,
+        version: u32,
+    ) -> Result<CaseNo, ActError> {
+        if self.store.draft(id).await?.is_none() {
+            // Handed in already: the answer was lost on the way, or somebody pressed twice.
+            return self.handed_in(citizen, id).await;
+        }
+        let draft = self.online_draft(citizen, id).await?;
+        if draft.version != version {
+            return Err(StoreError::StaleDraft { draft: id }.into());
+        }
+        let (now, mends) = (self.now(), draft.online.as_ref().and_then(|online| online.mends.clone()));
+        let (release, _, item) = match mends {
+            None => self
+                .item_in_force(APPLICANT, &draft.item)
+                .await
+                .and_then(|_| self.item(Some(draft.release), &draft.item))?,
+            Some(_) => self.item(Some(draft.release), &draft.item)?,
+        };
+        if let Some((case, _)) = &mends {
+            let dossier = self.case_of(citizen, case).await?.dossier;
+            if !self.is_mended_here(&dossier).await? {
+                return Err(Refusal::NotReturned.into());
+            }
+        }
+        let faults = self.online_faults(citizen, &draft)?;
+        if !faults.is_empty() {
+            return Err(Refusal::Faulty(faults).into());
+        }
+        let mut submission = submission_of(&draft, &item, now.day());
+        submission.online = Some(Online { application: id, on: now.day() });
+        // What no stage could decide is refused now, not by the town.
+        decide::complete_submission(&item, &mut submission, now.day())?;
+        let town =
+            self.town_of(&draft, &item, &submission.form).ok_or(Refusal::NoNode { tier: Tier::Town })?;
+        let case = match &mends {
+            Some((case, _)) => case.clone(),
+            None => CaseNo::make(&town, now.day(), self.random.u64()),
+        };
+        let mends = mends.map(|(_, notice)| notice);
+        let (item, hashes) =
+            (item.id.clone(), submission.attachments.iter().map(|one| one.hash.clone()).collect());
+        let said =
+            Application { case: case.clone(), item, release, at: now, town: town.clone(), submission, mends };
+        let body = serde_json::to_vec(&said)
+            .map_err(|e| ActError::Unfit { what: "application", reason: e.to_string() })?;
+        let entry = NewEntry {
+            id,
+            channel: Channel::To(town),
+            kind: kind::APPLICATION,
+            subject: case.to_string(),
+            body,
+        };
+        let append = Append {
+            attachments_here: hashes,
+            consumes_draft: Some((id, version)),
+            ..Append::new(now, APPLICANT, "apply online", vec![entry])
+        };
+        let appended = self.store.append(append).await?;
+        if appended.repeated { self.handed_in(citizen, id).await } else { Ok(case) }
+    }
+
+    /// The case that a draft became.
+    async fn handed_in(&self, citizen: &Citizen, id: EntryId) -> Result<CaseNo, ActError> {
+        let case = self.store.case_of_request(id).await?;
+        let case = case.ok_or_else(|| ActError::NotFound { what: "您的申请", value: id.to_string() })?;
+        let query = ApplicationQuery { case: Some(case.clone()), limit: 10, ..ApplicationQuery::default() };
+        let known = self.store.applications(query).await?;
+        let theirs =
+            |line: &ApplicationLine| line.id == id && theirs_is(citizen, &line.application.submission.form);
+        if known.iter().any(theirs) { Ok(case) } else { Err(not_theirs(&case)) }
+    }
+
+    /// Applications that wait for their town, the oldest first: of everybody, or of one person.
+    ///
+    /// # Errors
+    /// [`ActError::Store`].
+    pub async fn waiting_applications(&self, citizen: Option<&Citizen>) -> Result<Vec<Waiting>, ActError> {
+        let query = ApplicationQuery { open_only: true, limit: WAITING_MAX, ..ApplicationQuery::default() };
+        let lines = self.store.applications(query).await?;
+        let theirs = |line: &&ApplicationLine| {
+            citizen.is_none_or(|citizen| theirs_is(citizen, &line.application.submission.form))
+        };
+        Ok(lines.iter().filter(theirs).map(|line| self.as_waiting(&line.application)).collect())
+    }
+
+    /// An application by its number, while its town has not taken it in.
+    ///
+    /// # Errors
+    /// [`ActError::Store`].
+    pub async fn waiting_application(&self, case: &CaseNo) -> Result<Option<Waiting>, ActError> {
+        let query = ApplicationQuery {
+            open_only: true,
+            case: Some(case.clone()),
+            limit: 1,
+            ..ApplicationQuery::default()
+        };
+        Ok(self.store.applications(query).await?.first().map(|line| self.as_waiting(&line.application)))
+    }
+
+    fn as_waiting(&self, application: &Application) -> Waiting {
+        let known = self.item(Some(application.release), &application.item).ok();
+        let network = self.store.network();
+        let town = network.get(&application.town);
+        let newest = self.pack(None).ok();
+        let today = self.now().day();
+        Waiting {
+            item_name: known.map_or_else(|| application.item.to_string(), |(_, _, item)| item.name.clone()),
+            town_name: town.map_or_else(|| application.town.to_string(), |town| town.name.clone()),
+            overdue: newest
+                .is_some_and(|(_, pack)| application::is_overdue(application.at, &pack.calendar, today)),
+            application: application.clone(),
+        }
+    }
+}

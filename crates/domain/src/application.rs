@@ -1,0 +1,79 @@
+//! 网上申请: what a citizen handed in in the hall, on its way to the counter of the town that takes it in.
+//!
+//! Pure. The hub signs the application into its journal to that town: from then on it has been received in law, whenever the town
+//! hears of it. The town makes of it the same pages as of anything it takes in at its window, and nothing else.
+//!
+//! # Source
+//! 《行政许可法》 art. 29 and 33 (an application may be made by electronic data); 《国务院关于在线政务服务的若干规定》 art. 9.
+
+use crate::calendar::Calendar;
+use crate::catalogue::{Item, StageKind};
+use crate::dossier::{Dossier, Submission};
+use crate::form::Form;
+use crate::{CaseNo, Day, ItemId, NodeId, Timestamp};
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Application {
+    /// The number the applicant was given; the case bears it from the first.
+    pub case: CaseNo,
+    pub item: ItemId,
+    /// The catalogue it was filled in under (I22).
+    pub release: u32,
+    /// When it entered the system, by the hub's clock.
+    pub at: Timestamp,
+    /// The counter that takes it in.
+    pub town: NodeId,
+    /// Its `online` names this very application.
+    pub submission: Submission,
+    /// Which notice it answers, the first being 1; absent in a new application.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mends: Option<u32>,
+}
+
+/// Where an application is between the hall and its town.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Progress {
+    /// The town has not taken it in yet.
+    Waiting,
+    /// The town's pages say so.
+    TakenIn,
+}
+
+impl Application {
+    /// As the dossier shows it. What answered a notice that somebody else has answered meanwhile waits for nothing any more.
+    pub fn progress(&self, dossier: Option<&Dossier>) -> Progress {
+        let waits = match (dossier, self.mends) {
+            (None, _) => true,
+            (Some(_), None) => false,
+            (Some(dossier), Some(notice)) => dossier.returned.is_some() && dossier.notices == notice,
+        };
+        if waits { Progress::Waiting } else { Progress::TakenIn }
+    }
+
+    /// Whether a page hands in just this: what the town itself adds (stages it closes, and leaves out) aside.
+    pub fn is_what(&self, submission: &Submission) -> bool {
+        let bare = |one: &Submission| Submission { skipped: vec![], closes: vec![], ..one.clone() };
+        bare(submission) == bare(&self.submission)
+    }
+}
+
+/// Whether an item can be applied for without coming: the catalogue asks for no visit (跑动次数 0), and nothing at its beginning
+/// needs the person there.
+pub fn is_offered(item: &Item, today: Day) -> bool {
+    let needs_the_person = item.stages.iter().any(|stage| stage.kind == StageKind::Appointment);
+    item.visits == Some(0) && item.in_force(today).is_ok() && !needs_the_person
+}
+
+/// The village or town that the form names first, by its division code: who takes it in follows from it.
+pub fn region<'f>(item: &Item, form: &'f Form) -> Option<&'f str> {
+    let fields = item.fields.iter().filter(|field| field.kind == crate::catalogue::FieldKind::Region);
+    fields.filter_map(|field| form.get(&field.key)?.as_str()).find(|code| !code.is_empty())
+}
+
+/// A town that has not taken in an application after a working day is asked why.
+pub fn is_overdue(at: Timestamp, calendar: &Calendar, today: Day) -> bool {
+    calendar.working_days_left(today, at.day()) < -1
+}

@@ -1,0 +1,120 @@
+//! Applications from the citizens' hall (网上申请): known to the hub that signed them and to the town that takes them in.
+
+use super::Projector;
+use super::persons::list_by_form;
+use crate::error::{Broken, unreadable};
+use domain::application::{Application, Progress};
+use domain::dossier::{Dossier, Page};
+use domain::network::Tier;
+use domain::{CaseNo, EntryId};
+use replication::Entry;
+use rusqlite::{Connection, OptionalExtension};
+use store::{ApplicationLine, ApplicationQuery, StoreError};
+
+/// Why a page is refused that hands in something else than the citizen did.
+pub(super) const CHANGED: &str =
+    "an online application is taken in as it was handed in, and this is another one";
+
+fn application_in(sql: &Connection, pos: i64) -> Result<Application, StoreError> {
+    let entry = crate::queries::entry_at(sql, pos)?;
+    serde_json::from_slice(&entry.raw.body).map_err(|e| unreadable("read an application", e))
+}
+
+pub(crate) fn applications(
+    sql: &Connection,
+    query: &ApplicationQuery,
+) -> Result<Vec<ApplicationLine>, StoreError> {
+    // Each filter has an index or is the table's own order.
+    let filter = match (&query.case, query.open_only) {
+        (Some(_), true) => "case_no = ?1 AND open = 1",
+        (Some(_), false) => "case_no = ?1",
+        (None, true) => "open = 1 AND ?1 IS NULL",
+        (None, false) => "?1 IS NULL",
+    };
+    let rows: Vec<(Vec<u8>, i64, bool)> = sql
+        .prepare_cached(&format!(
+            "SELECT id, pos, open FROM application WHERE {filter} AND (?2 IS NULL OR town = ?2) ORDER BY pos LIMIT ?3"
+        ))
+        .and_then(|mut s| {
+            let (case, town) = (query.case.as_ref().map(CaseNo::as_str), query.town.as_ref().map(|town| town.as_str()));
+            s.query_map((case, town, query.limit.clamp(1, 1000)), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
+                .collect()
+        })
+        .broken("list applications")?;
+    let line = |(id, pos, open): (Vec<u8>, i64, bool)| {
+        let id = EntryId(id.try_into().unwrap_or_default());
+        Ok(ApplicationLine { id, application: application_in(sql, pos)?, open })
+    };
+    rows.into_iter().map(line).collect()
+}
+
+impl Projector<'_, '_> {
+    pub(super) fn application(&mut self, pos: i64, entry: &Entry) -> Result<(), StoreError> {
+        let Some(said) = self.published::<Application>(entry, "application")? else { return Ok(()) };
+        let names_itself = said.submission.online.as_ref().is_some_and(|one| one.application == entry.id);
+        let of_its_town = said.case.as_str().get(7..15) == Some(&said.town.code());
+        if !names_itself || said.case.as_str() != entry.subject || (said.mends.is_none() && !of_its_town) {
+            return self.incident(entry, "application: number, case or town differ from the entry's");
+        }
+        let open = self.take(&said.case)?;
+        let waits = said.progress(open.dossier.as_ref()) == Progress::Waiting;
+        self.open.insert(said.case.clone(), open);
+        let sql = self.work.sql;
+        sql.prepare_cached(
+            "INSERT OR REPLACE INTO application(id, case_no, town, pos, mends, open) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
+        )
+        .and_then(|mut s| {
+            s.execute((
+                entry.id.0.as_slice(),
+                said.case.as_str(),
+                said.town.as_str(),
+                pos,
+                said.mends,
+                waits,
+            ))
+        })
+        .broken("note an application")?;
+        list_by_form(sql, said.case.as_str(), &said.submission.form)?;
+        self.work.change.cases.push(said.case.clone());
+        // The town asks the hub for what it lacks, as the hub asks towns.
+        for attachment in &said.submission.attachments {
+            self.expect_attachment(&said.case, attachment, &said.town)?;
+        }
+        Ok(())
+    }
+
+    /// False of a page that takes in an application otherwise than the citizen made it. A node that does not know the application
+    /// cannot tell.
+    pub(super) fn is_what_was_applied_for(&self, page: &Page) -> Result<bool, StoreError> {
+        let Some((submission, online)) =
+            page.body.submission().and_then(|one| Some((one, one.online.as_ref()?)))
+        else {
+            return Ok(true);
+        };
+        let pos: Option<i64> = self
+            .work
+            .sql
+            .prepare_cached("SELECT pos FROM application WHERE id = ?1")
+            .and_then(|mut s| s.query_row([online.application.0.as_slice()], |row| row.get(0)).optional())
+            .broken("look for an application")?;
+        let Some(pos) = pos else { return Ok(true) };
+        let known = application_in(self.work.sql, pos)?;
+        Ok(known.case == page.case && known.is_what(submission))
+    }
+
+    /// The case has moved on: what it took in waits no more.
+    pub(super) fn close_applications(&self, dossier: &Dossier) -> Result<(), StoreError> {
+        if dossier.intake == Tier::Village {
+            return Ok(());
+        }
+        let answers = dossier.returned.is_some().then_some(dossier.notices);
+        self.work
+            .sql
+            .prepare_cached(
+                "UPDATE application SET open = (mends IS NOT NULL AND mends IS ?2) WHERE case_no = ?1",
+            )
+            .and_then(|mut s| s.execute((dossier.case.as_str(), answers)))
+            .broken("close an application")?;
+        Ok(())
+    }
+}
