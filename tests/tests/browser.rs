@@ -3,6 +3,8 @@
 
 #![allow(clippy::disallowed_methods, clippy::unwrap_used)]
 
+#[path = "browser/apply.rs"]
+mod apply;
 #[path = "browser/crawl.rs"]
 mod crawl;
 #[path = "browser/hall.rs"]

@@ -74,11 +74,7 @@ impl Hall {
             return Ok(None);
         }
         let form = self.form_of(&case).await?;
-        let ends_so = |number: &str| {
-            let end = number.len().checked_sub(4).and_then(|at| number.get(at..));
-            end.is_some_and(|end| end.eq_ignore_ascii_case(last_four.trim()))
-        };
-        if !domain::form::numbers(&form).any(ends_so) {
+        if !ends_so(&form, last_four) {
             return Ok(None);
         }
         self.note_applicant("read", &format!("/hall/progress/{case}")).await?;
@@ -211,6 +207,15 @@ fn theirs(citizen: &Citizen, request: Option<EntryId>) -> Option<EntryId> {
 
 /// Under this name the audit knows applicants; who it was stands in the case.
 pub const APPLICANT: &str = "申请人";
+
+/// Whether one of the applicant's numbers ends with these characters.
+pub(crate) fn ends_so(form: &Form, last_four: &str) -> bool {
+    let ends = |number: &str| {
+        let end = number.len().checked_sub(4).and_then(|at| number.get(at..));
+        end.is_some_and(|end| end.eq_ignore_ascii_case(last_four.trim()))
+    };
+    domain::form::numbers(form).any(ends)
+}
 
 /// Whether a form was filled in by or for this person.
 pub(crate) fn theirs_is(citizen: &Citizen, form: &Form) -> bool {

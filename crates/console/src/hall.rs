@@ -2,6 +2,8 @@
 //! who they are. Nothing of an officer's pages is reached from here, and an officer's log-in counts for nothing.
 
 mod access;
+mod apply;
+mod apply_end;
 mod items;
 mod mine;
 mod open;
@@ -48,6 +50,18 @@ pub const HALL_PAGES: &[(&str, &str, bool)] = &[
     ("post", "/hall/login/code", false),
     ("post", "/hall/logout", true),
     ("get", "/hall/mine", true),
+    ("get", "/hall/apply/{item}", true),
+    ("post", "/hall/apply/{item}", true),
+    ("get", "/hall/drafts/{draft}", true),
+    ("post", "/hall/drafts/{draft}", true),
+    ("post", "/hall/drafts/{draft}/autosave", true),
+    ("post", "/hall/drafts/{draft}/drop", true),
+    ("get", "/hall/drafts/{draft}/papers", true),
+    ("post", "/hall/drafts/{draft}/papers", true),
+    ("get", "/hall/drafts/{draft}/papers/{material}", true),
+    ("get", "/hall/drafts/{draft}/check", true),
+    ("post", "/hall/drafts/{draft}/check", true),
+    ("post", "/hall/cases/{case}/mend", true),
     ("get", "/hall/cases/{case}", true),
     ("post", "/hall/cases/{case}/say", true),
     ("post", "/hall/cases/{case}/papers", true),
@@ -61,6 +75,8 @@ pub(crate) fn routes() -> Router<Console> {
         .merge(progress::routes())
         .merge(open::routes())
         .merge(mine::routes())
+        .merge(apply::routes())
+        .merge(apply_end::routes())
         .route("/hall.css", get(style))
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
         .layer(middleware::from_fn(as_page))
@@ -137,9 +153,12 @@ fn here(parts: &Parts) -> String {
     if parts.method.is_safe() {
         return parts.uri.path_and_query().map_or("/hall".to_owned(), |path| path.as_str().to_owned());
     }
-    let stood_on = match path.strip_prefix("/hall/cases/").and_then(|rest| rest.split_once('/')) {
-        Some((case, _)) => format!("/hall/cases/{case}"),
-        None => path.to_owned(),
+    let above = |kind: &str| path.strip_prefix(kind).and_then(|rest| rest.split_once('/'));
+    let stood_on = match (above("/hall/cases/"), above("/hall/drafts/")) {
+        (Some((case, _)), _) => format!("/hall/cases/{case}"),
+        (None, Some((draft, page @ ("papers" | "check")))) => format!("/hall/drafts/{draft}/{page}"),
+        (None, Some((draft, _))) => format!("/hall/drafts/{draft}"),
+        (None, None) => path.to_owned(),
     };
     if stood_on == "/hall/login/code" { "/hall/login".to_owned() } else { stood_on }
 }

@@ -252,7 +252,9 @@ pub(crate) async fn prefer(Query(Preference { lang, large, to }): Query<Preferen
     answer
 }
 
+pub(crate) use draft_form::{Differing, compare, is_typed};
 pub(crate) use home::encoded;
+pub(crate) use papers::{Scan, content};
 
 /// After a form was taken: the page that shows it, so that a reload sends nothing again.
 pub(crate) fn see(path: &str) -> Response {

@@ -21,7 +21,7 @@ pub fn filled(site: &Site, item: &str, seed: u64) -> (Arc<Item>, Form) {
 }
 
 /// Types a value the way a person would: text by keys, the rest by choosing.
-async fn answer(tab: &Tab, kind: &FieldKind, name: &str, value: &Value) {
+pub async fn answer(tab: &Tab, kind: &FieldKind, name: &str, value: &Value) {
     let plain = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     match (kind, value) {
         (FieldKind::Table(columns), Value::Array(rows)) => {

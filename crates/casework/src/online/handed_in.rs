@@ -132,6 +132,20 @@ impl Hall {
         Ok(self.store.applications(query).await?.first().map(|line| self.as_waiting(&line.application)))
     }
 
+    /// As [`Hall::progress`], of an application that its town has not taken in yet.
+    ///
+    /// # Errors
+    /// [`ActError::Store`].
+    pub async fn waiting_progress(&self, case: &str, last_four: &str) -> Result<Option<Waiting>, ActError> {
+        let Ok(case) = case.trim().parse::<CaseNo>() else { return Ok(None) };
+        let Some(waiting) = self.waiting_application(&case).await? else { return Ok(None) };
+        if !crate::citizens::ends_so(&waiting.application.submission.form, last_four) {
+            return Ok(None);
+        }
+        self.note_applicant("read", &format!("/hall/progress/{case}")).await?;
+        Ok(Some(waiting))
+    }
+
     fn as_waiting(&self, application: &Application) -> Waiting {
         let known = self.item(Some(application.release), &application.item).ok();
         let network = self.store.network();

@@ -149,6 +149,8 @@ impl LocalCodes {
             let Ok(_turn) = looking.acquire().await else { return };
             let phone = match hall.phone_of(&claimed).await {
                 Ok(Some(phone)) => phone,
+                // In a drill nobody has a telephone, and whoever is new may try everything too.
+                Ok(None) if sender.shows() => String::new(),
                 Ok(None) => return,
                 Err(error) => return tracing::warn!(%error, "a citizen's telephone was not looked up"),
             };

@@ -186,6 +186,8 @@ struct GuidePage<'a> {
     papers: Vec<PaperRow>,
     /// Whether a village's proxy officer takes it in.
     by_proxy: bool,
+    /// Whether it can be applied for from home.
+    online: bool,
 }
 
 async fn guide(visitor: Visitor, Path(item): Path<String>) -> Result<Response, Fault> {
@@ -214,6 +216,8 @@ async fn guide(visitor: Visitor, Path(item): Path<String>) -> Result<Response, F
         visits: visits(&visitor, &item),
         handling: if item.handling == Handling::Instant { "即办件" } else { "承诺件" },
         papers: item.materials.iter().map(paper).collect(),
+        online: domain::application::is_offered(&item, visitor.today())
+            && visitor.console.citizens.provider.is_some(),
         by_proxy: matches!(item.village_service.as_str(), "direct" | "proxy" | "assist"),
         item: &item,
     };

@@ -1,6 +1,7 @@
 //! 我的办件: how a matter stands, in a citizen's words, and what they can do about it themselves: bring what was promised, want it
 //! back, choose a time, ask for a hearing, take the result, rate it.
 
+use super::apply_end::applied;
 use super::{Filled, Visitor, answer, refusal};
 use crate::Console;
 use crate::api::id;
@@ -12,7 +13,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path, Request};
 use axum::response::Response;
 use axum::routing::{get, post};
-use casework::{ActError, CaseView, May};
+use casework::{ActError, CaseView, May, Waiting};
 use domain::dossier::{Outcome, Status};
 use domain::network::Tier;
 use domain::rating::{Grade, Rating};
@@ -99,15 +100,29 @@ impl Standing {
 struct MinePage<'a> {
     hall: &'a Visitor,
     cases: Vec<Standing>,
+    /// Begun and not handed in: page, item, when it was last written on.
+    drafts: Vec<(String, String, String)>,
+    waiting: Vec<Waiting>,
 }
 
 async fn list(visitor: Visitor) -> Result<Response, Fault> {
     let citizen = visitor.citizen()?;
-    let views = visitor.console.hall.cases_of(citizen).await?;
-    let named: Vec<&str> = views.iter().take(20).map(|view| view.case.as_str()).collect();
-    visitor.console.hall.note_applicant("read", &format!("/hall/mine {}", named.join(" "))).await?;
+    let hall = &visitor.console.hall;
+    let (views, waiting) = (hall.cases_of(citizen).await?, hall.waiting_applications(Some(citizen)).await?);
+    // What answers a notice is shown with its case.
+    let waiting: Vec<Waiting> = waiting.into_iter().filter(|one| one.application.mends.is_none()).collect();
+    let named = views.iter().map(|view| view.case.as_str());
+    let named: Vec<&str> =
+        waiting.iter().map(|one| one.application.case.as_str()).chain(named).take(20).collect();
+    hall.note_applicant("read", &format!("/hall/mine {}", named.join(" "))).await?;
+    let draft = |draft: &store::Draft| {
+        let known = hall.item(Some(draft.release), &draft.item).ok();
+        let name = known.map_or_else(|| draft.item.to_string(), |(_, _, item)| item.name.clone());
+        (format!("/hall/drafts/{}", draft.id), name, draft.updated.to_minute())
+    };
+    let drafts = hall.online_drafts(citizen).await?.iter().map(draft).collect();
     let cases = views.iter().map(|view| Standing::of(&visitor, view)).collect();
-    Ok(answer(false, &MinePage { hall: &visitor, cases }))
+    Ok(answer(false, &MinePage { hall: &visitor, cases, drafts, waiting }))
 }
 
 struct Lacking {
@@ -129,6 +144,10 @@ struct CasePage<'a> {
     may_withdraw: bool,
     may_ask_hearing: bool,
     may_rate: bool,
+    /// Sent back, and mended here.
+    may_mend: bool,
+    /// Mended, and not taken in by the town yet.
+    mended: bool,
     wrong: String,
 }
 
@@ -192,6 +211,8 @@ async fn page(visitor: &Visitor, view: &CaseView, wrong: &str) -> Result<Respons
         may_withdraw: may.withdraw,
         may_ask_hearing: may.ask_hearing,
         may_rate: may.rate,
+        may_mend: hall.is_mended_here(dossier).await?,
+        mended: hall.waiting_application(&view.case).await?.is_some(),
         wrong: visitor.t(wrong).into_owned(),
     };
     Ok(answer(!page.wrong.is_empty(), &page))
@@ -199,7 +220,13 @@ async fn page(visitor: &Visitor, view: &CaseView, wrong: &str) -> Result<Respons
 
 async fn show(visitor: Visitor, Path(case): Path<String>) -> Result<Response, Fault> {
     let case: CaseNo = id(&case, "办件编号")?;
-    let view = visitor.console.hall.case_of(visitor.citizen()?, &case).await?;
+    let (hall, citizen) = (&visitor.console.hall, visitor.citizen()?);
+    let waiting = hall.waiting_applications(Some(citizen)).await?;
+    let fresh = |one: &&Waiting| one.application.case == case && one.application.mends.is_none();
+    if let Some(waiting) = waiting.iter().find(fresh) {
+        return applied(&visitor, waiting).await;
+    }
+    let view = hall.case_of(citizen, &case).await?;
     page(&visitor, &view, "").await
 }
 

@@ -9,6 +9,7 @@ use axum::Router;
 use axum::extract::Query;
 use axum::response::Response;
 use axum::routing::get;
+use casework::Waiting;
 use casework::reconcile::SlipFinding;
 use domain::library::LicenceState;
 use domain::paper::PaperKind;
@@ -28,6 +29,8 @@ struct ProgressPage<'a> {
     hall: &'a Visitor,
     number: &'a str,
     standing: Option<Standing>,
+    /// Handed in in the hall, and not taken in by the town yet.
+    waiting: Option<Waiting>,
     wrong: String,
 }
 
@@ -50,29 +53,41 @@ pub(super) fn number_in(text: &str) -> String {
 
 async fn ask(visitor: Visitor, Query(asked): Query<Asked>) -> Response {
     let number = number_in(&asked.number);
-    answer(false, &ProgressPage { hall: &visitor, number: &number, standing: None, wrong: String::new() })
+    let (standing, waiting) = (None, None);
+    answer(false, &ProgressPage { hall: &visitor, number: &number, standing, waiting, wrong: String::new() })
 }
 
 async fn look(filled: Filled) -> Result<Response, Fault> {
     let (visitor, posted) = (&filled.visitor, &filled.posted);
     let number = number_in(posted.get("number"));
     let (guesses, now) = (&visitor.console.citizens.guesses, visitor.now());
+    let mut waiting = None;
     let (standing, wrong) = match guesses.wait(&number, &visitor.source, now) {
         Some(seconds) => (None, format!("查询太频繁,请 {seconds} 秒后再试")),
         // Counted before it is known: whoever hangs up in between has guessed all the same.
         None => {
             guesses.guessed(&number, &visitor.source, now);
-            match visitor.console.hall.progress(&number, posted.get("last_four")).await? {
+            let (hall, last_four) = (&visitor.console.hall, posted.get("last_four"));
+            let standing = hall.progress(&number, last_four).await?;
+            waiting = match &standing {
+                None => hall.waiting_progress(&number, last_four).await?,
+                Some(_) => None,
+            };
+            match standing {
                 Some(view) => {
                     guesses.was_right(&number);
                     (Some(Standing::of(visitor, &view)), String::new())
+                }
+                None if waiting.is_some() => {
+                    guesses.was_right(&number);
+                    (None, String::new())
                 }
                 None => (None, "没有查到:请核对办件编号和申请人证件号的后四位".to_owned()),
             }
         }
     };
     let wrong = visitor.t(&wrong).into_owned();
-    let page = ProgressPage { hall: visitor, number: &number, standing, wrong };
+    let page = ProgressPage { hall: visitor, number: &number, standing, waiting, wrong };
     Ok(answer(!page.wrong.is_empty(), &page))
 }
 

@@ -5,6 +5,7 @@ use crate::Console;
 use crate::api::id;
 use crate::fault::Fault;
 use crate::fields::{self, Around, FieldView, Input};
+use crate::lang::Lang;
 use crate::page::draft::{Opened, open, title};
 use crate::posted::Posted;
 use crate::shell::{Desk, Shell};
@@ -17,6 +18,7 @@ use axum::{Json, Router};
 use casework::{ActError, DraftForm, FieldName};
 use domain::EntryId;
 use domain::catalogue::Field;
+use domain::division::Divisions;
 use domain::form::{FormFault, filling};
 use serde_json::{Map, Value, json};
 use store::{Draft, StoreError};
@@ -89,7 +91,7 @@ fn is_of(opened: &Opened, part: Part, fault: &FormFault) -> bool {
 }
 
 /// Faults of what was typed; that something is still empty is told when the reader says they are through.
-pub(super) fn is_typed(fault: &FormFault) -> bool {
+pub(crate) fn is_typed(fault: &FormFault) -> bool {
     fault.reason != "必填"
 }
 
@@ -243,16 +245,42 @@ fn saved(desk: &Desk) -> String {
 /// Two windows on one draft: what was typed here stays on the page, and beside each field that differs stands what the other
 /// window saved (I23). Saving again keeps what stands on the page.
 fn both_texts(desk: &Desk, opened: &mut Opened, part: Part, posted: &Posted, theirs: &Draft) -> Response {
-    let lang = desk.shell.taste.lang;
-    let mut differing = Vec::new();
-    let mut mine = theirs.clone();
-    for (name, value) in typed(&opened.form, part, posted) {
-        let field = opened.form.fields.iter().find(|(known, _)| *known == name).map(|(_, field)| field);
+    let typed = typed(&opened.form, part, posted);
+    let Differing { mine, faults: differing } =
+        compare(&opened.form, typed, theirs, &opened.pack.divisions, desk.shell.taste.lang);
+    opened.draft = mine;
+    let told = desk
+        .t("这份草稿刚才在另一个窗口改过。下面是您写的,不同之处已标出;再按保存即以本页为准。")
+        .into_owned();
+    let mut answer = page(desk, opened, part, &Shown { faults: &differing, summary: true, told, more: "" });
+    *answer.status_mut() = StatusCode::CONFLICT;
+    answer
+}
+
+/// What was typed here and what another window saved meanwhile.
+pub(crate) struct Differing {
+    /// The draft as this window has it.
+    pub mine: Draft,
+    /// Each field that differs, with what the other window saved.
+    pub faults: Vec<FormFault>,
+}
+
+/// Both texts of a draft (I23).
+pub(crate) fn compare(
+    form: &DraftForm,
+    typed: Vec<(FieldName, Option<Value>)>,
+    theirs: &Draft,
+    divisions: &Divisions,
+    lang: Lang,
+) -> Differing {
+    let (mut faults, mut mine) = (Vec::new(), theirs.clone());
+    for (name, value) in typed {
+        let field = form.fields.iter().find(|(known, _)| *known == name).map(|(_, field)| field);
         let (Some(field), known) = (field, DraftForm::value(theirs, &name)) else { continue };
         if known != value.as_ref() {
-            let said = known.map(|known| fields::spoken(field, known, &opened.pack.divisions, lang));
+            let said = known.map(|known| fields::spoken(field, known, divisions, lang));
             let said = said.filter(|said| !said.is_empty()).unwrap_or_else(|| "(空)".to_owned());
-            differing.push(FormFault {
+            faults.push(FormFault {
                 field: name.control(),
                 label: field.label.clone(),
                 reason: format!("另一个窗口刚才保存的是:{said}"),
@@ -263,13 +291,7 @@ fn both_texts(desk: &Desk, opened: &mut Opened, part: Part, posted: &Posted, the
             _ => put(&mut mine.form, &name.key, value),
         }
     }
-    opened.draft = mine;
-    let told = desk
-        .t("这份草稿刚才在另一个窗口改过。下面是您写的,不同之处已标出;再按保存即以本页为准。")
-        .into_owned();
-    let mut answer = page(desk, opened, part, &Shown { faults: &differing, summary: true, told, more: "" });
-    *answer.status_mut() = StatusCode::CONFLICT;
-    answer
+    Differing { mine, faults }
 }
 
 fn put(form: &mut Map<String, Value>, key: &str, value: Option<Value>) {

@@ -26,7 +26,7 @@ pub(super) fn routes() -> Router<Console> {
 }
 
 /// A scan as a list shows it.
-pub(super) struct Scan {
+pub(crate) struct Scan {
     pub href: String,
     pub is_picture: bool,
     pub size: String,
@@ -141,7 +141,7 @@ async fn upload(Path(draft): Path<String>, sent: Sent) -> Result<Response, Fault
 
 /// The bytes of a scan, for the officer to look at; what somebody brought runs nothing here. A PDF goes without `sandbox`, in
 /// which the browser's own viewer, itself a sandbox, does not open.
-pub(super) async fn content(console: &Console, attachment: &Attachment) -> Result<Response, Fault> {
+pub(crate) async fn content(console: &Console, attachment: &Attachment) -> Result<Response, Fault> {
     let not_here = || Fault::new(StatusCode::NOT_FOUND, "not_found", "附件不属于该件,或还没有传到本节点");
     let (blobs, name, bytes) =
         (console.hall.blobs.clone(), attachment.hash.clone(), attachment.bytes as usize);
