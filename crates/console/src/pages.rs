@@ -109,6 +109,7 @@ pub const PAGES: &[Page] = &[
     page("get", "/nodes", Permission::House, Tells::Nothing, ABOVE),
     page("get", "/reconciliation", Permission::House, Tells::Nothing, EVERYWHERE),
     page("get", "/incidents", Permission::House, Tells::Nothing, EVERYWHERE),
+    page("get", "/applications", Permission::House, Tells::Nothing, CITY),
     // Supervision and the hub's registers.
     page("get", "/alerts", Permission::Warnings, Tells::List, EVERYWHERE),
     page("post", "/cases/{case}/alerts/appeal", Permission::Appeal, Tells::Nothing, ABOVE),
@@ -178,6 +179,7 @@ pub(crate) const NAVIGATION: &[Entry] = &[
     entry("/nodes", "运行图", Permission::House, CITY, None),
     entry("/reconciliation", "对账", Permission::House, ABOVE, None),
     entry("/incidents", "运行事件", Permission::House, ABOVE, Some(|waits| waits.counts.quarantined)),
+    entry("/applications", "网上申请", Permission::House, CITY, Some(|waits| waits.counts.applications_open)),
     entry("/sync", "同步", Permission::House, BELOW, None),
     entry("/catalogue", "事项目录", Permission::House, EVERYWHERE, None),
     entry("/letters", "授权和印章", Permission::House, CITY, None),

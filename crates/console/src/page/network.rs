@@ -9,12 +9,14 @@ use axum::Router;
 use axum::response::Response;
 use axum::routing::get;
 use casework::NodeStatus;
+use casework::Waiting;
 use casework::reconcile::{Amount, Balance, VillageBalance};
 use domain::network::{Standing, Tier};
 
 pub(super) fn routes() -> Router<Console> {
     Router::new()
         .route("/nodes", get(nodes))
+        .route("/applications", get(applications))
         .route("/reconciliation", get(reconciliation))
         .route("/incidents", get(incidents))
 }
@@ -132,6 +134,37 @@ async fn reconciliation(desk: Desk) -> Result<Response, Fault> {
         villages: known.villages.iter().map(village).collect(),
     };
     Ok(render(&page))
+}
+
+struct ApplicationRow {
+    case: String,
+    item: String,
+    town: String,
+    since: String,
+    overdue: bool,
+    /// An answer to what was sent back.
+    mends: bool,
+}
+
+#[derive(Template)]
+#[template(path = "applications.html")]
+struct ApplicationsPage<'a> {
+    shell: &'a Shell,
+    rows: Vec<ApplicationRow>,
+}
+
+/// What citizens handed in and their town has not taken in yet. Whose it is stands in the case alone.
+async fn applications(desk: Desk) -> Result<Response, Fault> {
+    let waiting = desk.console.hall.waiting_applications(None).await?;
+    let row = |one: &Waiting| ApplicationRow {
+        case: one.application.case.to_string(),
+        item: one.item_name.clone(),
+        town: one.town_name.clone(),
+        since: desk.shell.ago(one.application.at, desk.now()),
+        overdue: one.overdue,
+        mends: one.application.mends.is_some(),
+    };
+    Ok(render(&ApplicationsPage { shell: &desk.shell, rows: waiting.iter().map(row).collect() }))
 }
 
 struct IncidentRow {
