@@ -151,7 +151,10 @@ pub fn main() -> ExitCode {
 async fn run(cli: Cli) -> Result<ExitCode> {
     let Cli { common, verb } = cli;
     match verb {
-        HubVerb::Common(verb) => return tier::verbs::run(&common, verb).await,
+        HubVerb::Common(verb) => {
+            let parts = crate::parts_of(&common.data_dir)?;
+            return tier::verbs::run_with(&common, verb, parts).await;
+        }
         HubVerb::Init { pack, city, web, link, enrol } => {
             let listen = Listen::new(web, Some(link), Some(enrol));
             crate::init::init(&common.data_dir, &pack, &city, listen).await?;

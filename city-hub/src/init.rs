@@ -67,6 +67,7 @@ pub async fn init(data: &Path, pack: &Path, city: &str, listen: Listen) -> Resul
         name: format!("{name}政务服务中心"),
         listen,
         parent: None,
+        sign_on: None,
     };
     config.save(data)?;
     // Serving introduces the hub before anything else; here nothing serves yet, so it is done by hand.

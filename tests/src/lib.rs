@@ -7,4 +7,5 @@ pub mod city;
 pub mod fuzz;
 mod listening;
 pub mod measure;
+pub mod provider;
 pub mod sim;

@@ -15,6 +15,8 @@ mod looks;
 mod papers;
 #[path = "browser/recording.rs"]
 mod recording;
+#[path = "browser/sign_on.rs"]
+mod sign_on;
 #[path = "browser/tab.rs"]
 mod tab;
 #[path = "browser/work.rs"]

@@ -4,12 +4,14 @@
 mod access;
 mod apply;
 mod apply_end;
+mod elsewhere;
 mod items;
 mod mine;
 mod open;
 mod progress;
 
 pub use access::{Begun, CitizenLogin, Citizens, LocalCodes, NoLogin, SendCode, Shown};
+pub use elsewhere::{Away, SignOn};
 pub(crate) use mine::is_here;
 
 use crate::Console;
@@ -48,6 +50,8 @@ pub const HALL_PAGES: &[(&str, &str, bool)] = &[
     ("get", "/hall/login", false),
     ("post", "/hall/login", false),
     ("post", "/hall/login/code", false),
+    ("get", "/hall/login/away", false),
+    ("get", "/hall/login/back", false),
     ("post", "/hall/logout", true),
     ("get", "/hall/mine", true),
     ("get", "/hall/apply/{item}", true),
@@ -74,6 +78,7 @@ pub(crate) fn routes() -> Router<Console> {
         .merge(items::routes())
         .merge(progress::routes())
         .merge(open::routes())
+        .merge(elsewhere::routes())
         .merge(mine::routes())
         .merge(apply::routes())
         .merge(apply_end::routes())

@@ -33,7 +33,9 @@ use link::LinkState;
 use std::sync::{Arc, Mutex, PoisonError};
 use store::Counts;
 
-pub use hall::{Begun, CitizenLogin, Citizens, HALL_PAGES, LocalCodes, NoLogin, SendCode, Shown};
+pub use hall::{
+    Away, Begun, CitizenLogin, Citizens, HALL_PAGES, LocalCodes, NoLogin, SendCode, Shown, SignOn,
+};
 pub use lang::untranslated;
 pub use locked::{Opening, StillLocked, locked_router};
 pub use pages::{PAGES, Page, Tells};

@@ -129,7 +129,12 @@ pub(crate) fn come_again(method: &Method, headers: &HeaderMap, uri: &Uri) -> Opt
     let elsewhere =
         headers.get("sec-fetch-site").is_some_and(|site| site == "cross-site" || site == "same-site");
     let here = uri.path_and_query().map_or("/", |path| local(path.as_str()));
-    (elsewhere && method.is_safe()).then(|| render(&AgainPage { taste: Taste::of(headers), here }))
+    (elsewhere && method.is_safe()).then(|| go_on(Taste::of(headers), here))
+}
+
+/// A page that opens another one of this house by itself.
+pub(crate) fn go_on(taste: Taste, here: &str) -> Response {
+    render(&AgainPage { taste, here })
 }
 
 /// A refusal with the menu around it.

@@ -18,6 +18,48 @@ pub struct NodeConfig {
     pub listen: Listen,
     /// None for the hub.
     pub parent: Option<Parent>,
+    /// Where citizens prove who they are (统一身份认证); the hub's alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sign_on: Option<SignOn>,
+}
+
+/// An OpenID Connect provider, and what this city is to it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SignOn {
+    /// As citizens know it: 贵州政务服务网.
+    pub name: String,
+    /// The provider's issuer, `https://…`.
+    pub issuer: String,
+    pub client_id: String,
+    /// File with the client's secret; absent for a public client.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub client_secret_file: Option<PathBuf>,
+    /// How browsers reach this hub, `https://host`; `/hall/login/back` under it is what is registered at the provider.
+    pub public: String,
+    /// What is asked for.
+    #[serde(default = "SignOn::scopes", skip_serializing_if = "Vec::is_empty")]
+    pub scopes: Vec<String>,
+    /// The claims of the ID token that hold name and number (居民身份证号 or 统一社会信用代码).
+    #[serde(default = "SignOn::name_claim")]
+    pub name_claim: String,
+    #[serde(default = "SignOn::number_claim")]
+    pub number_claim: String,
+    /// Authority of the provider's TLS certificate, PEM, where it is none that the system knows.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_file: Option<PathBuf>,
+}
+
+impl SignOn {
+    fn scopes() -> Vec<String> {
+        vec!["profile".to_owned()]
+    }
+    fn name_claim() -> String {
+        "name".to_owned()
+    }
+    fn number_claim() -> String {
+        "id_number".to_owned()
+    }
 }
 
 #[derive(Debug, Clone, Serialize, Deserialize)]

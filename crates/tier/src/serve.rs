@@ -38,11 +38,13 @@ pub struct Parts {
     pub random: Arc<dyn Random>,
     /// How codes reach citizens; `None` where nobody set that up, and then nobody logs in at the hall.
     pub codes: Option<Arc<dyn console::SendCode>>,
+    /// Where citizens prove elsewhere who they are; `None` where nobody set that up.
+    pub sign_on: Option<Arc<dyn console::SignOn>>,
 }
 
 impl Default for Parts {
     fn default() -> Parts {
-        Parts { clock: runtime::clock(), random: Arc::new(OsRandom), codes: None }
+        Parts { clock: runtime::clock(), random: Arc::new(OsRandom), codes: None, sign_on: None }
     }
 }
 
@@ -300,9 +302,13 @@ pub(crate) async fn begin(
     console.drill = std::env::var_os(runtime::DRILL_CLOCK).is_some();
     // All persons of a drill are invented: the code that would go to a telephone is shown.
     let shown = || console.drill.then(|| Arc::new(console::Shown) as Arc<dyn console::SendCode>);
-    if let Some(sender) = parts.codes.clone().or_else(shown).filter(|_| config.tier == Tier::City) {
-        let provider = Arc::new(console::LocalCodes::new(opened.hall.clone(), sender));
-        console.citizens = Arc::new(console::Citizens::by(provider));
+    if config.tier == Tier::City {
+        let codes = parts.codes.clone().or_else(shown);
+        let local = |sender| {
+            Arc::new(console::LocalCodes::new(opened.hall.clone(), sender)) as Arc<dyn console::CitizenLogin>
+        };
+        let (provider, sign_on) = (codes.map(local), parts.sign_on.clone());
+        console.citizens = Arc::new(console::Citizens::by(provider, sign_on));
     }
     let router = console::router(console);
     tracing::info!(node.id = %config.id, %web, link = ?link, enrol = ?enrol, "serving");

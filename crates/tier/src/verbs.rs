@@ -18,8 +18,16 @@ pub const DEGRADED: u8 = 3;
 /// # Errors
 /// With what to do about it; printed by `main`, exit 1.
 pub async fn run(common: &Common, verb: Verb) -> Result<ExitCode> {
+    run_with(common, verb, Parts::default()).await
+}
+
+/// As [`run`]; a serving node works with these parts.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_with(common: &Common, verb: Verb, parts: Parts) -> Result<ExitCode> {
     match verb {
-        Verb::Serve => serve(common).await,
+        Verb::Serve => serve(common, parts).await,
         Verb::Version => {
             println!("{}", json!({ "version": env!("CARGO_PKG_VERSION") }));
             Ok(ExitCode::SUCCESS)
@@ -32,10 +40,10 @@ pub async fn run(common: &Common, verb: Verb) -> Result<ExitCode> {
     }
 }
 
-async fn serve(common: &Common) -> Result<ExitCode> {
+async fn serve(common: &Common, parts: Parts) -> Result<ExitCode> {
     // Taken before anything is opened and held until the database is closed.
     let _lock = DataLock::take(&common.data_dir)?;
-    let (data, parts) = (&common.data_dir, Parts::default());
+    let data = &common.data_dir;
     let key = common.unlock.open_unattended(data);
     let stopped = Shutdown::asked_by_system();
     tokio::pin!(stopped);

@@ -1,6 +1,7 @@
 //! How a citizen proves who they are, and how long that counts. Who says so is a provider behind a trait: the province's unified
 //! sign-on, or the hub itself with a code to the telephone that stands on the citizen's case.
 
+use super::SignOn;
 use async_trait::async_trait;
 use casework::{Citizen, Hall, Throttle};
 use domain::Timestamp;
@@ -23,6 +24,10 @@ pub enum NoLogin {
     Wait { seconds: u64 },
     #[error("网上登录暂时用不了,请稍后再试,或到就近的代办点办理")]
     Unavailable,
+    #[error("登录没有完成,或隔了太久;请重新登录")]
+    Lost,
+    #[error("登录的账号没有实名信息(姓名和证件号);请先在该平台完成实名认证")]
+    Nameless,
 }
 
 /// Who says that a citizen is who they say they are (统一身份认证).
@@ -248,6 +253,8 @@ struct Session {
 pub struct Citizens {
     /// `None` where no provider was set up: then only what is open to everybody is there.
     pub provider: Option<Arc<dyn CitizenLogin>>,
+    /// Where citizens can prove themselves instead; both may be there.
+    pub sign_on: Option<Arc<dyn SignOn>>,
     pub(crate) guesses: Guesses,
     sessions: Mutex<BTreeMap<[u8; 32], Session>>,
 }
@@ -257,9 +264,14 @@ fn key(token: &str) -> [u8; 32] {
 }
 
 impl Citizens {
-    /// Citizens whom `provider` knows.
-    pub fn by(provider: Arc<dyn CitizenLogin>) -> Citizens {
-        Citizens { provider: Some(provider), ..Citizens::default() }
+    /// Citizens who prove themselves here, elsewhere, either, or not at all.
+    pub fn by(provider: Option<Arc<dyn CitizenLogin>>, sign_on: Option<Arc<dyn SignOn>>) -> Citizens {
+        Citizens { provider, sign_on, ..Citizens::default() }
+    }
+
+    /// Whether anybody can log in at all.
+    pub(crate) fn are_let_in(&self) -> bool {
+        self.provider.is_some() || self.sign_on.is_some()
     }
 
     fn sessions(&self) -> MutexGuard<'_, BTreeMap<[u8; 32], Session>> {

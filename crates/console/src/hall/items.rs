@@ -217,7 +217,7 @@ async fn guide(visitor: Visitor, Path(item): Path<String>) -> Result<Response, F
         handling: if item.handling == Handling::Instant { "即办件" } else { "承诺件" },
         papers: item.materials.iter().map(paper).collect(),
         online: domain::application::is_offered(&item, visitor.today())
-            && visitor.console.citizens.provider.is_some(),
+            && visitor.console.citizens.are_let_in(),
         by_proxy: matches!(item.village_service.as_str(), "direct" | "proxy" | "assist"),
         item: &item,
     };

@@ -30,8 +30,17 @@ struct LoginPage<'a> {
     name: &'a str,
     number: &'a str,
     wrong: String,
+    /// No code is sent from here.
+    no_codes: bool,
+    /// Where else they can prove who they are.
+    elsewhere: Option<&'a str>,
+}
+
+impl LoginPage<'_> {
     /// Nobody can log in here.
-    closed: bool,
+    fn closed(&self) -> bool {
+        self.no_codes && self.elsewhere.is_none()
+    }
 }
 
 #[derive(Template)]
@@ -51,7 +60,7 @@ struct Whither {
 }
 
 /// A page of the hall; anything else is not for citizens.
-fn within(to: &str) -> &str {
+pub(super) fn within(to: &str) -> &str {
     let to = local(to);
     if to == "/hall" || to.starts_with("/hall/") { to } else { "/hall/mine" }
 }
@@ -63,7 +72,8 @@ fn login_page(visitor: &Visitor, to: &str, typed: (&str, &str), wrong: &str) -> 
         name: typed.0,
         number: typed.1,
         wrong: visitor.t(wrong).into_owned(),
-        closed: visitor.console.citizens.provider.is_none(),
+        no_codes: visitor.console.citizens.provider.is_none(),
+        elsewhere: visitor.console.citizens.sign_on.as_deref().map(super::SignOn::name),
     };
     answer(!wrong.is_empty(), &page)
 }
@@ -109,23 +119,34 @@ async fn finish(filled: Filled) -> Result<Response, Fault> {
         None => Err(NoLogin::Unavailable),
     };
     match outcome {
-        Ok(citizen) => {
-            let hall = &visitor.console.hall;
-            let newest = hall.cases_of(&citizen).await?.first().map(|view| view.case.to_string());
-            hall.note_applicant("log in", &newest.unwrap_or_default()).await?;
-            let mut secret = [0; 24];
-            visitor.console.hall.random.fill(&mut secret);
-            let token: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
-            visitor.console.citizens.open(&token, citizen, visitor.now());
-            let cookie = format!("{CITIZEN_COOKIE}={token}; HttpOnly; SameSite=Strict; Path=/hall");
-            Ok(([(header::SET_COOKIE, cookie)], Redirect::to(to)).into_response())
-        }
+        Ok(citizen) => Ok((enter(visitor, citizen).await?, Redirect::to(to)).into_response()),
         Err(error) => {
             let wrong = visitor.t(&error.to_string()).into_owned();
             let page = CodePage { hall: visitor, to, challenge, shown: None, wrong };
             Ok(answer(true, &page))
         }
     }
+}
+
+/// The cookie of somebody who has proven who they are.
+pub(super) type Entry = [(header::HeaderName, String); 1];
+
+/// Lets somebody in.
+pub(super) async fn enter(visitor: &Visitor, citizen: Citizen) -> Result<Entry, Fault> {
+    let hall = &visitor.console.hall;
+    let newest = hall.cases_of(&citizen).await?.first().map(|view| view.case.to_string());
+    hall.note_applicant("log in", &newest.unwrap_or_default()).await?;
+    let mut secret = [0; 24];
+    hall.random.fill(&mut secret);
+    let token: String = secret.iter().map(|byte| format!("{byte:02x}")).collect();
+    visitor.console.citizens.open(&token, citizen, visitor.now());
+    let cookie = format!("{CITIZEN_COOKIE}={token}; HttpOnly; SameSite=Strict; Path=/hall");
+    Ok([(header::SET_COOKIE, cookie)])
+}
+
+/// The log-in page once more, with why.
+pub(super) fn refused(visitor: &Visitor, to: &str, why: &NoLogin) -> Response {
+    login_page(visitor, to, ("", ""), &why.to_string())
 }
 
 async fn log_out(filled: Filled) -> Response {

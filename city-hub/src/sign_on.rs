@@ -1,0 +1,268 @@
+//! Citizens prove who they are at an OpenID Connect provider (统一身份认证): authorization code flow with PKCE, state and nonce; the
+//! ID token is verified with the provider's published keys, and name and number are read from it.
+//!
+//! # Source
+//! OpenID Connect Core 1.0, 3.1; RFC 7636; 国家政务服务平台统一身份认证系统接入要求 C 0111-2018 (what a name and a number are there).
+
+use anyhow::{Context, Result, bail};
+use async_trait::async_trait;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use casework::Citizen;
+use console::{Away, NoLogin};
+use domain::Timestamp;
+use domain::seams::Clock;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use openidconnect::core::{
+    CoreAuthenticationFlow, CoreClient, CoreIdToken, CoreJwsSigningAlgorithm as Alg, CoreProviderMetadata,
+};
+use openidconnect::{
+    AsyncHttpClient, AuthorizationCode, ClientId, ClientSecret, CsrfToken, HttpRequest, HttpResponse,
+    IssuerUrl, Nonce, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope, TokenResponse,
+};
+use runtime::config::SignOn;
+use serde_json::Value;
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+/// What a provider may answer, at most.
+const ANSWER_BYTES_MAX: usize = 1024 * 1024;
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+/// What the provider publishes of itself is read again after so long: it changes its keys now and then.
+const KNOWN_FOR_MS: i64 = 10 * 60_000;
+/// Citizens who left and have not come back; who left first gives way.
+const AWAY_MAX: usize = 10_000;
+const AWAY_MS: i64 = 10 * 60_000;
+/// What signs an ID token: the provider's own key. A secret that the client shares would let the client sign too.
+const SIGNED_BY: [Alg; 10] = [
+    Alg::RsaSsaPkcs1V15Sha256,
+    Alg::RsaSsaPkcs1V15Sha384,
+    Alg::RsaSsaPkcs1V15Sha512,
+    Alg::RsaSsaPssSha256,
+    Alg::RsaSsaPssSha384,
+    Alg::RsaSsaPssSha512,
+    Alg::EcdsaP256Sha256,
+    Alg::EcdsaP384Sha384,
+    Alg::EcdsaP521Sha512,
+    Alg::EdDsa,
+];
+
+struct Left {
+    nonce: Nonce,
+    verifier: PkceCodeVerifier,
+    until: Timestamp,
+}
+
+/// The provider that `node.toml` names.
+pub struct Oidc {
+    name: String,
+    issuer: IssuerUrl,
+    client: ClientId,
+    secret: Option<ClientSecret>,
+    back: RedirectUrl,
+    scopes: Vec<String>,
+    name_claim: String,
+    number_claim: String,
+    http: Http,
+    clock: Arc<dyn Clock>,
+    away: Mutex<BTreeMap<String, Left>>,
+    known: tokio::sync::Mutex<Option<(Timestamp, CoreProviderMetadata)>>,
+}
+
+impl Oidc {
+    /// # Errors
+    /// What in the configuration cannot be, and how to mend it.
+    pub fn new(config: &SignOn, clock: Arc<dyn Clock>) -> Result<Oidc> {
+        let issuer = IssuerUrl::new(config.issuer.clone()).context("sign_on.issuer is no URL")?;
+        let here = ["127.0.0.1", "localhost", "[::1]"];
+        let on_this_machine = issuer.url().host_str().is_some_and(|host| here.contains(&host));
+        if issuer.url().scheme() != "https" && !on_this_machine {
+            bail!("sign_on.issuer must begin with https://");
+        }
+        let back = format!("{}/hall/login/back", config.public.trim_end_matches('/'));
+        let secret = match &config.client_secret_file {
+            Some(file) => {
+                let text = std::fs::read_to_string(file)
+                    .with_context(|| format!("read sign_on.client_secret_file {}", file.display()))?;
+                Some(ClientSecret::new(text.trim().to_owned()))
+            }
+            None => None,
+        };
+        Ok(Oidc {
+            name: config.name.clone(),
+            issuer,
+            client: ClientId::new(config.client_id.clone()),
+            secret,
+            back: RedirectUrl::new(back).context("sign_on.public is no URL")?,
+            scopes: config.scopes.clone(),
+            name_claim: config.name_claim.clone(),
+            number_claim: config.number_claim.clone(),
+            http: Http::new(config)?,
+            clock,
+            away: Mutex::default(),
+            known: tokio::sync::Mutex::default(),
+        })
+    }
+
+    /// What the provider publishes of itself, its keys included.
+    async fn provider(&self) -> Result<CoreProviderMetadata, NoLogin> {
+        let now = self.clock.now();
+        let mut known = self.known.lock().await;
+        let fresh =
+            |(at, _): &&(Timestamp, CoreProviderMetadata)| (0..KNOWN_FOR_MS).contains(&now.since(*at));
+        if let Some((_, provider)) = known.as_ref().filter(fresh) {
+            return Ok(provider.clone());
+        }
+        let found = CoreProviderMetadata::discover_async(self.issuer.clone(), &self.http).await;
+        let provider = found.map_err(|error| {
+            tracing::warn!(%error, issuer = %self.issuer.as_str(), "the provider of citizens' log-ins does not answer as it should");
+            NoLogin::Unavailable
+        })?;
+        *known = Some((now, provider.clone()));
+        Ok(provider)
+    }
+
+    fn take(&self, state: &str) -> Option<Left> {
+        let mut away = self.away.lock().unwrap_or_else(PoisonError::into_inner);
+        away.remove(state).filter(|left| left.until > self.clock.now())
+    }
+
+    fn remember(&self, state: &str, left: Left) {
+        let now = self.clock.now();
+        let mut away = self.away.lock().unwrap_or_else(PoisonError::into_inner);
+        away.retain(|_, left| left.until > now);
+        if away.len() >= AWAY_MAX {
+            let first = away.iter().min_by_key(|(_, left)| left.until).map(|(state, _)| state.clone());
+            first.map(|first| away.remove(&first));
+        }
+        away.insert(state.to_owned(), left);
+    }
+
+    /// Name and number, from a token that has been verified.
+    fn citizen_in(&self, token: &CoreIdToken) -> Result<Citizen, NoLogin> {
+        let text = token.to_string();
+        let payload = text.split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
+        let claims: Option<Value> = payload.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        let claim =
+            |name: &str| claims.as_ref()?.get(name)?.as_str().map(str::trim).filter(|text| !text.is_empty());
+        match (claim(&self.name_claim), claim(&self.number_claim)) {
+            (Some(name), Some(number)) => {
+                Ok(Citizen { name: name.to_owned(), number: number.to_uppercase() })
+            }
+            _ => Err(NoLogin::Nameless),
+        }
+    }
+}
+
+#[async_trait]
+impl console::SignOn for Oidc {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    async fn leave(&self) -> Result<Away, NoLogin> {
+        let provider = self.provider().await?;
+        let client = CoreClient::from_provider_metadata(provider, self.client.clone(), self.secret.clone())
+            .set_redirect_uri(self.back.clone());
+        let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
+        let flow = CoreAuthenticationFlow::AuthorizationCode;
+        let request = client
+            .authorize_url(flow, CsrfToken::new_random, Nonce::new_random)
+            .add_scopes(self.scopes.iter().cloned().map(Scope::new))
+            .set_pkce_challenge(challenge);
+        let (url, state, nonce) = request.url();
+        let until = self.clock.now().plus_ms(AWAY_MS);
+        self.remember(state.secret(), Left { nonce, verifier, until });
+        Ok(Away { url: url.to_string(), state: state.secret().clone() })
+    }
+
+    async fn came_back(&self, state: &str, code: &str) -> Result<Citizen, NoLogin> {
+        let left = self.take(state).ok_or(NoLogin::Lost)?;
+        let client = CoreClient::from_provider_metadata(
+            self.provider().await?,
+            self.client.clone(),
+            self.secret.clone(),
+        )
+        .set_redirect_uri(self.back.clone());
+        let told = |what: &'static str, error: &dyn std::fmt::Display| {
+            tracing::warn!(%error, "{what}");
+            NoLogin::Unavailable
+        };
+        let exchange = client
+            .exchange_code(AuthorizationCode::new(code.to_owned()))
+            .map_err(|error| told("the provider of citizens' log-ins names no token endpoint", &error))?;
+        let tokens = exchange.set_pkce_verifier(left.verifier).request_async(&self.http).await;
+        let tokens = tokens.map_err(|error| {
+            tracing::warn!(%error, "a citizen's code was not exchanged");
+            NoLogin::Lost
+        })?;
+        let token = tokens.id_token().ok_or(NoLogin::Nameless)?;
+        let verifier = client.id_token_verifier().set_allowed_algs(SIGNED_BY);
+        if let Err(error) = token.claims(&verifier, &left.nonce) {
+            // Its keys may have changed: they are read again for the next one.
+            *self.known.lock().await = None;
+            return Err(told("a citizen's ID token does not verify", &error));
+        }
+        self.citizen_in(token)
+    }
+}
+
+/// The way to the provider: bounded in time and size, and following nothing.
+struct Http(Client<HttpsConnector<HttpConnector>, Full<bytes::Bytes>>);
+
+impl Http {
+    fn new(config: &SignOn) -> Result<Http> {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = rustls::ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .context("TLS cannot be set up")?;
+        let tls = match &config.ca_file {
+            Some(file) => {
+                use rustls_pki_types::{CertificateDer, pem::PemObject};
+                let mut roots = rustls::RootCertStore::empty();
+                let shown = || format!("read sign_on.ca_file {}", file.display());
+                for one in CertificateDer::pem_file_iter(file).with_context(shown)? {
+                    roots.add(one.with_context(shown)?).with_context(shown)?;
+                }
+                builder.with_root_certificates(roots).with_no_client_auth()
+            }
+            None => {
+                use hyper_rustls::ConfigBuilderExt;
+                builder
+                    .with_native_roots()
+                    .context("the system's authorities cannot be read")?
+                    .with_no_client_auth()
+            }
+        };
+        let connector =
+            HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().build();
+        Ok(Http(Client::builder(TokioExecutor::new()).build(connector)))
+    }
+
+    async fn ask(&self, request: HttpRequest) -> Result<HttpResponse, std::io::Error> {
+        let (parts, body) = request.into_parts();
+        let request = openidconnect::http::Request::from_parts(parts, Full::new(bytes::Bytes::from(body)));
+        let answer = async {
+            let answer = self.0.request(request).await.map_err(std::io::Error::other)?;
+            let (parts, body) = answer.into_parts();
+            let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await.map_err(std::io::Error::other)?;
+            Ok(HttpResponse::from_parts(parts, body.to_bytes().to_vec()))
+        };
+        let late = |_| std::io::Error::new(std::io::ErrorKind::TimedOut, "it did not answer in time");
+        tokio::time::timeout(ANSWER_WITHIN, answer).await.map_err(late)?
+    }
+}
+
+impl<'c> AsyncHttpClient<'c> for Http {
+    type Error = std::io::Error;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, std::io::Error>> + Send + 'c>>;
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(self.ask(request))
+    }
+}
