@@ -1,7 +1,7 @@
 //! Filling a draft a part at a time, as its pages do: what was typed on one page replaces what stood there, the rest stays, and
 //! the form fills in by itself what follows.
 
-use crate::{ActError, Hall, Officer};
+use crate::{ActError, Citizen, Hall, Officer};
 use domain::catalogue::{Field, Item, Material};
 use domain::delivery::Wish;
 use domain::form::Form;
@@ -164,7 +164,7 @@ impl Hall {
         id: EntryId,
         version: u32,
         typed: Vec<(FieldName, Option<Value>)>,
-        only: Option<&str>,
+        only: Option<&Citizen>,
     ) -> Result<Draft, ActError> {
         let mut draft = self.draft(id).await?;
         let form = self.draft_form(&draft)?;
@@ -190,11 +190,11 @@ impl Hall {
         reader: &str,
         draft: &mut Draft,
         before: &str,
-        only: Option<&str>,
+        only: Option<&Citizen>,
     ) -> Result<(), ActError> {
         let form = self.draft_form(draft)?;
         let card = domain::form::applicant(&draft.form).1.to_owned();
-        if card == before || only.is_some_and(|only| only != card) {
+        if card == before || only.is_some_and(|only| only.number != card) {
             return Ok(());
         }
         let of_person = |(name, field): &&(FieldName, Field)| {
@@ -216,6 +216,9 @@ impl Hall {
             }
         }
         let Some((case, known)) = self.known_person(&card).await? else { return Ok(()) };
+        if only.is_some_and(|only| !crate::citizens::theirs_is(only, &known)) {
+            return Ok(());
+        }
         for (name, field) in &fields {
             let value = known.get(&name.key).filter(|value| fits(field, value));
             if let (Some(value), None) = (value, draft.form.get(&name.key)) {

@@ -7,6 +7,7 @@ mod handed_in;
 mod taken_in;
 
 pub use handed_in::Waiting;
+pub use taken_in::LeftLying;
 
 use crate::citizens::{APPLICANT, theirs_is};
 use crate::{ActError, Citizen, FieldName, Hall};
@@ -24,6 +25,7 @@ use store::{ApplicationQuery, Draft, OnlineDraft};
 
 /// Drafts one person may have open.
 const DRAFTS_MAX: usize = 10;
+const NEEDS_A_VISIT: &str = "这件事要本人到场,不能网上申请;请到就近的代办点或镇便民服务中心办理";
 /// A draft that nobody went on with for so long is thrown away.
 const DRAFT_KEPT_MS: i64 = 30 * 86_400_000;
 
@@ -37,12 +39,12 @@ impl Hall {
         }
         let (release, _, item) = self.item_in_force(APPLICANT, item).await?;
         if !application::is_offered(&item, self.now().day()) {
-            return Err(unfit("这件事要本人到场,不能网上申请;请到就近的代办点或镇便民服务中心办理"));
+            return Err(unfit(NEEDS_A_VISIT));
         }
         let mut draft = self.blank_online(citizen, item.id.clone(), release);
         self.draft_form(&draft)?.begin(&mut draft, "");
         self.say_who(citizen, &item, &mut draft.form);
-        self.prefill(APPLICANT, &mut draft, "", Some(&citizen.number)).await?;
+        self.prefill(APPLICANT, &mut draft, "", Some(citizen)).await?;
         draft.version = self.store.save_draft(draft.clone()).await?;
         Ok(draft)
     }
@@ -83,7 +85,9 @@ impl Hall {
     /// # Errors
     /// [`ActError::Store`].
     pub async fn is_mended_here(&self, dossier: &Dossier) -> Result<bool, ActError> {
-        if dossier.returned.is_none() || dossier.online.is_none() {
+        // After a recall it lies with a superior, and is mended there.
+        let lies_there = dossier.holder == dossier.origin;
+        if dossier.returned.is_none() || dossier.online.is_none() || !lies_there {
             return Ok(false);
         }
         let query = ApplicationQuery {
@@ -119,7 +123,9 @@ impl Hall {
     /// Who has logged in need not type who they are.
     fn say_who(&self, citizen: &Citizen, item: &Item, form: &mut Form) {
         let asks = |key: &str| item.fields.iter().any(|field| field.key == key);
-        let body = citizen.number.len() == 18 && domain::numbers::check_credit_code(&citizen.number).is_ok();
+        // A citizen number may pass for a credit code by chance; no credit code passes for a citizen number.
+        let person = domain::numbers::CitizenNo::parse(&citizen.number, self.now().day()).is_ok();
+        let body = !person && domain::numbers::check_credit_code(&citizen.number).is_ok();
         let (name, number) = if body { ("org_name", "uscc") } else { ("name", "id_no") };
         for (key, value) in [(name, &citizen.name), (number, &citizen.number)] {
             if asks(key) {
@@ -153,7 +159,7 @@ impl Hall {
         typed: Vec<(FieldName, Option<Value>)>,
     ) -> Result<Draft, ActError> {
         self.online_draft(citizen, id).await?;
-        self.fill_for(APPLICANT, id, version, typed, Some(&citizen.number)).await
+        self.fill_for(APPLICANT, id, version, typed, Some(citizen)).await
     }
 
     /// # Errors
@@ -186,7 +192,10 @@ impl Hall {
             draft.borrowed = borrowed.into_iter().map(consent).collect();
         }
         draft.wish = asked.wish.or(draft.wish);
-        if let (Some(online), Some(town)) = (&mut draft.online, asked.town) {
+        // What was sent back goes back to where it lies.
+        if let (Some(online), Some(town)) = (&mut draft.online, asked.town)
+            && online.mends.is_none()
+        {
             online.town = Some(town);
         }
         (draft.version, draft.updated) = (version, self.now());
@@ -210,8 +219,7 @@ impl Hall {
         let today = self.now().day();
         let submission = submission_of(draft, &item, today);
         let mut faults = decide::submission_faults(&item, &submission, today);
-        let mends = draft.online.as_ref().is_some_and(|online| online.mends.is_some());
-        if !theirs_is(citizen, &submission.form) && !mends {
+        if !theirs_is(citizen, &submission.form) {
             let key = if submission.form.contains_key("uscc") { "uscc" } else { "id_no" };
             faults.push(fault(key, "申请人", "申请人须是您本人或您的单位;替别人办,请到代办点代办"));
         }
@@ -221,18 +229,20 @@ impl Hall {
         Ok(faults)
     }
 
-    /// The town whose window takes a draft in: where the form says they live, else what they chose.
+    /// The town whose window takes a draft in: what they chose, else where the form says they live.
     pub fn town_of(&self, draft: &Draft, item: &Item, form: &Form) -> Option<NodeId> {
         if let Some(online) = draft.online.as_ref().filter(|online| online.mends.is_some()) {
             return online.town.clone();
         }
         let network = self.store.network();
         let is_open = |node: &&NodeRecord| node.tier == Tier::Town && node.standing == Standing::Active;
-        let here = application::region(item, form)
-            .and_then(|code| network.iter().filter(is_open).find(|node| code.starts_with(&*node.place)));
         let chosen = draft.online.as_ref().and_then(|online| online.town.as_ref());
         let chosen = chosen.and_then(|town| network.get(town)).filter(is_open);
-        here.or(chosen).map(|node| node.id.clone())
+        let here = || {
+            let code = application::region(item, form)?;
+            network.iter().filter(is_open).find(|node| code.starts_with(&*node.place))
+        };
+        chosen.or_else(here).map(|node| node.id.clone())
     }
 
     /// Throws away drafts in the hall that nobody went on with for thirty days. Returns how many.
@@ -240,9 +250,10 @@ impl Hall {
     /// # Errors
     /// [`ActError::Store`].
     pub async fn forget_old_online_drafts(&self) -> Result<usize, ActError> {
-        let old = |draft: &Draft| draft.online.is_some() && self.now().since(draft.updated) > DRAFT_KEPT_MS;
+        let before = self.now().plus_ms(-DRAFT_KEPT_MS);
+        let old = self.store.drafts_untouched_since(before, 500).await?;
         let mut gone = 0;
-        for draft in self.store.drafts(None).await?.into_iter().filter(old) {
+        for draft in old.into_iter().filter(|draft| draft.online.is_some()) {
             gone += usize::from(self.store.drop_draft(draft.id, draft.version).await.is_ok());
         }
         Ok(gone)

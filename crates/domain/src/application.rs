@@ -67,10 +67,16 @@ pub fn is_offered(item: &Item, today: Day) -> bool {
     item.visits == Some(0) && item.in_force(today).is_ok() && !needs_the_person
 }
 
-/// The village or town that the form names first, by its division code: who takes it in follows from it.
+/// The field in which an applicant says where they live now.
+const LIVES_IN: &str = "live_region";
+
+/// Where an applicant lives, by the division code in their form; else the first place that it names.
 pub fn region<'f>(item: &Item, form: &'f Form) -> Option<&'f str> {
-    let fields = item.fields.iter().filter(|field| field.kind == crate::catalogue::FieldKind::Region);
-    fields.filter_map(|field| form.get(&field.key)?.as_str()).find(|code| !code.is_empty())
+    let is_place = |key: &str| {
+        item.fields.iter().any(|field| field.key == key && field.kind == crate::catalogue::FieldKind::Region)
+    };
+    let said = |key: &str| form.get(key).filter(|_| is_place(key))?.as_str().filter(|code| !code.is_empty());
+    said(LIVES_IN).or_else(|| item.fields.iter().find_map(|field| said(&field.key)))
 }
 
 /// A town that has not taken in an application after a working day is asked why.

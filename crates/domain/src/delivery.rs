@@ -3,6 +3,7 @@
 //! Pure. Delivered is only what is proven; an attempt that failed is kept; an original has one holder at a time.
 
 use crate::form::FormFault;
+use crate::network::Tier;
 use crate::{Day, NodeId, Timestamp};
 use serde::{Deserialize, Serialize};
 
@@ -60,6 +61,14 @@ pub enum ProofKind {
 }
 
 impl Channel {
+    /// How a result reaches an applicant who wished for nothing else, from the counter of this tier.
+    pub fn usual(tier: Tier) -> Channel {
+        match tier {
+            Tier::Village => Channel::Proxy,
+            Tier::Town | Tier::City => Channel::Pickup,
+        }
+    }
+
     pub const ALL: [Channel; 5] =
         [Channel::Proxy, Channel::Pickup, Channel::Town, Channel::Post, Channel::Electronic];
 

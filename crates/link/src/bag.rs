@@ -6,6 +6,7 @@
 use crate::codec::Packer;
 use crate::shell::Node;
 use domain::NodeId;
+use domain::dossier::Attachment;
 use prost::Message;
 use proto::link::v1 as pb;
 use replication::flow::{Direction, direction};
@@ -117,6 +118,8 @@ pub async fn export(
     }
     if upwards {
         export_attachments(node, &mut sink).await?;
+    } else {
+        export_applications(node, peer, &mut sink).await?;
     }
     let end = json!({ "entries": written, "blake3": sink.hash.finalize().to_hex().to_string() });
     sink.put(END, end.to_string().as_bytes()).await?;
@@ -170,14 +173,42 @@ async fn export_attachments<W: AsyncWrite + Unpin + Send>(
         for line in lines.iter().filter(|line| !matches!(line.status, domain::dossier::Status::Delivered)) {
             let Some(stored) = hall.store.dossier(&line.case).await? else { continue };
             for attachment in stored.dossier.attachments.iter().filter(|a| hall.blobs.has(&a.hash)) {
-                let bytes = hall.blobs.read(&attachment.hash, 0, BLOB_BYTES_MAX as usize)?;
-                let chunk =
-                    pb::Chunk { hash: attachment.hash.clone(), offset: 0, bytes: bytes.into(), last: true };
-                let parcel = pb::Parcel { kind: Some(pb::parcel::Kind::Chunk(chunk)) };
-                sink.put(PARCEL, &parcel.encode_to_vec()).await?;
+                put_attachment(node, sink, attachment).await?;
             }
         }
     }
+}
+
+async fn put_attachment<W: AsyncWrite + Unpin + Send>(
+    node: &Node,
+    sink: &mut Sink<W>,
+    attachment: &Attachment,
+) -> Result<(), BagError> {
+    let bytes = node.hall.blobs.read(&attachment.hash, 0, BLOB_BYTES_MAX as usize)?;
+    let chunk = pb::Chunk { hash: attachment.hash.clone(), offset: 0, bytes: bytes.into(), last: true };
+    let parcel = pb::Parcel { kind: Some(pb::parcel::Kind::Chunk(chunk)) };
+    Ok(sink.put(PARCEL, &parcel.encode_to_vec()).await?)
+}
+
+/// Scans of what citizens handed in for this town, which it has not taken in yet.
+async fn export_applications<W: AsyncWrite + Unpin + Send>(
+    node: &Node,
+    town: &NodeId,
+    sink: &mut Sink<W>,
+) -> Result<(), BagError> {
+    let query = store::ApplicationQuery {
+        open_only: true,
+        town: Some(town.clone()),
+        limit: 1000,
+        ..Default::default()
+    };
+    for line in node.hall.store.applications(query).await? {
+        let papers = line.application.submission.attachments.iter();
+        for attachment in papers.filter(|paper| node.hall.blobs.has(&paper.hash)) {
+            put_attachment(node, sink, attachment).await?;
+        }
+    }
+    Ok(())
 }
 
 /// Takes a bag through the same validator as a link. A verified prefix is taken; what follows a cut or a fault is reported.

@@ -469,6 +469,9 @@ impl Store for SqliteStore {
         let officer = officer.map(str::to_owned);
         self.executor.read(move |sql| people::drafts(sql, officer.as_deref())).await
     }
+    async fn drafts_untouched_since(&self, at: Timestamp, limit: u32) -> Result<Vec<Draft>, StoreError> {
+        self.executor.read(move |sql| people::drafts_untouched_since(sql, at, limit)).await
+    }
     async fn draft(&self, id: EntryId) -> Result<Option<Draft>, StoreError> {
         self.executor.read_briefly(move |sql| people::draft(sql, id)).await
     }

@@ -21,6 +21,18 @@ pub(crate) fn drafts(sql: &Connection, officer: Option<&str>) -> Result<Vec<Draf
     texts.iter().map(|text| draft_of(text)).collect()
 }
 
+pub(crate) fn drafts_untouched_since(
+    sql: &Connection,
+    at: Timestamp,
+    limit: u32,
+) -> Result<Vec<Draft>, StoreError> {
+    let texts: Vec<String> = sql
+        .prepare_cached("SELECT draft FROM draft WHERE updated_ms < ?1 ORDER BY updated_ms, id LIMIT ?2")
+        .and_then(|mut s| s.query_map((at.as_ms(), limit), |row| row.get(0))?.collect())
+        .broken("list old drafts")?;
+    texts.iter().map(|text| draft_of(text)).collect()
+}
+
 pub(crate) fn draft(sql: &Connection, id: EntryId) -> Result<Option<Draft>, StoreError> {
     let text: Option<String> = sql
         .prepare_cached("SELECT draft FROM draft WHERE id = ?1")

@@ -220,7 +220,7 @@ const STEPS: &[M<'static>] = &[
 ];
 
 /// To be raised whenever the same journals fold to other rows: the projections are then built anew when a node is opened.
-pub(crate) const PROJECTION_VERSION: u32 = 4;
+pub(crate) const PROJECTION_VERSION: u32 = 5;
 
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 

@@ -190,6 +190,8 @@ pub trait Store: Send + Sync + 'static {
 
     /// Drafts of one officer, or of everybody at this counter; the newest first.
     async fn drafts(&self, officer: Option<&str>) -> Result<Vec<Draft>, StoreError>;
+    /// Drafts that nobody has saved since, the oldest first.
+    async fn drafts_untouched_since(&self, at: Timestamp, limit: u32) -> Result<Vec<Draft>, StoreError>;
     async fn draft(&self, id: EntryId) -> Result<Option<Draft>, StoreError>;
     /// Takes a draft away that nobody wants any more; 0 versions were saved since `version`.
     ///

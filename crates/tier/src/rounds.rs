@@ -109,9 +109,10 @@ pub(crate) async fn lend(hall: Hall) {
 pub(crate) async fn take_in_online(hall: Hall) {
     const EVERY: Duration = Duration::from_secs(60);
     let (mut changes, mut due) = (hall.store.changes(), tokio::time::interval(EVERY));
+    let mut left = casework::LeftLying::default();
     loop {
         let may_write = hall.store.recovery().is_none_or(|recovery| recovery.may_write().is_ok());
-        if may_write && let Err(error) = hall.take_in_online().await {
+        if may_write && let Err(error) = hall.take_in_online(&mut left).await {
             tracing::warn!(%error, "online applications were not taken in");
         }
         tokio::select! {
@@ -120,7 +121,7 @@ pub(crate) async fn take_in_online(hall: Hall) {
                     return;
                 }
             }
-            _ = due.tick() => {}
+            _ = due.tick() => left.ask_again(),
         }
     }
 }
@@ -130,7 +131,7 @@ pub(crate) async fn watch_applications(hall: Hall) {
     let mut rounds = Rounds::every(Duration::from_secs(3600));
     loop {
         rounds.due(&hall).await;
-        match hall.waiting_applications(None).await {
+        match hall.waiting_applications().await {
             Ok(waiting) => {
                 for late in waiting.iter().filter(|one| one.overdue) {
                     let (case, town) = (&late.application.case, &late.application.town);

@@ -7,7 +7,7 @@ use domain::{CaseNo, EntryId, ItemId};
 use rand::SeedableRng;
 use rand::rngs::StdRng;
 use serde_json::json;
-use store::{Draft, StoreError};
+use store::{ApplicationQuery, Draft, StoreError};
 use tests::city::{City, eventually};
 
 /// Somebody of 碧波镇, the town of this city.
@@ -61,8 +61,8 @@ async fn an_application_from_home_is_received_at_once_and_taken_in_by_the_window
     assert_eq!(hub.submit_online(&me, draft.id, draft.version).await.unwrap(), case, "I23: pressed twice");
     let waiting = hub.waiting_application(&case).await.unwrap().unwrap();
     assert_eq!((waiting.application.town.clone(), waiting.overdue), (town.node().hall().me().clone(), false));
-    assert_eq!(hub.waiting_applications(Some(&me)).await.unwrap().len(), 1);
-    assert_eq!(hub.waiting_applications(Some(&citizen(&somebody(1)))).await.unwrap().len(), 0);
+    assert_eq!(hub.waiting_of(&me).await.unwrap().len(), 1);
+    assert_eq!(hub.waiting_of(&citizen(&somebody(1))).await.unwrap().len(), 0);
     uplink.switch(true);
 
     let token = town.token("officer").await;
@@ -115,13 +115,102 @@ async fn what_was_sent_back_is_mended_where_it_was_written() {
     let stranger = citizen(&somebody(3));
     assert!(matches!(hub.online_draft(&stranger, mended.id).await, Err(ActError::NotFound { .. })));
     assert!(matches!(hub.mend_online(&stranger, &case).await, Err(ActError::NotFound { .. })));
-    let typed = vec![(FieldName { item: None, key: "deposit".into() }, Some(json!(1200)))];
-    let mended = hub.fill_online(&me, mended.id, mended.version, typed).await.unwrap();
+    // It stays theirs, and goes back to where it lies, whatever is typed.
+    let field =
+        |key: &str, value: serde_json::Value| (FieldName { item: None, key: key.into() }, Some(value));
+    let another = vec![field("name", json!(stranger.name)), field("id_no", json!(stranger.number))];
+    let forged = hub.fill_online(&me, mended.id, mended.version, another).await.unwrap();
+    let refused = hub.submit_online(&me, forged.id, forged.version).await;
+    assert!(matches!(refused, Err(ActError::Refused(Refusal::Faulty(_)))), "a case is given to nobody else");
+    let elsewhere = OnlineRequests {
+        town: Some(city.villages[0].node().hall().me().clone()),
+        ..OnlineRequests::default()
+    };
+    let forged = hub.ask_online(&me, forged.id, forged.version, elsewhere).await.unwrap();
+    assert_eq!(forged.online.as_ref().unwrap().town.as_ref(), Some(town.node().hall().me()));
+    let typed =
+        vec![field("deposit", json!(1200)), field("name", json!(me.name)), field("id_no", json!(me.number))];
+    let mended = hub.fill_online(&me, forged.id, forged.version, typed).await.unwrap();
     assert_eq!(hub.submit_online(&me, mended.id, mended.version).await.unwrap(), case, "the number stays");
     waits_in_queue(town, &token, case.as_str(), "accept").await;
     let page = town.node().hall().store.current_submission(&case).await.unwrap().unwrap();
     assert_eq!(page.body.submission().unwrap().form["deposit"], 1200);
-    assert_eq!(hub.waiting_applications(Some(&me)).await.unwrap().len(), 0);
+    assert_eq!(hub.waiting_of(&me).await.unwrap().len(), 0);
+    // I10: the journals alone give the same, whatever lies before what.
+    for site in [&city.hub, town] {
+        let (hall, store) = (site.node().hall(), &site.opened().store);
+        // Whatever still arrives in between is not what this is about.
+        eventually(&format!("{} folds alike", hall.me()), async || {
+            let before = store.state_hash().await.unwrap();
+            store.rebuild(hall.now()).await.unwrap();
+            store.state_hash().await.unwrap() == before
+        })
+        .await;
+        assert!(
+            hall.store
+                .applications(ApplicationQuery { open_only: true, limit: 9, ..Default::default() })
+                .await
+                .unwrap()
+                .is_empty()
+        );
+    }
+    // Sent back once more and recalled by the city: nobody is told to mend what would go nowhere.
+    let again =
+        json!({ "faults": [{ "field": "m1", "label": "申请书", "reason": "缺页" }], "again": "新发现" });
+    work(town, &token, case.as_str(), "accept", "return", again).await;
+    eventually("the hub knows", async || {
+        hub.store.dossier(&case).await.unwrap().is_some_and(|one| one.dossier.returned.is_some())
+    })
+    .await;
+    let officer = city.hub.token("officer").await;
+    city.hub.post(&officer, &format!("/cases/{case}/recall"), json!({})).await.unwrap();
+    let refused = hub.mend_online(&me, &case).await.unwrap_err();
+    assert!(matches!(refused, ActError::Refused(Refusal::NotReturned)), "{refused}");
+    city.stop().await;
+}
+
+/// A town without a line gets applications, and their papers, in the bag a courier brings.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_courier_brings_applications_with_their_papers() {
+    let city = City::start(1).await;
+    let (town, hub) = (&city.town, city.hub.node().hall());
+    town.node().uplink.clone().unwrap().switch(false);
+    let who = somebody(6);
+    let draft = fills_in(hub, &who, "dibao", 11).await;
+    let case = hub.submit_online(&citizen(&who), draft.id, draft.version).await.unwrap();
+    let mut bag = Vec::new();
+    link::bag::export(&city.hub.opened().node(), town.node().hall().me(), &mut bag).await.unwrap();
+    let report = link::bag::import(&town.opened().node(), &*bag).await.unwrap();
+    assert!(report.complete && report.attachments as usize == draft.attachments.len(), "{report:?}");
+    let token = town.token("officer").await;
+    // With its papers: it can be judged at once.
+    waits_in_queue(town, &token, case.as_str(), "accept").await;
+    city.stop().await;
+}
+
+/// What one person may put on everybody's desk has a measure; and a number that looks like a company's is still a person's.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_day_has_a_measure_and_a_person_is_no_company() {
+    let city = City::start(1).await;
+    let hub = city.hub.node().hall();
+    let who = somebody(7);
+    let me = citizen(&who);
+    for seed in 0..10 {
+        let draft = fills_in(hub, &who, "sscard", 20 + seed).await;
+        let asked =
+            OnlineRequests { town: Some(city.town.node().hall().me().clone()), ..OnlineRequests::default() };
+        let draft = hub.ask_online(&me, draft.id, draft.version, asked).await.unwrap();
+        hub.submit_online(&me, draft.id, draft.version).await.unwrap();
+    }
+    let draft = fills_in(hub, &who, "sscard", 40).await;
+    let refused = hub.submit_online(&me, draft.id, draft.version).await.unwrap_err();
+    assert!(refused.to_string().contains("明天"), "{refused}");
+    assert!(hub.online_draft(&me, draft.id).await.is_ok(), "it is kept for tomorrow");
+    let people = testkit::applicants();
+    let looks_like_one = people.iter().find(|one| domain::numbers::check_credit_code(&one.id_no).is_ok());
+    let person = citizen(looks_like_one.expect("one in thirty"));
+    let draft = hub.start_online(&person, &"dibao".parse().unwrap()).await.unwrap();
+    assert_eq!(domain::form::applicant(&draft.form), (&*person.name, &*person.number));
     city.stop().await;
 }
 

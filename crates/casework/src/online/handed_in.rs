@@ -1,6 +1,6 @@
 //! From a draft in the hall to an application on its way, and what is told of one until its town has taken it in.
 
-use super::submission_of;
+use super::{NEEDS_A_VISIT, submission_of, unfit};
 use crate::citizens::{APPLICANT, not_theirs, theirs_is};
 use crate::{ActError, Citizen, Hall};
 use domain::application::{self, Application};
@@ -11,8 +11,12 @@ use domain::{CaseNo, EntryId};
 use replication::Channel;
 use store::{Append, ApplicationLine, ApplicationQuery, NewEntry, StoreError, kind};
 
-/// Applications that wait for their town and are looked through for one person's.
+/// Applications that wait for their town and are listed at once.
 const WAITING_MAX: u32 = 1000;
+/// Of one person, the newest cases among which those that wait are looked for.
+const OF_PERSON_MAX: u32 = 200;
+/// What one person may hand in in a day: all of it stays for ever, and somebody has to read it.
+const A_DAY_MAX: usize = 10;
 
 /// An application that its town has not taken in yet.
 #[derive(Debug, Clone)]
@@ -45,10 +49,14 @@ impl Hall {
         }
         let (now, mends) = (self.now(), draft.online.as_ref().and_then(|online| online.mends.clone()));
         let (release, _, item) = match mends {
-            None => self
-                .item_in_force(APPLICANT, &draft.item)
-                .await
-                .and_then(|_| self.item(Some(draft.release), &draft.item))?,
+            None => {
+                // The draft keeps its version, but what asks for a visit by now, or is suspended, is not taken in any more.
+                let (_, _, newest) = self.item_in_force(APPLICANT, &draft.item).await?;
+                if !application::is_offered(&newest, now.day()) {
+                    return Err(unfit(NEEDS_A_VISIT));
+                }
+                self.item(Some(draft.release), &draft.item)?
+            }
             Some(_) => self.item(Some(draft.release), &draft.item)?,
         };
         if let Some((case, _)) = &mends {
@@ -56,6 +64,10 @@ impl Hall {
             if !self.is_mended_here(&dossier).await? {
                 return Err(Refusal::NotReturned.into());
             }
+        }
+        let today = |line: &&ApplicationLine| line.application.at.day() == now.day();
+        if self.applications_of(citizen, false).await?.iter().filter(today).count() >= A_DAY_MAX {
+            return Err(unfit("您今天提交的申请太多了;请明天再提交,或到就近的代办点办理"));
         }
         let faults = self.online_faults(citizen, &draft)?;
         if !faults.is_empty() {
@@ -72,8 +84,15 @@ impl Hall {
             None => CaseNo::make(&town, now.day(), self.random.u64()),
         };
         let mends = mends.map(|(_, notice)| notice);
-        let (item, hashes) =
-            (item.id.clone(), submission.attachments.iter().map(|one| one.hash.clone()).collect());
+        let (item, hashes) = (
+            item.id.clone(),
+            submission
+                .attachments
+                .iter()
+                .map(|one| one.hash.clone())
+                .filter(|hash| self.blobs.has(hash))
+                .collect(),
+        );
         let said =
             Application { case: case.clone(), item, release, at: now, town: town.clone(), submission, mends };
         let body = serde_json::to_vec(&said)
@@ -105,17 +124,39 @@ impl Hall {
         if known.iter().any(theirs) { Ok(case) } else { Err(not_theirs(&case)) }
     }
 
-    /// Applications that wait for their town, the oldest first: of everybody, or of one person.
+    /// All applications that wait for their town, the oldest first.
     ///
     /// # Errors
     /// [`ActError::Store`].
-    pub async fn waiting_applications(&self, citizen: Option<&Citizen>) -> Result<Vec<Waiting>, ActError> {
+    pub async fn waiting_applications(&self) -> Result<Vec<Waiting>, ActError> {
         let query = ApplicationQuery { open_only: true, limit: WAITING_MAX, ..ApplicationQuery::default() };
         let lines = self.store.applications(query).await?;
-        let theirs = |line: &&ApplicationLine| {
-            citizen.is_none_or(|citizen| theirs_is(citizen, &line.application.submission.form))
-        };
-        Ok(lines.iter().filter(theirs).map(|line| self.as_waiting(&line.application)).collect())
+        Ok(lines.iter().map(|line| self.as_waiting(&line.application)).collect())
+    }
+
+    /// What a person handed in and no town has taken in yet, the newest first.
+    ///
+    /// # Errors
+    /// [`ActError::Store`].
+    pub async fn waiting_of(&self, citizen: &Citizen) -> Result<Vec<Waiting>, ActError> {
+        let lines = self.applications_of(citizen, true).await?;
+        Ok(lines.iter().map(|line| self.as_waiting(&line.application)).collect())
+    }
+
+    async fn applications_of(
+        &self,
+        citizen: &Citizen,
+        open_only: bool,
+    ) -> Result<Vec<ApplicationLine>, ActError> {
+        let mut found = Vec::new();
+        for case in self.store.cases_of_person(&citizen.number, OF_PERSON_MAX).await? {
+            let query =
+                ApplicationQuery { open_only, case: Some(case), limit: 10, ..ApplicationQuery::default() };
+            let lines = self.store.applications(query).await?;
+            let theirs = |line: &ApplicationLine| theirs_is(citizen, &line.application.submission.form);
+            found.extend(lines.into_iter().filter(theirs));
+        }
+        Ok(found)
     }
 
     /// An application by its number, while its town has not taken it in.
@@ -130,6 +171,21 @@ impl Hall {
             ..ApplicationQuery::default()
         };
         Ok(self.store.applications(query).await?.first().map(|line| self.as_waiting(&line.application)))
+    }
+
+    /// A person's own new application by its number, while its town has not taken it in.
+    ///
+    /// # Errors
+    /// [`ActError::Store`].
+    pub async fn waiting_of_case(
+        &self,
+        citizen: &Citizen,
+        case: &CaseNo,
+    ) -> Result<Option<Waiting>, ActError> {
+        let theirs = |one: &Waiting| {
+            one.application.mends.is_none() && theirs_is(citizen, &one.application.submission.form)
+        };
+        Ok(self.waiting_application(case).await?.filter(theirs))
     }
 
     /// As [`Hall::progress`], of an application that its town has not taken in yet.

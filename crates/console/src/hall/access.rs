@@ -4,7 +4,7 @@
 use super::SignOn;
 use async_trait::async_trait;
 use casework::{Citizen, Hall, Throttle};
-use domain::Timestamp;
+use domain::{Day, Timestamp};
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::Semaphore;
@@ -256,7 +256,18 @@ pub struct Citizens {
     /// Where citizens can prove themselves instead; both may be there.
     pub sign_on: Option<Arc<dyn SignOn>>,
     pub(crate) guesses: Guesses,
+    brought: Mutex<Brought>,
     sessions: Mutex<BTreeMap<[u8; 32], Session>>,
+}
+
+/// What one person may upload in a day: the papers of several matters, each taken again once or twice. Scans stay on the disk.
+const BYTES_A_DAY: u64 = 200 * 1024 * 1024;
+
+/// Bytes each person has brought on one day.
+#[derive(Default)]
+struct Brought {
+    day: Option<Day>,
+    bytes: BTreeMap<[u8; 32], u64>,
 }
 
 fn key(token: &str) -> [u8; 32] {
@@ -272,6 +283,17 @@ impl Citizens {
     /// Whether anybody can log in at all.
     pub(crate) fn are_let_in(&self) -> bool {
         self.provider.is_some() || self.sign_on.is_some()
+    }
+
+    /// Counts what a person uploads; false when it is too much for one day.
+    pub(crate) fn may_bring(&self, number: &str, bytes: u64, today: Day) -> bool {
+        let mut brought = locked(&self.brought);
+        if brought.day != Some(today) {
+            *brought = Brought { day: Some(today), bytes: BTreeMap::new() };
+        }
+        let sum = brought.bytes.entry(key(number)).or_default();
+        *sum = sum.saturating_add(bytes);
+        *sum <= BYTES_A_DAY
     }
 
     fn sessions(&self) -> MutexGuard<'_, BTreeMap<[u8; 32], Session>> {

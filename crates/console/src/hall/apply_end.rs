@@ -15,12 +15,12 @@ use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
 use casework::{ActError, DraftForm, OnlineRequests, Waiting};
+use domain::MaterialId;
 use domain::catalogue::Necessity;
 use domain::delivery::{Channel, Wish};
 use domain::dossier::decide::Refusal;
 use domain::form::{FormFault, filling};
 use domain::network::{Standing, Tier};
-use domain::{MaterialId, application};
 use store::{Draft, StoreError};
 
 pub(super) fn routes() -> Router<Console> {
@@ -93,6 +93,12 @@ async fn upload(Path(draft): Path<String>, visitor: Visitor, request: Request) -
     let opened = Opened::of(&visitor, &draft).await?;
     let Filled { visitor, posted } = Filled::read(visitor, request).await?;
     let (hall, citizen) = (&visitor.console.hall, visitor.citizen()?);
+    let bytes: usize = posted.files.iter().map(|(_, bytes)| bytes.len()).sum();
+    if !visitor.console.citizens.may_bring(&citizen.number, bytes as u64, visitor.today()) {
+        let first = opened.item.materials.first().map_or("", |one| one.id.as_str());
+        let told = "您今天上传的文件太多了;请明天再传,或到就近的代办点办理";
+        return papers_page(&visitor, &opened, Some((first, told))).await;
+    }
     let borrowed = posted.all("borrow").map(|one| id(one, "材料编号")).collect::<Result<Vec<_>, _>>()?;
     let version = posted.get("version").parse().map_err(|_| Fault::unfit("表单没有传完整,请重试"))?;
     let asked = OnlineRequests { borrowed: Some(borrowed), ..OnlineRequests::default() };
@@ -154,9 +160,9 @@ struct CheckPage<'a> {
     papers: Vec<(String, String)>,
     /// Where each fault is mended, what it is about, what is wrong.
     faults: Vec<(String, String, String)>,
-    /// Who takes it in, where the form says so.
+    /// Who took it in, and takes in what mends it.
     town: String,
-    /// Towns to choose from, where it does not.
+    /// Towns to choose from for a new one; where they live is chosen already.
     towns: Vec<Choice>,
     wishes: Vec<Choice>,
     wish_to: String,
@@ -206,7 +212,7 @@ async fn check_page(visitor: &Visitor, opened: &Opened, told: Option<&str>) -> R
         faults.insert(0, (String::new(), String::new(), visitor.t(told).into_owned()));
     }
     let network = hall.store.network();
-    let by_form = application::region(&opened.item, &draft.form).is_some();
+    let mends = draft.online.as_ref().is_some_and(|online| online.mends.is_some());
     let town = hall.town_of(draft, &opened.item, &draft.form);
     let is_open =
         |node: &&domain::network::NodeRecord| node.tier == Tier::Town && node.standing == Standing::Active;
@@ -223,7 +229,7 @@ async fn check_page(visitor: &Visitor, opened: &Opened, told: Option<&str>) -> R
         lines: opened.form.fields.iter().filter_map(line).collect(),
         papers: opened.form.papers(draft, today).into_iter().map(paper).collect(),
         faults,
-        towns: if by_form && town.is_some() { Vec::new() } else { towns.collect() },
+        towns: if mends { Vec::new() } else { towns.collect() },
         town: town.and_then(|town| Some(network.get(&town)?.name.clone())).unwrap_or_default(),
         wishes: WISHES
             .iter()

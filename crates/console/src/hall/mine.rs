@@ -108,7 +108,7 @@ struct MinePage<'a> {
 async fn list(visitor: Visitor) -> Result<Response, Fault> {
     let citizen = visitor.citizen()?;
     let hall = &visitor.console.hall;
-    let (views, waiting) = (hall.cases_of(citizen).await?, hall.waiting_applications(Some(citizen)).await?);
+    let (views, waiting) = (hall.cases_of(citizen).await?, hall.waiting_of(citizen).await?);
     // What answers a notice is shown with its case.
     let waiting: Vec<Waiting> = waiting.into_iter().filter(|one| one.application.mends.is_none()).collect();
     let named = views.iter().map(|view| view.case.as_str());
@@ -221,10 +221,8 @@ async fn page(visitor: &Visitor, view: &CaseView, wrong: &str) -> Result<Respons
 async fn show(visitor: Visitor, Path(case): Path<String>) -> Result<Response, Fault> {
     let case: CaseNo = id(&case, "办件编号")?;
     let (hall, citizen) = (&visitor.console.hall, visitor.citizen()?);
-    let waiting = hall.waiting_applications(Some(citizen)).await?;
-    let fresh = |one: &&Waiting| one.application.case == case && one.application.mends.is_none();
-    if let Some(waiting) = waiting.iter().find(fresh) {
-        return applied(&visitor, waiting).await;
+    if let Some(waiting) = hall.waiting_of_case(citizen, &case).await? {
+        return applied(&visitor, &waiting).await;
     }
     let view = hall.case_of(citizen, &case).await?;
     page(&visitor, &view, "").await

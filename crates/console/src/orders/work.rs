@@ -180,7 +180,8 @@ impl At<'_> {
     }
 
     fn delivery(&self, stage: &ReadyStage) -> Vec<Order> {
-        let wish = self.dossier().wish.as_ref().map_or(Channel::Proxy, |wish| wish.channel);
+        let usual = Channel::usual(self.dossier().intake);
+        let wish = self.dossier().wish.as_ref().map_or(usual, |wish| wish.channel);
         let channels: Vec<(String, String)> =
             Channel::ALL.iter().map(|one| (one.as_str().to_owned(), one.chinese().to_owned())).collect();
         let dispatched = self.dossier().dispatched.as_ref();

@@ -14,6 +14,7 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use casework::{ActError, DraftForm};
+use domain::delivery::Channel;
 use domain::dossier::decide::Refusal;
 use domain::form::{FormFault, filling};
 use domain::{CaseNo, MaterialId, Timestamp};
@@ -81,7 +82,9 @@ fn check_page(desk: &Desk, opened: &Opened, told: &'static str) -> Response {
     };
     let wish = opened.draft.wish.as_ref();
     let to = wish.map(|wish| wish.to.clone()).filter(|to| !to.is_empty());
-    let wish = desk.t(wish.map_or("代办员送达", |wish| wish.channel.chinese())).into_owned();
+    let wish = desk
+        .t(wish.map_or_else(|| Channel::usual(desk.shell.tier).chinese(), |wish| wish.channel.chinese()))
+        .into_owned();
     let mut requests = Vec::new();
     if let Some(green) = &opened.draft.green {
         requests.push(format!(

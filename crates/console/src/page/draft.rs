@@ -13,6 +13,7 @@ use axum::response::Response;
 use axum::routing::get;
 use casework::DraftForm;
 use domain::MaterialId;
+use domain::delivery::Channel;
 use domain::form::FormFault;
 use domain::pack::CityPack;
 use std::sync::Arc;
@@ -194,7 +195,11 @@ fn rows(desk: &Desk, opened: &Opened) -> Vec<TaskRow> {
             true,
         ));
     }
-    let wish = opened.draft.wish.as_ref().map_or("代办员送达", |wish| wish.channel.chinese());
+    let wish = opened
+        .draft
+        .wish
+        .as_ref()
+        .map_or_else(|| Channel::usual(desk.shell.tier).chinese(), |wish| wish.channel.chinese());
     let wish = desk.t(wish).into_owned();
     rows.push(row("wish", "取件方式", wish, count(&|fault| Opened::is_fault_of_wish(fault)), true));
     rows

@@ -155,7 +155,7 @@ struct ApplicationsPage<'a> {
 
 /// What citizens handed in and their town has not taken in yet. Whose it is stands in the case alone.
 async fn applications(desk: Desk) -> Result<Response, Fault> {
-    let waiting = desk.console.hall.waiting_applications(None).await?;
+    let waiting = desk.console.hall.waiting_applications().await?;
     let row = |one: &Waiting| ApplicationRow {
         case: one.application.case.to_string(),
         item: one.item_name.clone(),

@@ -176,7 +176,8 @@ struct WishPage<'a> {
 }
 
 fn wish_page(desk: &Desk, opened: &Opened, fault: Option<FormFault>) -> Response {
-    let wish = opened.draft.wish.clone().unwrap_or(Wish { channel: Channel::Proxy, to: String::new() });
+    let usual = Channel::usual(desk.shell.tier);
+    let wish = opened.draft.wish.clone().unwrap_or(Wish { channel: usual, to: String::new() });
     let choice = |channel: Channel| ChannelChoice {
         value: channel.as_str(),
         label: channel.chinese(),
@@ -205,7 +206,8 @@ async fn save_wish(Path(draft): Path<String>, sent: Sent) -> Result<Response, Fa
     let (desk, posted) = (&sent.desk, &sent.posted);
     let version = posted.get("version").parse().map_err(|_| Fault::unfit("表单没有传完整,请重试"))?;
     let channel = Channel::ALL.into_iter().find(|channel| channel.as_str() == posted.get("channel"));
-    let wish = Wish { channel: channel.unwrap_or_default(), to: posted.get("to").to_owned() };
+    let usual = Channel::usual(desk.shell.tier);
+    let wish = Wish { channel: channel.unwrap_or(usual), to: posted.get("to").to_owned() };
     let fault = wish.fault();
     let saved = desk.console.hall.save_wish(id(&draft, "草稿编号")?, version, wish.clone()).await;
     let mut opened = open(desk, &draft).await?;

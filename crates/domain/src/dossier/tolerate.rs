@@ -4,7 +4,7 @@ use super::decide::{Refusal, complete_submission};
 use super::{Dossier, PageBody, Slip, Submission};
 use crate::catalogue::{Item, Stage};
 use crate::network::Tier;
-use crate::{Day, EntryId, MaterialId, tolerance};
+use crate::{Day, EntryId, MaterialId, plan, tolerance};
 
 pub(super) fn resubmit(
     dossier: &Dossier,
@@ -66,7 +66,8 @@ pub(super) fn check_originals(
     materials: Vec<MaterialId>,
 ) -> Result<Vec<PageBody>, Refusal> {
     let handed_in = |id: &MaterialId| dossier.attachments.iter().any(|one| one.material == *id);
-    if materials.is_empty() || !materials.iter().all(handed_in) || stage.tier == Tier::Village {
+    let in_village = plan::tier_of(stage, dossier) == Tier::Village;
+    if materials.is_empty() || !materials.iter().all(handed_in) || in_village {
         return Err(Refusal::NotWhatLacks);
     }
     Ok(vec![PageBody::OriginalsChecked { stage: stage.id.clone(), materials }])

@@ -81,7 +81,7 @@ pub fn may_have_findings(
         Watch::Timer(_) => false,
         Watch::Step => plan::ready_stages(item, dossier)
             .into_iter()
-            .filter(|stage| is_timed(stage))
+            .filter(|stage| is_timed(stage, dossier))
             .any(|stage| start.is_some_and(|start| calendar.due_day(start, stage.limit).day < today)),
         Watch::Event(_) => false,
     })
@@ -131,10 +131,10 @@ fn reached<'a>(
 
 /// Steps with days of their own, at a node whose clock is trusted. A publicity must last its days, a payment waits for the
 /// applicant, delivery has a limit of its own.
-fn is_timed(stage: &Stage) -> bool {
+fn is_timed(stage: &Stage, dossier: &Dossier) -> bool {
     use StageKind::{Deliver, Hearing, Payment, PostInspection, Publicity};
     stage.limit.days > 0
-        && stage.tier != Tier::Village
+        && plan::tier_of(stage, dossier) != Tier::Village
         && stage.trigger.is_none()
         && !matches!(stage.kind, Deliver | Hearing | Payment | PostInspection | Publicity)
 }
@@ -281,7 +281,7 @@ impl Walk<'_> {
     fn note_ready(&mut self) {
         let ready: Vec<StageId> = plan::ready_stages(self.item, &self.dossier)
             .into_iter()
-            .filter(|stage| is_timed(stage))
+            .filter(|stage| is_timed(stage, &self.dossier))
             .map(|stage| stage.id.clone())
             .collect();
         self.ready_since.retain(|id, _| ready.contains(id));

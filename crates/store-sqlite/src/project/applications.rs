@@ -53,7 +53,7 @@ impl Projector<'_, '_> {
         let Some(said) = self.published::<Application>(entry, "application")? else { return Ok(()) };
         let names_itself = said.submission.online.as_ref().is_some_and(|one| one.application == entry.id);
         let of_its_town = said.case.as_str().get(7..15) == Some(&said.town.code());
-        if !names_itself || said.case.as_str() != entry.subject || (said.mends.is_none() && !of_its_town) {
+        if !names_itself || said.case.as_str() != entry.subject || !of_its_town {
             return self.incident(entry, "application: number, case or town differ from the entry's");
         }
         let open = self.take(&said.case)?;
@@ -76,8 +76,8 @@ impl Projector<'_, '_> {
         .broken("note an application")?;
         list_by_form(sql, said.case.as_str(), &said.submission.form)?;
         self.work.change.cases.push(said.case.clone());
-        // The town asks the hub for what it lacks, as the hub asks towns.
-        for attachment in &said.submission.attachments {
+        // The town asks the hub for what it lacks, as the hub asks towns. Of what has been taken in the case itself speaks.
+        for attachment in said.submission.attachments.iter().filter(|_| waits) {
             self.expect_attachment(&said.case, attachment, &said.town)?;
         }
         Ok(())

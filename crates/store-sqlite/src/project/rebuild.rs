@@ -58,6 +58,10 @@ pub(crate) fn rebuild(work: &mut Work<'_>, me: &Identity, now: Timestamp) -> Res
     let sql = work.sql;
     sql.execute_batch("CREATE TEMP TABLE IF NOT EXISTS here(hash TEXT); DELETE FROM here; INSERT INTO here SELECT hash FROM attachment WHERE present = 1")
         .broken("rebuild")?;
+    let applications: Vec<i64> = sql
+        .prepare("SELECT pos FROM application ORDER BY pos")
+        .and_then(|mut s| s.query_map([], |row| row.get(0))?.collect())
+        .broken("rebuild")?;
     for table in PROJECTIONS {
         sql.execute_batch(&format!("DELETE FROM {table}")).broken("rebuild")?;
     }
@@ -70,6 +74,15 @@ pub(crate) fn rebuild(work: &mut Work<'_>, me: &Identity, now: Timestamp) -> Res
         )
         .and_then(|mut s| s.query_map([], |row| row.get(0))?.collect())
         .broken("rebuild")?;
+    let told_to_all: Vec<i64> = sql
+        .prepare("SELECT no FROM journal WHERE channel = 'all'")
+        .and_then(|mut s| s.query_map([], |row| row.get(0))?.collect())
+        .broken("rebuild")?;
+    // Pages are held against the applications they take in, which lie in other journals.
+    let everybody = positions.iter().copied().take_while(|pos| told_to_all.contains(&journal_no_of(*pos)));
+    let everybody: Vec<i64> = everybody.collect();
+    let (first, rest) = positions.split_at(everybody.len());
+    let positions: Vec<i64> = first.iter().chain(&applications).chain(rest).copied().collect();
     for chunk in positions.chunks(1000) {
         let mut projector = Projector::again(work, me, now);
         for pos in chunk {
