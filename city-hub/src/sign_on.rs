@@ -2,7 +2,7 @@
 //! ID token is verified with the provider's published keys, and name and number are read from it.
 //!
 //! # Source
-//! OpenID Connect Core 1.0, 3.1; RFC 7636; 国家政务服务平台统一身份认证系统接入要求 C 0111-2018 (what a name and a number are there).
+//! OpenID Connect Core 1.0, 3.1; RFC 7636; 《国务院关于在线政务服务的若干规定》 (统一身份认证).
 
 use anyhow::{Context, Result, bail};
 use async_trait::async_trait;

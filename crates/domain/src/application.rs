@@ -4,7 +4,8 @@
 //! hears of it. The town makes of it the same pages as of anything it takes in at its window, and nothing else.
 //!
 //! # Source
-//! 《行政许可法》 art. 29 and 33 (an application may be made by electronic data); 《国务院关于在线政务服务的若干规定》 art. 9.
+//! 《行政许可法》 art. 29 and 33 (an application may be made by electronic data); 《民法典》 art. 137 (it arrives when it enters the
+//! system it was sent to).
 
 use crate::calendar::Calendar;
 use crate::catalogue::{Item, StageKind};
