@@ -9,6 +9,8 @@ mod apply;
 mod crawl;
 #[path = "browser/hall.rs"]
 mod hall;
+#[path = "browser/killed.rs"]
+mod killed;
 #[path = "browser/looks.rs"]
 mod looks;
 #[path = "browser/papers.rs"]

@@ -54,7 +54,12 @@ impl Browser {
 
     /// `downloads`: where the window puts what it is given to keep.
     pub async fn open_with(&self, site: &Site, screen: Screen, downloads: Option<&std::path::Path>) -> Tab {
-        let base = format!("http://127.0.0.1:{}", site.node().web.port());
+        self.open_at(site.node().web.port(), screen, downloads).await
+    }
+
+    /// A window on the pages at a port.
+    pub async fn open_at(&self, port: u16, screen: Screen, downloads: Option<&std::path::Path>) -> Tab {
+        let base = format!("http://127.0.0.1:{port}");
         // A profile of its own: whoever logs in here is nobody's neighbour.
         let number = self.windows.fetch_add(1, Ordering::Relaxed);
         let profile = format!("--user-data-dir={}", self.profile.0.join(number.to_string()).display());
