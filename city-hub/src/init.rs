@@ -67,6 +67,7 @@ pub async fn init(data: &Path, pack: &Path, city: &str, listen: Listen) -> Resul
         name: format!("{name}政务服务中心"),
         listen,
         parent: None,
+        devices: Default::default(),
         sign_on: None,
     };
     config.save(data)?;

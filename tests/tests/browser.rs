@@ -7,6 +7,8 @@
 mod apply;
 #[path = "browser/crawl.rs"]
 mod crawl;
+#[path = "browser/devices.rs"]
+mod devices;
 #[path = "browser/hall.rs"]
 mod hall;
 #[path = "browser/killed.rs"]

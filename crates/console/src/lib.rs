@@ -5,6 +5,7 @@
 
 mod api;
 mod auth;
+mod devices;
 mod fault;
 mod fields;
 mod guard;
@@ -53,6 +54,8 @@ pub struct Console {
     pub hosts: Vec<String>,
     /// This node as its links see it: what bags are made by and taken in.
     pub node: Option<link::Node>,
+    /// What stands beside the counter.
+    pub devices: Arc<runtime::config::Devices>,
     /// Days pass by a drill clock; every page says so.
     pub drill: bool,
     /// Citizens at the hub's hall: who says who they are, and who has logged in.
@@ -75,6 +78,7 @@ impl Console {
             name,
             hosts,
             node: None,
+            devices: Arc::default(),
             drill: false,
             citizens: Arc::default(),
             seen: Arc::default(),

@@ -72,6 +72,8 @@ pub const PAGES: &[Page] = &[
     page("get", "/drafts/{draft}/papers", Permission::Record, Tells::One, BELOW),
     page("post", "/drafts/{draft}/papers", Permission::Record, Tells::One, BELOW),
     page("get", "/drafts/{draft}/papers/{material}", Permission::Record, Tells::One, BELOW),
+    page("post", "/drafts/{draft}/scans", Permission::Record, Tells::One, BELOW),
+    page("get", "/scans/{name}", Permission::Record, Tells::One, BELOW),
     page("get", "/drafts/{draft}/consent", Permission::Record, Tells::One, BELOW),
     page("post", "/drafts/{draft}/consent", Permission::Record, Tells::One, BELOW),
     page("get", "/drafts/{draft}/wish", Permission::Record, Tells::One, BELOW),

@@ -18,9 +18,37 @@ pub struct NodeConfig {
     pub listen: Listen,
     /// None for the hub.
     pub parent: Option<Parent>,
+    /// What stands beside the counter of a village or a town.
+    #[serde(default, skip_serializing_if = "Devices::are_none")]
+    pub devices: Devices,
     /// Where citizens prove who they are (统一身份认证); the hub's alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sign_on: Option<SignOn>,
+}
+
+/// Devices beside a counter, as the software that came with them hands over what they read. (A reader that types like a keyboard
+/// needs nothing here.)
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Devices {
+    /// The folder the scanner writes into (扫描文件夹). What is taken into a draft is deleted there: the folder is not encrypted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scan_folder: Option<PathBuf>,
+    /// The file an ID reader writes (JSON, or the `wz.txt` of the common readers); deleted once it is read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub card_file: Option<PathBuf>,
+    /// The reader's own service on this machine, asked by GET, which answers JSON: `http://127.0.0.1:…`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub card_url: Option<String>,
+}
+
+impl Devices {
+    fn are_none(&self) -> bool {
+        *self == Devices::default()
+    }
+    pub fn reads_cards(&self) -> bool {
+        self.card_file.is_some() || self.card_url.is_some()
+    }
 }
 
 /// An OpenID Connect provider, and what this city is to it.

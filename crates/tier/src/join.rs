@@ -76,6 +76,7 @@ pub async fn join(order: JoinOrder<'_>) -> Result<NodeConfig> {
         place: own.place.clone(),
         name: own.name.clone(),
         listen: order.listen,
+        devices: Default::default(),
         sign_on: None,
         parent: Some(Parent {
             id: parent,

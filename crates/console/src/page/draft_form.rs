@@ -3,6 +3,7 @@
 use super::{Sent, render, render_with, see};
 use crate::Console;
 use crate::api::id;
+use crate::devices::card;
 use crate::fault::Fault;
 use crate::fields::{self, Around, FieldView, Input};
 use crate::lang::Lang;
@@ -80,6 +81,8 @@ struct FormPage<'a> {
     summary: Vec<&'a FormFault>,
     told: String,
     next: String,
+    /// An identity card can be read into this page.
+    reads_cards: bool,
 }
 
 fn fields_of(form: &DraftForm, part: Part) -> impl Iterator<Item = &(FieldName, Field)> {
@@ -137,6 +140,7 @@ fn page(desk: &Desk, opened: &Opened, part: Part, shown: &Shown<'_>) -> Response
         next: format!("/drafts/{}/{next}", opened.draft.id),
         told: shown.told.clone(),
         summary,
+        reads_cards: part == Part::Applicant && desk.console.devices.reads_cards(),
     };
     match shown.summary && !shown.faults.is_empty() {
         true => render_with(StatusCode::UNPROCESSABLE_ENTITY, &page),
@@ -215,6 +219,9 @@ async fn save(Path((draft, part)): Path<(String, String)>, sent: Sent) -> Result
         Kept::Stale(theirs) => return Ok(both_texts(desk, &mut opened, part, posted, &theirs)),
     };
     let (more, then) = (posted.get("_more"), posted.get("_then"));
+    if !posted.get("_card").is_empty() {
+        return Ok(read_card(desk, &opened, part).await?);
+    }
     let faults: Vec<FormFault> =
         opened.faults.iter().filter(|fault| is_of(&opened, part, fault)).cloned().collect();
     if !more.is_empty() || (shows_more.is_some() && then != "leave") {
@@ -234,6 +241,37 @@ async fn save(Path((draft, part)): Path<(String, String)>, sent: Sent) -> Result
         _ => format!("/drafts/{draft}/papers"),
     };
     Ok(see(&next))
+}
+
+/// What stands on the identity card goes into the fields of its names, whatever stood there: the card is the original.
+async fn read_card(desk: &Desk, opened: &Opened, part: Part) -> Result<Response, Fault> {
+    let (hall, draft) = (&desk.console.hall, &opened.draft);
+    let told = match card::read(&desk.console.devices, desk.now(), !desk.console.drill).await {
+        Ok(card) => {
+            let said = [
+                ("name", &card.name),
+                ("id_no", &card.id_no),
+                ("gender", &card.gender),
+                ("ethnic", &card.ethnic),
+                ("birth", &card.birth),
+                ("address", &card.address),
+            ];
+            let asked = |key: &str| {
+                fields_of(&opened.form, part).any(|(name, _)| name.item.is_none() && name.key == key)
+            };
+            let typed = said.into_iter().filter(|(key, value)| asked(key) && !value.is_empty());
+            let name = |key: &str| FieldName { item: None, key: key.to_owned() };
+            let typed = typed.map(|(key, value)| (name(key), Some(Value::from(value.as_str())))).collect();
+            hall.fill(&desk.officer, draft.id, draft.version, typed).await?;
+            "已读卡,请与申请人核对"
+        }
+        Err(error) => &error.to_string(),
+    };
+    let opened = open(desk, &draft.id.to_string()).await?;
+    let told = desk.t(told).into_owned();
+    let typed = |fault: &&FormFault| is_typed(fault) && is_of(&opened, part, fault);
+    let faults: Vec<FormFault> = opened.faults.iter().filter(typed).cloned().collect();
+    Ok(page(desk, &opened, part, &Shown { faults: &faults, summary: false, told, more: "" }))
 }
 
 fn saved(desk: &Desk) -> String {

@@ -3,8 +3,10 @@
 use super::{Sent, render, render_with, see};
 use crate::Console;
 use crate::api::id;
+use crate::devices::scans;
 use crate::fault::Fault;
 use crate::page::draft::{Opened, open, title};
+use crate::page::encoded;
 use crate::posted::SCANS_BYTES_MAX;
 use crate::shell::{Desk, Shell};
 use askama::Template;
@@ -12,7 +14,7 @@ use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path};
 use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use casework::ActError;
 use domain::MaterialId;
 use domain::catalogue::Necessity;
@@ -23,6 +25,8 @@ pub(super) fn routes() -> Router<Console> {
     Router::new()
         .route("/drafts/{draft}/papers", get(show).post(upload).layer(DefaultBodyLimit::max(SCANS_BYTES_MAX)))
         .route("/drafts/{draft}/papers/{material}", get(one))
+        .route("/drafts/{draft}/scans", post(take_scan))
+        .route("/scans/{name}", get(look_at_scan))
 }
 
 /// A scan as a list shows it.
@@ -59,9 +63,24 @@ struct PapersPage<'a> {
     draft: &'a Draft,
     title: String,
     rows: Vec<PaperRow>,
+    /// What lies in the scanner's folder; `None` where no scanner is set up.
+    scans: Option<Vec<Lying>>,
+    /// Why the folder cannot be read, or what became of a scan.
+    scanner: String,
 }
 
-fn page(desk: &Desk, opened: &Opened, error: Option<(&str, &str)>) -> Response {
+/// A scan in the scanner's folder.
+struct Lying {
+    name: String,
+    href: String,
+    is_picture: bool,
+    size: String,
+    at: String,
+}
+
+async fn page(desk: &Desk, opened: &Opened, error: Option<(&str, &str)>, told: &str) -> Response {
+    let (scans, scanner) = lying(desk).await;
+    let scanner = if told.is_empty() { scanner } else { desk.t(told).into_owned() };
     let draft = &opened.draft;
     let green = draft.green.is_some();
     let row = |(id, material): (MaterialId, domain::catalogue::Material)| {
@@ -98,7 +117,7 @@ fn page(desk: &Desk, opened: &Opened, error: Option<(&str, &str)>) -> Response {
         }
     };
     let rows = opened.papers(desk.today()).into_iter().map(row).collect();
-    let page = PapersPage { shell: &desk.shell, draft, title: title(desk, draft), rows };
+    let page = PapersPage { shell: &desk.shell, draft, title: title(desk, draft), rows, scans, scanner };
     match error {
         Some(_) => render_with(StatusCode::UNPROCESSABLE_ENTITY, &page),
         None => render(&page),
@@ -107,7 +126,7 @@ fn page(desk: &Desk, opened: &Opened, error: Option<(&str, &str)>) -> Response {
 
 async fn show(desk: Desk, Path(draft): Path<String>) -> Result<Response, Fault> {
     let opened = open(&desk, &draft).await?;
-    Ok(page(&desk, &opened, None))
+    Ok(page(&desk, &opened, None, "").await)
 }
 
 /// Every file that was chosen, each by itself: one that cannot be taken stops no other.
@@ -117,7 +136,7 @@ async fn upload(Path(draft): Path<String>, sent: Sent) -> Result<Response, Fault
     if sent.posted.files.is_empty() {
         let opened = open(desk, &draft).await?;
         let first = sent.posted.get("first").to_owned();
-        return Ok(page(desk, &opened, Some((&first, "请先选择文件,再按上传"))));
+        return Ok(page(desk, &opened, Some((&first, "请先选择文件,再按上传")), "").await);
     }
     let mut refused = None;
     for (name, bytes) in &sent.posted.files {
@@ -134,9 +153,66 @@ async fn upload(Path(draft): Path<String>, sent: Sent) -> Result<Response, Fault
         None => Ok(see(&format!("/drafts/{draft}/papers"))),
         Some((name, reason)) => {
             let opened = open(desk, &draft).await?;
-            Ok(page(desk, &opened, Some((&name, &reason))))
+            Ok(page(desk, &opened, Some((&name, &reason)), "").await)
         }
     }
+}
+
+/// What lies in the scanner's folder, and what is wrong with the folder.
+async fn lying(desk: &Desk) -> (Option<Vec<Lying>>, String) {
+    let Some(folder) = desk.console.devices.scan_folder.clone() else { return (None, String::new()) };
+    let found = tokio::task::spawn_blocking(move || scans::list(&folder)).await;
+    let Ok(Ok(found)) = found else {
+        return (Some(Vec::new()), desk.t(NO_FOLDER).into_owned());
+    };
+    let one = |scan: scans::Scan| Lying {
+        href: format!("/scans/{}", encoded(&scan.name)),
+        is_picture: scan.mime.starts_with("image/"),
+        size: format!("{} KB", scan.bytes.div_ceil(1024)),
+        at: desk.shell.ago(scan.at, desk.now()),
+        name: scan.name,
+    };
+    (Some(found.into_iter().map(one).collect()), String::new())
+}
+
+const NO_FOLDER: &str = "扫描文件夹打不开;请告知管理员,或直接选择文件上传";
+
+/// A scan from the folder into the draft; there it lies encrypted, so it goes from the folder.
+async fn take_scan(Path(draft): Path<String>, sent: Sent) -> Result<Response, Fault> {
+    let (desk, posted, hall) = (&sent.desk, &sent.posted, &sent.desk.console.hall);
+    let told = async |told: &str| Ok(page(desk, &open(desk, &draft).await?, None, told).await);
+    let Some(folder) = desk.console.devices.scan_folder.clone() else { return told(NO_FOLDER).await };
+    let name = posted.get("scan").to_owned();
+    if posted.get("material").is_empty() {
+        return told("请选择这一张是哪一份材料").await;
+    }
+    let material: MaterialId = id(posted.get("material"), "材料编号")?;
+    let (here, wanted) = (folder.clone(), name.clone());
+    let bytes = tokio::task::spawn_blocking(move || scans::read(&here, &wanted)).await;
+    let Ok(Ok(bytes)) = bytes else {
+        return told("这一张已经不在扫描文件夹里了;请看现在有的").await;
+    };
+    match hall.attach(id(&draft, "草稿编号")?, material.clone(), bytes).await {
+        Ok(_) => {}
+        Err(error @ ActError::Unfit { .. }) => {
+            let opened = open(desk, &draft).await?;
+            return Ok(page(desk, &opened, Some((material.as_str(), &error.to_string())), "").await);
+        }
+        Err(error) => return Err(error.into()),
+    }
+    match tokio::task::spawn_blocking(move || scans::remove(&folder, &name)).await {
+        Ok(Ok(())) => Ok(see(&format!("/drafts/{draft}/papers"))),
+        _ => told("已放进草稿,但扫描文件夹里的原文件删不掉;请手工删除,它没有加密").await,
+    }
+}
+
+async fn look_at_scan(desk: Desk, Path(name): Path<String>) -> Result<Response, Fault> {
+    let not_here =
+        || Fault::new(StatusCode::NOT_FOUND, "not_found", "这一张已经不在扫描文件夹里了;请看现在有的");
+    let folder = desk.console.devices.scan_folder.clone().ok_or_else(not_here)?;
+    let read = tokio::task::spawn_blocking(move || scans::read(&folder, &name)).await;
+    let bytes = read.map_err(|_| not_here())?.map_err(|_| not_here())?;
+    Ok(shown(casework::sniff(&bytes).unwrap_or("application/octet-stream"), bytes))
 }
 
 /// The bytes of a scan, for the officer to look at; what somebody brought runs nothing here. A PDF goes without `sandbox`, in
@@ -147,16 +223,17 @@ pub(crate) async fn content(console: &Console, attachment: &Attachment) -> Resul
         (console.hall.blobs.clone(), attachment.hash.clone(), attachment.bytes as usize);
     let read =
         tokio::task::spawn_blocking(move || blobs.read(&name, 0, bytes)).await.map_err(|_| not_here())?;
-    let content = read.map_err(|_| not_here())?;
-    let policy = match attachment.mime.as_str() {
+    Ok(shown(&attachment.mime, read.map_err(|_| not_here())?))
+}
+
+fn shown(mime: &str, content: Vec<u8>) -> Response {
+    let policy = match mime {
         "application/pdf" => "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'",
         _ => "default-src 'none'; style-src 'unsafe-inline'; sandbox",
     };
-    let headers = [
-        (header::CONTENT_TYPE, attachment.mime.clone()),
-        (header::CONTENT_SECURITY_POLICY, policy.to_owned()),
-    ];
-    Ok((headers, content).into_response())
+    let headers =
+        [(header::CONTENT_TYPE, mime.to_owned()), (header::CONTENT_SECURITY_POLICY, policy.to_owned())];
+    (headers, content).into_response()
 }
 
 async fn one(desk: Desk, Path((draft, material)): Path<(String, String)>) -> Result<Response, Fault> {
