@@ -5,6 +5,8 @@
 
 #[path = "browser/apply.rs"]
 mod apply;
+#[path = "browser/board.rs"]
+mod board;
 #[path = "browser/crawl.rs"]
 mod crawl;
 #[path = "browser/devices.rs"]

@@ -4,6 +4,7 @@
 mod accounts;
 mod acts;
 mod alerts;
+mod board;
 mod case;
 mod check;
 pub(crate) mod choose;
@@ -52,6 +53,7 @@ pub(crate) fn routes(console: Console) -> Router<Console> {
         .merge(outbox::routes())
         .merge(lists::routes())
         .merge(alerts::routes())
+        .merge(board::routes())
         .merge(ledger::routes())
         .merge(mend::routes())
         .merge(case::routes())

@@ -94,6 +94,7 @@ pub const PAGES: &[Page] = &[
     page("get", "/ledger", Permission::ReadCases, Tells::List, EVERYWHERE),
     // Cases.
     page("get", "/queue", Permission::ReadCases, Tells::List, EVERYWHERE),
+    page("get", "/board", Permission::ReadCases, Tells::List, CITY),
     page("get", "/cases", Permission::ReadCases, Tells::List, EVERYWHERE),
     page("get", "/cases/{case}", Permission::ReadCases, Tells::One, EVERYWHERE),
     page("get", "/cases/{case}/shown", Permission::ReadCases, Tells::One, EVERYWHERE),
@@ -173,6 +174,7 @@ pub(crate) const NAVIGATION: &[Entry] = &[
     entry("/queue", "待送达和村里环节", Permission::ReadCases, VILLAGE, Some(|waits| waits.tasks)),
     entry("/queue", "接件台", Permission::ReadCases, &[Tier::Town], Some(|waits| waits.tasks)),
     entry("/queue", "我的待办", Permission::ReadCases, CITY, Some(|waits| waits.tasks)),
+    entry("/board", "并联审批板", Permission::ReadCases, CITY, None),
     entry("/cases", "全部办件", Permission::ReadCases, EVERYWHERE, None),
     entry("/warnings", "临期提醒", Permission::Warnings, EVERYWHERE, None),
     entry("/alerts", "电子监察", Permission::Warnings, EVERYWHERE, Some(|waits| waits.alerts)),

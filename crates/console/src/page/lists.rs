@@ -43,7 +43,7 @@ pub(super) async fn task_views(desk: &Desk, query: TaskQuery) -> Result<Vec<Task
     Ok(tasks.iter().map(|task| task_view(desk, task)).collect())
 }
 
-fn task_view(desk: &Desk, task: &TaskLine) -> TaskView {
+pub(super) fn task_view(desk: &Desk, task: &TaskLine) -> TaskView {
     let hall = &desk.console.hall;
     let known =
         hall.store.pack(None).and_then(|(_, pack)| Some((pack.clone(), pack.item(&task.item)?.clone())));

@@ -1,0 +1,65 @@
+//! The board of the hub: who waits for which department.
+
+use crate::recording::record_by_program;
+use crate::tab::{Browser, Screen};
+use serde_json::json;
+use std::collections::BTreeSet;
+use tests::city::{City, eventually};
+
+/// A hotel: four departments come to one visit, and each sees it before it, with the same clock.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_case_that_several_decide_together_stands_in_the_lane_of_each() {
+    let city = City::start(1).await;
+    let (village, hub) = (&city.villages[0], &city.hub);
+    let case = record_by_program(village, &village.token("officer").await, "hotel", 3).await;
+    let hall = hub.node().hall();
+    let case_no: domain::CaseNo = case.parse().unwrap();
+    eventually("the hub has it", async || {
+        hall.view(&case_no).await.is_ok_and(|view| view.missing_attachments == 0)
+    })
+    .await;
+    // Whoever takes it up first: the stages before the visit, each by its own department.
+    let town = city.town.token("officer").await;
+    let visit = |ready: &[casework::ReadyStage]| ready.iter().any(|stage| stage.kind == "joint_inspection");
+    eventually("the visit is due", async || {
+        let ready = hall.view(&case_no).await.unwrap().ready;
+        if visit(&ready) {
+            return true;
+        }
+        for stage in &ready {
+            let path = |verb: &str| format!("/cases/{case}/stages/{}/{verb}", stage.stage);
+            let done = json!({ "agrees": true, "opinion": "材料齐全", "officers": ["吴", "李"] });
+            match stage.bodies.first() {
+                Some(body) if stage.tier == domain::network::Tier::City => {
+                    let officer = city.body_officer(body.as_str()).await;
+                    let _ = hub.post(&officer, &path("claim"), json!({})).await;
+                    let _ = hub.post(&officer, &path("complete"), done).await;
+                }
+                _ => drop(city.town.post(&town, &path("complete"), done).await),
+            }
+        }
+        false
+    })
+    .await;
+    let ready = hall.view(&case_no).await.unwrap().ready;
+    let bodies: BTreeSet<domain::OrgId> = ready.iter().flat_map(|stage| stage.bodies.clone()).collect();
+    assert!(bodies.len() > 1, "{bodies:?}");
+    let (_, pack) = hall.pack(None).unwrap();
+
+    let browser = Browser::start();
+    let tab = browser.open(hub, Screen::Desk).await;
+    tab.log_in(hub, "officer").await;
+    tab.go("/board").await;
+    assert_eq!(tab.count(".lanes section").await, bodies.len());
+    let told = tab.text(".lanes").await;
+    for body in &bodies {
+        assert!(told.contains(pack.org_name(body)), "{told}");
+    }
+    assert!(told.contains("未认领 1"), "{told}");
+    tab.fits().await;
+    tab.picture("hub-board").await;
+    tab.press(".lanes a").await;
+    assert!(tab.path().await.ends_with(&case));
+    tab.close().await;
+    city.stop().await;
+}
