@@ -1,11 +1,12 @@
 //! `enroll-token` and `node`: who belongs to the city, with which machine.
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use casework::{Place, SensitiveAct};
 use clap::{Args, Subcommand};
 use domain::NodeId;
-use domain::network::{Standing, Tier};
+use domain::network::{Contact, Standing, Tier};
 use serde_json::json;
+use std::path::{Path, PathBuf};
 use tier::at_rest::answer_question;
 use tier::serve::Opened;
 use tier::{Common, TwoPersons};
@@ -41,6 +42,19 @@ pub(crate) enum NodeVerb {
         #[command(flatten)]
         persons: TwoPersons,
     },
+    /// How people reach a counter: shown in the citizens' hall, and to the counters below it
+    Contact {
+        node: NodeId,
+        #[arg(long)]
+        person: String,
+        #[arg(long)]
+        phone: String,
+        /// 工作日 9:00–17:00
+        #[arg(long, default_value = "")]
+        hours: String,
+    },
+    /// The same for many, from a table (CSV): place (division code), person, phone, hours
+    Contacts { file: PathBuf },
     /// Take back a ban or a closing: the same machine is let in again
     Readmit {
         node: NodeId,
@@ -74,6 +88,14 @@ pub(crate) async fn run(common: &Common, verb: NodeVerb) -> Result<()> {
     let opened = common.open()?;
     let (persons, act, node, told) = match verb {
         NodeVerb::List => return list(common, &opened).await,
+        NodeVerb::Contact { node, person, phone, hours } => {
+            let contact = Contact { person, phone, hours };
+            return publish_contacts(&opened, vec![(node, contact)]).await;
+        }
+        NodeVerb::Contacts { file } => {
+            let contacts = read_contacts(&opened, &file)?;
+            return publish_contacts(&opened, contacts).await;
+        }
         NodeVerb::Ban { node, persons } => (
             persons,
             SensitiveAct::BanNode { node: node.clone() },
@@ -97,6 +119,44 @@ pub(crate) async fn run(common: &Common, verb: NodeVerb) -> Result<()> {
         println!("{node} {told}");
     }
     Ok(())
+}
+
+async fn publish_contacts(opened: &Opened, contacts: Vec<(NodeId, Contact)>) -> Result<()> {
+    let changed = opened.hall.set_contacts("cli", contacts).await?;
+    println!("{changed} published; nodes get them at their next contact");
+    Ok(())
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ContactRow {
+    place: String,
+    person: String,
+    phone: String,
+    #[serde(default)]
+    hours: String,
+}
+
+/// Every row names a place that is on the network; whatever is wrong is told with its line.
+fn read_contacts(opened: &Opened, file: &Path) -> Result<Vec<(NodeId, Contact)>> {
+    let network = opened.hall.store.network();
+    let mut table = csv::Reader::from_path(file).with_context(|| format!("read {}", file.display()))?;
+    let (mut contacts, mut faults) = (Vec::new(), Vec::new());
+    for (number, row) in table.deserialize::<ContactRow>().enumerate() {
+        let line = number + 2;
+        match row {
+            Ok(row) => match network.iter().find(|node| node.place == row.place) {
+                Some(node) => {
+                    let ContactRow { person, phone, hours, .. } = row;
+                    contacts.push((node.id.clone(), Contact { person, phone, hours }));
+                }
+                None => faults.push(format!("line {line}: no node stands at {}", row.place)),
+            },
+            Err(error) => faults.push(format!("line {line}: {error}")),
+        }
+    }
+    anyhow::ensure!(faults.is_empty(), "nothing was published:\n{}", faults.join("\n"));
+    Ok(contacts)
 }
 
 /// A machine whose passwords are all forgotten asks for its key: who it is, and the answer, once two administrators have signed.

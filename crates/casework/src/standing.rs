@@ -2,7 +2,7 @@
 
 use crate::{ActError, Hall};
 use domain::NodeId;
-use domain::network::{Cut, NodeRecord, Standing, Tier};
+use domain::network::{Contact, Cut, NodeRecord, Standing, Tier};
 use replication::JournalId;
 use std::collections::BTreeMap;
 use store::{Append, kind};
@@ -56,6 +56,41 @@ impl Hall {
         };
         self.store.append(Append::new(self.now(), officer, action, vec![entry])).await?;
         Ok(record)
+    }
+
+    /// Publishes how people reach these counters: all of them, or none and what is wrong with each.
+    ///
+    /// # Errors
+    /// [`ActError::NotFound`] for a node nobody knows; [`ActError::Unfit`] with every fault.
+    pub async fn set_contacts(
+        &self,
+        officer: &str,
+        contacts: Vec<(NodeId, Contact)>,
+    ) -> Result<usize, ActError> {
+        self.only_at(Tier::City, "登记联系方式")?;
+        let network = self.store.network();
+        let (mut entries, mut faults) = (Vec::new(), Vec::new());
+        for (node, contact) in contacts {
+            let Some(known) = network.get(&node) else {
+                return Err(ActError::NotFound { what: "节点", value: node.to_string() });
+            };
+            match contact.fault() {
+                Some(fault) => faults.push(format!("{node}:{fault}")),
+                None if known.contact.as_ref() == Some(&contact) => {}
+                None => {
+                    let record = NodeRecord { contact: Some(contact), ..known.clone() };
+                    entries.push(self.all_entry(kind::NODE, node.to_string(), &record)?);
+                }
+            }
+        }
+        if !faults.is_empty() {
+            return Err(unfit(&faults.join(";")));
+        }
+        let changed = entries.len();
+        if changed > 0 {
+            self.store.append(Append::new(self.now(), officer, "publish contacts", entries)).await?;
+        }
+        Ok(changed)
     }
 
     async fn cut_of(&self, node: &NodeId) -> Result<Cut, ActError> {

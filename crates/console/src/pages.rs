@@ -110,6 +110,7 @@ pub const PAGES: &[Page] = &[
     page("get", "/warnings", Permission::Warnings, Tells::List, EVERYWHERE),
     // The network.
     page("get", "/nodes", Permission::House, Tells::Nothing, ABOVE),
+    page("post", "/nodes/contact", Permission::Operate, Tells::Nothing, CITY),
     page("get", "/reconciliation", Permission::House, Tells::Nothing, EVERYWHERE),
     page("get", "/incidents", Permission::House, Tells::Nothing, EVERYWHERE),
     page("get", "/applications", Permission::House, Tells::Nothing, CITY),

@@ -218,7 +218,17 @@ impl Desk {
             (true, None) => badge("●", "ok", format!("在线 · 全部已上传 · {when}")),
             (true, Some(waits)) => badge("◐", "busy", format!("在线 · 待上传 {waits}")),
             (false, Some(_)) if since.is_some_and(|since| self.is_stale(since)) => {
-                badge("▲", "alarm", "已 3 个工作日未同步,请联系上级中心".to_owned())
+                let network = self.console.hall.store.network();
+                let parent = network.parent(self.console.hall.me()).and_then(|parent| network.get(parent));
+                let phone = parent.and_then(|parent| parent.contact.as_ref()).map(|contact| &contact.phone);
+                badge(
+                    "▲",
+                    "alarm",
+                    match phone {
+                        Some(phone) => format!("已 3 个工作日未同步,请联系上级中心 {phone}"),
+                        None => "已 3 个工作日未同步,请联系上级中心".to_owned(),
+                    },
+                )
             }
             (false, None) => badge("○", "off", format!("离线 · 没有待上传 · 上次 {when}")),
             (false, Some(waits)) => badge("○", "off", format!("离线 · {waits}已保存在本机 · 上次 {when}")),

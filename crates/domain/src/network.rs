@@ -72,6 +72,39 @@ pub struct FormerKey {
     pub cut: Option<Cut>,
 }
 
+/// How people reach a counter (联系方式): shown to citizens who look for one, and to the counters below when they are cut off.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Contact {
+    /// Who is there.
+    pub person: String,
+    /// Digits, with spaces and hyphens as people write them.
+    pub phone: String,
+    /// When somebody is there, in words: 工作日 9:00–17:00.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub hours: String,
+}
+
+impl Contact {
+    /// What is wrong with it, and how to mend it; `None` when it can be published.
+    pub fn fault(&self) -> Option<&'static str> {
+        let digits = self.phone.chars().filter(char::is_ascii_digit).count();
+        let plain = |c: char| c.is_ascii_digit() || matches!(c, '-' | ' ' | '+');
+        let plain_text = |text: &str| !text.chars().any(char::is_control);
+        match () {
+            () if self.person.trim().is_empty() || self.person.chars().count() > 30 => {
+                Some("请写明联系人,不超过 30 字")
+            }
+            () if !(5..=15).contains(&digits) || !self.phone.chars().all(plain) => {
+                Some("电话应为 5 至 15 位数字,可带空格和短横")
+            }
+            () if self.hours.chars().count() > 60 => Some("服务时间不超过 60 字"),
+            () if !plain_text(&self.person) || !plain_text(&self.hours) => Some("联系方式只能写一行"),
+            () => None,
+        }
+    }
+}
+
 /// A node as the hub enrolled it. Published to everybody, so that everybody can check everybody's signatures.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodeRecord {
@@ -94,6 +127,8 @@ pub struct NodeRecord {
     /// Keys of the machines before this one, oldest first: what they signed is read for ever.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier: Vec<FormerKey>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contact: Option<Contact>,
 }
 
 impl NodeRecord {
@@ -117,6 +152,7 @@ impl NodeRecord {
             standing: Standing::Active,
             cut: None,
             earlier: Vec::new(),
+            contact: None,
         }
     }
 

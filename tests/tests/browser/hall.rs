@@ -187,6 +187,10 @@ async fn looks_right(tab: &Tab, browser: &Browser, city: &City, (case, draft): (
     assert!(missing.is_empty(), "{missing:#?}");
 }
 
+fn village(city: &City) -> &str {
+    city.villages[0].node().hall().me().as_str()
+}
+
 /// Where nobody set up a way to reach telephones, the hall says so and the rest of it works.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hall_without_a_log_in_says_so() {
@@ -195,8 +199,30 @@ async fn a_hall_without_a_log_in_says_so() {
     let tab = browser.open(&city.hub, Screen::NoScript).await;
     tab.go("/hall/mine").await;
     assert!(tab.text("main").await.contains("网上登录还没有开通"));
+    // How a counter is reached, the administrator writes down; everybody finds it, and the counter below knows whom to call.
+    city.hub.employ("admin", None, "administrator").await;
+    let desk = browser.open(&city.hub, Screen::Desk).await;
+    desk.log_in(&city.hub, "admin").await;
+    desk.go("/nodes").await;
+    desk.choose("node", village(&city)).await;
+    desk.fill("#person", "吴阿蕾").await;
+    desk.fill("#phone", "电话").await;
+    desk.press("#contacts form button").await;
+    assert!(desk.text("#contacts .summary").await.contains("5 至 15 位数字"));
+    assert_eq!(desk.value("#person").await, "吴阿蕾", "what was typed is still there");
+    desk.fill("#phone", "0855-820 0001").await;
+    desk.press("#contacts form button").await;
+    assert!(desk.text("table").await.contains("0855-820 0001"));
+    desk.fits().await;
+    desk.close().await;
     tab.go("/hall/proxies").await;
-    assert_eq!(tab.count("tbody tr").await, 1);
+    assert_eq!(tab.count("tbody tr").await, 2, "the window of the town, and the village");
+    assert!(tab.has("a[href='tel:08558200001']").await);
+    let below = city.villages[0].node().hall().store.clone();
+    eventually("the village has it too", async || {
+        below.network().get(&village(&city).parse().unwrap()).is_some_and(|node| node.contact.is_some())
+    })
+    .await;
     tab.go("/hall/verify").await;
     tab.fill("#code", "no code of ours").await;
     tab.press("main form button").await;

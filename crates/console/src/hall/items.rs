@@ -12,7 +12,7 @@ use axum::response::Response;
 use axum::routing::get;
 use domain::ItemId;
 use domain::catalogue::{Handling, Item, Necessity};
-use domain::network::Tier;
+use domain::network::{Contact, Standing, Tier};
 use serde::Deserialize;
 
 pub(super) fn routes() -> Router<Console> {
@@ -224,25 +224,39 @@ async fn guide(visitor: Visitor, Path(item): Path<String>) -> Result<Response, F
     Ok(answer(false, &page))
 }
 
-/// A 代办点 as a citizen finds it.
+/// A counter as a citizen finds it: a village's 代办点, or the window of a town.
 struct Place {
     name: String,
     town: String,
+    contact: Option<Contact>,
 }
 
-/// Village service points that are on the network and not shut out, under their towns.
+impl Place {
+    /// What a telephone dials.
+    fn dial(&self) -> String {
+        let phone = self.contact.as_ref().map_or("", |contact| &contact.phone);
+        phone.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect()
+    }
+}
+
+/// Counters that are on the network and not shut out, villages under their towns.
 fn places(visitor: &Visitor, sought: &str) -> Vec<Place> {
     let network = visitor.console.hall.store.network();
     let mut places: Vec<Place> = network
         .iter()
-        .filter(|node| node.tier == Tier::Village)
+        .filter(|node| node.tier != Tier::City && node.standing == Standing::Active)
         .map(|node| {
             let town = node.parent.as_ref().and_then(|id| network.get(id));
-            Place { name: node.name.clone(), town: town.map_or(String::new(), |town| town.name.clone()) }
+            let town = match node.tier {
+                Tier::Village => town.map_or(String::new(), |town| town.name.clone()),
+                Tier::Town | Tier::City => node.name.clone(),
+            };
+            Place { name: node.name.clone(), town, contact: node.contact.clone() }
         })
         .filter(|place| is_meant(&place.name, sought) || is_meant(&place.town, sought))
         .collect();
-    places.sort_by(|a, b| (&a.town, &a.name).cmp(&(&b.town, &b.name)));
+    // The window of a town stands before its villages.
+    places.sort_by_key(|place| (place.town.clone(), place.name != place.town, place.name.clone()));
     places
 }
 

@@ -1,21 +1,23 @@
 //! The network: all nodes below with their map, the reconciliation, what an operator must look at.
 
-use super::render;
+use super::{Sent, render, render_with, see};
 use crate::Console;
 use crate::fault::Fault;
 use crate::shell::{Desk, Shell};
 use askama::Template;
 use axum::Router;
+use axum::http::StatusCode;
 use axum::response::Response;
-use axum::routing::get;
-use casework::NodeStatus;
-use casework::Waiting;
+use axum::routing::{get, post};
 use casework::reconcile::{Amount, Balance, VillageBalance};
-use domain::network::{Standing, Tier};
+use casework::{ActError, NodeStatus, Waiting};
+use domain::access::Permission;
+use domain::network::{Contact, Standing, Tier};
 
 pub(super) fn routes() -> Router<Console> {
     Router::new()
         .route("/nodes", get(nodes))
+        .route("/nodes/contact", post(set_contact))
         .route("/applications", get(applications))
         .route("/reconciliation", get(reconciliation))
         .route("/incidents", get(incidents))
@@ -32,6 +34,7 @@ struct NodeRow {
     skew: String,
     release: String,
     standing: &'static str,
+    contact: Option<Contact>,
 }
 
 #[derive(Template)]
@@ -40,6 +43,12 @@ struct NodesPage<'a> {
     shell: &'a Shell,
     map: String,
     nodes: Vec<NodeRow>,
+    /// How people reach a counter can be written down here.
+    may_publish: bool,
+    /// What was typed and is not right yet.
+    typed: Contact,
+    chosen: String,
+    wrong: String,
 }
 
 /// Without a word for so long a node is shown as silent.
@@ -74,20 +83,53 @@ fn row(desk: &Desk, node: &NodeStatus) -> NodeRow {
             Standing::Evicted => "已请出",
             Standing::Banned => "已封禁",
         },
+        contact: desk.console.hall.store.network().get(&node.id).and_then(|record| record.contact.clone()),
     }
 }
 
 async fn nodes(desk: Desk) -> Result<Response, Fault> {
+    let blank = Contact { person: String::new(), phone: String::new(), hours: String::new() };
+    nodes_page(&desk, String::new(), blank, String::new()).await
+}
+
+/// How people reach a counter, for citizens and for the counters below.
+async fn set_contact(sent: Sent) -> Result<Response, Fault> {
+    let (desk, posted) = (&sent.desk, &sent.posted);
+    let text = |name: &str| posted.get(name).to_owned();
+    let contact = Contact { person: text("person"), phone: text("phone"), hours: text("hours") };
+    let node = posted.get("node");
+    let outcome = match node.parse() {
+        Ok(id) => desk.console.hall.set_contacts(&desk.officer.name, vec![(id, contact.clone())]).await,
+        Err(_) => return nodes_page(desk, String::new(), contact, "请选择是哪个点".to_owned()).await,
+    };
+    match outcome {
+        Ok(_) => Ok(see("/nodes#contacts")),
+        Err(ActError::Unfit { .. }) => {
+            let wrong = contact.fault().unwrap_or_default().to_owned();
+            nodes_page(desk, node.to_owned(), contact, wrong).await
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+async fn nodes_page(desk: &Desk, chosen: String, typed: Contact, wrong: String) -> Result<Response, Fault> {
     let nodes = desk.console.hall.nodes().await?;
     let map = match desk.shell.tier {
         Tier::City => super::map::svg(&nodes, desk.now(), desk.shell.taste.lang),
         Tier::Town | Tier::Village => String::new(),
     };
-    Ok(render(&NodesPage {
+    let wrong = desk.t(&wrong).into_owned();
+    let status = if wrong.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    let page = NodesPage {
         shell: &desk.shell,
         map,
-        nodes: nodes.iter().map(|node| row(&desk, node)).collect(),
-    }))
+        nodes: nodes.iter().map(|node| row(desk, node)).collect(),
+        may_publish: desk.shell.tier == Tier::City && desk.may(Permission::Operate),
+        typed,
+        chosen,
+        wrong,
+    };
+    Ok(render_with(status, &page))
 }
 
 #[derive(Template)]
