@@ -152,7 +152,11 @@ async fn run(cli: Cli) -> Result<ExitCode> {
     let Cli { common, verb } = cli;
     match verb {
         HubVerb::Common(verb) => {
-            let parts = crate::parts_of(&common.data_dir)?;
+            // Only a serving hub has citizens; what is wrong with their provider is in no other verb's way.
+            let parts = match verb {
+                Verb::Serve => crate::parts_of(&common.data_dir)?,
+                _ => tier::Parts::default(),
+            };
             return tier::verbs::run_with(&common, verb, parts).await;
         }
         HubVerb::Init { pack, city, web, link, enrol } => {

@@ -45,13 +45,16 @@ pub(crate) enum NodeVerb {
     /// How people reach a counter: shown in the citizens' hall, and to the counters below it
     Contact {
         node: NodeId,
-        #[arg(long)]
-        person: String,
-        #[arg(long)]
-        phone: String,
+        #[arg(long, required_unless_present = "none", requires = "phone")]
+        person: Option<String>,
+        #[arg(long, requires = "person")]
+        phone: Option<String>,
         /// 工作日 9:00–17:00
         #[arg(long, default_value = "")]
         hours: String,
+        /// Takes it back: nobody is reached there
+        #[arg(long, conflicts_with = "person")]
+        none: bool,
     },
     /// The same for many, from a table (CSV): place (division code), person, phone, hours
     Contacts { file: PathBuf },
@@ -88,8 +91,8 @@ pub(crate) async fn run(common: &Common, verb: NodeVerb) -> Result<()> {
     let opened = common.open()?;
     let (persons, act, node, told) = match verb {
         NodeVerb::List => return list(common, &opened).await,
-        NodeVerb::Contact { node, person, phone, hours } => {
-            let contact = Contact { person, phone, hours };
+        NodeVerb::Contact { node, person, phone, hours, none: _ } => {
+            let contact = person.zip(phone).map(|(person, phone)| Contact { person, phone, hours });
             return publish_contacts(&opened, vec![(node, contact)]).await;
         }
         NodeVerb::Contacts { file } => {
@@ -121,7 +124,7 @@ pub(crate) async fn run(common: &Common, verb: NodeVerb) -> Result<()> {
     Ok(())
 }
 
-async fn publish_contacts(opened: &Opened, contacts: Vec<(NodeId, Contact)>) -> Result<()> {
+async fn publish_contacts(opened: &Opened, contacts: Vec<(NodeId, Option<Contact>)>) -> Result<()> {
     let changed = opened.hall.set_contacts("cli", contacts).await?;
     println!("{changed} published; nodes get them at their next contact");
     Ok(())
@@ -138,7 +141,7 @@ struct ContactRow {
 }
 
 /// Every row names a place that is on the network; whatever is wrong is told with its line.
-fn read_contacts(opened: &Opened, file: &Path) -> Result<Vec<(NodeId, Contact)>> {
+fn read_contacts(opened: &Opened, file: &Path) -> Result<Vec<(NodeId, Option<Contact>)>> {
     let network = opened.hall.store.network();
     let mut table = csv::Reader::from_path(file).with_context(|| format!("read {}", file.display()))?;
     let (mut contacts, mut faults) = (Vec::new(), Vec::new());
@@ -148,7 +151,7 @@ fn read_contacts(opened: &Opened, file: &Path) -> Result<Vec<(NodeId, Contact)>>
             Ok(row) => match network.iter().find(|node| node.place == row.place) {
                 Some(node) => {
                     let ContactRow { person, phone, hours, .. } = row;
-                    contacts.push((node.id.clone(), Contact { person, phone, hours }));
+                    contacts.push((node.id.clone(), Some(Contact { person, phone, hours })));
                 }
                 None => faults.push(format!("line {line}: no node stands at {}", row.place)),
             },

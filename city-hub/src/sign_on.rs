@@ -18,11 +18,13 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use openidconnect::core::{
-    CoreAuthenticationFlow, CoreClient, CoreIdToken, CoreJwsSigningAlgorithm as Alg, CoreProviderMetadata,
+    CoreAuthenticationFlow, CoreClient, CoreErrorResponseType, CoreIdToken, CoreJwsSigningAlgorithm as Alg,
+    CoreProviderMetadata,
 };
 use openidconnect::{
-    AsyncHttpClient, AuthorizationCode, ClientId, ClientSecret, CsrfToken, HttpRequest, HttpResponse,
-    IssuerUrl, Nonce, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, Scope, TokenResponse,
+    AsyncHttpClient, AuthorizationCode, ClaimsVerificationError, ClientId, ClientSecret, CsrfToken,
+    EndpointMaybeSet, EndpointNotSet, EndpointSet, HttpRequest, HttpResponse, IssuerUrl, Nonce,
+    PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RequestTokenError, Scope, TokenResponse,
 };
 use runtime::config::SignOn;
 use serde_json::Value;
@@ -36,6 +38,8 @@ const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// What the provider publishes of itself is read again after so long: it changes its keys now and then.
 const KNOWN_FOR_MS: i64 = 10 * 60_000;
+/// One that did not answer is left alone for so long: nobody waits in a row for it.
+const SILENT_MS: i64 = 15_000;
 /// Citizens who left and have not come back; who left first gives way.
 const AWAY_MAX: usize = 10_000;
 const AWAY_MS: i64 = 10 * 60_000;
@@ -72,8 +76,26 @@ pub struct Oidc {
     http: Http,
     clock: Arc<dyn Clock>,
     away: Mutex<BTreeMap<String, Left>>,
-    known: tokio::sync::Mutex<Option<(Timestamp, CoreProviderMetadata)>>,
+    known: tokio::sync::Mutex<Known>,
 }
+
+/// What is known of the provider.
+#[derive(Default)]
+struct Known {
+    read: Option<Timestamp>,
+    failed: Option<Timestamp>,
+    provider: Option<CoreProviderMetadata>,
+}
+
+/// A client that can be asked for a page and for tokens.
+type Ready = CoreClient<
+    EndpointSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointNotSet,
+    EndpointMaybeSet,
+    EndpointMaybeSet,
+>;
 
 impl Oidc {
     /// # Errors
@@ -110,22 +132,29 @@ impl Oidc {
         })
     }
 
-    /// What the provider publishes of itself, its keys included.
-    async fn provider(&self) -> Result<CoreProviderMetadata, NoLogin> {
+    /// What the provider publishes of itself, its keys included: as it was read within ten minutes, or now where that is asked for.
+    /// One that does not answer is not asked again for a while, and what was known of it goes on counting.
+    async fn provider(&self, anew: bool) -> Result<CoreProviderMetadata, NoLogin> {
         let now = self.clock.now();
         let mut known = self.known.lock().await;
-        let fresh =
-            |(at, _): &&(Timestamp, CoreProviderMetadata)| (0..KNOWN_FOR_MS).contains(&now.since(*at));
-        if let Some((_, provider)) = known.as_ref().filter(fresh) {
-            return Ok(provider.clone());
+        let within = |at: Timestamp, ms: i64| (0..ms).contains(&now.since(at));
+        let fresh = known.read.filter(|at| within(*at, KNOWN_FOR_MS) && !anew);
+        let silent = known.failed.is_some_and(|at| within(at, SILENT_MS));
+        if fresh.is_none() && !silent {
+            match CoreProviderMetadata::discover_async(self.issuer.clone(), &self.http).await {
+                Ok(provider) => *known = Known { read: Some(now), failed: None, provider: Some(provider) },
+                Err(error) => {
+                    known.failed = Some(now);
+                    tracing::warn!(%error, issuer = %self.issuer.as_str(), "the provider of citizens' log-ins does not answer as it should");
+                }
+            }
         }
-        let found = CoreProviderMetadata::discover_async(self.issuer.clone(), &self.http).await;
-        let provider = found.map_err(|error| {
-            tracing::warn!(%error, issuer = %self.issuer.as_str(), "the provider of citizens' log-ins does not answer as it should");
-            NoLogin::Unavailable
-        })?;
-        *known = Some((now, provider.clone()));
-        Ok(provider)
+        known.provider.clone().ok_or(NoLogin::Unavailable)
+    }
+
+    fn client(&self, provider: CoreProviderMetadata) -> Ready {
+        CoreClient::from_provider_metadata(provider, self.client.clone(), self.secret.clone())
+            .set_redirect_uri(self.back.clone())
     }
 
     fn take(&self, state: &str) -> Option<Left> {
@@ -167,9 +196,7 @@ impl console::SignOn for Oidc {
     }
 
     async fn leave(&self) -> Result<Away, NoLogin> {
-        let provider = self.provider().await?;
-        let client = CoreClient::from_provider_metadata(provider, self.client.clone(), self.secret.clone())
-            .set_redirect_uri(self.back.clone());
+        let client = self.client(self.provider(false).await?);
         let (challenge, verifier) = PkceCodeChallenge::new_random_sha256();
         let flow = CoreAuthenticationFlow::AuthorizationCode;
         let request = client
@@ -184,32 +211,46 @@ impl console::SignOn for Oidc {
 
     async fn came_back(&self, state: &str, code: &str) -> Result<Citizen, NoLogin> {
         let left = self.take(state).ok_or(NoLogin::Lost)?;
-        let client = CoreClient::from_provider_metadata(
-            self.provider().await?,
-            self.client.clone(),
-            self.secret.clone(),
-        )
-        .set_redirect_uri(self.back.clone());
-        let told = |what: &'static str, error: &dyn std::fmt::Display| {
-            tracing::warn!(%error, "{what}");
+        let client = self.client(self.provider(false).await?);
+        let exchange = client.exchange_code(AuthorizationCode::new(code.to_owned())).map_err(|error| {
+            tracing::warn!(%error, "the provider of citizens' log-ins names no token endpoint");
             NoLogin::Unavailable
-        };
-        let exchange = client
-            .exchange_code(AuthorizationCode::new(code.to_owned()))
-            .map_err(|error| told("the provider of citizens' log-ins names no token endpoint", &error))?;
+        })?;
         let tokens = exchange.set_pkce_verifier(left.verifier).request_async(&self.http).await;
         let tokens = tokens.map_err(|error| {
             tracing::warn!(%error, "a citizen's code was not exchanged");
-            NoLogin::Lost
+            match &error {
+                // Used, or too old: the citizen begins again. Everything else is the city's to mend.
+                RequestTokenError::ServerResponse(told)
+                    if *told.error() == CoreErrorResponseType::InvalidGrant =>
+                {
+                    NoLogin::Lost
+                }
+                _ => NoLogin::Unavailable,
+            }
         })?;
         let token = tokens.id_token().ok_or(NoLogin::Nameless)?;
-        let verifier = client.id_token_verifier().set_allowed_algs(SIGNED_BY);
-        if let Err(error) = token.claims(&verifier, &left.nonce) {
-            // Its keys may have changed: they are read again for the next one.
-            *self.known.lock().await = None;
-            return Err(told("a citizen's ID token does not verify", &error));
+        let mut verdict = self.verify(&client, token, &left.nonce);
+        if matches!(verdict, Err(ClaimsVerificationError::SignatureVerification(_))) {
+            // Its keys may have changed since they were read.
+            verdict = self.verify(&self.client(self.provider(true).await?), token, &left.nonce);
+        }
+        if let Err(error) = verdict {
+            tracing::warn!(%error, "a citizen's ID token does not verify");
+            return Err(NoLogin::Unavailable);
         }
         self.citizen_in(token)
+    }
+}
+
+impl Oidc {
+    fn verify(
+        &self,
+        client: &Ready,
+        token: &CoreIdToken,
+        nonce: &Nonce,
+    ) -> Result<(), ClaimsVerificationError> {
+        token.claims(&client.id_token_verifier().set_allowed_algs(SIGNED_BY), nonce).map(drop)
     }
 }
 

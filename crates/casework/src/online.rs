@@ -196,7 +196,10 @@ impl Hall {
         if let (Some(online), Some(town)) = (&mut draft.online, asked.town)
             && online.mends.is_none()
         {
-            online.town = Some(town);
+            // What their address says anyway is no choice: it follows the address when that is corrected.
+            let (_, _, item) = self.item(Some(draft.release), &draft.item)?;
+            let by_address = self.town_by_address(&item, &draft.form);
+            online.town = Some(town).filter(|town| by_address.as_ref() != Some(town));
         }
         (draft.version, draft.updated) = (version, self.now());
         draft.version = self.store.save_draft(draft.clone()).await?;
@@ -238,11 +241,15 @@ impl Hall {
         let is_open = |node: &&NodeRecord| node.tier == Tier::Town && node.standing == Standing::Active;
         let chosen = draft.online.as_ref().and_then(|online| online.town.as_ref());
         let chosen = chosen.and_then(|town| network.get(town)).filter(is_open);
-        let here = || {
-            let code = application::region(item, form)?;
-            network.iter().filter(is_open).find(|node| code.starts_with(&*node.place))
-        };
-        chosen.or_else(here).map(|node| node.id.clone())
+        chosen.map(|node| node.id.clone()).or_else(|| self.town_by_address(item, form))
+    }
+
+    fn town_by_address(&self, item: &Item, form: &Form) -> Option<NodeId> {
+        let network = self.store.network();
+        let is_open = |node: &&NodeRecord| node.tier == Tier::Town && node.standing == Standing::Active;
+        let code = application::region(item, form)?;
+        let here = network.iter().filter(is_open).find(|node| code.starts_with(&*node.place));
+        here.map(|node| node.id.clone())
     }
 
     /// Throws away drafts in the hall that nobody went on with for thirty days. Returns how many.

@@ -2,7 +2,7 @@
 
 use crate::{ActError, Hall};
 use domain::NodeId;
-use domain::network::{Contact, Cut, NodeRecord, Standing, Tier};
+use domain::network::{Contact, Cut, NodeRecord, Reached, Standing, Tier};
 use replication::JournalId;
 use std::collections::BTreeMap;
 use store::{Append, kind};
@@ -58,14 +58,14 @@ impl Hall {
         Ok(record)
     }
 
-    /// Publishes how people reach these counters: all of them, or none and what is wrong with each.
+    /// Publishes how people reach these counters, or takes it back: all of them, or none and what is wrong with each.
     ///
     /// # Errors
     /// [`ActError::NotFound`] for a node nobody knows; [`ActError::Unfit`] with every fault.
     pub async fn set_contacts(
         &self,
         officer: &str,
-        contacts: Vec<(NodeId, Contact)>,
+        contacts: Vec<(NodeId, Option<Contact>)>,
     ) -> Result<usize, ActError> {
         self.only_at(Tier::City, "登记联系方式")?;
         let network = self.store.network();
@@ -74,12 +74,12 @@ impl Hall {
             let Some(known) = network.get(&node) else {
                 return Err(ActError::NotFound { what: "节点", value: node.to_string() });
             };
-            match contact.fault() {
+            match contact.as_ref().and_then(Contact::fault) {
                 Some(fault) => faults.push(format!("{node}:{fault}")),
-                None if known.contact.as_ref() == Some(&contact) => {}
+                None if known.contact == contact => {}
                 None => {
-                    let record = NodeRecord { contact: Some(contact), ..known.clone() };
-                    entries.push(self.all_entry(kind::NODE, node.to_string(), &record)?);
+                    let subject = node.to_string();
+                    entries.push(self.all_entry(kind::CONTACT, subject, &Reached { node, contact })?);
                 }
             }
         }

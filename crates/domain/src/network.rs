@@ -85,6 +85,15 @@ pub struct Contact {
     pub hours: String,
 }
 
+/// What the hub publishes about one counter; `None` takes it back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reached {
+    pub node: NodeId,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub contact: Option<Contact>,
+}
+
 impl Contact {
     /// What is wrong with it, and how to mend it; `None` when it can be published.
     pub fn fault(&self) -> Option<&'static str> {
@@ -127,6 +136,7 @@ pub struct NodeRecord {
     /// Keys of the machines before this one, oldest first: what they signed is read for ever.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub earlier: Vec<FormerKey>,
+    /// Said in entries of its own ([`Reached`]): who corrects a telephone number has no say in who is let in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub contact: Option<Contact>,
 }

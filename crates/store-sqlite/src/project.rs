@@ -108,6 +108,7 @@ impl<'p, 'w> Projector<'p, 'w> {
             kind::RECEIPT => self.receipt(entry),
             kind::ALERT => self.alert(entry),
             kind::NODE => self.node(entry),
+            kind::CONTACT => self.contact(entry),
             kind::LICENCE_STATE => self.licence_state(entry),
             kind::RECTIFICATION => self.rectification(entry),
             kind::LETTER => self.letter(entry),

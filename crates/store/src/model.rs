@@ -27,6 +27,8 @@ pub mod kind {
     pub const RECEIPT: &str = "receipt";
     pub const ALERT: &str = "alert";
     pub const NODE: &str = "node";
+    /// [`domain::network::Reached`].
+    pub const CONTACT: &str = "contact";
     /// A letter of delegation.
     pub const LETTER: &str = "delegation";
     pub const REVOCATION: &str = "delegation.revoked";

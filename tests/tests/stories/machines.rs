@@ -3,7 +3,7 @@
 use super::law::village_sees;
 use super::{draft_of, no_doors, record, waits_in_queue};
 use domain::NodeId;
-use domain::network::{Standing, Tier};
+use domain::network::{Contact, Standing, Tier};
 use http::Method;
 use runtime::config::Listen;
 use serde_json::json;
@@ -239,5 +239,35 @@ async fn a_copy_that_was_superseded_writes_nothing_more_until_a_person_says_whic
     let draft = draft_of(village, &token, "food", 409).await;
     let told = village.post(&token, &format!("/drafts/{draft}/capture"), json!({})).await.unwrap_err();
     assert_eq!(super::refusal(&told).unwrap().code, "superseded", "I12: {told:#}");
+    city.stop().await;
+}
+
+/// Who corrects a telephone number has no say in who is let in: not now, and not when the two cross.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_banned_machine_stays_banned_whatever_is_said_of_its_telephone() {
+    let city = City::start(1).await;
+    let (hub, town) = (city.hub.node().hall(), city.town.node().hall());
+    let village = city.villages[0].node().hall().me().clone();
+    let contact =
+        |phone: &str| Contact { person: "代办员".into(), phone: phone.into(), hours: String::new() };
+    hub.set_contacts("test", vec![(village.clone(), Some(contact("0855-8200001")))]).await.unwrap();
+    hub.set_standing("test", &village, Standing::Banned).await.unwrap();
+    hub.set_contacts("test", vec![(village.clone(), Some(contact("0855-8200002")))]).await.unwrap();
+    let reads = |hall: &casework::Hall| {
+        let network = hall.store.network();
+        let record = network.get(&village).unwrap();
+        (record.standing, record.contact.as_ref().map(|contact| contact.phone.clone()))
+    };
+    let wanted = (Standing::Banned, Some("0855-8200002".to_owned()));
+    for hall in [hub, town] {
+        eventually("everybody reads both", async || reads(hall) == wanted).await;
+    }
+    let refused = hub.set_contacts("test", vec![(village.clone(), Some(contact("12")))]).await.unwrap_err();
+    assert!(refused.to_string().contains("5 至 15 位"), "{refused}");
+    hub.set_contacts("test", vec![(village.clone(), None)]).await.unwrap();
+    hub.set_standing("test", &village, Standing::Active).await.unwrap();
+    for hall in [hub, town] {
+        eventually("it is taken back", async || reads(hall) == (Standing::Active, None)).await;
+    }
     city.stop().await;
 }

@@ -66,7 +66,10 @@ impl Hall {
             }
         }
         let today = |line: &&ApplicationLine| line.application.at.day() == now.day();
-        if self.applications_of(citizen, false).await?.iter().filter(today).count() >= A_DAY_MAX {
+        // Who answers a notice answers it: that is bounded by the notices.
+        if mends.is_none()
+            && self.applications_of(citizen, false).await?.iter().filter(today).count() >= A_DAY_MAX
+        {
             return Err(unfit("您今天提交的申请太多了;请明天再提交,或到就近的代办点办理"));
         }
         let faults = self.online_faults(citizen, &draft)?;

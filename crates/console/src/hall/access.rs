@@ -257,11 +257,22 @@ pub struct Citizens {
     pub sign_on: Option<Arc<dyn SignOn>>,
     pub(crate) guesses: Guesses,
     brought: Mutex<Brought>,
+    /// Who left for the provider, and from where.
+    leaving: Leaving,
     sessions: Mutex<BTreeMap<[u8; 32], Session>>,
 }
 
 /// What one person may upload in a day: the papers of several matters, each taken again once or twice. Scans stay on the disk.
 const BYTES_A_DAY: u64 = 200 * 1024 * 1024;
+
+/// Leaving costs the hub a place and the provider a page: from one address no more than codes are asked for.
+struct Leaving(Mutex<Throttle>);
+
+impl Default for Leaving {
+    fn default() -> Leaving {
+        Leaving(Mutex::new(for_one_place()))
+    }
+}
 
 /// Bytes each person has brought on one day.
 #[derive(Default)]
@@ -283,6 +294,18 @@ impl Citizens {
     /// Whether anybody can log in at all.
     pub(crate) fn are_let_in(&self) -> bool {
         self.provider.is_some() || self.sign_on.is_some()
+    }
+
+    /// Whether somebody from this address may leave for the provider now, or come back from it.
+    pub(crate) fn may_leave(&self, source: &str, now: Timestamp) -> Result<(), NoLogin> {
+        let mut leaving = locked(&self.leaving.0);
+        match leaving.wait("", source, now) {
+            Some(seconds) => Err(NoLogin::Wait { seconds }),
+            None => {
+                leaving.failed("", source, now);
+                Ok(())
+            }
+        }
     }
 
     /// Counts what a person uploads; false when it is too much for one day.

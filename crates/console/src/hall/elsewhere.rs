@@ -58,6 +58,9 @@ async fn leave(visitor: Visitor, Query(whither): Query<Whither>) -> Response {
     let Some(sign_on) = visitor.console.citizens.sign_on.clone() else {
         return refused(&visitor, to, &NoLogin::Unavailable);
     };
+    if let Err(wait) = visitor.console.citizens.may_leave(&visitor.source, visitor.now()) {
+        return refused(&visitor, to, &wait);
+    }
     match sign_on.leave().await {
         Ok(Away { url, state }) => {
             let kept =

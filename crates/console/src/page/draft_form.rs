@@ -243,7 +243,8 @@ async fn save(Path((draft, part)): Path<(String, String)>, sent: Sent) -> Result
     Ok(see(&next))
 }
 
-/// What stands on the identity card goes into the fields of its names, whatever stood there: the card is the original.
+/// What stands on the identity card goes into the fields of its names, whatever stood there: the card is the original. Its address alone
+/// may be an old one.
 async fn read_card(desk: &Desk, opened: &Opened, part: Part) -> Result<Response, Fault> {
     let (hall, draft) = (&desk.console.hall, &opened.draft);
     let told = match card::read(&desk.console.devices, desk.now(), !desk.console.drill).await {
@@ -259,7 +260,10 @@ async fn read_card(desk: &Desk, opened: &Opened, part: Part) -> Result<Response,
             let asked = |key: &str| {
                 fields_of(&opened.form, part).any(|(name, _)| name.item.is_none() && name.key == key)
             };
-            let typed = said.into_iter().filter(|(key, value)| asked(key) && !value.is_empty());
+            // The address on a card is the registered one; what the applicant has said of where they live stays.
+            let stays = |key: &str| key == "address" && draft.form.get(key).is_some();
+            let typed =
+                said.into_iter().filter(|(key, value)| asked(key) && !value.is_empty() && !stays(key));
             let name = |key: &str| FieldName { item: None, key: key.to_owned() };
             let typed = typed.map(|(key, value)| (name(key), Some(Value::from(value.as_str())))).collect();
             hall.fill(&desk.officer, draft.id, draft.version, typed).await?;

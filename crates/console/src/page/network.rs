@@ -99,7 +99,12 @@ async fn set_contact(sent: Sent) -> Result<Response, Fault> {
     let contact = Contact { person: text("person"), phone: text("phone"), hours: text("hours") };
     let node = posted.get("node");
     let outcome = match node.parse() {
-        Ok(id) => desk.console.hall.set_contacts(&desk.officer.name, vec![(id, contact.clone())]).await,
+        // Nothing in the fields takes back what was published.
+        Ok(id) => {
+            let blank = contact.person.is_empty() && contact.phone.is_empty() && contact.hours.is_empty();
+            let said = (!blank).then(|| contact.clone());
+            desk.console.hall.set_contacts(&desk.officer.name, vec![(id, said)]).await
+        }
         Err(_) => return nodes_page(desk, String::new(), contact, "请选择是哪个点".to_owned()).await,
     };
     match outcome {

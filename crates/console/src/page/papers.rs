@@ -71,6 +71,7 @@ struct PapersPage<'a> {
 
 /// A scan in the scanner's folder.
 struct Lying {
+    mark: String,
     name: String,
     href: String,
     is_picture: bool,
@@ -170,9 +171,16 @@ async fn lying(desk: &Desk) -> (Option<Vec<Lying>>, String) {
         is_picture: scan.mime.starts_with("image/"),
         size: format!("{} KB", scan.bytes.div_ceil(1024)),
         at: desk.shell.ago(scan.at, desk.now()),
+        mark: scan.mark,
         name: scan.name,
     };
-    (Some(found.into_iter().map(one).collect()), String::new())
+    let told = match found.too_large {
+        0 => String::new(),
+        large => {
+            desk.t(&format!("另有 {large} 个文件超过 8192 KB,没有列出;请降低分辨率或分开扫描")).into_owned()
+        }
+    };
+    (Some(found.scans.into_iter().map(one).collect()), told)
 }
 
 const NO_FOLDER: &str = "扫描文件夹打不开;请告知管理员,或直接选择文件上传";
@@ -187,8 +195,9 @@ async fn take_scan(Path(draft): Path<String>, sent: Sent) -> Result<Response, Fa
         return told("请选择这一张是哪一份材料").await;
     }
     let material: MaterialId = id(posted.get("material"), "材料编号")?;
-    let (here, wanted) = (folder.clone(), name.clone());
-    let bytes = tokio::task::spawn_blocking(move || scans::read(&here, &wanted)).await;
+    let mark = posted.get("mark").to_owned();
+    let (here, wanted, seen) = (folder.clone(), name.clone(), mark.clone());
+    let bytes = tokio::task::spawn_blocking(move || scans::read(&here, &wanted, Some(&seen))).await;
     let Ok(Ok(bytes)) = bytes else {
         return told("这一张已经不在扫描文件夹里了;请看现在有的").await;
     };
@@ -200,7 +209,7 @@ async fn take_scan(Path(draft): Path<String>, sent: Sent) -> Result<Response, Fa
         }
         Err(error) => return Err(error.into()),
     }
-    match tokio::task::spawn_blocking(move || scans::remove(&folder, &name)).await {
+    match tokio::task::spawn_blocking(move || scans::remove(&folder, &name, &mark)).await {
         Ok(Ok(())) => Ok(see(&format!("/drafts/{draft}/papers"))),
         _ => told("已放进草稿,但扫描文件夹里的原文件删不掉;请手工删除,它没有加密").await,
     }
@@ -210,7 +219,7 @@ async fn look_at_scan(desk: Desk, Path(name): Path<String>) -> Result<Response, 
     let not_here =
         || Fault::new(StatusCode::NOT_FOUND, "not_found", "这一张已经不在扫描文件夹里了;请看现在有的");
     let folder = desk.console.devices.scan_folder.clone().ok_or_else(not_here)?;
-    let read = tokio::task::spawn_blocking(move || scans::read(&folder, &name)).await;
+    let read = tokio::task::spawn_blocking(move || scans::read(&folder, &name, None)).await;
     let bytes = read.map_err(|_| not_here())?.map_err(|_| not_here())?;
     Ok(shown(casework::sniff(&bytes).unwrap_or("application/octet-stream"), bytes))
 }

@@ -5,7 +5,7 @@ use crate::error::{Broken, unreadable};
 use crate::executor::Work;
 use crate::known::Known;
 use domain::delegation::{Letter, Revocation};
-use domain::network::NodeRecord;
+use domain::network::{NodeRecord, Reached};
 use domain::paper::SealRecord;
 use domain::trust_bundle::TrustBundle;
 use replication::Entry;
@@ -37,9 +37,11 @@ impl Projector<'_, '_> {
     }
 
     pub(super) fn node(&mut self, entry: &Entry) -> Result<(), StoreError> {
-        let Ok(record) = serde_json::from_slice::<NodeRecord>(&entry.raw.body) else {
+        let Ok(mut record) = serde_json::from_slice::<NodeRecord>(&entry.raw.body) else {
             return self.incident(entry, "node record cannot be read");
         };
+        // How it is reached is said elsewhere, and stays as it was said.
+        record.contact = self.work.known.network.get(&record.id).and_then(|known| known.contact.clone());
         if !self.may_publish(entry) {
             return self.incident(entry, "node record: only the hub enrols");
         }
@@ -52,16 +54,30 @@ impl Projector<'_, '_> {
             }
             return self.incident(entry, "node record: another key for a machine that is known");
         }
+        self.write_node(&record, &text)
+    }
+
+    fn write_node(&mut self, record: &NodeRecord, text: &str) -> Result<(), StoreError> {
         self.work
             .sql
             .prepare_cached(
                 "INSERT INTO node(id, record) VALUES(?1, ?2) ON CONFLICT(id) DO UPDATE SET record = ?2",
             )
-            .and_then(|mut s| s.execute((record.id.as_str(), &text)))
+            .and_then(|mut s| s.execute((record.id.as_str(), text)))
             .broken("write a node record")?;
         *self.work.known = Arc::new(self.work.known.with_new_network(self.work.sql)?);
         self.work.change.reference_data = true;
         Ok(())
+    }
+
+    pub(super) fn contact(&mut self, entry: &Entry) -> Result<(), StoreError> {
+        let Some(said) = self.published::<Reached>(entry, "contact")? else { return Ok(()) };
+        let Some(known) = self.work.known.network.get(&said.node) else {
+            return self.incident(entry, "contact: nobody knows this node");
+        };
+        let record = NodeRecord { contact: said.contact, ..known.clone() };
+        let text = serde_json::to_string(&record).map_err(|e| unreadable("write a node record", e))?;
+        self.write_node(&record, &text)
     }
 
     fn reload_known(&mut self) -> Result<(), StoreError> {
