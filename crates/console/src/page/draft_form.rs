@@ -220,7 +220,7 @@ async fn save(Path((draft, part)): Path<(String, String)>, sent: Sent) -> Result
     };
     let (more, then) = (posted.get("_more"), posted.get("_then"));
     if !posted.get("_card").is_empty() {
-        return Ok(read_card(desk, &opened, part).await?);
+        return read_card(desk, &opened, part).await;
     }
     let faults: Vec<FormFault> =
         opened.faults.iter().filter(|fault| is_of(&opened, part, fault)).cloned().collect();
