@@ -42,7 +42,7 @@ struct Open {
     attachments_changed: bool,
     /// Pages or slips came before and wait: worth looking for.
     waiting: bool,
-    /// No row of this case exists in any projection yet.
+    /// The case is new, and has no tasks yet.
     fresh: bool,
 }
 
@@ -218,6 +218,7 @@ impl<'p, 'w> Projector<'p, 'w> {
             .and_then(|mut s| s.query_row([case.as_str()], |row| row.get(0)))
             .broken("look for waiting pages")
     }
+
     fn put(&mut self, case: &CaseNo, open: Open) {
         self.touched.insert(case.clone());
         self.open.insert(case.clone(), open);
@@ -490,7 +491,7 @@ impl<'p, 'w> Projector<'p, 'w> {
         })
         .broken("write a dossier")?;
         if !open.fresh {
-            self.forget(dossier, open.attachments_changed)?;
+            self.forget_tasks(&dossier.case)?;
         }
         if open.attachments_changed {
             self.write_attachments(dossier)?;
@@ -499,21 +500,22 @@ impl<'p, 'w> Projector<'p, 'w> {
         self.write_tasks(dossier, open.submitted_pos)
     }
 
-    /// Takes back the rows that are about to be written anew.
-    fn forget(&self, dossier: &Dossier, attachments_changed: bool) -> Result<(), StoreError> {
-        let sql = self.work.sql;
-        sql.prepare_cached("DELETE FROM task WHERE case_no = ?1")
-            .and_then(|mut s| s.execute([dossier.case.as_str()]))
+    fn forget_tasks(&self, case: &CaseNo) -> Result<(), StoreError> {
+        self.work
+            .sql
+            .prepare_cached("DELETE FROM task WHERE case_no = ?1")
+            .and_then(|mut s| s.execute([case.as_str()]))
             .broken("write tasks")?;
-        if attachments_changed {
-            sql.prepare_cached("DELETE FROM case_attachment WHERE case_no = ?1")
-                .and_then(|mut s| s.execute([dossier.case.as_str()]))
-                .broken("write attachments")?;
-        }
         Ok(())
     }
 
+    /// Of a new case, too, there may be some already: those of the application that it took in.
     fn write_attachments(&self, dossier: &Dossier) -> Result<(), StoreError> {
+        self.work
+            .sql
+            .prepare_cached("DELETE FROM case_attachment WHERE case_no = ?1")
+            .and_then(|mut s| s.execute([dossier.case.as_str()]))
+            .broken("write attachments")?;
         let expect = |one| self.expect_attachment(&dossier.case, one, &dossier.origin);
         dossier.all_attachments().try_for_each(expect)
     }

@@ -8,7 +8,7 @@ use rand::SeedableRng;
 use rand::rngs::StdRng;
 use serde_json::json;
 use store::{ApplicationQuery, Draft, StoreError};
-use tests::city::{City, eventually};
+use tests::city::{City, Site, eventually};
 
 /// Somebody of 碧波镇, the town of this city.
 fn somebody(number: usize) -> testkit::Applicant {
@@ -136,23 +136,10 @@ async fn what_was_sent_back_is_mended_where_it_was_written() {
     let page = town.node().hall().store.current_submission(&case).await.unwrap().unwrap();
     assert_eq!(page.body.submission().unwrap().form["deposit"], 1200);
     assert_eq!(hub.waiting_of(&me).await.unwrap().len(), 0);
-    // I10: the journals alone give the same, whatever lies before what.
     for site in [&city.hub, town] {
-        let (hall, store) = (site.node().hall(), &site.opened().store);
-        // Whatever still arrives in between is not what this is about.
-        eventually(&format!("{} folds alike", hall.me()), async || {
-            let before = store.state_hash().await.unwrap();
-            store.rebuild(hall.now()).await.unwrap();
-            store.state_hash().await.unwrap() == before
-        })
-        .await;
-        assert!(
-            hall.store
-                .applications(ApplicationQuery { open_only: true, limit: 9, ..Default::default() })
-                .await
-                .unwrap()
-                .is_empty()
-        );
+        folds_alike(site).await;
+        let open = ApplicationQuery { open_only: true, limit: 9, ..Default::default() };
+        assert!(site.node().hall().store.applications(open).await.unwrap().is_empty());
     }
     // Sent back once more and recalled by the city: nobody is told to mend what would go nowhere.
     let again =
@@ -166,6 +153,67 @@ async fn what_was_sent_back_is_mended_where_it_was_written() {
     city.hub.post(&officer, &format!("/cases/{case}/recall"), json!({})).await.unwrap();
     let refused = hub.mend_online(&me, &case).await.unwrap_err();
     assert!(matches!(refused, ActError::Refused(Refusal::NotReturned)), "{refused}");
+    city.stop().await;
+}
+
+/// I10: the journals alone give the same, whatever lies before what.
+async fn folds_alike(site: &Site) {
+    let (hall, store) = (site.node().hall(), &site.opened().store);
+    let seen = async || (hall.store.heads().await.unwrap(), store.state_hash().await.unwrap());
+    eventually("nothing arrives in between", async || {
+        let before = seen().await;
+        store.rebuild(hall.now()).await.unwrap();
+        let after = seen().await;
+        assert!(
+            before.0 != after.0 || before.1 == after.1,
+            "{} folds differently the second time",
+            hall.me()
+        );
+        before.0 == after.0
+    })
+    .await;
+}
+
+/// The window mended what its applicant mended at home as well: the scan that came too late is nobody's to wait for, not even when
+/// the journals are read again.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_scan_that_came_too_late_is_not_missed_i10() {
+    let city = City::start(1).await;
+    let (town, hub) = (&city.town, city.hub.node().hall());
+    let who = somebody(8);
+    let me = citizen(&who);
+    let draft = fills_in(hub, &who, "dibao", 13).await;
+    let case = hub.submit_online(&me, draft.id, draft.version).await.unwrap();
+    let token = town.token("officer").await;
+    waits_in_queue(town, &token, case.as_str(), "accept").await;
+    let fault = json!({ "field": "m1", "label": "申请书", "reason": "看不清" });
+    work(town, &token, case.as_str(), "accept", "return", json!({ "faults": [fault] })).await;
+    eventually("the hub knows", async || {
+        hub.store.dossier(&case).await.unwrap().is_some_and(|one| one.dossier.returned.is_some())
+    })
+    .await;
+    let uplink = town.node().uplink.clone().unwrap();
+    uplink.switch(false);
+    let mended = hub.mend_online(&me, &case).await.unwrap();
+    let scan = testkit::scans::jpeg(&mut StdRng::seed_from_u64(14));
+    let paper = mended.attachments[0].material.clone();
+    let mended = hub.attach_online(&me, mended.id, paper, scan).await.unwrap();
+    hub.submit_online(&me, mended.id, mended.version).await.unwrap();
+    town.post(&token, &format!("/cases/{case}/resubmit"), json!({ "form": draft.form })).await.unwrap();
+    uplink.switch(true);
+    let both = ApplicationQuery { case: Some(case.clone()), limit: 9, ..Default::default() };
+    eventually("each knows what the other did", async || {
+        let at_town = town.node().hall().store.applications(both.clone()).await.unwrap();
+        let at_hub = hub.store.applications(both.clone()).await.unwrap();
+        at_town.len() == 2 && at_hub.iter().all(|one| !one.open)
+    })
+    .await;
+    uplink.switch(false);
+    for site in [&city.hub, town] {
+        folds_alike(site).await;
+        let stored = site.node().hall().store.dossier(&case).await.unwrap().unwrap();
+        assert_eq!(stored.missing_attachments, 0, "{}", site.node().hall().me());
+    }
     city.stop().await;
 }
 

@@ -53,36 +53,27 @@ fn rebuild_if_older(connection: &mut Connection, me: &Identity) -> Result<(), St
     transaction.commit().broken("commit a rebuild")
 }
 
+/// All entries. What ancestors tell everybody comes first: cases cannot be read without the catalogue. Then the applications:
+/// pages are held against those they take in, which lie in other journals.
+fn order_of_reading(sql: &Connection) -> Result<Vec<i64>, StoreError> {
+    sql.prepare(
+        "SELECT entry.pos FROM journal JOIN entry ON entry.pos >> 40 = journal.no
+          ORDER BY journal.channel <> 'all', entry.pos NOT IN (SELECT pos FROM application), entry.pos",
+    )
+    .and_then(|mut s| s.query_map([], |row| row.get(0))?.collect())
+    .broken("rebuild")
+}
+
 /// Empties the projections and reads all journals again. `present` of attachments is about files, so it is kept.
 pub(crate) fn rebuild(work: &mut Work<'_>, me: &Identity, now: Timestamp) -> Result<(), StoreError> {
     let sql = work.sql;
     sql.execute_batch("CREATE TEMP TABLE IF NOT EXISTS here(hash TEXT); DELETE FROM here; INSERT INTO here SELECT hash FROM attachment WHERE present = 1")
         .broken("rebuild")?;
-    let applications: Vec<i64> = sql
-        .prepare("SELECT pos FROM application ORDER BY pos")
-        .and_then(|mut s| s.query_map([], |row| row.get(0))?.collect())
-        .broken("rebuild")?;
+    let positions = order_of_reading(sql)?;
     for table in PROJECTIONS {
         sql.execute_batch(&format!("DELETE FROM {table}")).broken("rebuild")?;
     }
     *work.known = Arc::new(Known::load(sql, None)?);
-    // What ancestors tell everybody comes first: cases cannot be read without the catalogue.
-    let positions: Vec<i64> = sql
-        .prepare(
-            "SELECT entry.pos FROM journal JOIN entry ON entry.pos >> 40 = journal.no
-              ORDER BY journal.channel <> 'all', entry.pos",
-        )
-        .and_then(|mut s| s.query_map([], |row| row.get(0))?.collect())
-        .broken("rebuild")?;
-    let told_to_all: Vec<i64> = sql
-        .prepare("SELECT no FROM journal WHERE channel = 'all'")
-        .and_then(|mut s| s.query_map([], |row| row.get(0))?.collect())
-        .broken("rebuild")?;
-    // Pages are held against the applications they take in, which lie in other journals.
-    let everybody = positions.iter().copied().take_while(|pos| told_to_all.contains(&journal_no_of(*pos)));
-    let everybody: Vec<i64> = everybody.collect();
-    let (first, rest) = positions.split_at(everybody.len());
-    let positions: Vec<i64> = first.iter().chain(&applications).chain(rest).copied().collect();
     for chunk in positions.chunks(1000) {
         let mut projector = Projector::again(work, me, now);
         for pos in chunk {
