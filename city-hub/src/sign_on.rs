@@ -65,14 +65,11 @@ struct Left {
 
 /// The provider that `node.toml` names.
 pub struct Oidc {
-    name: String,
+    config: SignOn,
     issuer: IssuerUrl,
     client: ClientId,
     secret: Option<ClientSecret>,
     back: RedirectUrl,
-    scopes: Vec<String>,
-    name_claim: String,
-    number_claim: String,
     http: Http,
     clock: Arc<dyn Clock>,
     away: Mutex<BTreeMap<String, Left>>,
@@ -117,14 +114,11 @@ impl Oidc {
             None => None,
         };
         Ok(Oidc {
-            name: config.name.clone(),
+            config: config.clone(),
             issuer,
             client: ClientId::new(config.client_id.clone()),
             secret,
             back: RedirectUrl::new(back).context("sign_on.public is no URL")?,
-            scopes: config.scopes.clone(),
-            name_claim: config.name_claim.clone(),
-            number_claim: config.number_claim.clone(),
             http: Http::new(config)?,
             clock,
             away: Mutex::default(),
@@ -165,11 +159,7 @@ impl Oidc {
     fn remember(&self, state: &str, left: Left) {
         let now = self.clock.now();
         let mut away = self.away.lock().unwrap_or_else(PoisonError::into_inner);
-        away.retain(|_, left| left.until > now);
-        if away.len() >= AWAY_MAX {
-            let first = away.iter().min_by_key(|(_, left)| left.until).map(|(state, _)| state.clone());
-            first.map(|first| away.remove(&first));
-        }
+        console::make_room(&mut away, AWAY_MAX, now, |left| left.until);
         away.insert(state.to_owned(), left);
     }
 
@@ -180,7 +170,7 @@ impl Oidc {
         let claims: Option<Value> = payload.and_then(|bytes| serde_json::from_slice(&bytes).ok());
         let claim =
             |name: &str| claims.as_ref()?.get(name)?.as_str().map(str::trim).filter(|text| !text.is_empty());
-        match (claim(&self.name_claim), claim(&self.number_claim)) {
+        match (claim(&self.config.name_claim), claim(&self.config.number_claim)) {
             (Some(name), Some(number)) => {
                 Ok(Citizen { name: name.to_owned(), number: number.to_uppercase() })
             }
@@ -192,7 +182,7 @@ impl Oidc {
 #[async_trait]
 impl console::SignOn for Oidc {
     fn name(&self) -> &str {
-        &self.name
+        &self.config.name
     }
 
     async fn leave(&self) -> Result<Away, NoLogin> {
@@ -201,7 +191,7 @@ impl console::SignOn for Oidc {
         let flow = CoreAuthenticationFlow::AuthorizationCode;
         let request = client
             .authorize_url(flow, CsrfToken::new_random, Nonce::new_random)
-            .add_scopes(self.scopes.iter().cloned().map(Scope::new))
+            .add_scopes(self.config.scopes.iter().cloned().map(Scope::new))
             .set_pkce_challenge(challenge);
         let (url, state, nonce) = request.url();
         let until = self.clock.now().plus_ms(AWAY_MS);

@@ -20,7 +20,7 @@ pub struct Citizen {
 
 impl Citizen {
     /// Whether the form was handed in by or for this person.
-    fn is_of(&self, form: &Form) -> bool {
+    pub(crate) fn is_of(&self, form: &Form) -> bool {
         let text = |key: &str| form.get(key).and_then(Value::as_str).unwrap_or("");
         let names = ["name", "org_name", "legal_rep"].map(text);
         domain::form::numbers(form).any(|number| number == self.number) && names.contains(&self.name.as_str())
@@ -40,10 +40,6 @@ impl Hall {
         while self.store.list_persons().await? > 0 {}
         let mut views = Vec::new();
         for case in self.store.cases_of_person(&citizen.number, CASES_MAX).await? {
-            // Handed in in the hall, and not taken in by its town yet.
-            if self.store.dossier(&case).await?.is_none() {
-                continue;
-            }
             if citizen.is_of(&self.form_of(&case).await?) {
                 views.push(self.view(&case).await?);
             }
@@ -215,11 +211,6 @@ pub(crate) fn ends_so(form: &Form, last_four: &str) -> bool {
         end.is_some_and(|end| end.eq_ignore_ascii_case(last_four.trim()))
     };
     domain::form::numbers(form).any(ends)
-}
-
-/// Whether a form was filled in by or for this person.
-pub(crate) fn theirs_is(citizen: &Citizen, form: &Form) -> bool {
-    citizen.is_of(form)
 }
 
 /// Holds no role: what an applicant may do is decided by whose case it is.

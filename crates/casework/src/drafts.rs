@@ -59,25 +59,7 @@ impl Hall {
     ) -> Result<Draft, ActError> {
         self.takes_in()?;
         let (release, _, item) = self.item_in_force(&officer.name, item).await?;
-        let now = self.now();
-        let mut form = Form::new();
-        form.insert("channel".into(), self.intake_channel().into());
-        let mut draft = Draft {
-            id: self.random.entry_id(now),
-            officer: officer.name.clone(),
-            item: item.id.clone(),
-            release,
-            form,
-            attachments: Vec::new(),
-            commitment: None,
-            green: None,
-            borrowed: Vec::new(),
-            wish: None,
-            online: None,
-            bundle,
-            version: 0,
-            updated: now,
-        };
+        let mut draft = Draft { bundle, ..self.blank_draft(officer.name.clone(), item.id.clone(), release) };
         // Who comes to a village's desk mostly lives there; a town has many villages.
         let network = self.store.network();
         let here = network.get(self.me()).filter(|node| node.tier == Tier::Village);
@@ -85,6 +67,27 @@ impl Hall {
         self.draft_form(&draft)?.begin(&mut draft, &here);
         draft.version = self.store.save_draft(draft.clone()).await?;
         Ok(draft)
+    }
+
+    /// Says nothing yet but by which way it comes in.
+    pub(crate) fn blank_draft(&self, officer: String, item: ItemId, release: u32) -> Draft {
+        let now = self.now();
+        Draft {
+            id: self.random.entry_id(now),
+            officer,
+            item,
+            release,
+            form: Form::from_iter([("channel".to_owned(), self.intake_channel().into())]),
+            attachments: Vec::new(),
+            commitment: None,
+            green: None,
+            borrowed: Vec::new(),
+            wish: None,
+            online: None,
+            bundle: None,
+            version: 0,
+            updated: now,
+        }
     }
 
     /// # Errors

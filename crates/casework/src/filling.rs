@@ -216,7 +216,7 @@ impl Hall {
             }
         }
         let Some((case, known)) = self.known_person(&card).await? else { return Ok(()) };
-        if only.is_some_and(|only| !crate::citizens::theirs_is(only, &known)) {
+        if only.is_some_and(|only| !only.is_of(&known)) {
             return Ok(());
         }
         for (name, field) in &fields {
@@ -236,15 +236,9 @@ impl Hall {
             return Ok(None);
         }
         while self.store.list_persons().await? > 0 {}
-        for case in self.store.cases_of_person(number, 3).await? {
-            // Handed in in the hall, and not taken in yet.
-            if self.store.dossier(&case).await?.is_none() {
-                continue;
-            }
-            let form = self.form_of(&case).await?;
-            return Ok((domain::form::applicant(&form).1 == number).then_some((case, form)));
-        }
-        Ok(None)
+        let Some(case) = self.store.cases_of_person(number, 1).await?.pop() else { return Ok(None) };
+        let form = self.form_of(&case).await?;
+        Ok((domain::form::applicant(&form).1 == number).then_some((case, form)))
     }
 
     /// Notes how the applicant would like to have the result.

@@ -49,7 +49,7 @@ pub use hall::{Hall, PASSWORDS_AT_ONCE};
 pub use hub::{NewToken, Place};
 pub use library::LicenceView;
 pub use logins::{LoginError, NewAccount, Officer, Proof};
-pub use online::{LeftLying, OnlineRequests, Waiting};
+pub use online::{LeftLying, NEEDS_A_VISIT, OnlineRequests, Waiting};
 pub use ratings::RectificationView;
 pub use supervise::{AlertName, Scan, Sweep, Warning};
 pub use throttle::Throttle;

@@ -9,23 +9,24 @@ mod taken_in;
 pub use handed_in::Waiting;
 pub use taken_in::LeftLying;
 
-use crate::citizens::{APPLICANT, theirs_is};
+use crate::citizens::APPLICANT;
 use crate::{ActError, Citizen, FieldName, Hall};
 use domain::application;
 use domain::catalogue::Item;
 use domain::delivery::Wish;
 use domain::dossier::decide::{self, Refusal};
 use domain::dossier::{Dossier, Submission};
-use domain::form::{Form, FormFault, filling};
+use domain::form::{Form, FormFault};
 use domain::library::Borrowed;
-use domain::network::{NodeRecord, Standing, Tier};
+use domain::network::Tier;
 use domain::{CaseNo, EntryId, ItemId, MaterialId, NodeId};
 use serde_json::Value;
-use store::{ApplicationQuery, Draft, OnlineDraft};
+use store::{Draft, OnlineDraft};
 
 /// Drafts one person may have open.
 const DRAFTS_MAX: usize = 10;
-const NEEDS_A_VISIT: &str = "这件事要本人到场,不能网上申请;请到就近的代办点或镇便民服务中心办理";
+/// Why an item cannot be applied for in the hall.
+pub const NEEDS_A_VISIT: &str = "这件事要本人到场,不能网上申请;请到就近的代办点或镇便民服务中心办理";
 /// A draft that nobody went on with for so long is thrown away.
 const DRAFT_KEPT_MS: i64 = 30 * 86_400_000;
 
@@ -90,34 +91,11 @@ impl Hall {
         if dossier.returned.is_none() || dossier.online.is_none() || !lies_there {
             return Ok(false);
         }
-        let query = ApplicationQuery {
-            open_only: true,
-            case: Some(dossier.case.clone()),
-            limit: 1,
-            ..ApplicationQuery::default()
-        };
-        Ok(self.store.applications(query).await?.is_empty())
+        Ok(self.applications_about(&dossier.case, true).await?.is_empty())
     }
 
     fn blank_online(&self, citizen: &Citizen, item: ItemId, release: u32) -> Draft {
-        let now = self.now();
-        let form = Form::from_iter([("channel".to_owned(), Value::from(self.intake_channel()))]);
-        Draft {
-            id: self.random.entry_id(now),
-            officer: owner(citizen),
-            item,
-            release,
-            form,
-            attachments: Vec::new(),
-            commitment: None,
-            green: None,
-            borrowed: Vec::new(),
-            wish: None,
-            online: Some(OnlineDraft::default()),
-            bundle: None,
-            version: 0,
-            updated: now,
-        }
+        Draft { online: Some(OnlineDraft::default()), ..self.blank_draft(owner(citizen), item, release) }
     }
 
     /// Who has logged in need not type who they are.
@@ -222,7 +200,7 @@ impl Hall {
         let today = self.now().day();
         let submission = submission_of(draft, &item, today);
         let mut faults = decide::submission_faults(&item, &submission, today);
-        if !theirs_is(citizen, &submission.form) {
+        if !citizen.is_of(&submission.form) {
             let key = if submission.form.contains_key("uscc") { "uscc" } else { "id_no" };
             faults.push(fault(key, "申请人", "申请人须是您本人或您的单位;替别人办,请到代办点代办"));
         }
@@ -238,17 +216,15 @@ impl Hall {
             return online.town.clone();
         }
         let network = self.store.network();
-        let is_open = |node: &&NodeRecord| node.tier == Tier::Town && node.standing == Standing::Active;
         let chosen = draft.online.as_ref().and_then(|online| online.town.as_ref());
-        let chosen = chosen.and_then(|town| network.get(town)).filter(is_open);
+        let chosen = chosen.and_then(|town| network.open_towns().find(|node| node.id == *town));
         chosen.map(|node| node.id.clone()).or_else(|| self.town_by_address(item, form))
     }
 
     fn town_by_address(&self, item: &Item, form: &Form) -> Option<NodeId> {
         let network = self.store.network();
-        let is_open = |node: &&NodeRecord| node.tier == Tier::Town && node.standing == Standing::Active;
         let code = application::region(item, form)?;
-        let here = network.iter().filter(is_open).find(|node| code.starts_with(&*node.place));
+        let here = network.open_towns().find(|node| code.starts_with(&*node.place));
         here.map(|node| node.id.clone())
     }
 
@@ -291,7 +267,6 @@ fn submission_of(draft: &Draft, item: &Item, today: domain::Day) -> Submission {
     // A paper that is handed in need not come from the library any more.
     let handed_in: Vec<_> = submission.attachments.iter().map(|one| one.material.clone()).collect();
     submission.borrowed.retain(|one| is_asked(&one.material) && !handed_in.contains(&one.material));
-    filling::ask_only(item, &mut submission.form, today);
     submission
 }
 

@@ -10,7 +10,7 @@ mod mine;
 mod open;
 mod progress;
 
-pub use access::{Begun, CitizenLogin, Citizens, LocalCodes, NoLogin, SendCode, Shown};
+pub use access::{Begun, CitizenLogin, Citizens, LocalCodes, NoLogin, SendCode, Shown, make_room};
 pub use elsewhere::{Away, SignOn};
 pub(crate) use mine::is_here;
 

@@ -35,7 +35,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use store::Counts;
 
 pub use hall::{
-    Away, Begun, CitizenLogin, Citizens, HALL_PAGES, LocalCodes, NoLogin, SendCode, Shown, SignOn,
+    Away, Begun, CitizenLogin, Citizens, HALL_PAGES, LocalCodes, NoLogin, SendCode, Shown, SignOn, make_room,
 };
 pub use lang::untranslated;
 pub use locked::{Opening, StillLocked, locked_router};

@@ -4,6 +4,7 @@
 mod accounts;
 mod acts;
 mod alerts;
+pub(crate) mod answers;
 mod board;
 mod case;
 mod check;
@@ -259,7 +260,6 @@ pub(crate) async fn prefer(Query(Preference { lang, large, to }): Query<Preferen
     answer
 }
 
-pub(crate) use draft_form::{Differing, compare, is_typed};
 pub(crate) use home::encoded;
 pub(crate) use papers::{Scan, content};
 

@@ -33,25 +33,11 @@ pub struct Application {
     pub mends: Option<u32>,
 }
 
-/// Where an application is between the hall and its town.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Progress {
-    /// The town has not taken it in yet.
-    Waiting,
-    /// The town's pages say so.
-    TakenIn,
-}
-
 impl Application {
-    /// As the dossier shows it. What answered a notice that somebody else has answered meanwhile waits for nothing any more.
-    pub fn progress(&self, dossier: Option<&Dossier>) -> Progress {
-        let waits = match (dossier, self.mends) {
-            (None, _) => true,
-            (Some(_), None) => false,
-            (Some(dossier), Some(notice)) => dossier.returned.is_some() && dossier.notices == notice,
-        };
-        if waits { Progress::Waiting } else { Progress::TakenIn }
+    /// Whether its town has not taken it in yet, by the case as it stands. What answered a notice that somebody else has answered
+    /// meanwhile waits for nothing any more.
+    pub fn waits(&self, dossier: Option<&Dossier>) -> bool {
+        dossier.is_none_or(|dossier| self.mends.is_some() && self.mends == dossier.open_notice())
     }
 
     /// Whether a page hands in just this: what the town itself adds (stages it closes, and leaves out) aside.

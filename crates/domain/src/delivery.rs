@@ -69,6 +69,11 @@ impl Channel {
         }
     }
 
+    /// How a result reaches this applicant from the counter of this tier.
+    pub fn wished(wish: Option<&Wish>, tier: Tier) -> Channel {
+        wish.map_or_else(|| Channel::usual(tier), |wish| wish.channel)
+    }
+
     pub const ALL: [Channel; 5] =
         [Channel::Proxy, Channel::Pickup, Channel::Town, Channel::Post, Channel::Electronic];
 

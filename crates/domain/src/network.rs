@@ -231,6 +231,10 @@ impl Network {
     pub fn children<'a>(&'a self, id: &'a NodeId) -> impl Iterator<Item = &'a NodeRecord> {
         self.nodes.values().filter(move |node| node.parent.as_ref() == Some(id))
     }
+    /// Towns whose windows take in applications.
+    pub fn open_towns(&self) -> impl Iterator<Item = &NodeRecord> {
+        self.iter().filter(|node| node.tier == Tier::Town && node.standing == Standing::Active)
+    }
     /// True when `node` is `root` or stands below it.
     pub fn is_within(&self, node: &NodeId, root: &NodeId) -> bool {
         // Four steps are one more than the network is deep: a loop in the records cannot hang us.

@@ -319,7 +319,8 @@ pub trait Store: Send + Sync + 'static {
     async fn rectifications(&self, case: Option<CaseNo>) -> Result<Vec<Rectification>, StoreError>;
     /// The case in which this person's commitment turned out untrue, if there is one. Persons are kept as keyed hashes.
     async fn breach_of(&self, person: &str) -> Result<Option<CaseNo>, StoreError>;
-    /// Cases of the person (or body) with this number, as far as they are listed; see [`Store::list_persons`].
+    /// Cases of the person (or body) with this number, the newest first, as far as they are listed; see [`Store::list_persons`].
+    /// What its town has not taken in yet is no case.
     async fn cases_of_person(&self, number: &str, limit: u32) -> Result<Vec<CaseNo>, StoreError>;
     /// Lists the next cases under their persons, a bounded number at once; returns how many, 0 when all are listed.
     async fn list_persons(&self) -> Result<usize, StoreError>;

@@ -349,13 +349,15 @@ pub struct OnlineDraft {
     pub mends: Option<(CaseNo, u32)>,
 }
 
-/// Applications from the hall, oldest first.
+/// Applications from the hall, the oldest first.
 #[derive(Debug, Clone, Default)]
 pub struct ApplicationQuery {
     /// Only those that their town has not taken in yet.
     pub open_only: bool,
     pub town: Option<NodeId>,
     pub case: Option<CaseNo>,
+    /// Those that name this number, the newest first.
+    pub person: Option<String>,
     pub limit: u32,
 }
 

@@ -8,6 +8,9 @@ use domain::{NodeId, Timestamp};
 use link::credentials::Credentials;
 use std::sync::Arc;
 use std::time::Duration;
+use store::Change;
+use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::error::RecvError;
 use trust::CaFolder;
 
 /// Regular work by the clock of the hall: at the start, then every so often, and as soon as another day has begun.
@@ -64,6 +67,12 @@ pub(crate) async fn watch_limits(hall: Hall) {
     }
 }
 
+/// Waits for the next change. A listener that fell behind asks all the same; false of a store that has closed: it ends with the
+/// process.
+async fn goes_on(changes: &mut Receiver<Change>) -> bool {
+    !matches!(changes.recv().await, Err(RecvError::Closed))
+}
+
 /// Lists cases under their persons behind the work: what came while one was listed waits for the next round, and a question
 /// after somebody's cases does not.
 pub(crate) async fn list_persons(hall: Hall) {
@@ -71,7 +80,7 @@ pub(crate) async fn list_persons(hall: Hall) {
     loop {
         match hall.store.list_persons().await {
             Ok(0) => {
-                if matches!(changes.recv().await, Err(tokio::sync::broadcast::error::RecvError::Closed)) {
+                if !goes_on(&mut changes).await {
                     return;
                 }
                 tokio::time::sleep(Duration::from_secs(10)).await;
@@ -94,9 +103,8 @@ pub(crate) async fn lend(hall: Hall) {
             tracing::warn!(%error, "the licence library did not answer");
         }
         tokio::select! {
-            // A listener that fell behind asks all the same; a store that has closed ends with the process.
-            change = changes.recv() => {
-                if matches!(change, Err(tokio::sync::broadcast::error::RecvError::Closed)) {
+            goes_on = goes_on(&mut changes) => {
+                if !goes_on {
                     return;
                 }
             }
@@ -116,8 +124,8 @@ pub(crate) async fn take_in_online(hall: Hall) {
             tracing::warn!(%error, "online applications were not taken in");
         }
         tokio::select! {
-            change = changes.recv() => {
-                if matches!(change, Err(tokio::sync::broadcast::error::RecvError::Closed)) {
+            goes_on = goes_on(&mut changes) => {
+                if !goes_on {
                     return;
                 }
             }
@@ -237,7 +245,7 @@ pub(crate) async fn believe(hall: Hall, credentials: Arc<Credentials>) {
             };
             match change {
                 Ok(change) if !change.reference_data => {}
-                Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
+                Err(RecvError::Closed) => return,
                 // A listener that fell behind looks all the same.
                 _ => break,
             }
@@ -292,7 +300,7 @@ pub(crate) async fn tend_keyring(hall: Hall, keeper: Keeper) {
                 change = changes.recv() => match change {
                     // The hub may have a new key.
                     Ok(change) if change.reference_data => break,
-                    Err(tokio::sync::broadcast::error::RecvError::Closed) => return,
+                    Err(RecvError::Closed) => return,
                     _ => {}
                 },
             }

@@ -26,9 +26,7 @@ async fn a_card_fills_the_form_and_scans_are_picked_from_the_scanners_folder() {
     let browser = Browser::start();
     let tab = browser.open(village, Screen::Desk).await;
     tab.log_in(village, "officer").await;
-    tab.go("/guides/dibao").await;
-    tab.press("main form button").await;
-    let draft = tab.path().await;
+    let draft = tab.begin("dibao").await;
     tab.press_text("申请人").await;
     tab.press("button[name=_card]").await;
     assert!(tab.text(".saved").await.contains("没有读到身份证"), "{}", tab.text(".saved").await);

@@ -1,12 +1,12 @@
 //! The village's program is killed in the middle of a form, as a power cut does it: what was told as saved is there, what was not is
 //! said, and the officer goes on in the same window.
 
-use crate::tab::{Browser, Screen, Tab};
+use crate::tab::{Browser, Screen};
 use runtime::NodeConfig;
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
-use tests::city::{City, PASSWORD, eventually, key_of};
+use tests::city::{City, eventually, key_of};
 use tier::{Parts, Start, start};
 
 const SERVES: &str = "TONGBAN_SERVES";
@@ -53,14 +53,6 @@ impl Drop for Program {
     }
 }
 
-async fn logs_in(tab: &Tab) {
-    tab.go("/login").await;
-    tab.fill("#name", "officer").await;
-    tab.fill("#password", PASSWORD).await;
-    tab.press("form button").await;
-    tab.see(".side").await;
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_draft_outlives_the_program_that_was_killed_in_the_middle_of_it() {
     let mut city = City::start(1).await;
@@ -75,9 +67,8 @@ async fn a_draft_outlives_the_program_that_was_killed_in_the_middle_of_it() {
     let mut program = Program::start(&data, port).await;
     let browser = Browser::start();
     let tab = browser.open_at(port, Screen::Desk, None).await;
-    logs_in(&tab).await;
-    tab.go("/guides/dibao").await;
-    tab.press("main form button").await;
+    tab.log_in_with("officer", None).await;
+    tab.begin("dibao").await;
     tab.press_text("申请人").await;
     tab.fill("#name", "吴阿蕾").await;
     tab.reads(".saved", "已保存").await;

@@ -32,8 +32,7 @@ async fn a_photo_is_shrunk_before_it_is_sent_and_a_pdf_can_be_looked_at() {
     let browser = Browser::start();
     let tab = browser.open(village, Screen::Desk).await;
     tab.log_in(village, "officer").await;
-    tab.go("/guides/linshi").await;
-    tab.press("main form button").await;
+    tab.begin("linshi").await;
     tab.press_text("申请材料").await;
     let page = tab.path().await;
     let draft = page.split('/').nth(2).unwrap().to_owned();

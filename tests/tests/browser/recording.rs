@@ -153,8 +153,7 @@ async fn what_is_wrong_is_said_at_the_field_and_mended_there_and_a_draft_outlive
     let browser = Browser::start();
     let tab = browser.open(village, Screen::Desk).await;
     tab.log_in(village, "officer").await;
-    tab.go("/guides/dibao").await;
-    tab.press("main form button").await;
+    tab.begin("dibao").await;
     tab.press_text("申请人").await;
     // A name as it stands on the card, with a rare character and a dot.
     tab.fill("#name", "阿依古丽·𠅤").await;
@@ -260,8 +259,7 @@ async fn without_scripts_everything_can_be_recorded_and_a_returned_case_is_mende
     plain.go("/returned").await;
     assert!(plain.text("main").await.contains("没有要补正的"));
     // What is asked only on a condition can be answered too, where no script brings it forth.
-    plain.go("/guides/med_pay").await;
-    plain.press("main form button").await;
+    plain.begin("med_pay").await;
     plain.press_text("办理内容").await;
     let hidden = plain.see("[data-field=accident_desc]").await;
     assert!(hidden.is_displayed().await.unwrap() && hidden.attr("hidden").await.unwrap().is_some());

@@ -125,14 +125,24 @@ impl Tab {
         url.as_str().trim_start_matches(&self.base).to_owned()
     }
     pub async fn log_in(&self, site: &Site, account: &str) {
+        self.log_in_with(account, site.code(account).await.as_deref()).await;
+    }
+    /// As [`Tab::log_in`], with the second factor's code where the account has one.
+    pub async fn log_in_with(&self, account: &str, code: Option<&str>) {
         self.go("/login").await;
         self.fill("#name", account).await;
         self.fill("#password", PASSWORD).await;
-        if let Some(code) = site.code(account).await {
-            self.fill("#code", &code).await;
+        if let Some(code) = code {
+            self.fill("#code", code).await;
         }
         self.press("form button").await;
         self.see(".side").await;
+    }
+    /// A draft of this item, from its guide; its page.
+    pub async fn begin(&self, item: &str) -> String {
+        self.go(&format!("/guides/{item}")).await;
+        self.press("main form button").await;
+        self.path().await
     }
     /// Waits until something is on the page.
     pub async fn see(&self, css: &str) -> Element {

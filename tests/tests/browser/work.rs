@@ -137,8 +137,7 @@ async fn everything_is_reached_by_the_keyboard() {
     keys(format!("{ALT}s")).await;
     arrives("/sync").await;
     // A form is sent by Ctrl+Enter from within, and by nothing less.
-    tab.go("/guides/linshi").await;
-    tab.press("main form button").await;
+    tab.begin("linshi").await;
     tab.press_text("申请人").await;
     let name = tab.see("#name").await;
     name.send_keys(&format!("杨阿榜{ENTER}")).await.unwrap();

@@ -1,11 +1,11 @@
 //! From a draft in the hall to an application on its way, and what is told of one until its town has taken it in.
 
 use super::{NEEDS_A_VISIT, submission_of, unfit};
-use crate::citizens::{APPLICANT, not_theirs, theirs_is};
+use crate::citizens::{APPLICANT, not_theirs};
 use crate::{ActError, Citizen, Hall};
 use domain::application::{self, Application};
-use domain::dossier::Online;
 use domain::dossier::decide::{self, Refusal};
+use domain::dossier::{Online, Submission};
 use domain::network::Tier;
 use domain::{CaseNo, EntryId};
 use replication::Channel;
@@ -13,8 +13,10 @@ use store::{Append, ApplicationLine, ApplicationQuery, NewEntry, StoreError, kin
 
 /// Applications that wait for their town and are listed at once.
 const WAITING_MAX: u32 = 1000;
-/// Of one person, the newest cases among which those that wait are looked for.
+/// Of one person, the newest applications that are looked at.
 const OF_PERSON_MAX: u32 = 200;
+/// Of one case: a case is sent back a few times.
+const OF_CASE_MAX: u32 = 100;
 /// What one person may hand in in a day: all of it stays for ever, and somebody has to read it.
 const A_DAY_MAX: usize = 10;
 
@@ -87,15 +89,7 @@ impl Hall {
             None => CaseNo::make(&town, now.day(), self.random.u64()),
         };
         let mends = mends.map(|(_, notice)| notice);
-        let (item, hashes) = (
-            item.id.clone(),
-            submission
-                .attachments
-                .iter()
-                .map(|one| one.hash.clone())
-                .filter(|hash| self.blobs.has(hash))
-                .collect(),
-        );
+        let (item, hashes) = (item.id.clone(), self.papers_here(&submission));
         let said =
             Application { case: case.clone(), item, release, at: now, town: town.clone(), submission, mends };
         let body = serde_json::to_vec(&said)
@@ -120,10 +114,9 @@ impl Hall {
     async fn handed_in(&self, citizen: &Citizen, id: EntryId) -> Result<CaseNo, ActError> {
         let case = self.store.case_of_request(id).await?;
         let case = case.ok_or_else(|| ActError::NotFound { what: "您的申请", value: id.to_string() })?;
-        let query = ApplicationQuery { case: Some(case.clone()), limit: 10, ..ApplicationQuery::default() };
-        let known = self.store.applications(query).await?;
+        let known = self.applications_about(&case, false).await?;
         let theirs =
-            |line: &ApplicationLine| line.id == id && theirs_is(citizen, &line.application.submission.form);
+            |line: &ApplicationLine| line.id == id && citizen.is_of(&line.application.submission.form);
         if known.iter().any(theirs) { Ok(case) } else { Err(not_theirs(&case)) }
     }
 
@@ -151,15 +144,29 @@ impl Hall {
         citizen: &Citizen,
         open_only: bool,
     ) -> Result<Vec<ApplicationLine>, ActError> {
-        let mut found = Vec::new();
-        for case in self.store.cases_of_person(&citizen.number, OF_PERSON_MAX).await? {
-            let query =
-                ApplicationQuery { open_only, case: Some(case), limit: 10, ..ApplicationQuery::default() };
-            let lines = self.store.applications(query).await?;
-            let theirs = |line: &ApplicationLine| theirs_is(citizen, &line.application.submission.form);
-            found.extend(lines.into_iter().filter(theirs));
-        }
-        Ok(found)
+        let person = Some(citizen.number.clone());
+        let query =
+            ApplicationQuery { open_only, person, limit: OF_PERSON_MAX, ..ApplicationQuery::default() };
+        let mut lines = self.store.applications(query).await?;
+        lines.retain(|line| citizen.is_of(&line.application.submission.form));
+        Ok(lines)
+    }
+
+    /// What was handed in under the number of a case: it itself, and what mended it.
+    pub(super) async fn applications_about(
+        &self,
+        case: &CaseNo,
+        open_only: bool,
+    ) -> Result<Vec<ApplicationLine>, ActError> {
+        let case = Some(case.clone());
+        let query = ApplicationQuery { open_only, case, limit: OF_CASE_MAX, ..ApplicationQuery::default() };
+        Ok(self.store.applications(query).await?)
+    }
+
+    /// Hashes of the scans of a submission that are on this disk.
+    pub(super) fn papers_here(&self, submission: &Submission) -> Vec<String> {
+        let hashes = submission.attachments.iter().map(|one| one.hash.clone());
+        hashes.filter(|hash| self.blobs.has(hash)).collect()
     }
 
     /// An application by its number, while its town has not taken it in.
@@ -167,13 +174,8 @@ impl Hall {
     /// # Errors
     /// [`ActError::Store`].
     pub async fn waiting_application(&self, case: &CaseNo) -> Result<Option<Waiting>, ActError> {
-        let query = ApplicationQuery {
-            open_only: true,
-            case: Some(case.clone()),
-            limit: 1,
-            ..ApplicationQuery::default()
-        };
-        Ok(self.store.applications(query).await?.first().map(|line| self.as_waiting(&line.application)))
+        let open = self.applications_about(case, true).await?;
+        Ok(open.first().map(|line| self.as_waiting(&line.application)))
     }
 
     /// A person's own new application by its number, while its town has not taken it in.
@@ -186,7 +188,7 @@ impl Hall {
         case: &CaseNo,
     ) -> Result<Option<Waiting>, ActError> {
         let theirs = |one: &Waiting| {
-            one.application.mends.is_none() && theirs_is(citizen, &one.application.submission.form)
+            one.application.mends.is_none() && citizen.is_of(&one.application.submission.form)
         };
         Ok(self.waiting_application(case).await?.filter(theirs))
     }

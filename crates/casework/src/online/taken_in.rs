@@ -89,17 +89,10 @@ impl Hall {
             }
         };
         debug_assert!(matches!(act.pages[0].body, PageBody::Captured(_) | PageBody::Resubmitted(_)));
-        let here = said.submission.attachments.iter().map(|one| one.hash.clone());
-        let here = here.filter(|hash| self.blobs.has(hash)).collect();
+        let here = self.papers_here(&said.submission);
         let request = self.random.entry_id(now);
         let append = self.append_of("take in online", &officer, request, act, decided_on)?;
         self.store.append(Append { attachments_here: here, ..append }).await?;
-        let waits = ApplicationQuery {
-            open_only: true,
-            case: Some(said.case.clone()),
-            limit: 10,
-            ..ApplicationQuery::default()
-        };
-        Ok(self.store.applications(waits).await?.iter().all(|one| one.id != line.id))
+        Ok(self.applications_about(&said.case, true).await?.iter().all(|one| one.id != line.id))
     }
 }

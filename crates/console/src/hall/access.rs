@@ -104,6 +104,20 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// Room for one more of those who are waited for, `max` at most: whose time is over goes, and else whose time ends first.
+pub fn make_room<V>(
+    waited_for: &mut BTreeMap<String, V>,
+    max: usize,
+    now: Timestamp,
+    until: impl Fn(&V) -> Timestamp,
+) {
+    waited_for.retain(|_, one| until(one) > now);
+    if waited_for.len() >= max {
+        let first = waited_for.iter().min_by_key(|(_, one)| until(one)).map(|(key, _)| key.clone());
+        first.map(|first| waited_for.remove(&first));
+    }
+}
+
 impl LocalCodes {
     pub fn new(hall: Hall, sender: Arc<dyn SendCode>) -> LocalCodes {
         LocalCodes {
@@ -136,12 +150,7 @@ impl LocalCodes {
 
     fn remember(&self, challenge: &str, one: Pending, now: Timestamp) {
         let mut pending = locked(&self.pending);
-        pending.retain(|_, one| one.until > now);
-        if pending.len() >= PENDING_MAX {
-            let first =
-                pending.iter().min_by_key(|(_, one)| one.until).map(|(challenge, _)| challenge.clone());
-            first.map(|first| pending.remove(&first));
-        }
+        make_room(&mut pending, PENDING_MAX, now, |one| one.until);
         pending.insert(challenge.to_owned(), one);
     }
 

@@ -4,8 +4,9 @@ use super::{Filled, Visitor, answer};
 use crate::Console;
 use crate::api::id;
 use crate::fault::Fault;
-use crate::fields::{self, Around, FieldView, Input};
-use crate::page::{Differing, compare, is_typed, see};
+use crate::fields::{self, Around, Input};
+use crate::page::answers::{self, Differing, Group, compare, is_typed};
+use crate::page::see;
 use crate::posted::Posted;
 use askama::Template;
 use axum::extract::{DefaultBodyLimit, Path};
@@ -13,13 +14,12 @@ use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use casework::{ActError, DraftForm, FieldName};
-use domain::catalogue::{Field, Item};
+use casework::{ActError, DraftForm, NEEDS_A_VISIT};
+use domain::catalogue::Item;
 use domain::form::FormFault;
-use domain::form::filling;
 use domain::pack::CityPack;
 use domain::{CaseNo, EntryId, ItemId};
-use serde_json::{Value, json};
+use serde_json::json;
 use std::sync::Arc;
 use store::{Draft, StoreError};
 
@@ -80,8 +80,7 @@ struct BeginPage<'a> {
 
 fn begin_page(visitor: &Visitor, item: &Item, wrong: &str) -> Response {
     let offered = domain::application::is_offered(item, visitor.today());
-    let closed = "这件事要本人到场,不能网上申请;请到就近的代办点或镇便民服务中心办理";
-    let wrong = if offered { wrong } else { closed };
+    let wrong = if offered { wrong } else { NEEDS_A_VISIT };
     let page = BeginPage {
         hall: visitor,
         item,
@@ -124,11 +123,6 @@ async fn throw_away(Path(draft): Path<String>, filled: Filled) -> Result<Respons
     Ok(see("/hall/mine"))
 }
 
-struct Group {
-    heading: String,
-    fields: Vec<FieldView>,
-}
-
 #[derive(Template)]
 #[template(path = "hall/form.html")]
 struct FormPage<'a> {
@@ -160,14 +154,8 @@ async fn page(visitor: &Visitor, opened: &Opened, shown: Shown<'_>) -> Result<Re
         lang: visitor.taste.lang,
         more: shown.more,
     };
-    let mut groups: Vec<Group> = Vec::new();
-    for (name, field) in &opened.form.fields {
-        let view = fields::view(&opened.form, &opened.draft, name, field, &around);
-        match groups.last_mut().filter(|group| *group.heading == *field.group) {
-            Some(group) => group.fields.push(view),
-            None => groups.push(Group { heading: field.group.to_string(), fields: vec![view] }),
-        }
-    }
+    let fields = opened.form.fields.iter();
+    let groups = answers::groups(&opened.form, &opened.draft, fields, &opened.pack, &around);
     let mends = opened.draft.online.as_ref().and_then(|online| online.mends.as_ref());
     let sent_back = match mends {
         Some((case, _)) => {
@@ -196,12 +184,6 @@ async fn show(visitor: Visitor, Path(draft): Path<String>) -> Result<Response, F
     page(&visitor, &opened, Shown { faults: &faults, ..Shown::default() }).await
 }
 
-/// What was typed, by field. What is computed is computed here, whatever the page says.
-fn typed(form: &DraftForm, posted: &Posted) -> Vec<(FieldName, Option<Value>)> {
-    let of = |(name, field): &(FieldName, Field)| (name.clone(), fields::read(name, field, posted));
-    form.fields.iter().filter(|(_, field)| field.rules.computed.is_none()).map(of).collect()
-}
-
 enum Kept {
     /// `more`: the answers bring forth further questions.
     Saved { draft: Box<Draft>, more: bool },
@@ -214,20 +196,15 @@ async fn keep(visitor: &Visitor, draft: &str, posted: &Posted) -> Result<Kept, F
     let before = hall.online_draft(citizen, id::<EntryId>(draft, "申请编号")?).await?;
     let form = hall.draft_form(&before)?;
     let version = posted.get("version").parse().map_err(|_| Fault::unfit("表单没有传完整,请重试"))?;
-    let typed = typed(&form, posted);
+    let typed = answers::typed(form.fields.iter(), posted);
     match hall.fill_online(citizen, before.id, version, typed.clone()).await {
         Ok(after) => {
-            let asked = |draft: &Draft, name: &FieldName, field: &Field| {
-                filling::is_asked(field, &form.around(draft, name), visitor.today())
-            };
-            let mut fields = form.fields.iter();
-            let more = fields.any(|(name, field)| asked(&after, name, field) && !asked(&before, name, field));
+            let more = answers::bring_more(&form, form.fields.iter(), (&before, &after), visitor.today());
             Ok(Kept::Saved { draft: Box::new(after), more })
         }
         Err(ActError::Store(StoreError::StaleDraft { .. })) => {
             let theirs = hall.online_draft(citizen, before.id).await?;
-            // An autosave of this very page whose answer was lost has saved the same.
-            let same = typed.iter().all(|(name, value)| DraftForm::value(&theirs, name) == value.as_ref());
+            let same = answers::are_saved(&typed, &theirs);
             let theirs = Box::new(theirs);
             Ok(if same { Kept::Saved { draft: theirs, more: false } } else { Kept::Stale(theirs) })
         }
@@ -263,7 +240,7 @@ async fn save(Path(draft): Path<String>, filled: Filled) -> Result<Response, Fau
 /// Two windows on one draft: what was typed here stays on the page, what differs is marked (I23).
 async fn both_texts(visitor: &Visitor, posted: &Posted, theirs: Draft) -> Result<Response, Fault> {
     let mut opened = Opened::with(visitor, theirs)?;
-    let (typed, lang) = (typed(&opened.form, posted), visitor.taste.lang);
+    let (typed, lang) = (answers::typed(opened.form.fields.iter(), posted), visitor.taste.lang);
     let Differing { mine, faults } =
         compare(&opened.form, typed, &opened.draft, &opened.pack.divisions, lang);
     opened.draft = mine;
@@ -290,8 +267,6 @@ async fn autosave(Path(draft): Path<String>, filled: Filled) -> Result<Response,
     let (lang, today) = (visitor.taste.lang, visitor.today());
     let around = Around { divisions: &opened.pack.divisions, faults: &faults, today, lang, more: "" };
     let answer = fields::told(&opened.form, &opened.draft, opened.form.fields.iter(), &around, posted);
-    let minute = visitor.now().to_minute();
-    let clock = minute.split(' ').next_back().unwrap_or("");
-    let told = visitor.t(&format!("已保存 {clock}")).into_owned();
+    let told = visitor.t(&answers::saved_at(visitor.now())).into_owned();
     Ok(Json(json!({ "version": opened.draft.version, "fields": answer, "told": told })).into_response())
 }

@@ -20,7 +20,7 @@ use domain::catalogue::Necessity;
 use domain::delivery::{Channel, Wish};
 use domain::dossier::decide::Refusal;
 use domain::form::{FormFault, filling};
-use domain::network::{Standing, Tier};
+use domain::network::Tier;
 use store::{Draft, StoreError};
 
 pub(super) fn routes() -> Router<Console> {
@@ -214,14 +214,12 @@ async fn check_page(visitor: &Visitor, opened: &Opened, told: Option<&str>) -> R
     let network = hall.store.network();
     let mends = draft.online.as_ref().is_some_and(|online| online.mends.is_some());
     let town = hall.town_of(draft, &opened.item, &draft.form);
-    let is_open =
-        |node: &&domain::network::NodeRecord| node.tier == Tier::Town && node.standing == Standing::Active;
-    let towns = network.iter().filter(is_open).map(|node| Choice {
+    let towns = network.open_towns().map(|node| Choice {
         value: node.id.to_string(),
         label: node.name.clone(),
         chosen: town.as_ref() == Some(&node.id),
     });
-    let wish = draft.wish.as_ref();
+    let wished = Channel::wished(draft.wish.as_ref(), Tier::Town);
     let page = CheckPage {
         hall: visitor,
         draft,
@@ -236,10 +234,10 @@ async fn check_page(visitor: &Visitor, opened: &Opened, told: Option<&str>) -> R
             .map(|channel| Choice {
                 value: channel.as_str().to_owned(),
                 label: visitor.t(channel.chinese()).into_owned(),
-                chosen: wish.map_or(*channel == Channel::Pickup, |wish| wish.channel == *channel),
+                chosen: *channel == wished,
             })
             .collect(),
-        wish_to: wish.map_or(String::new(), |wish| wish.to.clone()),
+        wish_to: draft.wish.as_ref().map_or(String::new(), |wish| wish.to.clone()),
     };
     Ok(answer(!page.faults.is_empty(), &page))
 }

@@ -180,8 +180,7 @@ impl At<'_> {
     }
 
     fn delivery(&self, stage: &ReadyStage) -> Vec<Order> {
-        let usual = Channel::usual(self.dossier().intake);
-        let wish = self.dossier().wish.as_ref().map_or(usual, |wish| wish.channel);
+        let wish = Channel::wished(self.dossier().wish.as_ref(), self.dossier().intake);
         let channels: Vec<(String, String)> =
             Channel::ALL.iter().map(|one| (one.as_str().to_owned(), one.chinese().to_owned())).collect();
         let dispatched = self.dossier().dispatched.as_ref();

@@ -82,9 +82,7 @@ fn check_page(desk: &Desk, opened: &Opened, told: &'static str) -> Response {
     };
     let wish = opened.draft.wish.as_ref();
     let to = wish.map(|wish| wish.to.clone()).filter(|to| !to.is_empty());
-    let wish = desk
-        .t(wish.map_or_else(|| Channel::usual(desk.shell.tier).chinese(), |wish| wish.channel.chinese()))
-        .into_owned();
+    let wish = desk.t(Channel::wished(wish, desk.shell.tier).chinese()).into_owned();
     let mut requests = Vec::new();
     if let Some(green) = &opened.draft.green {
         requests.push(format!(

@@ -195,12 +195,8 @@ fn rows(desk: &Desk, opened: &Opened) -> Vec<TaskRow> {
             true,
         ));
     }
-    let wish = opened
-        .draft
-        .wish
-        .as_ref()
-        .map_or_else(|| Channel::usual(desk.shell.tier).chinese(), |wish| wish.channel.chinese());
-    let wish = desk.t(wish).into_owned();
+    let wish = Channel::wished(opened.draft.wish.as_ref(), desk.shell.tier);
+    let wish = desk.t(wish.chinese()).into_owned();
     rows.push(row("wish", "取件方式", wish, count(&|fault| Opened::is_fault_of_wish(fault)), true));
     rows
 }

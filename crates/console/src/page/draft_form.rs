@@ -1,12 +1,12 @@
 //! ① 申请人 and ② 办理内容: the form of a draft, saved as it is typed, and told at once what is wrong with what was typed.
 
+use super::answers::{self, Differing, Group, compare, is_typed};
 use super::{Sent, render, render_with, see};
 use crate::Console;
 use crate::api::id;
 use crate::devices::card;
 use crate::fault::Fault;
-use crate::fields::{self, Around, FieldView, Input};
-use crate::lang::Lang;
+use crate::fields::{self, Around, Input};
 use crate::page::draft::{Opened, open, title};
 use crate::posted::Posted;
 use crate::shell::{Desk, Shell};
@@ -19,9 +19,8 @@ use axum::{Json, Router};
 use casework::{ActError, DraftForm, FieldName};
 use domain::EntryId;
 use domain::catalogue::Field;
-use domain::division::Divisions;
-use domain::form::{FormFault, filling};
-use serde_json::{Map, Value, json};
+use domain::form::FormFault;
+use serde_json::{Value, json};
 use store::{Draft, StoreError};
 
 pub(super) fn routes() -> Router<Console> {
@@ -63,11 +62,6 @@ impl Part {
     }
 }
 
-struct Group {
-    heading: String,
-    fields: Vec<FieldView>,
-}
-
 #[derive(Template)]
 #[template(path = "draft_form.html")]
 struct FormPage<'a> {
@@ -93,11 +87,6 @@ fn is_of(opened: &Opened, part: Part, fault: &FormFault) -> bool {
     fields_of(&opened.form, part).any(|(name, _)| name.control() == fault.field)
 }
 
-/// Faults of what was typed; that something is still empty is told when the reader says they are through.
-pub(crate) fn is_typed(fault: &FormFault) -> bool {
-    fault.reason != "必填"
-}
-
 struct Shown<'a> {
     faults: &'a [FormFault],
     summary: bool,
@@ -113,18 +102,8 @@ fn page(desk: &Desk, opened: &Opened, part: Part, shown: &Shown<'_>) -> Response
         lang: desk.shell.taste.lang,
         more: shown.more,
     };
-    let mut groups: Vec<Group> = Vec::new();
-    for (name, field) in fields_of(&opened.form, part) {
-        let heading = match (&name.item, field.group.is_empty()) {
-            (Some(item), true) => opened.pack.item(item).map_or(String::new(), |item| item.name.clone()),
-            _ => field.group.to_string(),
-        };
-        let view = fields::view(&opened.form, &opened.draft, name, field, &around);
-        match groups.last_mut().filter(|group| group.heading == heading) {
-            Some(group) => group.fields.push(view),
-            None => groups.push(Group { heading, fields: vec![view] }),
-        }
-    }
+    let fields = fields_of(&opened.form, part);
+    let groups = answers::groups(&opened.form, &opened.draft, fields, &opened.pack, &around);
     let summary = shown.faults.iter().filter(|_| shown.summary).collect::<Vec<_>>();
     let next = match part {
         Part::Applicant if fields_of(&opened.form, Part::Matter).next().is_some() => "form/matter",
@@ -159,13 +138,6 @@ async fn show(desk: Desk, Path((draft, part)): Path<(String, String)>) -> Result
     Ok(page(&desk, &opened, part, &Shown { faults: &faults, summary: false, told: String::new(), more: "" }))
 }
 
-/// What was typed on a page, by field; a field that the page did not show is not there.
-fn typed(form: &DraftForm, part: Part, posted: &Posted) -> Vec<(FieldName, Option<Value>)> {
-    let of = |(name, field): &(FieldName, Field)| (name.clone(), fields::read(name, field, posted));
-    // What is computed is computed here, whatever the page says.
-    fields_of(form, part).filter(|(_, field)| field.rules.computed.is_none()).map(of).collect()
-}
-
 /// What became of a save.
 enum Kept {
     /// `told`: what the page shows now beside what was typed on it, if anything.
@@ -179,21 +151,16 @@ async fn keep(desk: &Desk, draft: &str, part: Part, posted: &Posted) -> Result<K
     let before = hall.draft(id::<EntryId>(draft, "草稿编号")?).await?;
     let form = hall.draft_form(&before)?;
     let version = posted.get("version").parse().map_err(|_| Fault::unfit("表单没有传完整,请重试"))?;
-    let typed = typed(&form, part, posted);
+    let typed = answers::typed(fields_of(&form, part), posted);
     match hall.fill(&desk.officer, before.id, version, typed.clone()).await {
         Ok(after) => {
-            let asked = |draft: &Draft, name: &FieldName, field: &Field| {
-                filling::is_asked(field, &form.around(draft, name), desk.today())
-            };
-            let more = |(name, field): &(FieldName, Field)| {
-                asked(&after, name, field) && !asked(&before, name, field)
-            };
+            let more = answers::bring_more(&form, fields_of(&form, part), (&before, &after), desk.today());
             let from_before = |(name, field): &(FieldName, Field)| {
                 let own = field.rules.computed.is_none() && field.prefill.is_none();
                 let typed = typed.iter().any(|(known, value)| known == name && value.is_some());
                 own && !typed && DraftForm::value(&after, name).is_some()
             };
-            let told = match (fields_of(&form, part).any(from_before), fields_of(&form, part).any(more)) {
+            let told = match (fields_of(&form, part).any(from_before), more) {
                 (true, _) => Some("这位申请人以前在这里办过,空着的已照上次填好,请核对"),
                 (false, true) => Some("已保存;按刚才的回答还要填几项,请看下面"),
                 (false, false) => None,
@@ -203,7 +170,7 @@ async fn keep(desk: &Desk, draft: &str, part: Part, posted: &Posted) -> Result<K
         Err(ActError::Store(StoreError::StaleDraft { .. })) => {
             let theirs = hall.draft(before.id).await?;
             // An autosave of this very page whose answer was lost has saved the same: nothing is lost by saying so.
-            let same = typed.iter().all(|(name, value)| DraftForm::value(&theirs, name) == value.as_ref());
+            let same = answers::are_saved(&typed, &theirs);
             Ok(if same { Kept::Saved { told: None } } else { Kept::Stale(Box::new(theirs)) })
         }
         Err(error) => Err(error.into()),
@@ -279,15 +246,13 @@ async fn read_card(desk: &Desk, opened: &Opened, part: Part) -> Result<Response,
 }
 
 fn saved(desk: &Desk) -> String {
-    let minute = desk.now().to_minute();
-    let clock = minute.split(' ').next_back().unwrap_or("");
-    desk.t(&format!("已保存 {clock}")).into_owned()
+    desk.t(&answers::saved_at(desk.now())).into_owned()
 }
 
 /// Two windows on one draft: what was typed here stays on the page, and beside each field that differs stands what the other
 /// window saved (I23). Saving again keeps what stands on the page.
 fn both_texts(desk: &Desk, opened: &mut Opened, part: Part, posted: &Posted, theirs: &Draft) -> Response {
-    let typed = typed(&opened.form, part, posted);
+    let typed = answers::typed(fields_of(&opened.form, part), posted);
     let Differing { mine, faults: differing } =
         compare(&opened.form, typed, theirs, &opened.pack.divisions, desk.shell.taste.lang);
     opened.draft = mine;
@@ -297,50 +262,6 @@ fn both_texts(desk: &Desk, opened: &mut Opened, part: Part, posted: &Posted, the
     let mut answer = page(desk, opened, part, &Shown { faults: &differing, summary: true, told, more: "" });
     *answer.status_mut() = StatusCode::CONFLICT;
     answer
-}
-
-/// What was typed here and what another window saved meanwhile.
-pub(crate) struct Differing {
-    /// The draft as this window has it.
-    pub mine: Draft,
-    /// Each field that differs, with what the other window saved.
-    pub faults: Vec<FormFault>,
-}
-
-/// Both texts of a draft (I23).
-pub(crate) fn compare(
-    form: &DraftForm,
-    typed: Vec<(FieldName, Option<Value>)>,
-    theirs: &Draft,
-    divisions: &Divisions,
-    lang: Lang,
-) -> Differing {
-    let (mut faults, mut mine) = (Vec::new(), theirs.clone());
-    for (name, value) in typed {
-        let field = form.fields.iter().find(|(known, _)| *known == name).map(|(_, field)| field);
-        let (Some(field), known) = (field, DraftForm::value(theirs, &name)) else { continue };
-        if known != value.as_ref() {
-            let said = known.map(|known| fields::spoken(field, known, divisions, lang));
-            let said = said.filter(|said| !said.is_empty()).unwrap_or_else(|| "(空)".to_owned());
-            faults.push(FormFault {
-                field: name.control(),
-                label: field.label.clone(),
-                reason: format!("另一个窗口刚才保存的是:{said}"),
-            });
-        }
-        match (&name.item, &mut mine.bundle) {
-            (Some(item), Some(bundle)) => put(bundle.own.entry(item.clone()).or_default(), &name.key, value),
-            _ => put(&mut mine.form, &name.key, value),
-        }
-    }
-    Differing { mine, faults }
-}
-
-fn put(form: &mut Map<String, Value>, key: &str, value: Option<Value>) {
-    match value {
-        Some(value) => drop(form.insert(key.to_owned(), value)),
-        None => drop(form.remove(key)),
-    }
 }
 
 /// As [`save`], for the script of the page: what is asked now, what was computed, what is wrong with what was typed.

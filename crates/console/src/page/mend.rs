@@ -1,8 +1,8 @@
 //! 待补正: the form of a returned case once more, with the examiner's words at the very field, and the papers that were found
 //! wanting. What was right the first time need not be handed in again.
 
+use super::answers::is_typed;
 use super::case::read;
-use super::draft_form::is_typed;
 use super::{Sent, refusal, render, render_with, see};
 use crate::Console;
 use crate::fault::Fault;

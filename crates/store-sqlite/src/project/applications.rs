@@ -1,14 +1,14 @@
 //! Applications from the citizens' hall (网上申请): known to the hub that signed them and to the town that takes them in.
 
 use super::Projector;
-use super::persons::list_by_form;
+use super::persons::{list_by_form, person_hash};
 use crate::error::{Broken, unreadable};
-use domain::application::{Application, Progress};
+use domain::application::Application;
 use domain::dossier::{Dossier, Page};
 use domain::network::Tier;
-use domain::{CaseNo, EntryId};
+use domain::{CaseNo, EntryId, NodeId};
 use replication::Entry;
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{Connection, OptionalExtension, named_params};
 use store::{ApplicationLine, ApplicationQuery, StoreError};
 
 /// Why a page is refused that hands in something else than the citizen did.
@@ -24,21 +24,31 @@ pub(crate) fn applications(
     sql: &Connection,
     query: &ApplicationQuery,
 ) -> Result<Vec<ApplicationLine>, StoreError> {
+    let person = query.person.as_ref().map(|number| person_hash(sql, number)).transpose()?;
     // Each filter has an index or is the table's own order.
-    let filter = match (&query.case, query.open_only) {
-        (Some(_), true) => "case_no = ?1 AND open = 1",
-        (Some(_), false) => "case_no = ?1",
-        (None, true) => "open = 1 AND ?1 IS NULL",
-        (None, false) => "?1 IS NULL",
+    let (filter, order) = match (&query.person, &query.case) {
+        (Some(_), _) => (
+            "case_no IN (SELECT case_no FROM person_case WHERE person = :person) AND (:case IS NULL OR case_no = :case)",
+            "DESC",
+        ),
+        (None, Some(_)) => ("case_no = :case AND :person IS NULL", "ASC"),
+        (None, None) => (":case IS NULL AND :person IS NULL", "ASC"),
     };
+    let open = if query.open_only { "open = 1" } else { "true" };
     let rows: Vec<(Vec<u8>, i64, bool)> = sql
         .prepare_cached(&format!(
-            "SELECT id, pos, open FROM application WHERE {filter} AND (?2 IS NULL OR town = ?2) ORDER BY pos LIMIT ?3"
+            "SELECT id, pos, open FROM application
+              WHERE {filter} AND {open} AND (:town IS NULL OR town = :town) ORDER BY pos {order} LIMIT :limit"
         ))
         .and_then(|mut s| {
-            let (case, town) = (query.case.as_ref().map(CaseNo::as_str), query.town.as_ref().map(|town| town.as_str()));
-            s.query_map((case, town, query.limit.clamp(1, 1000)), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
-                .collect()
+            s.query_map(
+                named_params! {
+                    ":person": person.as_ref().map(<[u8; 32]>::as_slice), ":case": query.case.as_ref().map(CaseNo::as_str),
+                    ":town": query.town.as_ref().map(NodeId::as_str), ":limit": query.limit.clamp(1, 1000),
+                },
+                |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)),
+            )?
+            .collect()
         })
         .broken("list applications")?;
     let line = |(id, pos, open): (Vec<u8>, i64, bool)| {
@@ -57,7 +67,7 @@ impl Projector<'_, '_> {
             return self.incident(entry, "application: number, case or town differ from the entry's");
         }
         let open = self.take(&said.case)?;
-        let waits = said.progress(open.dossier.as_ref()) == Progress::Waiting;
+        let waits = said.waits(open.dossier.as_ref());
         self.open.insert(said.case.clone(), open);
         let sql = self.work.sql;
         sql.prepare_cached(
@@ -102,18 +112,17 @@ impl Projector<'_, '_> {
         Ok(known.case == page.case && known.is_what(submission))
     }
 
-    /// The case has moved on: what it took in waits no more.
+    /// The case has moved on: what it took in waits no more, as [`Application::waits`] has it.
     pub(super) fn close_applications(&self, dossier: &Dossier) -> Result<(), StoreError> {
         if dossier.intake == Tier::Village {
             return Ok(());
         }
-        let answers = dossier.returned.is_some().then_some(dossier.notices);
         self.work
             .sql
             .prepare_cached(
                 "UPDATE application SET open = (mends IS NOT NULL AND mends IS ?2) WHERE case_no = ?1",
             )
-            .and_then(|mut s| s.execute((dossier.case.as_str(), answers)))
+            .and_then(|mut s| s.execute((dossier.case.as_str(), dossier.open_notice())))
             .broken("close an application")?;
         Ok(())
     }

@@ -87,7 +87,11 @@ pub(super) fn list_by_form(sql: &Connection, case: &str, form: &Form) -> Result<
 pub(crate) fn cases_of_person(sql: &Connection, number: &str, limit: u32) -> Result<Vec<CaseNo>, StoreError> {
     let person = person_hash(sql, number)?;
     let cases: Vec<String> = sql
-        .prepare_cached("SELECT case_no FROM person_case WHERE person = ?1 ORDER BY case_no DESC LIMIT ?2")
+        .prepare_cached(
+            "SELECT case_no FROM person_case p
+              WHERE person = ?1 AND EXISTS(SELECT 1 FROM dossier d WHERE d.case_no = p.case_no)
+              ORDER BY case_no DESC LIMIT ?2",
+        )
         .and_then(|mut s| s.query_map((person.as_slice(), limit), |row| row.get(0))?.collect())
         .broken("look for the cases of a person")?;
     Ok(cases.iter().filter_map(|case| case.parse().ok()).collect())
