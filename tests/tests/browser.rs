@@ -25,5 +25,7 @@ mod recording;
 mod sign_on;
 #[path = "browser/tab.rs"]
 mod tab;
+#[path = "browser/windows.rs"]
+mod windows;
 #[path = "browser/work.rs"]
 mod work;

@@ -30,6 +30,8 @@ mod restored;
 mod service;
 #[path = "stories/supervision.rs"]
 mod supervision;
+#[path = "stories/tickets.rs"]
+mod tickets;
 #[path = "stories/tolerance.rs"]
 mod tolerance;
 #[path = "stories/window.rs"]

@@ -5,7 +5,7 @@ use domain::delivery::{self, OriginalStep};
 use domain::dossier::{Dossier, Slip};
 use domain::rating::Rating;
 use domain::{CaseNo, EntryId, MaterialId, tolerance};
-use store::{Append, NewEntry, kind};
+use store::{Append, NewEntry, StoredDossier, kind};
 
 /// Kinds that say no more than their text.
 const PLAIN: [&str; 5] = ["withdraw", "note", "applicant_notice", "hearing_request", "inspection_slot"];
@@ -70,6 +70,17 @@ impl Hall {
     /// # Errors
     /// [`ActError::Unfit`] before there is a result, or when the matter has been rated.
     pub async fn rate(&self, case: &CaseNo, rating: Rating) -> Result<EntryId, ActError> {
+        let stored = self.may_be_rated(case).await?;
+        let dossier = &stored.dossier;
+        let slip = Slip { rating: Some(rating), ..self.new_slip(dossier, "rating", String::new(), None) };
+        self.write_slip("", dossier, slip).await
+    }
+
+    /// A case that has its result, and no rating yet.
+    ///
+    /// # Errors
+    /// [`ActError::Unfit`] of any other.
+    pub async fn may_be_rated(&self, case: &CaseNo) -> Result<StoredDossier, ActError> {
         let stored = self.stored(case).await?;
         let dossier = &stored.dossier;
         let unfit = |reason: &str| Err(ActError::Unfit { what: "rating", reason: reason.to_owned() });
@@ -79,8 +90,7 @@ impl Hall {
         if dossier.decision.is_none() && dossier.not_accepted.is_none() && !dossier.is_void() {
             return unfit("该件尚无结果,办结后再请申请人评价");
         }
-        let slip = Slip { rating: Some(rating), ..self.new_slip(dossier, "rating", String::new(), None) };
-        self.write_slip("", dossier, slip).await
+        Ok(stored)
     }
 
     /// Notes that a paper original changed hands (原件流转).

@@ -6,6 +6,7 @@ mod authority;
 mod drafts;
 mod library;
 mod people;
+mod windows;
 
 pub(crate) use acts::Act;
 
@@ -65,6 +66,7 @@ pub(crate) fn routes(console: Console) -> Router<Console> {
         .merge(alerts::routes())
         .merge(crate::print::api_routes())
         .merge(people::routes())
+        .merge(windows::routes())
         .fallback(async || Fault::no_route())
         .layer(axum::middleware::from_fn_with_state(console, crate::auth::admit))
 }

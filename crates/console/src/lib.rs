@@ -63,6 +63,8 @@ pub struct Console {
     /// Lists that officers have open, so that a page that looks again every few seconds is one row in the audit.
     pub(crate) seen: Arc<Mutex<seen::Seen>>,
     pub(crate) listed: Arc<Mutex<seen::Listed>>,
+    /// What stands on the second screens of the desks.
+    pub(crate) tablets: Arc<Mutex<page::Tablets>>,
     /// What was counted a moment ago; see [`Console::counts`].
     counted: Arc<Mutex<Option<(Timestamp, Counts)>>>,
 }
@@ -83,6 +85,7 @@ impl Console {
             citizens: Arc::default(),
             seen: Arc::default(),
             listed: Arc::default(),
+            tablets: Arc::default(),
             counted: Arc::default(),
         }
     }

@@ -9,6 +9,7 @@ mod board;
 mod case;
 mod check;
 pub(crate) mod choose;
+mod daily;
 mod draft;
 mod draft_form;
 mod home;
@@ -21,6 +22,8 @@ mod network;
 mod outbox;
 mod papers;
 mod requests;
+mod tablet;
+mod tickets;
 
 use crate::Console;
 use crate::auth::{COOKIE_NAME, Source, cookie};
@@ -56,6 +59,9 @@ pub(crate) fn routes(console: Console) -> Router<Console> {
         .merge(alerts::routes())
         .merge(board::routes())
         .merge(ledger::routes())
+        .merge(daily::routes())
+        .merge(tickets::routes())
+        .merge(tablet::routes())
         .merge(mend::routes())
         .merge(case::routes())
         .merge(acts::routes())
@@ -262,6 +268,8 @@ pub(crate) async fn prefer(Query(Preference { lang, large, to }): Query<Preferen
 
 pub(crate) use home::encoded;
 pub(crate) use papers::{Scan, content};
+pub(crate) use tablet::Tablets;
+pub(crate) use tickets::order_of;
 
 /// After a form was taken: the page that shows it, so that a reload sends nothing again.
 pub(crate) fn see(path: &str) -> Response {

@@ -160,6 +160,25 @@
     }, 5000);
   }
 
+  // A screen that nobody touches looks again by itself, and says so when it no longer can: an old picture is a false one.
+  var again = Number(document.body.getAttribute('data-again')), missed = 0;
+  if (again) {
+    var at = document.body.getAttribute('data-again-at') || window.location.href, stale = one('[data-stale]');
+    window.setInterval(function () {
+      fetch(at, { credentials: 'same-origin' }).then(function (answer) { return answer.ok ? answer.text() : Promise.reject(); }).then(function (text) {
+        var now = one('main'), then = one('main', new DOMParser().parseFromString(text, 'text/html'));
+        missed = 0;
+        if (stale) { stale.hidden = true; }
+        if (!then || then.innerHTML !== now.innerHTML) { window.location.replace(at); }
+      }).catch(function () { missed += 1; if (stale && missed > 2) { stale.hidden = false; } });
+    }, again * 1000);
+  }
+
+  all('button[data-print-page]').forEach(function (button) {
+    button.hidden = false;
+    button.addEventListener('click', function () { window.print(); });
+  });
+
   // Keyboard: Alt+N new, / search, arrows through rows, Enter opens, Ctrl+Enter sends, Alt+P print, Alt+S sync.
   function go(selector) { var link = one(selector); if (link) { link.click(); } }
   document.addEventListener('keydown', function (event) {

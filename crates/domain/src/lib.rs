@@ -32,6 +32,7 @@ pub mod seams;
 pub mod sheet;
 pub mod standards;
 pub mod supervision;
+pub mod ticket;
 pub mod time;
 pub mod tolerance;
 pub mod trust_bundle;

@@ -8,6 +8,7 @@ mod accounts;
 mod audit;
 pub mod backup;
 pub mod blobs;
+mod days;
 mod error;
 mod executor;
 mod journals;
@@ -24,13 +25,15 @@ mod supervision;
 use async_trait::async_trait;
 use domain::access::Jurisdiction;
 use domain::delegation::Delegations;
+use domain::dossier::Page;
 use domain::network::Network;
 use domain::pack::CityPack;
 use domain::paper::SealRecords;
 use domain::rating::Rectification;
 use domain::supervision::{Alert, CaseLog};
+use domain::ticket::{self, Ticket};
 use domain::trust_bundle::TrustBundle;
-use domain::{CaseNo, EntryId, LicenceNo, NodeId, Timestamp};
+use domain::{CaseNo, Day, EntryId, LicenceNo, NodeId, Timestamp};
 use error::Broken;
 use executor::Executor;
 use known::Known;
@@ -407,7 +410,7 @@ impl Store for SqliteStore {
         let case = case.clone();
         self.executor.read(move |sql| queries::history(sql, &case)).await
     }
-    async fn current_submission(&self, case: &CaseNo) -> Result<Option<domain::dossier::Page>, StoreError> {
+    async fn current_submission(&self, case: &CaseNo) -> Result<Option<Page>, StoreError> {
         let case = case.clone();
         self.executor.read_briefly(move |sql| queries::current_submission(sql, &case)).await
     }
@@ -665,6 +668,25 @@ impl Store for SqliteStore {
     }
     async fn list_persons(&self) -> Result<usize, StoreError> {
         self.executor.write("list persons", |work| project::list_persons(work.sql)).await
+    }
+    async fn tickets(&self, day: Day) -> Result<Vec<Ticket>, StoreError> {
+        self.executor.read_briefly(|sql| days::tickets(sql, day)).await
+    }
+    async fn act_on_tickets(
+        &self,
+        order: ticket::Order,
+        request: EntryId,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<Result<Ticket, ticket::Refusal>, StoreError> {
+        let by = by.to_owned();
+        let act =
+            move |work: &mut executor::Work<'_>| days::act_on_tickets(work.sql, order, request, &by, now);
+        self.executor.write("tickets", act).await
+    }
+    async fn pages_of_day(&self, day: Day) -> Result<Vec<Page>, StoreError> {
+        let me = self.identity.node.clone();
+        self.executor.read(move |sql| days::pages_of_day(sql, &me, day)).await
     }
     async fn note_contact(&self, contact: Contact) -> Result<(), StoreError> {
         self.executor.write("note contact", move |work| people::note_contact(work.sql, &contact)).await

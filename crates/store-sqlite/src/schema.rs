@@ -217,6 +217,13 @@ const STEPS: &[M<'static>] = &[
     CREATE INDEX application_case ON application(case_no);
     ",
     ),
+    M::up(
+        "
+    -- 取号叫号: the numbers of this house's windows. They know no names, and concern nobody else.
+    CREATE TABLE ticket(
+        day TEXT NOT NULL, label TEXT NOT NULL, ticket TEXT NOT NULL, PRIMARY KEY(day, label)) STRICT, WITHOUT ROWID;
+    ",
+    ),
 ];
 
 /// To be raised whenever the same journals fold to other rows: the projections are then built anew when a node is opened.

@@ -27,7 +27,8 @@ use domain::pack::{CityPack, Pieces};
 use domain::paper::SealRecords;
 use domain::rating::Rectification;
 use domain::supervision::{Alert, CaseLog};
-use domain::{CaseNo, EntryId, LicenceNo, NodeId, Timestamp};
+use domain::ticket::{self, Ticket};
+use domain::{CaseNo, Day, EntryId, LicenceNo, NodeId, Timestamp};
 use replication::epoch::Compared;
 use replication::session::Load;
 use replication::{CheckedRun, JournalId, Position, Run, Stored};
@@ -324,6 +325,18 @@ pub trait Store: Send + Sync + 'static {
     async fn cases_of_person(&self, number: &str, limit: u32) -> Result<Vec<CaseNo>, StoreError>;
     /// Lists the next cases under their persons, a bounded number at once; returns how many, 0 when all are listed.
     async fn list_persons(&self) -> Result<usize, StoreError>;
+    /// The numbers taken here on a day, in no order that means anything.
+    async fn tickets(&self, day: Day) -> Result<Vec<Ticket>, StoreError>;
+    /// Carries out an order on the tickets of the day of `now`, in one step: no two windows are given the same number.
+    async fn act_on_tickets(
+        &self,
+        order: ticket::Order,
+        request: EntryId,
+        by: &str,
+        now: Timestamp,
+    ) -> Result<Result<Ticket, ticket::Refusal>, StoreError>;
+    /// The pages that this node wrote on a day, those of one journal in their order.
+    async fn pages_of_day(&self, day: Day) -> Result<Vec<Page>, StoreError>;
     async fn note_contact(&self, contact: Contact) -> Result<(), StoreError>;
     async fn contacts(&self) -> Result<Vec<Contact>, StoreError>;
 }

@@ -39,7 +39,17 @@ fn pages(site: &Site, case: &str, draft: &str) -> Vec<String> {
             "/cases/{case}",
             "/cases/{case}/captured",
         ]),
-        Tier::Town => pages.extend(["/nodes", "/reconciliation", "/sync", "/outbox", "/cases/{case}"]),
+        Tier::Town => pages.extend([
+            "/nodes",
+            "/reconciliation",
+            "/sync",
+            "/outbox",
+            "/cases/{case}",
+            "/tickets",
+            "/screen",
+            "/daily",
+            "/tablet",
+        ]),
         Tier::City => pages.extend(["/nodes", "/reconciliation", "/letters", "/cases/{case}"]),
     }
     pages.iter().map(|page| page.replace("{case}", case).replace("{draft}", draft)).collect()

@@ -121,6 +121,8 @@ struct CasePage<'a> {
     /// The slip by which the applicant wants the case back.
     withdraw: Option<String>,
     may_rate: bool,
+    /// The second screen shows it.
+    on_tablet: bool,
     lacking: Vec<(String, String)>,
     /// Where each paper original is: paper, holder, since.
     originals: Vec<(String, String, String)>,
@@ -186,6 +188,7 @@ pub(super) async fn page(
             && dossier.decision.is_some()
             && dossier.rating().is_none()
             && !rated(read),
+        on_tablet: super::tablet::on_tablet(desk).as_ref() == Some(&read.case),
         lacking: if desk.may(Permission::Assist) { lacking } else { Vec::new() },
         originals: originals(read),
         may_recall: open && !mine && desk.may(Permission::Recall) && is_below(desk, &dossier.holder),

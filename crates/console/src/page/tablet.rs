@@ -1,0 +1,95 @@
+//! 评价器: the second screen of a desk, turned to the citizen. It shows one matter, and nothing else of the house.
+
+use super::{Sent, render, see};
+use crate::Console;
+use crate::api::id;
+use crate::fault::Fault;
+use crate::shell::{Desk, Shell};
+use askama::Template;
+use axum::Router;
+use axum::extract::{Path, Query};
+use axum::response::Response;
+use axum::routing::{get, post};
+use domain::rating::{Grade, Rating};
+use domain::{CaseNo, Timestamp};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::sync::PoisonError;
+
+pub(super) fn routes() -> Router<Console> {
+    Router::new().route("/cases/{case}/tablet", post(put)).route("/tablet", get(show).post(rate))
+}
+
+/// What each officer has put before a citizen, and when. Forgotten with the process: it is put there again by one press.
+pub(crate) type Tablets = BTreeMap<String, (CaseNo, Timestamp)>;
+/// Whoever has not answered by then has left.
+const SHOWN_MS: i64 = 10 * 60_000;
+
+/// What this officer has put before a citizen.
+pub(super) fn on_tablet(desk: &Desk) -> Option<CaseNo> {
+    let tablets = desk.console.tablets.lock().unwrap_or_else(PoisonError::into_inner);
+    let (case, at) = tablets.get(&desk.officer.name)?;
+    (0..SHOWN_MS).contains(&desk.now().since(*at)).then(|| case.clone())
+}
+
+/// The officer asks the citizen; the screen shows it within seconds.
+async fn put(Path(case): Path<String>, sent: Sent) -> Result<Response, Fault> {
+    let desk = &sent.desk;
+    let case: CaseNo = id(&case, "办件编号")?;
+    // Told to the officer now, not to the citizen later.
+    desk.console.hall.may_be_rated(&case).await?;
+    let now = desk.now();
+    let mut tablets = desk.console.tablets.lock().unwrap_or_else(PoisonError::into_inner);
+    tablets.insert(desk.officer.name.clone(), (case.clone(), now));
+    Ok(see(&format!("/cases/{case}#rating")))
+}
+
+#[derive(Template)]
+#[template(path = "tablet.html")]
+struct TabletPage<'a> {
+    shell: &'a Shell,
+    /// The case to be rated, and the name of its item.
+    asked: Option<(CaseNo, String)>,
+    grades: [Grade; 5],
+    thanks: bool,
+    told: String,
+    text: String,
+}
+
+#[derive(Deserialize)]
+struct After {
+    #[serde(default)]
+    thanks: String,
+}
+
+async fn show(desk: Desk, Query(After { thanks }): Query<After>) -> Result<Response, Fault> {
+    page(&desk, thanks == "1", "", "").await
+}
+
+async fn page(desk: &Desk, thanks: bool, told: &str, text: &str) -> Result<Response, Fault> {
+    let asked = match on_tablet(desk) {
+        Some(case) => {
+            let view = desk.console.hall.view(&case).await?;
+            Some((case, view.item_name))
+        }
+        None => None,
+    };
+    let (told, text) = (desk.t(told).into_owned(), text.to_owned());
+    Ok(render(&TabletPage { shell: &desk.shell, asked, grades: Grade::ALL, thanks, told, text }))
+}
+
+async fn rate(sent: Sent) -> Result<Response, Fault> {
+    let Sent { desk, posted } = sent;
+    let case: CaseNo = id(posted.get("case"), "办件编号")?;
+    // Only what this officer has put there: the screen is in a stranger's hands.
+    if on_tablet(&desk).as_ref() != Some(&case) {
+        return page(&desk, false, "这件已经不在评价器上;请工作人员再送一次", "").await;
+    }
+    let Some(grade) = Grade::from_name(posted.get("grade")) else {
+        return page(&desk, false, "请点一个评价", posted.get("text")).await;
+    };
+    let rating = Rating { grade, text: posted.get("text").to_owned() };
+    desk.console.hall.rate(&case, rating).await?;
+    desk.console.tablets.lock().unwrap_or_else(PoisonError::into_inner).remove(&desk.officer.name);
+    Ok(see("/tablet?thanks=1"))
+}

@@ -1,0 +1,221 @@
+//! 取号叫号: numbers taken at the door, called to windows, and shown on the screen of the hall.
+
+use super::{Sent, refusal, render, see};
+use crate::Console;
+use crate::fault::Fault;
+use crate::shell::{Desk, Shell};
+use askama::Template;
+use axum::Router;
+use axum::extract::Path;
+use axum::http::header::{COOKIE, SET_COOKIE};
+use axum::http::{HeaderMap, HeaderValue};
+use axum::response::Response;
+use axum::routing::{get, post};
+use casework::{ActError, Hall};
+use domain::Timestamp;
+use domain::ticket::{self, BadLabel, Label, Matter, Order, State, Summary, Ticket};
+
+pub(super) fn routes() -> Router<Console> {
+    Router::new()
+        .route("/tickets", get(show).post(take))
+        .route("/tickets/call", post(call))
+        .route("/tickets/{ticket}", get(slip))
+        .route("/tickets/{ticket}/{verb}", post(change))
+        .route("/screen", get(screen))
+}
+
+/// Which window this browser stands at; kept by the browser, because it belongs to the desk and not to the officer.
+const WINDOW_COOKIE: &str = "tongban_window";
+/// Numbers that the screen shows as called, the newest first.
+const SHOWN_MAX: usize = 6;
+
+fn window_of(headers: &HeaderMap) -> u8 {
+    let cookies = headers.get(COOKIE).and_then(|value| value.to_str().ok()).unwrap_or("");
+    let pairs = cookies.split(';').filter_map(|pair| pair.trim().split_once('='));
+    let said =
+        pairs.into_iter().find(|(name, _)| *name == WINDOW_COOKIE).and_then(|(_, value)| value.parse().ok());
+    said.filter(|window| (1..=ticket::WINDOW_MAX).contains(window)).unwrap_or(1)
+}
+
+/// A number as a row shows it.
+struct Row {
+    label: String,
+    matter: &'static str,
+    first: bool,
+    window: u8,
+    /// Minutes since it was taken, or since it was called.
+    minutes: i64,
+    times: u32,
+}
+
+fn row(ticket: &Ticket, now: Timestamp) -> Row {
+    let (window, since, times) = match ticket.state {
+        State::Waiting { .. } => (0, ticket.taken, 0),
+        State::Called { window, at, times } => (window, at, times),
+        State::Served { window, called, .. } => (window, called, 1),
+        State::Missed { window, at } => (window, at, 0),
+    };
+    Row {
+        label: ticket.label.to_string(),
+        matter: ticket.label.matter.chinese(),
+        first: ticket.first,
+        window,
+        minutes: now.since(since).max(0) / 60_000,
+        times,
+    }
+}
+
+/// Those at windows now, the newest call first.
+fn called(tickets: &[Ticket], now: Timestamp) -> Vec<Row> {
+    let at = |ticket: &Ticket| match ticket.state {
+        State::Called { at, .. } => Some(at),
+        _ => None,
+    };
+    let mut called: Vec<(Timestamp, &Ticket)> =
+        tickets.iter().filter_map(|ticket| Some((at(ticket)?, ticket))).collect();
+    called.sort_by_key(|(at, ticket)| (std::cmp::Reverse(*at), ticket.label));
+    called.into_iter().map(|(_, ticket)| row(ticket, now)).collect()
+}
+
+#[derive(Template)]
+#[template(path = "tickets.html")]
+struct TicketsPage<'a> {
+    shell: &'a Shell,
+    window: u8,
+    matters: [Matter; 3],
+    /// Who is at this window.
+    here: Option<Row>,
+    elsewhere: Vec<Row>,
+    waiting: Vec<Row>,
+    missed: Vec<Row>,
+    summary: Summary,
+    may_take_in: bool,
+    hall: &'a Hall,
+}
+
+impl TicketsPage<'_> {
+    /// The act that a form of this page would be: a call that is sent twice calls one person.
+    fn key(&self) -> String {
+        self.hall.fresh_id().to_string()
+    }
+}
+
+async fn show(headers: HeaderMap, desk: Desk) -> Result<Response, Fault> {
+    let (tickets, now) = (desk.console.hall.tickets().await?, desk.now());
+    let window = window_of(&headers);
+    let (here, elsewhere): (Vec<Row>, Vec<Row>) =
+        called(&tickets, now).into_iter().partition(|row| row.window == window);
+    let missed = tickets.iter().filter(|ticket| matches!(ticket.state, State::Missed { .. }));
+    let page = TicketsPage {
+        shell: &desk.shell,
+        window,
+        matters: Matter::ALL,
+        here: here.into_iter().next(),
+        elsewhere,
+        waiting: ticket::waiting(&tickets).into_iter().map(|ticket| row(ticket, now)).collect(),
+        missed: missed.map(|ticket| row(ticket, now)).collect(),
+        summary: ticket::summary(&tickets),
+        may_take_in: desk.may_open("/new"),
+        hall: &desk.console.hall,
+    };
+    Ok(render(&page))
+}
+
+async fn take(sent: Sent) -> Result<Response, Fault> {
+    let Sent { desk, posted } = sent;
+    let Some(matter) = Matter::from_name(posted.get("matter")) else {
+        return Ok(refusal(&desk, &Fault::unfit("请选办事、取件或咨询")));
+    };
+    let order = Order::Take { matter, first: posted.has("first") };
+    let ticket = desk.console.hall.act_on_tickets(&desk.officer, order, posted.key()).await?;
+    Ok(see(&format!("/tickets/{}", ticket.label)))
+}
+
+async fn call(sent: Sent) -> Result<Response, Fault> {
+    let Sent { desk, posted } = sent;
+    // What is no number at all is told like one that is out of range.
+    let window: u8 = posted.get("window").parse().unwrap_or(0);
+    let order = Order::Call { window, matter: Matter::from_name(posted.get("matter")) };
+    desk.console.hall.act_on_tickets(&desk.officer, order, posted.key()).await?;
+    let mut answer = see("/tickets");
+    let cookie = format!("{WINDOW_COOKIE}={window}; HttpOnly; SameSite=Strict; Path=/; Max-Age=31536000");
+    if let Ok(cookie) = HeaderValue::from_str(&cookie) {
+        answer.headers_mut().append(SET_COOKIE, cookie);
+    }
+    Ok(answer)
+}
+
+async fn change(Path((label, verb)): Path<(String, String)>, sent: Sent) -> Result<Response, Fault> {
+    let Sent { desk, posted } = sent;
+    let order = order_of(&label, &verb)?;
+    desk.console.hall.act_on_tickets(&desk.officer, order, posted.key()).await?;
+    Ok(see("/tickets"))
+}
+
+fn label_of(text: &str) -> Result<Label, Fault> {
+    text.parse().map_err(|bad: BadLabel| ActError::Unfit { what: "ticket", reason: bad.to_string() }.into())
+}
+
+/// What is done with a number that is out.
+pub(crate) fn order_of(label: &str, verb: &str) -> Result<Order, Fault> {
+    let label = label_of(label)?;
+    match verb {
+        "again" => Ok(Order::Again { label }),
+        "done" => Ok(Order::Done { label }),
+        "miss" => Ok(Order::Miss { label }),
+        "back" => Ok(Order::Back { label }),
+        _ => Err(Fault::unfit("这个号只能再叫、办完、过号或重排")),
+    }
+}
+
+#[derive(Template)]
+#[template(path = "ticket.html")]
+struct TicketPage<'a> {
+    shell: &'a Shell,
+    row: Row,
+    /// How many are before it; nobody of one that has been called.
+    before: Option<usize>,
+    taken: String,
+}
+
+/// The paper that somebody takes along.
+async fn slip(desk: Desk, Path(label): Path<String>) -> Result<Response, Fault> {
+    let label = label_of(&label)?;
+    let tickets = desk.console.hall.tickets().await?;
+    let found = tickets.iter().find(|ticket| ticket.label == label);
+    let unknown = || ActError::NotFound { what: "今天的号码", value: label.to_string() };
+    let ticket = found.ok_or_else(unknown)?;
+    let before = ticket::waiting(&tickets).iter().position(|one| one.label == label);
+    let page = TicketPage {
+        shell: &desk.shell,
+        row: row(ticket, desk.now()),
+        before,
+        taken: ticket.taken.to_minute(),
+    };
+    Ok(render(&page))
+}
+
+#[derive(Template)]
+#[template(path = "screen.html")]
+struct ScreenPage<'a> {
+    shell: &'a Shell,
+    called: Vec<Row>,
+    waiting: usize,
+    next: Vec<String>,
+    clock: String,
+}
+
+/// For the large screen of the hall: no names, no menu, and it looks again by itself.
+async fn screen(desk: Desk) -> Result<Response, Fault> {
+    let (tickets, now) = (desk.console.hall.tickets().await?, desk.now());
+    let waiting = ticket::waiting(&tickets);
+    let minute = now.to_minute();
+    let page = ScreenPage {
+        shell: &desk.shell,
+        called: called(&tickets, now).into_iter().take(SHOWN_MAX).collect(),
+        next: waiting.iter().take(SHOWN_MAX).map(|ticket| ticket.label.to_string()).collect(),
+        waiting: waiting.len(),
+        clock: minute.split(' ').next_back().unwrap_or("").to_owned(),
+    };
+    Ok(render(&page))
+}
