@@ -13,6 +13,8 @@ mod crawl;
 mod devices;
 #[path = "browser/hall.rs"]
 mod hall;
+#[path = "browser/incidents.rs"]
+mod incidents;
 #[path = "browser/killed.rs"]
 mod killed;
 #[path = "browser/looks.rs"]

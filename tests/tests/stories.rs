@@ -12,6 +12,8 @@ mod authority_change;
 mod bundle;
 #[path = "stories/catalogue.rs"]
 mod catalogue;
+#[path = "stories/incidents.rs"]
+mod incidents;
 #[path = "stories/law.rs"]
 mod law;
 #[path = "stories/links.rs"]

@@ -22,6 +22,7 @@ mod exports;
 mod filling;
 mod hall;
 mod hub;
+mod incidents;
 mod library;
 mod logins;
 mod online;

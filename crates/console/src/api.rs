@@ -4,6 +4,7 @@ mod acts;
 mod alerts;
 mod authority;
 mod drafts;
+mod incidents;
 mod library;
 mod people;
 mod windows;
@@ -56,7 +57,6 @@ pub(crate) fn routes(console: Console) -> Router<Console> {
         .route("/standards", get(standards))
         .route("/calendar/due", get(due))
         .route("/nodes", get(nodes))
-        .route("/incidents", get(incidents))
         .route("/reconciliation", get(reconciliation))
         .route("/slips/look", post(look_at_slip))
         .merge(drafts::routes())
@@ -67,6 +67,7 @@ pub(crate) fn routes(console: Console) -> Router<Console> {
         .merge(crate::print::api_routes())
         .merge(people::routes())
         .merge(windows::routes())
+        .merge(incidents::routes())
         .fallback(async || Fault::no_route())
         .layer(axum::middleware::from_fn_with_state(console, crate::auth::admit))
 }
@@ -309,8 +310,4 @@ async fn look_at_slip(
     Ok(Json(
         json!({ "case": claim.case, "village": claim.node, "entry": claim.entry_hash, "finding": finding }),
     ))
-}
-
-async fn incidents(State(console): State<Console>, _: ByToken) -> Answer<Vec<store::Incident>> {
-    Ok(Json(console.hall.store.incidents().await?))
 }

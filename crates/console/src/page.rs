@@ -14,6 +14,7 @@ mod draft;
 mod draft_form;
 mod home;
 mod house;
+mod incidents;
 mod ledger;
 mod lists;
 pub(crate) mod map;
@@ -66,6 +67,7 @@ pub(crate) fn routes(console: Console) -> Router<Console> {
         .merge(case::routes())
         .merge(acts::routes())
         .merge(network::routes())
+        .merge(incidents::routes())
         .merge(house::routes())
         .merge(accounts::routes())
         .merge(crate::print::page_routes())

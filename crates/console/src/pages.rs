@@ -124,6 +124,8 @@ pub const PAGES: &[Page] = &[
     page("post", "/nodes/contact", Permission::Operate, Tells::Nothing, CITY),
     page("get", "/reconciliation", Permission::House, Tells::Nothing, EVERYWHERE),
     page("get", "/incidents", Permission::House, Tells::Nothing, EVERYWHERE),
+    page("post", "/incidents/retry", Permission::Operate, Tells::Nothing, EVERYWHERE),
+    page("post", "/incidents/{no}/settle", Permission::Operate, Tells::Nothing, EVERYWHERE),
     page("get", "/applications", Permission::House, Tells::Nothing, CITY),
     // Supervision and the hub's registers.
     page("get", "/alerts", Permission::Warnings, Tells::List, EVERYWHERE),

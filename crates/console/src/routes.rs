@@ -513,7 +513,27 @@ pub const ROUTES: &[Route] = &[
         "本节点及以下各节点:自己的序号、已收到的序号、最近联系、时钟偏差",
         &[],
     ),
-    route("get", "/incidents", Need::One(Permission::House), "需要人处理的异常", &[]),
+    route(
+        "get",
+        "/incidents",
+        Need::One(Permission::House),
+        "运行事件:等待处理的在前,然后是已处理(settled)和备查(remark)的",
+        &[],
+    ),
+    route(
+        "post",
+        "/incidents/{no}/settle",
+        Need::One(Permission::Operate),
+        "一条异常处理完毕;note 写明查了什么、怎么处理的",
+        &[("note", "string")],
+    ),
+    route(
+        "post",
+        "/incidents/retry",
+        Need::One(Permission::Operate),
+        "全部重试:各链路重新问候,没收下的再送,缺的再要",
+        &[],
+    ),
     route(
         "get",
         "/reconciliation",

@@ -11,6 +11,7 @@ pub mod blobs;
 mod days;
 mod error;
 mod executor;
+mod incidents;
 mod journals;
 mod known;
 mod library;
@@ -450,7 +451,21 @@ impl Store for SqliteStore {
         self.executor.read_briefly(move |sql| queries::custody(sql, &author)).await
     }
     async fn incidents(&self) -> Result<Vec<Incident>, StoreError> {
-        self.executor.read(queries::incidents).await
+        self.executor.read(incidents::list).await
+    }
+    async fn settle_incident(&self, no: u64, by: &str, note: &str, now: Timestamp) -> Result<(), StoreError> {
+        let (by, note) = (by.to_owned(), note.to_owned());
+        let settle = move |work: &mut executor::Work<'_>| incidents::settle(work.sql, no, &by, &note, now);
+        self.executor.write("settle an incident", settle).await
+    }
+    async fn try_again(&self, by: &str, now: Timestamp) -> Result<(), StoreError> {
+        let by = by.to_owned();
+        let again = move |work: &mut executor::Work<'_>| {
+            audit::record(work.sql, now, &by, "try-again", "")?;
+            work.change.greet_anew = true;
+            Ok(())
+        };
+        self.executor.write("try again", again).await
     }
 
     async fn captured_through(&self, origin: &NodeId, seq: u64) -> Result<u64, StoreError> {

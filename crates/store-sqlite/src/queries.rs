@@ -237,7 +237,7 @@ pub(crate) fn counts(sql: &Connection) -> Result<Counts, StoreError> {
         drafts: one("SELECT count(*) FROM draft")?,
         applications_open: one("SELECT count(*) FROM application WHERE open = 1")?,
         held: one("SELECT count(*) FROM case_entry WHERE verdict <> 'applied' AND verdict <> 'slip'")?,
-        quarantined: one("SELECT count(*) FROM quarantine WHERE remark = 0")?,
+        quarantined: one("SELECT count(*) FROM quarantine WHERE remark = 0 AND settled_ms IS NULL")?,
         attachments_missing: one("SELECT count(*) FROM attachment WHERE present = 0")?,
         attachments_on_way: one(&format!("SELECT count(*) FROM on_way WHERE {NAMED}"))?,
     })
@@ -258,23 +258,6 @@ pub(crate) fn custody(sql: &Connection, author: &NodeId) -> Result<Vec<CustodyLi
         })
     };
     rows.into_iter().map(line).collect()
-}
-
-pub(crate) fn incidents(sql: &Connection) -> Result<Vec<Incident>, StoreError> {
-    sql.prepare_cached("SELECT at_ms, peer, journal, seq, reason FROM quarantine ORDER BY no DESC LIMIT 200")
-        .and_then(|mut s| {
-            s.query_map([], |row| {
-                Ok(Incident {
-                    at: Timestamp::from_ms(row.get("at_ms")?),
-                    peer: row.get("peer")?,
-                    journal: row.get("journal")?,
-                    seq: row.get::<_, i64>("seq")? as u64,
-                    reason: row.get("reason")?,
-                })
-            })?
-            .collect()
-        })
-        .broken("list incidents")
 }
 
 /// Named by a case as it stands: what was replaced, or lay on a branch that ended, is nobody's to upload, and the parent will never

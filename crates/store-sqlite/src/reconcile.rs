@@ -33,7 +33,7 @@ pub(crate) fn receipted_beyond(
 
 pub(crate) fn incidents_about(sql: &Connection, author: &NodeId) -> Result<u64, StoreError> {
     let count: i64 = sql
-        .prepare_cached("SELECT count(*) FROM quarantine WHERE remark = 0 AND journal LIKE ?1 || '/%'")
+        .prepare_cached("SELECT count(*) FROM quarantine WHERE remark = 0 AND settled_ms IS NULL AND journal LIKE ?1 || '/%'")
         .and_then(|mut s| s.query_row([author.as_str()], |row| row.get(0)))
         .broken("count incidents")?;
     Ok(count as u64)

@@ -224,6 +224,14 @@ const STEPS: &[M<'static>] = &[
         day TEXT NOT NULL, label TEXT NOT NULL, ticket TEXT NOT NULL, PRIMARY KEY(day, label)) STRICT, WITHOUT ROWID;
     ",
     ),
+    M::up(
+        "
+    -- What a person said of an incident. It stays, and is no longer open.
+    ALTER TABLE quarantine ADD COLUMN settled_ms INTEGER;
+    ALTER TABLE quarantine ADD COLUMN settled_by TEXT;
+    ALTER TABLE quarantine ADD COLUMN settled_note TEXT;
+    ",
+    ),
 ];
 
 /// To be raised whenever the same journals fold to other rows: the projections are then built anew when a node is opened.

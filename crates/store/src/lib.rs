@@ -176,7 +176,15 @@ pub trait Store: Send + Sync + 'static {
     async fn counts(&self) -> Result<Counts, StoreError>;
     /// Last receipts for a journal's author, by the node that gave them.
     async fn custody(&self, author: &NodeId) -> Result<Vec<CustodyLine>, StoreError>;
+    /// Those that wait for a person first, then the others, each the newest first; a bounded number.
     async fn incidents(&self) -> Result<Vec<Incident>, StoreError>;
+    /// A person has looked at it and says what became of it. The incident stays; it counts no more as open.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] of one that is not there, or was settled before.
+    async fn settle_incident(&self, no: u64, by: &str, note: &str, now: Timestamp) -> Result<(), StoreError>;
+    /// All links greet anew: what was refused, given up or waits is offered and asked for again.
+    async fn try_again(&self, by: &str, now: Timestamp) -> Result<(), StoreError>;
     /// What this node has of the cases that `origin` captured among the first `seq` entries of its journal.
     async fn captured_through(&self, origin: &NodeId, seq: u64) -> Result<u64, StoreError>;
     /// When `by` first said that it has more of the journal of `author` than `seq` entries.

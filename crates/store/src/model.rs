@@ -300,11 +300,25 @@ pub struct AlertLine {
 /// Something an operator must look at.
 #[derive(Debug, Clone, Serialize)]
 pub struct Incident {
+    /// Its number at this node.
+    pub no: u64,
     pub at: Timestamp,
     pub peer: String,
     pub journal: String,
     pub seq: u64,
     pub reason: String,
+    /// Good to know, and nothing to be done.
+    pub remark: bool,
+    /// A person has looked at it.
+    pub settled: Option<Settled>,
+}
+
+/// What a person said of an incident, who may not be there when somebody asks again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Settled {
+    pub at: Timestamp,
+    pub by: String,
+    pub note: String,
 }
 
 /// A case being filled in (草稿). It belongs to the village until it is captured.

@@ -20,7 +20,6 @@ pub(super) fn routes() -> Router<Console> {
         .route("/nodes/contact", post(set_contact))
         .route("/applications", get(applications))
         .route("/reconciliation", get(reconciliation))
-        .route("/incidents", get(incidents))
 }
 
 struct NodeRow {
@@ -212,31 +211,4 @@ async fn applications(desk: Desk) -> Result<Response, Fault> {
         mends: one.application.mends.is_some(),
     };
     Ok(render(&ApplicationsPage { shell: &desk.shell, rows: waiting.iter().map(row).collect() }))
-}
-
-struct IncidentRow {
-    at: String,
-    peer: String,
-    journal: String,
-    seq: u64,
-    reason: String,
-}
-
-#[derive(Template)]
-#[template(path = "incidents.html")]
-struct IncidentsPage<'a> {
-    shell: &'a Shell,
-    incidents: Vec<IncidentRow>,
-}
-
-async fn incidents(desk: Desk) -> Result<Response, Fault> {
-    let incidents = desk.console.hall.store.incidents().await?;
-    let row = |one: &store::Incident| IncidentRow {
-        at: one.at.to_minute(),
-        peer: one.peer.clone(),
-        journal: one.journal.clone(),
-        seq: one.seq,
-        reason: one.reason.clone(),
-    };
-    Ok(render(&IncidentsPage { shell: &desk.shell, incidents: incidents.iter().map(row).collect() }))
 }

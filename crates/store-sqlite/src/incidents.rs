@@ -1,0 +1,61 @@
+//! What a person must look at, and what was said of it.
+
+use crate::audit;
+use crate::error::Broken;
+use domain::Timestamp;
+use rusqlite::{Connection, Row, named_params};
+use store::{Incident, Settled, StoreError};
+
+const LISTED_MAX: u32 = 200;
+
+pub(crate) fn list(sql: &Connection) -> Result<Vec<Incident>, StoreError> {
+    sql.prepare_cached(
+        "SELECT no, at_ms, peer, journal, seq, reason, remark, settled_ms, settled_by, settled_note FROM quarantine
+          ORDER BY remark OR settled_ms IS NOT NULL, no DESC LIMIT ?1",
+    )
+    .and_then(|mut s| s.query_map([LISTED_MAX], incident)?.collect())
+    .broken("list incidents")
+}
+
+fn incident(row: &Row<'_>) -> rusqlite::Result<Incident> {
+    let settled = match row.get::<_, Option<i64>>("settled_ms")? {
+        Some(at) => Some(Settled {
+            at: Timestamp::from_ms(at),
+            by: row.get("settled_by")?,
+            note: row.get("settled_note")?,
+        }),
+        None => None,
+    };
+    Ok(Incident {
+        no: row.get::<_, i64>("no")? as u64,
+        at: Timestamp::from_ms(row.get("at_ms")?),
+        peer: row.get("peer")?,
+        journal: row.get("journal")?,
+        seq: row.get::<_, i64>("seq")? as u64,
+        reason: row.get("reason")?,
+        remark: row.get("remark")?,
+        settled,
+    })
+}
+
+pub(crate) fn settle(
+    sql: &Connection,
+    no: u64,
+    by: &str,
+    note: &str,
+    now: Timestamp,
+) -> Result<(), StoreError> {
+    let settled = sql
+        .prepare_cached(
+            "UPDATE quarantine SET settled_ms = :at, settled_by = :by, settled_note = :note
+              WHERE no = :no AND remark = 0 AND settled_ms IS NULL",
+        )
+        .and_then(|mut s| {
+            s.execute(named_params! { ":no": no as i64, ":at": now.as_ms(), ":by": by, ":note": note })
+        })
+        .broken("settle an incident")?;
+    if settled == 0 {
+        return Err(StoreError::Missing { what: "这条等待处理的异常(可能刚刚有人处理过)" });
+    }
+    audit::record(sql, now, by, "settle-incident", &no.to_string())
+}
