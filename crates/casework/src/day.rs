@@ -9,6 +9,9 @@ use domain::{CaseNo, Day, EntryId, StageId};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
 
+/// So far back a report is made: what is older is counted from the ledger.
+const REPORTED_DAYS: i32 = 92;
+
 /// What was done here on a day.
 #[derive(Debug, Clone, Serialize)]
 pub struct DayReport {
@@ -70,6 +73,13 @@ impl Hall {
     /// # Errors
     /// [`ActError`].
     pub async fn day_report(&self, day: Day) -> Result<DayReport, ActError> {
+        if self.tier == Tier::City {
+            return Err(ActError::WrongTier { what: "日报", place: "镇、村" });
+        }
+        if self.now().day().days_since(day) > REPORTED_DAYS {
+            let reason = format!("日报只查最近 {REPORTED_DAYS} 天;更早的请看台账");
+            return Err(ActError::Unfit { what: "day", reason });
+        }
         let pages = self.store.pages_of_day(day).await?;
         let names: BTreeMap<String, String> =
             self.store.accounts().await?.into_iter().map(|account| (account.name, account.display)).collect();
@@ -116,7 +126,8 @@ impl Hall {
             PageBody::OriginalsChecked { .. } => "核对原件",
             PageBody::Charged { .. } => "收费",
             PageBody::Posted { .. } => "公示",
-            PageBody::InspectionHeld { .. } | PageBody::InspectionFound { .. } => "查验",
+            PageBody::InspectionHeld { .. } => "查验",
+            PageBody::InspectionFound { .. } => "查验意见",
             PageBody::HearingHeld { .. } => "听证",
             PageBody::Suspended { .. } => "期限停止计算",
             PageBody::Resumed { .. } => "期限恢复计算",

@@ -390,11 +390,11 @@ impl Dossier {
     pub fn lacks(&self, material: &MaterialId) -> bool {
         self.lacking.contains(material) || self.borrowed.iter().any(|one| one.material == *material)
     }
-    /// Ended without an answer of the city: taken back by the applicant, or by a promise not kept.
     /// The notice that waits for the applicant's answer, the first being 1.
     pub fn open_notice(&self) -> Option<u32> {
         self.returned.is_some().then_some(self.notices)
     }
+    /// Ended without an answer of the city: taken back by the applicant, or by a promise not kept.
     pub fn is_void(&self) -> bool {
         self.withdrawn || self.lapsed.is_some()
     }

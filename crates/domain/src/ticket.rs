@@ -129,8 +129,16 @@ pub struct Ticket {
     pub first: bool,
     pub taken: Timestamp,
     pub state: State,
-    /// The act that changed it last: asked for again, it is answered and not done again.
-    pub request: EntryId,
+    /// The acts that were done on it: asked for again, they are answered and not done again.
+    pub requests: Vec<EntryId>,
+}
+
+impl Ticket {
+    fn changed(&self, state: State, request: EntryId) -> Ticket {
+        let mut changed = Ticket { state, ..self.clone() };
+        changed.requests.push(request);
+        changed
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -188,21 +196,31 @@ pub fn act(
     request: EntryId,
     now: Timestamp,
 ) -> Result<Vec<Ticket>, Refusal> {
-    if let Some(done) = tickets.iter().find(|ticket| ticket.request == request) {
+    if let Some(done) = tickets.iter().find(|ticket| ticket.requests.contains(&request)) {
         return Ok(vec![done.clone()]);
     }
     let of =
         |label: Label| tickets.iter().find(|ticket| ticket.label == label).ok_or(Refusal::Unknown(label));
-    let changed = |ticket: &Ticket, state: State| Ticket { state, request, ..ticket.clone() };
+    let changed = |ticket: &Ticket, state: State| ticket.changed(state, request);
+    // Behind everybody who waits, whatever the clock says: it may have been set back.
+    let last = || {
+        let waits = |ticket: &Ticket| match ticket.state {
+            State::Waiting { since } => Some(since),
+            _ => None,
+        };
+        State::Waiting {
+            since: tickets.iter().filter_map(waits).max().map_or(now, |last| last.plus_ms(1).max(now)),
+        }
+    };
     match order {
         Order::Take { matter, first } => {
-            let last = tickets.iter().filter(|one| one.label.matter == matter).map(|one| one.label.no).max();
-            let no = last.unwrap_or(0) + 1;
+            let taken = tickets.iter().filter(|one| one.label.matter == matter).map(|one| one.label.no).max();
+            let no = taken.unwrap_or(0) + 1;
             if no > NUMBERS_MAX {
                 return Err(Refusal::NoNumbers(matter));
             }
-            let state = State::Waiting { since: now };
-            Ok(vec![Ticket { day, label: Label { matter, no }, first, taken: now, state, request }])
+            let label = Label { matter, no };
+            Ok(vec![Ticket { day, label, first, taken: now, state: last(), requests: vec![request] }])
         }
         Order::Call { window, matter } => call(tickets, window, matter, request, now),
         Order::Again { label } => match of(label)?.state {
@@ -222,7 +240,7 @@ pub fn act(
             _ => Err(Refusal::NotCalled(label)),
         },
         Order::Back { label } => match of(label)?.state {
-            State::Missed { .. } => Ok(vec![changed(of(label)?, State::Waiting { since: now })]),
+            State::Missed { .. } => Ok(vec![changed(of(label)?, last())]),
             _ => Err(Refusal::NotMissed(label)),
         },
     }
@@ -241,8 +259,8 @@ fn call(
     let wanted = |ticket: &&Ticket| matter.is_none_or(|matter| ticket.label.matter == matter);
     let next = waiting(tickets).into_iter().find(wanted).ok_or(Refusal::NobodyWaits)?;
     let called = State::Called { window, at: now, times: 1 };
-    let mut all = vec![Ticket { state: called, request, ..next.clone() }];
-    // They keep their own request: a retry of this call must find the one that was called.
+    let mut all = vec![next.changed(called, request)];
+    // Not in their names: a retry of this call must find the one that was called.
     all.extend(tickets.iter().filter_map(|ticket| match ticket.state {
         State::Called { window: theirs, at, .. } if theirs == window => {
             Some(Ticket { state: State::Served { window, called: at, until: now }, ..ticket.clone() })
@@ -268,6 +286,8 @@ pub fn waiting(tickets: &[Ticket]) -> Vec<&Ticket> {
 pub struct Summary {
     pub taken: usize,
     pub waiting: usize,
+    /// At a window now; in the evening, those of whom nobody said that they were done.
+    pub called: usize,
     pub served: usize,
     pub missed: usize,
     /// From taking a number to being called, of those who were called; minutes, rounded up.
@@ -288,7 +308,10 @@ pub fn summary(tickets: &[Ticket]) -> Summary {
                 all.missed += 1;
                 None
             }
-            State::Called { at, .. } => Some(at),
+            State::Called { at, .. } => {
+                all.called += 1;
+                Some(at)
+            }
             State::Served { called, .. } => {
                 all.served += 1;
                 Some(called)

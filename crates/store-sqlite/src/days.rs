@@ -1,7 +1,7 @@
 //! A day at the windows of this house: who was called, and what was written.
 
 use crate::error::{Broken, unreadable};
-use crate::{audit, journals};
+use crate::{audit, journals, queries};
 use domain::dossier::Page;
 use domain::ticket::{self, Ticket};
 use domain::{Day, EntryId, NodeId, Timestamp};
@@ -45,10 +45,11 @@ pub(crate) fn act_on_tickets(
     Ok(Ok(meant))
 }
 
-/// Clocks that were set back mix the order of a journal by so many days at most; further back nothing of the day is looked for.
-const MIXED_DAYS: i32 = 2;
+/// Entries older than the day that may stand in a row before it: filed again after a restore, or by a clock that was wrong for a while.
+/// After so many nothing of the day is looked for any more.
+const OLDER_MAX: u32 = 10_000;
 
-/// The newest entries of each own journal are read until they are from well before the day.
+/// The entries of each own journal, the newest first, until they are from before the day for good.
 pub(crate) fn pages_of_day(sql: &Connection, me: &NodeId, day: Day) -> Result<Vec<Page>, StoreError> {
     let own: Vec<i64> = sql
         .prepare_cached("SELECT no FROM journal WHERE author = ?1 ORDER BY no")
@@ -56,26 +57,34 @@ pub(crate) fn pages_of_day(sql: &Connection, me: &NodeId, day: Day) -> Result<Ve
         .broken("find own journals")?;
     let mut pages = Vec::new();
     for no in own {
-        let mut statement = sql
-            .prepare_cached("SELECT core, body FROM entry WHERE pos >= ?1 AND pos < ?2 ORDER BY pos DESC")
-            .broken("read a day")?;
-        let mut rows =
-            statement.query((journals::pos_of(no, 0), journals::pos_of(no + 1, 0))).broken("read a day")?;
-        let from = pages.len();
-        while let Some(row) = rows.next().broken("read a day")? {
-            let core: Vec<u8> = row.get("core").broken("read a day")?;
-            let core = Core::decode(core.as_slice()).map_err(|e| unreadable("read a day", e))?;
-            let written = Timestamp::from_ms(core.claimed_ms).day();
-            if day.days_since(written) > MIXED_DAYS {
-                break;
-            }
-            if written != day || core.kind != kind::PAGE {
-                continue;
-            }
-            let body: Vec<u8> = row.get("body").broken("read a day")?;
-            pages.push(serde_json::from_slice(&body).map_err(|e| unreadable("read a page", e))?);
+        let of_day = positions_of_day(sql, no, day)?;
+        for pos in of_day.into_iter().rev() {
+            let entry = queries::entry_at(sql, pos)?;
+            pages.push(serde_json::from_slice(&entry.raw.body).map_err(|e| unreadable("read a page", e))?);
         }
-        pages[from..].reverse();
     }
     Ok(pages)
+}
+
+/// Where pages of the day stand in a journal, the newest first.
+fn positions_of_day(sql: &Connection, no: i64, day: Day) -> Result<Vec<i64>, StoreError> {
+    let mut statement = sql
+        .prepare_cached("SELECT pos, core FROM entry WHERE pos >= ?1 AND pos < ?2 ORDER BY pos DESC")
+        .broken("read a day")?;
+    let mut rows =
+        statement.query((journals::pos_of(no, 0), journals::pos_of(no + 1, 0))).broken("read a day")?;
+    let (mut found, mut older) = (Vec::new(), 0);
+    while let Some(row) = rows.next().broken("read a day")? {
+        let core: Vec<u8> = row.get("core").broken("read a day")?;
+        let core = Core::decode(core.as_slice()).map_err(|e| unreadable("read a day", e))?;
+        let written = Timestamp::from_ms(core.claimed_ms).day();
+        older = if written < day { older + 1 } else { 0 };
+        if older > OLDER_MAX {
+            break;
+        }
+        if written == day && core.kind == kind::PAGE {
+            found.push(row.get("pos").broken("read a day")?);
+        }
+    }
+    Ok(found)
 }

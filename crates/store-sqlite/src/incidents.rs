@@ -38,6 +38,7 @@ fn incident(row: &Row<'_>) -> rusqlite::Result<Incident> {
     })
 }
 
+/// What a fork says stays open as long as its journal takes nothing more: otherwise nobody would see that it does not.
 pub(crate) fn settle(
     sql: &Connection,
     no: u64,
@@ -48,14 +49,18 @@ pub(crate) fn settle(
     let settled = sql
         .prepare_cached(
             "UPDATE quarantine SET settled_ms = :at, settled_by = :by, settled_note = :note
-              WHERE no = :no AND remark = 0 AND settled_ms IS NULL",
+              WHERE no = :no AND remark = 0 AND settled_ms IS NULL
+                AND NOT (reason LIKE 'fork:%' AND EXISTS(
+                  SELECT 1 FROM journal WHERE frozen = 1 AND author || '/' || channel = quarantine.journal))",
         )
         .and_then(|mut s| {
             s.execute(named_params! { ":no": no as i64, ":at": now.as_ms(), ":by": by, ":note": note })
         })
         .broken("settle an incident")?;
     if settled == 0 {
-        return Err(StoreError::Missing { what: "这条等待处理的异常(可能刚刚有人处理过)" });
+        return Err(StoreError::Missing {
+            what: "这条可以了结的异常:可能刚刚有人处理过;日志分叉的,要等该节点恢复或换机、日志重新打开后才能了结",
+        });
     }
     audit::record(sql, now, by, "settle-incident", &no.to_string())
 }

@@ -214,6 +214,39 @@ fn a_neighbour_that_sends_rubbish_for_ever_pushes_out_its_own_and_no_evidence() 
     assert_eq!(of("SELECT count(*) FROM quarantine WHERE reason LIKE 'the room for evidence%'"), 1);
 }
 
+/// I8: what says that a journal takes nothing more is not to be waved away while it does not.
+#[test]
+fn a_fork_stays_open_as_long_as_its_journal_is_frozen() {
+    let store = inline();
+    let freeze = |frozen: bool| {
+        run(store.executor.write("freeze", move |work| {
+            let sql = "INSERT OR REPLACE INTO journal(no, author, channel, epoch, seq, hash, frozen) VALUES(77, 'v-1', 'up', 1, 3, zeroblob(32), ?1)";
+            work.sql.execute(sql, [frozen]).broken("freeze")
+        }))
+        .unwrap();
+    };
+    let item = |reason: &str| Quarantined {
+        at: conformance::NOW,
+        peer: "v-1".parse().unwrap(),
+        journal: "v-1/up".into(),
+        seq: 3,
+        reason: reason.into(),
+        bytes: vec![1],
+    };
+    freeze(true);
+    run(store.quarantine(item("fork: another entry"))).unwrap();
+    run(store.quarantine(item("bad signature"))).unwrap();
+    let numbers: Vec<u64> = run(store.incidents()).unwrap().iter().map(|one| one.no).collect();
+    let [other, fork] = numbers[..] else { panic!("{numbers:?}") };
+    let settle = |no| run(store.settle_incident(no, "boss", "看过", conformance::NOW));
+    assert_eq!(settle(other), Ok(()));
+    assert!(matches!(settle(fork), Err(StoreError::Missing { .. })));
+    assert_eq!(run(store.counts()).unwrap().quarantined, 1);
+    freeze(false);
+    assert_eq!(settle(fork), Ok(()));
+    assert_eq!(run(store.counts()).unwrap().quarantined, 0);
+}
+
 /// I41: an entry of a later version — a kind without meaning here, a header field nobody knows — is kept and passed on
 /// byte for byte, so that what was signed is what the next node checks.
 #[test]

@@ -5,7 +5,7 @@ use domain::catalogue::StageKind;
 use domain::delivery::{Channel, Proof, ProofKind};
 use domain::dossier::decide::Command;
 use domain::dossier::{NotAcceptedGround, Outcome};
-use domain::inspection::Slot;
+use domain::inspection::{CHOICE, Slot};
 use domain::library::{self, Borrowed};
 use domain::network::Tier;
 use domain::{CaseNo, EntryId};
@@ -174,9 +174,13 @@ async fn visit(
     let body = task.body.clone();
     let Some(known) = dossier.inspections.get(&stage) else {
         let slots = vec![Slot { day: hall.now().day(), time: "09:30".into() }];
-        let _ = hall.add_slip(officer, &task.case, "inspection_slot", slots[0].to_string(), None).await;
+        let _ = hall.add_slip(officer, &task.case, CHOICE, slots[0].to_string(), None).await;
         return Some(Command::ProposeInspection { stage, slots });
     };
+    // The citizen's answer may have met a full disk, which was told; whoever goes on with the case asks again.
+    if known.fixed.is_none() && !dossier.slips.iter().any(|slip| slip.kind == CHOICE) {
+        let _ = hall.add_slip(officer, &task.case, CHOICE, known.slots[0].to_string(), None).await;
+    }
     Some(match (&known.fixed, &known.held) {
         (None, _) if choice.is_multiple_of(2) => Command::ConfirmInspection { stage, body, slots: vec![0] },
         (None, _) => Command::FixInspection { stage, slot: 0 },

@@ -97,6 +97,7 @@ async fn a_citizen_rates_on_the_second_screen_what_the_officer_put_there() {
     second.fits().await;
     crate::looks::is_accessible(&second, &crate::looks::axe()).await;
     second.picture("tablet").await;
+    let csrf = second.script("return document.querySelector('[name=_csrf]').value", vec![]).await;
     second.press("button[value=bad]").await;
     second.reads("main", "谢谢您的评价").await;
     let rated = hall.store.dossier(&case_no).await.unwrap().unwrap();
@@ -105,6 +106,17 @@ async fn a_citizen_rates_on_the_second_screen_what_the_officer_put_there() {
     assert!(!desk.has("#rating").await, "one matter, one rating");
     second.go("/tablet").await;
     second.reads("main", "办结后").await;
+    // A form that was left open, or pressed twice: thanks, and nothing of the house.
+    let again =
+        "return fetch('/tablet', { method: 'POST', credentials: 'same-origin', body: new URLSearchParams(
+        { _csrf: arguments[0], case: arguments[1], grade: 'good' }) }).then(answer => answer.text())";
+    for (csrf, words) in [(csrf, "谢谢您的评价"), ("another".into(), "上一次登录")] {
+        let told = second.script(again, vec![csrf, case.clone().into()]).await;
+        let told = told.as_str().unwrap();
+        assert!(told.contains(words) && !told.contains("class=\"side\""), "{told}");
+    }
+    let kept = hall.store.dossier(&case_no).await.unwrap().unwrap().dossier;
+    assert_eq!(kept.rating().unwrap().1.grade, domain::rating::Grade::Bad, "the first counts");
     desk.close().await;
     second.close().await;
     city.stop().await;

@@ -20,8 +20,8 @@ pub(super) fn routes() -> Router<Console> {
     Router::new().route("/daily", get(daily))
 }
 
-/// Tasks that are looked through for what is due.
-const LOOKED_MAX: u32 = 2_000;
+/// Tasks that are looked through for what is due, the most urgent first; more are told as so many at least.
+const LOOKED_MAX: usize = 1_000;
 
 #[derive(Deserialize)]
 struct Wanted {
@@ -63,7 +63,7 @@ async fn daily(desk: Desk, Query(wanted): Query<Wanted>) -> Result<Response, Fau
 }
 
 async fn waits(desk: &Desk, today: Day) -> Result<(usize, usize, usize), Fault> {
-    let query = TaskQuery { body: None, within: desk.within(), limit: LOOKED_MAX };
+    let query = TaskQuery { body: None, within: desk.within(), limit: LOOKED_MAX as u32 };
     let tasks = desk.console.hall.store.tasks(query).await?;
     let due = |is: fn(Day, Day) -> bool| {
         tasks.iter().filter(|task| task.due.is_some_and(|due| is(due, today))).count()

@@ -37,6 +37,8 @@ struct IncidentsPage<'a> {
     shell: &'a Shell,
     open: Vec<Row>,
     past: Vec<Row>,
+    /// All that wait for a person, those not listed among them.
+    all: u64,
     /// Pages that wait for others before them.
     held: u64,
     /// Scans that have not come.
@@ -69,6 +71,7 @@ async fn incidents(desk: Desk) -> Result<Response, Fault> {
         shell: &desk.shell,
         open: open.into_iter().map(row).collect(),
         past: past.into_iter().map(row).collect(),
+        all: desk.counts.quarantined,
         held: desk.counts.held,
         missing: desk.counts.attachments_missing,
         may_settle: desk.may(Permission::Operate),

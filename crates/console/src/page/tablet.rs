@@ -24,6 +24,7 @@ pub(super) fn routes() -> Router<Console> {
 pub(crate) type Tablets = BTreeMap<String, (CaseNo, Timestamp)>;
 /// Whoever has not answered by then has left.
 const SHOWN_MS: i64 = 10 * 60_000;
+const GONE: &str = "这件已经不在评价器上;请工作人员再送一次";
 
 /// What this officer has put before a citizen.
 pub(super) fn on_tablet(desk: &Desk) -> Option<CaseNo> {
@@ -66,30 +67,41 @@ async fn show(desk: Desk, Query(After { thanks }): Query<After>) -> Result<Respo
     page(&desk, thanks == "1", "", "").await
 }
 
+/// Whatever goes wrong is told here: the screen is in a stranger's hands, and shows nothing of the house.
 async fn page(desk: &Desk, thanks: bool, told: &str, text: &str) -> Result<Response, Fault> {
     let asked = match on_tablet(desk) {
-        Some(case) => {
-            let view = desk.console.hall.view(&case).await?;
-            Some((case, view.item_name))
+        // It may have been rated elsewhere meanwhile.
+        Some(case) if desk.console.hall.may_be_rated(&case).await.is_ok() => {
+            desk.console.hall.view(&case).await.ok().map(|view| (case, view.item_name))
         }
-        None => None,
+        _ => None,
     };
     let (told, text) = (desk.t(told).into_owned(), text.to_owned());
     Ok(render(&TabletPage { shell: &desk.shell, asked, grades: Grade::ALL, thanks, told, text }))
 }
 
+/// What this officer has put there, taken away by whoever is first: a second press of a button finds nothing.
+fn take(desk: &Desk, case: &CaseNo) -> bool {
+    let mut tablets = desk.console.tablets.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_there = tablets.get(&desk.officer.name).is_some_and(|(known, _)| known == case);
+    is_there && tablets.remove(&desk.officer.name).is_some()
+}
+
 async fn rate(sent: Sent) -> Result<Response, Fault> {
     let Sent { desk, posted } = sent;
-    let case: CaseNo = id(posted.get("case"), "办件编号")?;
-    // Only what this officer has put there: the screen is in a stranger's hands.
-    if on_tablet(&desk).as_ref() != Some(&case) {
-        return page(&desk, false, "这件已经不在评价器上;请工作人员再送一次", "").await;
-    }
+    let Ok(case) = posted.get("case").parse::<CaseNo>() else { return page(&desk, false, GONE, "").await };
     let Some(grade) = Grade::from_name(posted.get("grade")) else {
         return page(&desk, false, "请点一个评价", posted.get("text")).await;
     };
+    if !take(&desk, &case) {
+        // Pressed twice: the first was taken.
+        let rated = desk.console.hall.store.dossier(&case).await?;
+        let rated = rated.is_some_and(|stored| stored.dossier.rating().is_some());
+        return if rated { Ok(see("/tablet?thanks=1")) } else { page(&desk, false, GONE, "").await };
+    }
     let rating = Rating { grade, text: posted.get("text").to_owned() };
-    desk.console.hall.rate(&case, rating).await?;
-    desk.console.tablets.lock().unwrap_or_else(PoisonError::into_inner).remove(&desk.officer.name);
-    Ok(see("/tablet?thanks=1"))
+    match desk.console.hall.rate(&case, rating).await {
+        Ok(_) => Ok(see("/tablet?thanks=1")),
+        Err(error) => page(&desk, false, &error.to_string(), "").await,
+    }
 }

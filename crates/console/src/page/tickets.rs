@@ -1,6 +1,6 @@
 //! 取号叫号: numbers taken at the door, called to windows, and shown on the screen of the hall.
 
-use super::{Sent, refusal, render, see};
+use super::{Sent, refusal, render, render_with, see};
 use crate::Console;
 use crate::fault::Fault;
 use crate::shell::{Desk, Shell};
@@ -8,7 +8,7 @@ use askama::Template;
 use axum::Router;
 use axum::extract::Path;
 use axum::http::header::{COOKIE, SET_COOKIE};
-use axum::http::{HeaderMap, HeaderValue};
+use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use axum::routing::{get, post};
 use casework::{ActError, Hall};
@@ -29,12 +29,12 @@ const WINDOW_COOKIE: &str = "tongban_window";
 /// Numbers that the screen shows as called, the newest first.
 const SHOWN_MAX: usize = 6;
 
-fn window_of(headers: &HeaderMap) -> u8 {
+fn window_of(headers: &HeaderMap) -> Option<u8> {
     let cookies = headers.get(COOKIE).and_then(|value| value.to_str().ok()).unwrap_or("");
     let pairs = cookies.split(';').filter_map(|pair| pair.trim().split_once('='));
     let said =
         pairs.into_iter().find(|(name, _)| *name == WINDOW_COOKIE).and_then(|(_, value)| value.parse().ok());
-    said.filter(|window| (1..=ticket::WINDOW_MAX).contains(window)).unwrap_or(1)
+    said.filter(|window| (1..=ticket::WINDOW_MAX).contains(window))
 }
 
 /// A number as a row shows it.
@@ -43,6 +43,8 @@ struct Row {
     matter: &'static str,
     first: bool,
     window: u8,
+    /// `3 号窗口`.
+    at: String,
     /// Minutes since it was taken, or since it was called.
     minutes: i64,
     times: u32,
@@ -60,6 +62,7 @@ fn row(ticket: &Ticket, now: Timestamp) -> Row {
         matter: ticket.label.matter.chinese(),
         first: ticket.first,
         window,
+        at: format!("{window} 号窗口"),
         minutes: now.since(since).max(0) / 60_000,
         times,
     }
@@ -81,7 +84,10 @@ fn called(tickets: &[Ticket], now: Timestamp) -> Vec<Row> {
 #[template(path = "tickets.html")]
 struct TicketsPage<'a> {
     shell: &'a Shell,
-    window: u8,
+    /// What could not be done, and why.
+    told: String,
+    /// Empty as long as this browser has not said at which window it stands.
+    window: String,
     matters: [Matter; 3],
     /// Who is at this window.
     here: Option<Row>,
@@ -101,14 +107,19 @@ impl TicketsPage<'_> {
 }
 
 async fn show(headers: HeaderMap, desk: Desk) -> Result<Response, Fault> {
+    page(&desk, window_of(&headers), None).await
+}
+
+/// As it stands now; with what could not be done, and why.
+async fn page(desk: &Desk, window: Option<u8>, told: Option<&ActError>) -> Result<Response, Fault> {
     let (tickets, now) = (desk.console.hall.tickets().await?, desk.now());
-    let window = window_of(&headers);
     let (here, elsewhere): (Vec<Row>, Vec<Row>) =
-        called(&tickets, now).into_iter().partition(|row| row.window == window);
+        called(&tickets, now).into_iter().partition(|row| Some(row.window) == window);
     let missed = tickets.iter().filter(|ticket| matches!(ticket.state, State::Missed { .. }));
     let page = TicketsPage {
         shell: &desk.shell,
-        window,
+        told: told.map_or_else(String::new, |told| desk.t(&told.to_string()).into_owned()),
+        window: window.map_or_else(String::new, |window| window.to_string()),
         matters: Matter::ALL,
         here: here.into_iter().next(),
         elsewhere,
@@ -118,7 +129,17 @@ async fn show(headers: HeaderMap, desk: Desk) -> Result<Response, Fault> {
         may_take_in: desk.may_open("/new"),
         hall: &desk.console.hall,
     };
-    Ok(render(&page))
+    let status = if told.is_some() { StatusCode::UNPROCESSABLE_ENTITY } else { StatusCode::OK };
+    Ok(render_with(status, &page))
+}
+
+/// Back to the page, or the page with what could not be done.
+async fn done(desk: &Desk, window: Option<u8>, outcome: Result<Ticket, ActError>) -> Result<Response, Fault> {
+    match outcome {
+        Ok(_) => Ok(see("/tickets")),
+        Err(told @ ActError::Unfit { .. }) => page(desk, window, Some(&told)).await,
+        Err(error) => Err(error.into()),
+    }
 }
 
 async fn take(sent: Sent) -> Result<Response, Fault> {
@@ -136,8 +157,8 @@ async fn call(sent: Sent) -> Result<Response, Fault> {
     // What is no number at all is told like one that is out of range.
     let window: u8 = posted.get("window").parse().unwrap_or(0);
     let order = Order::Call { window, matter: Matter::from_name(posted.get("matter")) };
-    desk.console.hall.act_on_tickets(&desk.officer, order, posted.key()).await?;
-    let mut answer = see("/tickets");
+    let called = desk.console.hall.act_on_tickets(&desk.officer, order, posted.key()).await;
+    let mut answer = done(&desk, Some(window).filter(|window| *window > 0), called).await?;
     let cookie = format!("{WINDOW_COOKIE}={window}; HttpOnly; SameSite=Strict; Path=/; Max-Age=31536000");
     if let Ok(cookie) = HeaderValue::from_str(&cookie) {
         answer.headers_mut().append(SET_COOKIE, cookie);
@@ -145,11 +166,15 @@ async fn call(sent: Sent) -> Result<Response, Fault> {
     Ok(answer)
 }
 
-async fn change(Path((label, verb)): Path<(String, String)>, sent: Sent) -> Result<Response, Fault> {
+async fn change(
+    Path((label, verb)): Path<(String, String)>,
+    headers: HeaderMap,
+    sent: Sent,
+) -> Result<Response, Fault> {
     let Sent { desk, posted } = sent;
     let order = order_of(&label, &verb)?;
-    desk.console.hall.act_on_tickets(&desk.officer, order, posted.key()).await?;
-    Ok(see("/tickets"))
+    let changed = desk.console.hall.act_on_tickets(&desk.officer, order, posted.key()).await;
+    done(&desk, window_of(&headers), changed).await
 }
 
 fn label_of(text: &str) -> Result<Label, Fault> {

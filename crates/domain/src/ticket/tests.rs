@@ -52,7 +52,7 @@ fn a_morning_at_two_windows() {
     let first = hall.tickets.iter().find(|one| one.label.to_string() == "A002").unwrap();
     assert!(matches!(first.state, State::Served { window: 1, .. }), "the window has done with its last");
     let day = summary(&hall.tickets);
-    assert_eq!((day.taken, day.waiting, day.served, day.missed), (4, 2, 1, 0));
+    assert_eq!((day.taken, day.waiting, day.called, day.served, day.missed), (4, 2, 1, 1, 0));
     // A002 waited a minute for its call, C001 two.
     assert_eq!((day.mean_wait_min, day.longest_wait_min), (2, 2));
 }
@@ -65,11 +65,17 @@ fn an_act_that_is_repeated_calls_nobody_else_and_gives_no_second_number() {
     let first = hall.act_as(take, request).unwrap();
     assert_eq!(hall.act_as(take, request).unwrap(), first);
     assert_eq!(hall.take(Matter::Apply, false), "A002");
+    hall.act(Order::Again { label: "A002".parse().unwrap() }).unwrap_err();
     let request = EntryId([201; 16]);
     let call = Order::Call { window: 3, matter: None };
     assert_eq!(hall.act_as(call, request).unwrap().label.to_string(), "A001");
     assert_eq!(hall.act_as(call, request).unwrap().label.to_string(), "A001");
     assert_eq!(waiting(&hall.tickets).len(), 1);
+    // The answer to the first act is still known after others on the same number.
+    let again = hall.act_as(take, EntryId([200; 16])).unwrap();
+    assert_eq!((again.label, hall.tickets.len()), (first.label, 2));
+    hall.act(Order::Done { label: first.label }).unwrap();
+    assert_eq!(hall.act_as(call, request).unwrap().label, first.label, "nobody else is called");
 }
 
 #[test]
@@ -92,4 +98,13 @@ fn what_cannot_be_is_refused_with_what_to_do() {
     let full = hall.act(Order::Take { matter: Matter::Apply, first: false });
     assert_eq!(full, Err(Refusal::NoNumbers(Matter::Apply)));
     assert_eq!(hall.take(Matter::Ask, false), "C001");
+}
+
+#[test]
+fn a_clock_that_was_set_back_lets_nobody_pass() {
+    let mut hall = Hall::open();
+    hall.take(Matter::Apply, false);
+    hall.now = hall.now.plus_ms(-20 * 60_000);
+    hall.take(Matter::Apply, false);
+    assert_eq!(hall.call(1).unwrap(), "A001");
 }
