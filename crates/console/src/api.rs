@@ -10,6 +10,7 @@ mod people;
 mod windows;
 
 pub(crate) use acts::Act;
+pub(crate) use windows::{label_of, order_of};
 
 use crate::Console;
 use crate::auth::{ByToken, Source, bearer};

@@ -36,9 +36,18 @@ pub(crate) fn bearer(headers: &axum::http::HeaderMap) -> Option<&str> {
     header(headers, &AUTHORIZATION)?.strip_prefix("Bearer ")
 }
 
+/// What the browser keeps for this house, by name.
+pub(crate) fn cookies(headers: &axum::http::HeaderMap) -> impl Iterator<Item = (&str, &str)> {
+    header(headers, &COOKIE).unwrap_or("").split(';').filter_map(|pair| pair.trim().split_once('='))
+}
+
+/// The first cookie of this name.
+pub(crate) fn kept<'h>(headers: &'h axum::http::HeaderMap, name: &str) -> Option<&'h str> {
+    cookies(headers).find(|(known, _)| *known == name).map(|(_, value)| value)
+}
+
 pub(crate) fn cookie(parts: &Parts) -> Option<&str> {
-    let cookies = header(&parts.headers, &COOKIE)?.split(';');
-    cookies.map(str::trim).find_map(|cookie| cookie.strip_prefix(COOKIE_NAME)?.strip_prefix('='))
+    kept(&parts.headers, COOKIE_NAME)
 }
 
 /// Default deny: what the list does not name is not served, and nothing is served to whom the list does not permit it.

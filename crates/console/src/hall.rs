@@ -15,14 +15,13 @@ pub use elsewhere::{Away, SignOn};
 pub(crate) use mine::is_here;
 
 use crate::Console;
-use crate::auth::Source;
+use crate::auth::{Source, kept};
 use crate::fault::Fault;
 use crate::page::{render, render_with};
 use crate::posted::{CSRF_FIELD, Posted, csrf_token};
 use crate::shell::Taste;
 use askama::Template;
 use axum::extract::{DefaultBodyLimit, FromRequest, FromRequestParts, Request};
-use axum::http::header::COOKIE;
 use axum::http::request::Parts;
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
@@ -169,8 +168,7 @@ fn here(parts: &Parts) -> String {
 }
 
 fn cookie(parts: &Parts) -> Option<&str> {
-    let cookies = parts.headers.get(COOKIE)?.to_str().ok()?.split(';');
-    cookies.map(str::trim).find_map(|cookie| cookie.strip_prefix(CITIZEN_COOKIE)?.strip_prefix('='))
+    kept(&parts.headers, CITIZEN_COOKIE)
 }
 
 /// A form of the hall. Once somebody has logged in it must carry their token; a page elsewhere cannot send one at all (`guard`).

@@ -23,6 +23,7 @@ mod network;
 mod outbox;
 mod papers;
 mod requests;
+mod table;
 mod tablet;
 mod tickets;
 
@@ -270,8 +271,8 @@ pub(crate) async fn prefer(Query(Preference { lang, large, to }): Query<Preferen
 
 pub(crate) use home::encoded;
 pub(crate) use papers::{Scan, content};
+use table::Table;
 pub(crate) use tablet::Tablets;
-pub(crate) use tickets::order_of;
 
 /// After a form was taken: the page that shows it, so that a reload sends nothing again.
 pub(crate) fn see(path: &str) -> Response {

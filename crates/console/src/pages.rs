@@ -250,8 +250,7 @@ pub(crate) async fn admit(State(console): State<Console>, request: Request, next
                 Err(fault) => return page::bare_refusal(taste, &fault).into_response(),
             };
             match answer.extensions().get::<Fault>().cloned().filter(|_| !by_script) {
-                // A screen in a stranger's hands shows nothing of the house.
-                Some(fault) if around.uri.path() == "/tablet" => page::bare_refusal(taste, &fault),
+                Some(fault) if around.uri.path() == TURNED_AWAY => page::bare_refusal(taste, &fault),
                 // Only now is it certain that the page around a refusal is needed.
                 Some(fault) => match Desk::from_request_parts(&mut around, &console).await {
                     Ok(desk) => page::refusal(&desk, &fault),
@@ -269,7 +268,10 @@ pub(crate) async fn admit(State(console): State<Console>, request: Request, next
 
 /// What a script, or the screen in a citizen's hands, asks by itself: it keeps no log-in alive. The screen of the hall does: it hangs
 /// where nobody reaches it, and must go on all day.
-const UNASKED: [(&str, Method); 2] = [("/badge", Method::GET), ("/tablet", Method::GET)];
+const UNASKED: [&str; 2] = ["/badge", TURNED_AWAY];
+
+/// The screen that is turned to a citizen: nothing of the house stands on it, refusals included.
+const TURNED_AWAY: &str = "/tablet";
 
 /// A form that came back as a page has told what stands in it (I37): the row is there before the answer goes out.
 async fn note_answer(
@@ -305,11 +307,11 @@ fn to_log_in(console: &Console, parts: &axum::http::request::Parts, taste: Taste
 async fn admitted(console: &Console, parts: &mut axum::http::request::Parts) -> Result<Officer, Fault> {
     let pattern = parts.extensions.get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let token = cookie(parts).map(str::to_owned).ok_or_else(Fault::logged_out)?;
-    let is_unasked =
-        UNASKED.iter().any(|(path, method)| pattern.as_deref() == Some(path) && parts.method == *method);
-    let officer = match is_unasked {
-        true => console.hall.officer_unasked(&token).await?,
-        false => console.hall.officer(&token).await?,
+    let officer = match pattern.as_deref() {
+        Some(path) if UNASKED.contains(&path) && parts.method == Method::GET => {
+            console.hall.officer_unasked(&token).await?
+        }
+        _ => console.hall.officer(&token).await?,
     };
     let officer = officer.ok_or_else(Fault::logged_out)?;
     let not_here = || Fault::new(StatusCode::NOT_FOUND, "not_found", "没有这个页面;请从左边的菜单进入");

@@ -3,14 +3,13 @@
 //! The badge is computed from positions, never from "connected": a green line with entries waiting is not "all uploaded".
 
 use crate::Console;
-use crate::auth::cookie;
+use crate::auth::{cookie, cookies};
 use crate::fault::Fault;
 use crate::lang::Lang;
 use crate::pages::Waits;
 use crate::posted::csrf_token;
 use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
-use axum::http::header::COOKIE;
 use axum::http::request::Parts;
 use casework::{Officer, Outbox};
 use domain::access::{Jurisdiction, Permission};
@@ -34,11 +33,7 @@ pub(crate) struct Taste {
 
 impl Taste {
     pub fn of(headers: &HeaderMap) -> Taste {
-        let cookies = headers.get(COOKIE).and_then(|value| value.to_str().ok()).unwrap_or("");
-        let says = |name: &str, value: &str| {
-            let pairs = cookies.split(';').filter_map(|pair| pair.trim().split_once('='));
-            pairs.into_iter().any(|pair| pair == (name, value))
-        };
+        let says = |name: &str, value: &str| cookies(headers).any(|pair| pair == (name, value));
         let lang = if says(LANG_COOKIE, "en") { Lang::English } else { Lang::Chinese };
         Taste { lang, large: says(LARGE_COOKIE, "1") }
     }
@@ -110,14 +105,13 @@ impl Shell {
 }
 
 pub(crate) fn ago(then: Timestamp, now: Timestamp) -> String {
-    let (minutes, minute) = ((now.as_ms() - then.as_ms()) / 60_000, then.to_minute());
-    let clock = minute.split(' ').next_back().unwrap_or("").to_owned();
+    let (minutes, clock) = ((now.as_ms() - then.as_ms()) / 60_000, then.to_clock());
     match now.day().days_since(then.day()) {
         0 if minutes < 1 => "刚刚".to_owned(),
         0 if minutes < 60 => format!("{minutes} 分钟前"),
         0 => format!("今天 {clock}"),
         1 => format!("昨天 {clock}"),
-        _ => minute,
+        _ => then.to_minute(),
     }
 }
 
@@ -302,6 +296,7 @@ impl Desk {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use axum::http::header::COOKIE;
 
     #[test]
     fn times_are_told_as_people_say_them() {

@@ -134,6 +134,13 @@ pub struct Ticket {
 }
 
 impl Ticket {
+    fn waits_since(&self) -> Option<Timestamp> {
+        match self.state {
+            State::Waiting { since } => Some(since),
+            _ => None,
+        }
+    }
+
     fn changed(&self, state: State, request: EntryId) -> Ticket {
         let mut changed = Ticket { state, ..self.clone() };
         changed.requests.push(request);
@@ -201,16 +208,10 @@ pub fn act(
     }
     let of =
         |label: Label| tickets.iter().find(|ticket| ticket.label == label).ok_or(Refusal::Unknown(label));
-    let changed = |ticket: &Ticket, state: State| ticket.changed(state, request);
     // Behind everybody who waits, whatever the clock says: it may have been set back.
     let last = || {
-        let waits = |ticket: &Ticket| match ticket.state {
-            State::Waiting { since } => Some(since),
-            _ => None,
-        };
-        State::Waiting {
-            since: tickets.iter().filter_map(waits).max().map_or(now, |last| last.plus_ms(1).max(now)),
-        }
+        let newest = tickets.iter().filter_map(Ticket::waits_since).max();
+        State::Waiting { since: newest.map_or(now, |newest| newest.plus_ms(1).max(now)) }
     };
     match order {
         Order::Take { matter, first } => {
@@ -223,24 +224,22 @@ pub fn act(
             Ok(vec![Ticket { day, label, first, taken: now, state: last(), requests: vec![request] }])
         }
         Order::Call { window, matter } => call(tickets, window, matter, request, now),
-        Order::Again { label } => match of(label)?.state {
-            State::Called { window, times, .. } => {
-                Ok(vec![changed(of(label)?, State::Called { window, at: now, times: times + 1 })])
+        Order::Again { label } | Order::Done { label } | Order::Miss { label } => {
+            let ticket = of(label)?;
+            let State::Called { window, at, times } = ticket.state else {
+                return Err(Refusal::NotCalled(label));
+            };
+            let state = match order {
+                Order::Again { .. } => State::Called { window, at: now, times: times + 1 },
+                Order::Done { .. } => State::Served { window, called: at, until: now },
+                _ => State::Missed { window, at: now },
+            };
+            Ok(vec![ticket.changed(state, request)])
+        }
+        Order::Back { label } => match of(label)? {
+            ticket if matches!(ticket.state, State::Missed { .. }) => {
+                Ok(vec![ticket.changed(last(), request)])
             }
-            _ => Err(Refusal::NotCalled(label)),
-        },
-        Order::Done { label } => match of(label)?.state {
-            State::Called { window, at, .. } => {
-                Ok(vec![changed(of(label)?, State::Served { window, called: at, until: now })])
-            }
-            _ => Err(Refusal::NotCalled(label)),
-        },
-        Order::Miss { label } => match of(label)?.state {
-            State::Called { window, .. } => Ok(vec![changed(of(label)?, State::Missed { window, at: now })]),
-            _ => Err(Refusal::NotCalled(label)),
-        },
-        Order::Back { label } => match of(label)?.state {
-            State::Missed { .. } => Ok(vec![changed(of(label)?, last())]),
             _ => Err(Refusal::NotMissed(label)),
         },
     }
@@ -272,12 +271,8 @@ fn call(
 
 /// Who waits, in the order in which they will be called.
 pub fn waiting(tickets: &[Ticket]) -> Vec<&Ticket> {
-    let since = |ticket: &Ticket| match ticket.state {
-        State::Waiting { since } => Some(since),
-        _ => None,
-    };
-    let mut waiting: Vec<&Ticket> = tickets.iter().filter(|ticket| since(ticket).is_some()).collect();
-    waiting.sort_by_key(|ticket| (!ticket.first, since(ticket), ticket.taken, ticket.label));
+    let mut waiting: Vec<&Ticket> = tickets.iter().filter(|ticket| ticket.waits_since().is_some()).collect();
+    waiting.sort_by_key(|ticket| (!ticket.first, ticket.waits_since(), ticket.taken, ticket.label));
     waiting
 }
 

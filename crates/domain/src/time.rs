@@ -33,8 +33,12 @@ impl Timestamp {
     }
     /// `2026-11-23 15:07` in China.
     pub fn to_minute(self) -> String {
+        format!("{} {}", self.day(), self.to_clock())
+    }
+    /// `15:07` in China.
+    pub fn to_clock(self) -> String {
         let minutes = (self.0 + CHINA_OFFSET_MS).rem_euclid(DAY_MS) / 60_000;
-        format!("{} {:02}:{:02}", self.day(), minutes / 60, minutes % 60)
+        format!("{:02}:{:02}", minutes / 60, minutes % 60)
     }
 }
 impl fmt::Debug for Timestamp {

@@ -7,12 +7,14 @@ use rusqlite::{Connection, Row, named_params};
 use store::{Incident, Settled, StoreError};
 
 const LISTED_MAX: u32 = 200;
+/// Waits for a person.
+pub(crate) const OPEN: &str = "remark = 0 AND settled_ms IS NULL";
 
 pub(crate) fn list(sql: &Connection) -> Result<Vec<Incident>, StoreError> {
-    sql.prepare_cached(
+    sql.prepare_cached(&format!(
         "SELECT no, at_ms, peer, journal, seq, reason, remark, settled_ms, settled_by, settled_note FROM quarantine
-          ORDER BY remark OR settled_ms IS NOT NULL, no DESC LIMIT ?1",
-    )
+          ORDER BY NOT ({OPEN}), no DESC LIMIT ?1"
+    ))
     .and_then(|mut s| s.query_map([LISTED_MAX], incident)?.collect())
     .broken("list incidents")
 }
@@ -47,12 +49,11 @@ pub(crate) fn settle(
     now: Timestamp,
 ) -> Result<(), StoreError> {
     let settled = sql
-        .prepare_cached(
+        .prepare_cached(&format!(
             "UPDATE quarantine SET settled_ms = :at, settled_by = :by, settled_note = :note
-              WHERE no = :no AND remark = 0 AND settled_ms IS NULL
-                AND NOT (reason LIKE 'fork:%' AND EXISTS(
-                  SELECT 1 FROM journal WHERE frozen = 1 AND author || '/' || channel = quarantine.journal))",
-        )
+              WHERE no = :no AND {OPEN} AND NOT (reason LIKE 'fork:%' AND EXISTS(
+                SELECT 1 FROM journal WHERE frozen = 1 AND author || '/' || channel = quarantine.journal))"
+        ))
         .and_then(|mut s| {
             s.execute(named_params! { ":no": no as i64, ":at": now.as_ms(), ":by": by, ":note": note })
         })

@@ -1,6 +1,7 @@
 //! Questions: index scans with a limit, each in a total order.
 
 use crate::error::{Broken, unreadable};
+use crate::incidents::OPEN;
 use crate::journals::seq_of;
 use bytes::Bytes;
 use domain::dossier::{Dossier, Page, PageBody, Slip};
@@ -237,7 +238,7 @@ pub(crate) fn counts(sql: &Connection) -> Result<Counts, StoreError> {
         drafts: one("SELECT count(*) FROM draft")?,
         applications_open: one("SELECT count(*) FROM application WHERE open = 1")?,
         held: one("SELECT count(*) FROM case_entry WHERE verdict <> 'applied' AND verdict <> 'slip'")?,
-        quarantined: one("SELECT count(*) FROM quarantine WHERE remark = 0 AND settled_ms IS NULL")?,
+        quarantined: one(&format!("SELECT count(*) FROM quarantine WHERE {OPEN}"))?,
         attachments_missing: one("SELECT count(*) FROM attachment WHERE present = 0")?,
         attachments_on_way: one(&format!("SELECT count(*) FROM on_way WHERE {NAMED}"))?,
     })

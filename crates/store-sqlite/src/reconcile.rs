@@ -1,6 +1,7 @@
 //! What a reconciliation counts: cases a village captured, receipts for them, and what was set aside with a reason.
 
 use crate::error::Broken;
+use crate::incidents::OPEN;
 use crate::journals::{number_of, pos_of};
 use domain::{NodeId, Timestamp};
 use replication::{Channel, JournalId};
@@ -33,7 +34,7 @@ pub(crate) fn receipted_beyond(
 
 pub(crate) fn incidents_about(sql: &Connection, author: &NodeId) -> Result<u64, StoreError> {
     let count: i64 = sql
-        .prepare_cached("SELECT count(*) FROM quarantine WHERE remark = 0 AND settled_ms IS NULL AND journal LIKE ?1 || '/%'")
+        .prepare_cached(&format!("SELECT count(*) FROM quarantine WHERE {OPEN} AND journal LIKE ?1 || '/%'"))
         .and_then(|mut s| s.query_row([author.as_str()], |row| row.get(0)))
         .broken("count incidents")?;
     Ok(count as u64)

@@ -4,12 +4,11 @@ use super::{Answer, Body};
 use crate::Console;
 use crate::auth::ByToken;
 use crate::fault::Fault;
-use crate::page::order_of;
 use axum::extract::{Path, Query, State};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use casework::DayReport;
-use domain::ticket::{Matter, Order, Ticket};
+use casework::{ActError, DayReport};
+use domain::ticket::{BadLabel, Label, Matter, Order, Ticket};
 use domain::{Day, EntryId};
 use serde::Deserialize;
 
@@ -56,6 +55,22 @@ async fn call(
 ) -> Answer<Ticket> {
     let order = Order::Call { window, matter };
     Ok(Json(console.hall.act_on_tickets(&officer, order, request).await?))
+}
+
+pub(crate) fn label_of(text: &str) -> Result<Label, Fault> {
+    text.parse().map_err(|bad: BadLabel| ActError::Unfit { what: "ticket", reason: bad.to_string() }.into())
+}
+
+/// What is done with a number that is out.
+pub(crate) fn order_of(label: &str, verb: &str) -> Result<Order, Fault> {
+    let label = label_of(label)?;
+    match verb {
+        "again" => Ok(Order::Again { label }),
+        "done" => Ok(Order::Done { label }),
+        "miss" => Ok(Order::Miss { label }),
+        "back" => Ok(Order::Back { label }),
+        _ => Err(Fault::unfit("这个号只能再叫、办完、过号或重排")),
+    }
 }
 
 #[derive(Deserialize)]

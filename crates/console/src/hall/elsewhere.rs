@@ -3,6 +3,7 @@
 use super::open::{enter, refused, within};
 use super::{NoLogin, Visitor};
 use crate::Console;
+use crate::auth::kept;
 use crate::fault::Fault;
 use crate::page::go_on;
 use async_trait::async_trait;
@@ -80,9 +81,7 @@ struct Brought {
 
 /// What the browser remembers: the state it left with, and where it wanted to go.
 fn left(headers: &HeaderMap) -> Option<(String, String)> {
-    let cookies = headers.get(header::COOKIE)?.to_str().ok()?.split(';');
-    let kept = cookies.map(str::trim).find_map(|one| one.strip_prefix(LEFT_COOKIE)?.strip_prefix('='))?;
-    let (state, to) = kept.split_once('|')?;
+    let (state, to) = kept(headers, LEFT_COOKIE)?.split_once('|')?;
     Some((state.to_owned(), to.to_owned()))
 }
 

@@ -75,9 +75,7 @@ pub(crate) fn are_saved(typed: &[(FieldName, Option<Value>)], draft: &Draft) -> 
 
 /// To be told in the reader's language.
 pub(crate) fn saved_at(now: Timestamp) -> String {
-    let minute = now.to_minute();
-    let clock = minute.split(' ').next_back().unwrap_or("");
-    format!("已保存 {clock}")
+    format!("已保存 {}", now.to_clock())
 }
 
 /// What was typed here and what another window saved meanwhile.

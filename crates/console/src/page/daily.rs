@@ -1,14 +1,13 @@
 //! 日报: what this counter did on a day, for the evening and for whoever asks later.
 
-use super::render;
+use super::{Table, render};
 use crate::Console;
 use crate::fault::Fault;
 use crate::shell::{Desk, Shell};
 use askama::Template;
 use axum::Router;
 use axum::extract::Query;
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::get;
 use casework::DayReport;
 use domain::Day;
@@ -72,24 +71,15 @@ async fn waits(desk: &Desk, today: Day) -> Result<(usize, usize, usize), Fault> 
 }
 
 fn csv(desk: &Desk, report: &DayReport) -> Response {
-    let mut text = String::from("\u{feff}");
-    let mut row = |cells: &[&str]| {
-        let cells: Vec<String> = cells.iter().map(|text| casework::csv_cell(text)).collect();
-        text.push_str(&cells.join(","));
-        text.push_str("\r\n");
-    };
-    row(&[&desk.t("办了什么"), &desk.t("谁办的"), &desk.t("次数")]);
+    let mut table = Table::new(["办了什么", "谁办的", "次数"].map(|cell| desk.t(cell)));
     for one in &report.rows {
         let by: u32 = one.officers.values().sum();
-        for (officer, count) in &one.officers {
-            row(&[&desk.t(&one.what), officer, &count.to_string()]);
-        }
-        if one.count > by {
-            row(&[&desk.t(&one.what), "", &(one.count - by).to_string()]);
+        let officers = one.officers.iter().map(|(officer, count)| (officer.as_str(), *count));
+        // What the law did by itself.
+        let nobody = Some(("", one.count - by)).filter(|(_, count)| *count > 0);
+        for (officer, count) in officers.chain(nobody) {
+            table.row([desk.t(&one.what).as_ref(), officer, &count.to_string()]);
         }
     }
-    let name = format!("attachment; filename=\"daily-{}.csv\"", report.day);
-    let headers =
-        [(header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()), (header::CONTENT_DISPOSITION, name)];
-    (headers, text).into_response()
+    table.file(&format!("daily-{}", report.day))
 }

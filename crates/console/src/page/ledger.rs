@@ -1,15 +1,14 @@
 //! 月度台账: the cases taken in during a month, as a page and for a spreadsheet.
 
 use super::lists::{CaseView, STATUSES, case_view};
-use super::render;
+use super::{Table, render};
 use crate::Console;
 use crate::fault::Fault;
 use crate::shell::{Desk, Shell};
 use askama::Template;
 use axum::Router;
 use axum::extract::Query;
-use axum::http::header;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::get;
 use domain::network::Tier;
 use serde::Deserialize;
@@ -116,23 +115,13 @@ fn is_long_before(day: domain::Day, month: &str) -> bool {
 }
 
 fn csv(desk: &Desk, month: &str, cases: &[CaseView], cut: bool) -> Response {
-    let mut text = String::from("\u{feff}");
-    let head =
-        ["办件编号", "事项", "申请人", "状态", "现在何处", "收件时间"].map(|cell| desk.t(cell).into_owned());
-    let mut row = |cells: &[&str]| {
-        let cells: Vec<String> = cells.iter().map(|text| casework::csv_cell(text)).collect();
-        text.push_str(&cells.join(","));
-        text.push_str("\r\n");
-    };
-    row(&head.each_ref().map(String::as_str));
+    let head = ["办件编号", "事项", "申请人", "状态", "现在何处", "收件时间"];
+    let mut table = Table::new(head.map(|cell| desk.t(cell)));
     for case in cases {
-        row(&[case.case.as_str(), &case.item, &case.applicant, &case.status, &case.holder, &case.at]);
+        table.row([case.case.as_str(), &case.item, &case.applicant, &case.status, &case.holder, &case.at]);
     }
     if cut {
-        row(&[&desk.t(CUT)]);
+        table.row([desk.t(CUT)]);
     }
-    let name = format!("attachment; filename=\"ledger-{month}.csv\"");
-    let headers =
-        [(header::CONTENT_TYPE, "text/csv; charset=utf-8".to_owned()), (header::CONTENT_DISPOSITION, name)];
-    (headers, text).into_response()
+    table.file(&format!("ledger-{month}"))
 }

@@ -14,7 +14,7 @@ use domain::rating::{Grade, Rating};
 use domain::{CaseNo, Timestamp};
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use std::sync::PoisonError;
+use std::sync::{MutexGuard, PoisonError};
 
 pub(super) fn routes() -> Router<Console> {
     Router::new().route("/cases/{case}/tablet", post(put)).route("/tablet", get(show).post(rate))
@@ -26,9 +26,13 @@ pub(crate) type Tablets = BTreeMap<String, (CaseNo, Timestamp)>;
 const SHOWN_MS: i64 = 10 * 60_000;
 const GONE: &str = "这件已经不在评价器上;请工作人员再送一次";
 
+fn tablets(desk: &Desk) -> MutexGuard<'_, Tablets> {
+    desk.console.tablets.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// What this officer has put before a citizen.
 pub(super) fn on_tablet(desk: &Desk) -> Option<CaseNo> {
-    let tablets = desk.console.tablets.lock().unwrap_or_else(PoisonError::into_inner);
+    let tablets = tablets(desk);
     let (case, at) = tablets.get(&desk.officer.name)?;
     (0..SHOWN_MS).contains(&desk.now().since(*at)).then(|| case.clone())
 }
@@ -39,9 +43,7 @@ async fn put(Path(case): Path<String>, sent: Sent) -> Result<Response, Fault> {
     let case: CaseNo = id(&case, "办件编号")?;
     // Told to the officer now, not to the citizen later.
     desk.console.hall.may_be_rated(&case).await?;
-    let now = desk.now();
-    let mut tablets = desk.console.tablets.lock().unwrap_or_else(PoisonError::into_inner);
-    tablets.insert(desk.officer.name.clone(), (case.clone(), now));
+    tablets(desk).insert(desk.officer.name.clone(), (case.clone(), desk.now()));
     Ok(see(&format!("/cases/{case}#rating")))
 }
 
@@ -70,21 +72,23 @@ async fn show(desk: Desk, Query(After { thanks }): Query<After>) -> Result<Respo
 /// Whatever goes wrong is told here: the screen is in a stranger's hands, and shows nothing of the house.
 async fn page(desk: &Desk, thanks: bool, told: &str, text: &str) -> Result<Response, Fault> {
     let asked = match on_tablet(desk) {
-        // It may have been rated elsewhere meanwhile.
-        Some(case) if desk.console.hall.may_be_rated(&case).await.is_ok() => {
-            desk.console.hall.view(&case).await.ok().map(|view| (case, view.item_name))
-        }
-        _ => None,
+        Some(case) => item_of(desk, &case).await.map(|item| (case, item)),
+        None => None,
     };
     let (told, text) = (desk.t(told).into_owned(), text.to_owned());
     Ok(render(&TabletPage { shell: &desk.shell, asked, grades: Grade::ALL, thanks, told, text }))
 }
 
+/// What is to be rated; nothing when it was rated elsewhere meanwhile.
+async fn item_of(desk: &Desk, case: &CaseNo) -> Option<String> {
+    let dossier = desk.console.hall.may_be_rated(case).await.ok()?.dossier;
+    let (_, _, item) = desk.console.hall.item(Some(dossier.release), &dossier.item).ok()?;
+    Some(item.name.clone())
+}
+
 /// What this officer has put there, taken away by whoever is first: a second press of a button finds nothing.
 fn take(desk: &Desk, case: &CaseNo) -> bool {
-    let mut tablets = desk.console.tablets.lock().unwrap_or_else(PoisonError::into_inner);
-    let is_there = tablets.get(&desk.officer.name).is_some_and(|(known, _)| known == case);
-    is_there && tablets.remove(&desk.officer.name).is_some()
+    on_tablet(desk).as_ref() == Some(case) && tablets(desk).remove(&desk.officer.name).is_some()
 }
 
 async fn rate(sent: Sent) -> Result<Response, Fault> {

@@ -2,18 +2,20 @@
 
 use super::{Sent, refusal, render, render_with, see};
 use crate::Console;
+use crate::api::{label_of, order_of};
+use crate::auth::kept;
 use crate::fault::Fault;
 use crate::shell::{Desk, Shell};
 use askama::Template;
 use axum::Router;
 use axum::extract::Path;
-use axum::http::header::{COOKIE, SET_COOKIE};
+use axum::http::header::SET_COOKIE;
 use axum::http::{HeaderMap, HeaderValue, StatusCode};
 use axum::response::Response;
 use axum::routing::{get, post};
 use casework::{ActError, Hall};
 use domain::Timestamp;
-use domain::ticket::{self, BadLabel, Label, Matter, Order, State, Summary, Ticket};
+use domain::ticket::{self, Matter, Order, State, Summary, Ticket};
 
 pub(super) fn routes() -> Router<Console> {
     Router::new()
@@ -30,10 +32,7 @@ const WINDOW_COOKIE: &str = "tongban_window";
 const SHOWN_MAX: usize = 6;
 
 fn window_of(headers: &HeaderMap) -> Option<u8> {
-    let cookies = headers.get(COOKIE).and_then(|value| value.to_str().ok()).unwrap_or("");
-    let pairs = cookies.split(';').filter_map(|pair| pair.trim().split_once('='));
-    let said =
-        pairs.into_iter().find(|(name, _)| *name == WINDOW_COOKIE).and_then(|(_, value)| value.parse().ok());
+    let said = kept(headers, WINDOW_COOKIE)?.parse().ok();
     said.filter(|window| (1..=ticket::WINDOW_MAX).contains(window))
 }
 
@@ -177,22 +176,6 @@ async fn change(
     done(&desk, window_of(&headers), changed).await
 }
 
-fn label_of(text: &str) -> Result<Label, Fault> {
-    text.parse().map_err(|bad: BadLabel| ActError::Unfit { what: "ticket", reason: bad.to_string() }.into())
-}
-
-/// What is done with a number that is out.
-pub(crate) fn order_of(label: &str, verb: &str) -> Result<Order, Fault> {
-    let label = label_of(label)?;
-    match verb {
-        "again" => Ok(Order::Again { label }),
-        "done" => Ok(Order::Done { label }),
-        "miss" => Ok(Order::Miss { label }),
-        "back" => Ok(Order::Back { label }),
-        _ => Err(Fault::unfit("这个号只能再叫、办完、过号或重排")),
-    }
-}
-
 #[derive(Template)]
 #[template(path = "ticket.html")]
 struct TicketPage<'a> {
@@ -234,13 +217,12 @@ struct ScreenPage<'a> {
 async fn screen(desk: Desk) -> Result<Response, Fault> {
     let (tickets, now) = (desk.console.hall.tickets().await?, desk.now());
     let waiting = ticket::waiting(&tickets);
-    let minute = now.to_minute();
     let page = ScreenPage {
         shell: &desk.shell,
         called: called(&tickets, now).into_iter().take(SHOWN_MAX).collect(),
         next: waiting.iter().take(SHOWN_MAX).map(|ticket| ticket.label.to_string()).collect(),
         waiting: waiting.len(),
-        clock: minute.split(' ').next_back().unwrap_or("").to_owned(),
+        clock: now.to_clock(),
     };
     Ok(render(&page))
 }
