@@ -1,6 +1,7 @@
 //! A day at the windows of this house: who was called, and what was written.
 
 use crate::error::{Broken, unreadable};
+use crate::project::page_of;
 use crate::{audit, journals, queries};
 use domain::dossier::Page;
 use domain::ticket::{self, Ticket};
@@ -49,7 +50,8 @@ pub(crate) fn act_on_tickets(
 /// After so many nothing of the day is looked for any more.
 const OLDER_MAX: u32 = 10_000;
 
-/// The entries of each own journal, the newest first, until they are from before the day for good.
+/// The entries of each own journal, the newest first, until they are from before the day for good. What is no
+/// page is an incident already and must not take the report of everything else with it.
 pub(crate) fn pages_of_day(sql: &Connection, me: &NodeId, day: Day) -> Result<Vec<Page>, StoreError> {
     let own: Vec<i64> = sql
         .prepare_cached("SELECT no FROM journal WHERE author = ?1 ORDER BY no")
@@ -59,8 +61,7 @@ pub(crate) fn pages_of_day(sql: &Connection, me: &NodeId, day: Day) -> Result<Ve
     for no in own {
         let of_day = positions_of_day(sql, no, day)?;
         for pos in of_day.into_iter().rev() {
-            let entry = queries::entry_at(sql, pos)?;
-            pages.push(serde_json::from_slice(&entry.raw.body).map_err(|e| unreadable("read a page", e))?);
+            pages.extend(page_of(&queries::entry_at(sql, pos)?).ok());
         }
     }
     Ok(pages)

@@ -87,12 +87,9 @@ impl<'p, 'w> Projector<'p, 'w> {
     pub fn project(&mut self, pos: i64, entry: &Entry) -> Result<(), StoreError> {
         let body = &entry.raw.body;
         match entry.kind.as_str() {
-            kind::PAGE => match serde_json::from_slice::<Page>(body) {
-                Ok(page) if page.case.as_str() == entry.subject && page.officer == entry.officer => {
-                    self.page(pos, entry, page)
-                }
-                Ok(_) => self.incident(entry, "page: case or officer differ from the entry's"),
-                Err(error) => self.incident(entry, &format!("page cannot be read: {}", category(&error))),
+            kind::PAGE => match page_of(entry) {
+                Ok(page) => self.page(pos, entry, page),
+                Err(reason) => self.incident(entry, &reason),
             },
             kind::SLIP => match serde_json::from_slice::<Slip>(body) {
                 Ok(slip) if !self.is_own_word(&slip, entry) => {
@@ -537,6 +534,15 @@ impl<'p, 'w> Projector<'p, 'w> {
             .and_then(|mut s| s.execute((case.as_str(), &attachment.hash)))
             .broken("write attachments")?;
         Ok(())
+    }
+}
+
+/// The page an entry of kind `page` carries; what it is not, in words for an incident.
+pub(crate) fn page_of(entry: &Entry) -> Result<Page, String> {
+    match serde_json::from_slice::<Page>(&entry.raw.body) {
+        Ok(page) if page.case.as_str() == entry.subject && page.officer == entry.officer => Ok(page),
+        Ok(_) => Err("page: case or officer differ from the entry's".into()),
+        Err(error) => Err(format!("page cannot be read: {}", category(&error))),
     }
 }
 

@@ -67,7 +67,7 @@ async fn a_draft_outlives_the_program_that_was_killed_in_the_middle_of_it() {
     let mut program = Program::start(&data, port).await;
     let browser = Browser::start();
     let tab = browser.open_at(port, Screen::Desk, None).await;
-    tab.log_in_with("officer", None).await;
+    tab.log_in_without_code("officer").await;
     tab.begin("dibao").await;
     tab.press_text("申请人").await;
     tab.fill("#name", "吴阿蕾").await;

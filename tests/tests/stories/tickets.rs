@@ -108,7 +108,14 @@ async fn the_daily_report_is_a_fold_of_what_was_written_here() {
     let checked = row(&item.stage(&"town".parse().unwrap()).unwrap().name);
     assert_eq!((&checked["count"], checked["officers"].as_object().unwrap().len()), (&json!(2), 2));
     assert_eq!((&report["cases"], &report["tickets"]["taken"]), (&json!(2), &json!(1)));
-    let yesterday = hall.now().day().plus_days(-1);
+    // Something under the town's own seal that is no page: an incident, and the report goes on without it.
+    let now = hall.now();
+    let (id, subject) = (hall.random.entry_id(now), cases[0].clone());
+    let (channel, body) = (replication::Channel::Up, b"0.1".to_vec());
+    let entry = store::NewEntry { id, channel, kind: store::kind::PAGE, subject, body };
+    hall.store.append(store::Append::new(now, "officer", "forged", vec![entry])).await.unwrap();
+    assert_eq!(town.get(&token, "/daily").await["rows"], report["rows"]);
+    let yesterday = now.day().plus_days(-1);
     let before = town.get(&token, &format!("/daily?day={yesterday}")).await;
     assert_eq!((&before["rows"], &before["tickets"]["taken"]), (&json!([]), &json!(0)));
     let (status, told) = town.raw(http::Method::GET, "/api/v1/daily?day=yesterday", Some(&token)).await;
