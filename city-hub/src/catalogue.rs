@@ -1,10 +1,11 @@
 //! `city-hub catalogue`: a draft of the next release is imported, compared, published; the release in force is exported.
 //!
-//! The draft lies in `catalogue-draft.json` of the data folder until it is published. Importing checks everything (the lint of
+//! The draft is the one that the editor's page works on. Importing checks everything (the lint of
 //! the pack and the life of its items) and takes nothing from a file with faults; all of them are told at once.
 
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
+use domain::pack::edit::{self, COLUMNS};
 use domain::pack::{CityPack, Pieces, split_items};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
@@ -40,29 +41,19 @@ pub enum Format {
     Csv,
 }
 
-/// Columns of a table, and the place each has in an item.
-const COLUMNS: [(&str, &[&str]); 9] = [
-    ("name", &["name"]),
-    ("state", &["state"]),
-    ("effective_from", &["effective_from"]),
-    ("effective_until", &["effective_until"]),
-    ("promised_days", &["promised_limit", "days"]),
-    ("statutory_days", &["statutory_limit", "days"]),
-    ("deferral_days", &["deferral", "max_days"]),
-    ("green_days", &["green_days"]),
-    ("department", &["department"]),
-];
-
 fn draft_path(common: &Common) -> PathBuf {
     common.data_dir.join("catalogue-draft.json")
 }
 
-fn read_draft(common: &Common) -> Result<Pieces> {
+/// A draft that an earlier version left in the data folder is taken into the database, where the editor's page works on it too.
+async fn take_old_draft(common: &Common, hall: &casework::Hall) -> Result<()> {
     let path = draft_path(common);
-    let text = std::fs::read_to_string(&path)
-        .with_context(|| format!("there is no draft ({}): import one first", path.display()))?;
-    serde_json::from_str(&text)
-        .with_context(|| format!("{} is damaged: import the draft again", path.display()))
+    let Ok(text) = std::fs::read_to_string(&path) else { return Ok(()) };
+    let pieces: Pieces = serde_json::from_str(&text)
+        .with_context(|| format!("{} is damaged: remove it and import the draft again", path.display()))?;
+    hall.draft_pack("cli", &pieces).await?;
+    std::fs::remove_file(&path)?;
+    Ok(())
 }
 
 /// # Errors
@@ -70,25 +61,19 @@ fn read_draft(common: &Common) -> Result<Pieces> {
 pub async fn run(common: &Common, verb: CatalogueVerb) -> Result<()> {
     let opened = common.open()?;
     let hall = &opened.hall;
+    take_old_draft(common, hall).await?;
     match verb {
         CatalogueVerb::Import { file } => {
-            let before = match read_draft(common) {
-                Ok(draft) => draft,
-                Err(_) => hall.store.pack_pieces(None).await?,
-            };
-            let draft = imported(&file, before)?;
+            let draft = imported(&file, hall.drafted_pieces().await?)?;
             let found = hall.catalogue_diff(&draft).await?;
-            // Written whole or not at all: a draft cut short by a full disk must not look like one.
-            let temporary = draft_path(common).with_extension("new");
-            std::fs::write(&temporary, serde_json::to_vec(&draft)?)?;
-            std::fs::rename(&temporary, draft_path(common))?;
+            hall.draft_pack("cli", &draft).await?;
             let count = found.added.len() + found.removed.len() + found.changed.len();
             println!(
                 "the draft is whole and changes {count} items; see `catalogue diff`, then `catalogue publish`"
             );
         }
         CatalogueVerb::Diff => {
-            let found = hall.catalogue_diff(&read_draft(common)?).await?;
+            let found = hall.catalogue_diff(&hall.drafted_pieces().await?).await?;
             if common.json {
                 println!("{}", serde_json::to_string(&found)?);
                 return Ok(());
@@ -102,9 +87,9 @@ pub async fn run(common: &Common, verb: CatalogueVerb) -> Result<()> {
             found.pieces.iter().for_each(|piece| println!("~ {piece}"));
         }
         CatalogueVerb::Publish => {
-            let release = hall.publish_pack("cli", &read_draft(common)?).await?;
+            let version = hall.store.pack_draft().await?.version;
+            let release = hall.publish_draft("cli", version).await?;
             opened.ensure_seals().await?;
-            std::fs::remove_file(draft_path(common))?;
             println!("release {release} is published; nodes get it at their next contact");
         }
         CatalogueVerb::Export { to, format } => {
@@ -228,8 +213,10 @@ fn apply_table(draft: &mut Pieces, rows: &[Vec<String>]) -> Result<()> {
             continue;
         };
         for (column, cell) in head.iter().zip(row).filter(|(_, cell)| !cell.trim().is_empty()) {
-            let Some((_, place)) = COLUMNS.iter().find(|(name, _)| name == column) else { continue };
-            if let Err(reason) = put(&mut item, place, cell.trim()) {
+            if !COLUMNS.iter().any(|(name, _)| name == column) {
+                continue;
+            }
+            if let Err(reason) = edit::put(&mut item, column, cell.trim()) {
                 faults.push(format!("line {line}: {column}: {reason}"));
             }
         }
@@ -240,31 +227,6 @@ fn apply_table(draft: &mut Pieces, rows: &[Vec<String>]) -> Result<()> {
     } else {
         bail!("{} faults; nothing was taken:\n{}", faults.len(), faults.join("\n"))
     }
-}
-
-fn put(item: &mut Value, place: &[&str], cell: &str) -> Result<(), String> {
-    let counts = place.last().is_some_and(|key| key.ends_with("days"));
-    let value = if counts {
-        // A spreadsheet writes whole numbers as 5 or as 5.0.
-        let number: f64 = cell.parse().map_err(|_| format!("{cell:?} is no number"))?;
-        if number.fract() != 0.0 || !(0.0..=3650.0).contains(&number) {
-            return Err(format!("{cell} is no number of days"));
-        }
-        Value::from(number as u64)
-    } else {
-        Value::from(cell)
-    };
-    let mut at = item;
-    for key in &place[..place.len() - 1] {
-        at = at
-            .as_object_mut()
-            .ok_or("the item is no object")?
-            .entry(*key)
-            .or_insert_with(|| Map::new().into());
-    }
-    let object = at.as_object_mut().ok_or("the item is no object")?;
-    object.insert(place[place.len() - 1].to_owned(), value);
-    Ok(())
 }
 
 fn export_json(pieces: &Pieces, to: &Path) -> Result<usize> {
@@ -296,15 +258,8 @@ fn export_csv(pieces: &Pieces, to: &Path) -> Result<usize> {
     for item in pack.items.values() {
         let value: Value =
             serde_json::from_str(pieces.get(&format!("item/{}", item.id)).map_or("", String::as_str))?;
-        let cell = |place: &[&str]| {
-            let found = place.iter().try_fold(&value, |at, key| at.get(*key)).unwrap_or(&Value::Null);
-            match found {
-                Value::Null => String::new(),
-                Value::String(text) => text.clone(),
-                other => other.to_string(),
-            }
-        };
-        let row = std::iter::once(item.id.to_string()).chain(COLUMNS.map(|(_, place)| cell(place)));
+        let row =
+            std::iter::once(item.id.to_string()).chain(COLUMNS.map(|(name, _)| edit::get(&value, name)));
         writer.write_record(row)?;
     }
     writer.flush()?;

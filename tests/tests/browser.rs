@@ -11,6 +11,8 @@ mod board;
 mod crawl;
 #[path = "browser/devices.rs"]
 mod devices;
+#[path = "browser/governing.rs"]
+mod governing;
 #[path = "browser/hall.rs"]
 mod hall;
 #[path = "browser/incidents.rs"]

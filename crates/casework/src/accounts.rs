@@ -149,6 +149,17 @@ impl Hall {
         }
     }
 
+    /// Whether an account, as it is or with the roles it shall get, is for two administrators to give.
+    ///
+    /// # Errors
+    /// [`ActError::Store`].
+    pub async fn needs_two(&self, name: &str, roles: &Roles) -> Result<bool, ActError> {
+        let known = self.store.account(name).await?.map(|known| self.roles_of(&known));
+        let two =
+            |roles: &Roles| roles.sign_with_another() && !roles.0.iter().any(|role| role.stands_alone());
+        Ok(self.tier == Tier::City && (two(roles) || known.as_ref().is_some_and(two)))
+    }
+
     pub(crate) fn roles_of(&self, account: &Account) -> Roles {
         account.roles.clone().unwrap_or_else(|| Roles::of_old(self.tier, account.body.as_ref()))
     }

@@ -155,7 +155,7 @@ fn checked(pieces: &Pieces) -> Result<CityPack, ActError> {
 }
 
 /// What the life of an item forbids between two releases.
-fn life_faults(before: &CityPack, after: &CityPack) -> Vec<String> {
+pub(crate) fn life_faults(before: &CityPack, after: &CityPack) -> Vec<String> {
     let mut faults = Vec::new();
     for (id, item) in &after.items {
         let next = item.life.state;

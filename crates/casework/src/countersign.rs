@@ -61,6 +61,15 @@ pub enum SensitiveAct {
 const WAITS_MINUTES: i64 = 30;
 
 impl SensitiveAct {
+    /// What any of them asks of whoever signs.
+    pub const PERMISSIONS: [Permission; 5] = [
+        Permission::Operate,
+        Permission::Accounts,
+        Permission::Register,
+        Permission::Audit,
+        Permission::Conclude,
+    ];
+
     pub fn permission(&self) -> Permission {
         match self {
             SensitiveAct::BanNode { .. }
@@ -157,7 +166,7 @@ impl Hall {
     }
 
     /// Whether what was signed at a time may still be acted upon.
-    fn is_fresh(&self, signed: Timestamp) -> bool {
+    pub fn is_fresh(&self, signed: Timestamp) -> bool {
         (0..=WAITS_MINUTES * 60_000).contains(&self.now().since(signed))
     }
 

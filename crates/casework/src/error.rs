@@ -41,7 +41,10 @@ impl ActError {
             ActError::Refused(Refusal::RestsOnRefused { .. }) => "rests_on_refused",
             ActError::Refused(_) | ActError::Alert(_) => "refused",
             ActError::Store(
-                StoreError::Stale { .. } | StoreError::StaleDraft { .. } | StoreError::SerialTaken { .. },
+                StoreError::Stale { .. }
+                | StoreError::StaleDraft { .. }
+                | StoreError::StalePackDraft
+                | StoreError::SerialTaken { .. },
             ) => "stale",
             ActError::Store(StoreError::DelegationRevoked { .. }) => "refused",
             ActError::Store(StoreError::Missing { .. }) | ActError::NotFound { .. } => "not_found",

@@ -3,7 +3,7 @@
 use crate::{ActError, Hall, Officer};
 use domain::network::Tier;
 use domain::rating::{Rectification, Stage, StepBody, StepEntry};
-use domain::{CaseNo, Day};
+use domain::{CaseNo, Day, EntryId};
 use serde::Serialize;
 use store::{Append, NewEntry, kind};
 
@@ -39,7 +39,22 @@ impl Hall {
         Ok(all)
     }
 
+    /// As [`Hall::rectifications`], of the cases within reach of an officer.
+    ///
+    /// # Errors
+    /// As [`Hall::rectifications`].
+    pub async fn rectifications_of(&self, officer: &Officer) -> Result<Vec<RectificationView>, ActError> {
+        let (mut reached, within) = (Vec::new(), self.jurisdiction(officer));
+        for one in self.rectifications(None).await? {
+            if self.store.reaches(&one.rectification.case, &within).await? {
+                reached.push(one);
+            }
+        }
+        Ok(reached)
+    }
+
     /// Notes a step: contact, mending, revisit, appeal or its decision. Towns and the hub only; a village is what was rated.
+    /// `request` makes a retry harmless.
     ///
     /// # Errors
     /// [`ActError::Unfit`] naming what has to come first.
@@ -48,33 +63,39 @@ impl Hall {
         officer: &Officer,
         case: &CaseNo,
         body: StepBody,
+        request: Option<EntryId>,
     ) -> Result<RectificationView, ActError> {
         if self.tier == Tier::Village {
             return Err(not_in_a_village());
         }
-        let known = self.store.rectifications(Some(case.clone())).await?;
-        let known = known
-            .into_iter()
-            .next()
-            .ok_or_else(|| ActError::NotFound { what: "差评整改", value: case.to_string() })?;
+        let known = self.rectification(case).await?;
+        if known.rectification.steps.iter().any(|step| Some(step.entry) == request) {
+            return Ok(known);
+        }
         let refused = |error: domain::rating::RectifyRefusal| ActError::Unfit {
             what: "rectification",
             reason: error.to_string(),
         };
-        known.check((self.me(), &officer.name), &body).map_err(refused)?;
+        known.rectification.check((self.me(), &officer.name), &body).map_err(refused)?;
         let (stored, now) = (self.stored(case).await?, self.now());
         let (node, officer_name) = (self.me().clone(), officer.name.clone());
         let said = StepEntry { case: case.clone(), at: now, node, officer: officer_name, body };
         let body = serde_json::to_vec(&said)
             .map_err(|e| ActError::Unfit { what: "rectification", reason: e.to_string() })?;
-        let (id, channel) = (self.random.entry_id(now), self.channel_for(&stored.dossier.origin));
+        let (id, channel) =
+            (request.unwrap_or_else(|| self.random.entry_id(now)), self.channel_for(&stored.dossier.origin));
         let entry = NewEntry { id, channel, kind: kind::RECTIFICATION, subject: case.to_string(), body };
         self.store.append(Append::new(now, officer.name.clone(), "rectify", vec![entry])).await?;
-        let views = self.rectifications(Some(case.clone())).await?;
-        views
-            .into_iter()
-            .next()
-            .ok_or_else(|| ActError::NotFound { what: "差评整改", value: case.to_string() })
+        self.rectification(case).await
+    }
+
+    /// That of one case.
+    ///
+    /// # Errors
+    /// [`ActError::NotFound`] for a case that was not rated badly.
+    pub async fn rectification(&self, case: &CaseNo) -> Result<RectificationView, ActError> {
+        let known = self.rectifications(Some(case.clone())).await?.into_iter().next();
+        known.ok_or_else(|| ActError::NotFound { what: "差评整改", value: case.to_string() })
     }
 }
 

@@ -64,6 +64,33 @@ impl Hall {
         self.write_slip(&officer.name, &stored.dossier, slip).await
     }
 
+    /// Keeps the photo of a hand-over with the case, once; its fingerprint is the proof of the delivery.
+    ///
+    /// # Errors
+    /// [`ActError::Unfit`] for what is no JPEG or PNG.
+    pub async fn keep_delivery_photo(
+        &self,
+        officer: &Officer,
+        case: &CaseNo,
+        bytes: Vec<u8>,
+    ) -> Result<String, ActError> {
+        let stored = self.stored(case).await?;
+        let hash = blake3::hash(&bytes).to_hex().to_string();
+        if stored.dossier.all_attachments().any(|known| known.hash == hash) {
+            return Ok(hash);
+        }
+        if bytes.starts_with(b"%PDF") {
+            let reason = "交付照片须为 JPEG 或 PNG 图片".to_owned();
+            return Err(ActError::Unfit { what: "photo", reason });
+        }
+        let material = delivery::PHOTO.parse().expect("a name as the catalogue writes them");
+        let photo = self.keep_blob(material, bytes).await?;
+        let mut slip = self.new_slip(&stored.dossier, delivery::PHOTO, String::new(), None);
+        slip.attachments.push(photo);
+        self.write_slip(&officer.name, &stored.dossier, slip).await?;
+        Ok(hash)
+    }
+
     /// The citizen's rating of a matter that has come to its end (好差评). It carries no officer: who was rated never sees who
     /// rated.
     ///

@@ -129,7 +129,7 @@ impl Hall {
     pub async fn warnings(&self, within: Jurisdiction, limit: u32) -> Result<Vec<Warning>, ActError> {
         let (today, (_, newest)) = (self.now().day(), self.pack(None)?);
         let mut warnings: Vec<Warning> = Vec::new();
-        for task in self.store.tasks(TaskQuery { body: None, within, limit }).await? {
+        for task in self.store.tasks(TaskQuery { within, limit, ..TaskQuery::default() }).await? {
             let Some(due) = task.due.filter(|_| warnings.iter().all(|known| known.case != task.case)) else {
                 continue;
             };

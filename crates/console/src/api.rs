@@ -3,10 +3,11 @@
 mod acts;
 mod alerts;
 mod authority;
+mod catalogue;
 mod drafts;
 mod incidents;
 mod library;
-mod people;
+pub(crate) mod people;
 mod windows;
 
 pub(crate) use acts::Act;
@@ -63,6 +64,7 @@ pub(crate) fn routes(console: Console) -> Router<Console> {
         .merge(drafts::routes())
         .merge(acts::routes())
         .merge(authority::routes())
+        .merge(catalogue::routes())
         .merge(library::routes())
         .merge(alerts::routes())
         .merge(crate::print::api_routes())
@@ -189,7 +191,8 @@ async fn queue(
     // An officer of a department works its queue and no other.
     let within = console.hall.jurisdiction(&officer);
     let body = officer.body.clone().filter(|_| within != Jurisdiction::Everything).or(filter.body);
-    let query = TaskQuery { body: body.or(officer.body.clone()), within, limit: filter.limit.unwrap_or(20) };
+    let limit = filter.limit.unwrap_or(20);
+    let query = TaskQuery { body: body.or(officer.body.clone()), within, limit, ..TaskQuery::default() };
     let tasks = console.hall.store.tasks(query).await?;
     console.may_list(&officer, tasks.iter().map(|task| &task.case))?;
     Ok(Json(tasks))

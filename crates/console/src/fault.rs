@@ -67,6 +67,7 @@ impl From<ActError> for Fault {
             ActError::Store(
                 StoreError::Stale { .. }
                 | StoreError::StaleDraft { .. }
+                | StoreError::StalePackDraft
                 | StoreError::SerialTaken { .. }
                 | StoreError::DelegationRevoked { .. }
                 | StoreError::Superseded

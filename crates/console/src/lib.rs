@@ -65,6 +65,10 @@ pub struct Console {
     pub(crate) listed: Arc<Mutex<seen::Listed>>,
     /// What stands on the second screens of the desks.
     pub(crate) tablets: Arc<Mutex<page::Tablets>>,
+    /// Pages that are told of changes: who holds how many.
+    pub(crate) watchers: Arc<runtime::Guests<String>>,
+    /// The node stops, and with it what would go on for ever.
+    pub closing: tokio_util::sync::CancellationToken,
     /// What was counted a moment ago; see [`Console::counts`].
     counted: Arc<Mutex<Option<(Timestamp, Counts)>>>,
 }
@@ -86,6 +90,8 @@ impl Console {
             seen: Arc::default(),
             listed: Arc::default(),
             tablets: Arc::default(),
+            watchers: Arc::default(),
+            closing: Default::default(),
             counted: Arc::default(),
         }
     }

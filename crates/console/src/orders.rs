@@ -101,6 +101,9 @@ fn words(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs.iter().map(|(value, label)| ((*value).to_owned(), (*label).to_owned())).collect()
 }
 
+/// The order that a photo may go with.
+pub(crate) const DELIVER: &str = "deliver";
+
 const AGREES: &[(&str, &str)] = &[("true", "同意"), ("false", "不同意")];
 
 /// An order that was sent and comes back on its page, with what was typed.
@@ -122,6 +125,8 @@ pub(crate) struct OrderView {
     pub fields: Vec<FieldView>,
     pub hidden: Vec<(&'static str, String)>,
     pub faults: Vec<FaultRow>,
+    /// A photo may go with it.
+    pub photo: bool,
     pub first: bool,
     pub danger: bool,
     /// What was refused, where this is the order that was tried.
@@ -175,6 +180,7 @@ impl Order {
             hidden: self.asks.iter().filter(is_hidden).map(|ask| (ask.name, value(ask))).collect(),
             faults: self.faults.iter().map(fault).collect(),
             label: self.label,
+            photo: self.verb == DELIVER,
             first: self.first || tried.is_some(),
             danger: self.danger,
             refused: tried
@@ -271,10 +277,9 @@ impl Ask {
             Shape::Number => text.parse::<u32>().is_ok(),
             Shape::Fen => fen(text).is_some(),
             Shape::Day => text.parse::<domain::Day>().is_ok(),
-            Shape::Slots => slots(text).all(|(day, time)| {
-                let clock = time.split_once(':').and_then(|(h, m)| Some((h.parse().ok()?, m.parse().ok()?)));
-                day.parse::<domain::Day>().is_ok() && clock.is_some_and(|(h, m): (u8, u8)| h < 24 && m < 60)
-            }),
+            Shape::Slots => {
+                slots(text).all(|(day, time)| day.parse::<domain::Day>().is_ok() && is_clock(time))
+            }
             _ => true,
         };
         if fits {
@@ -320,9 +325,15 @@ fn fen(text: &str) -> Option<i64> {
 }
 
 /// Day and time of each line.
-fn slots(text: &str) -> impl Iterator<Item = (&str, &str)> {
+pub(crate) fn slots(text: &str) -> impl Iterator<Item = (&str, &str)> {
     let lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     lines.map(|line| line.split_once([' ', 'T']).map_or((line, ""), |(day, time)| (day, time.trim())))
+}
+
+/// `09:30`, by the clock on the wall.
+pub(crate) fn is_clock(time: &str) -> bool {
+    let clock = time.split_once(':').and_then(|(h, m)| Some((h.parse().ok()?, m.parse().ok()?)));
+    clock.is_some_and(|(h, m): (u8, u8)| h < 24 && m < 60)
 }
 
 fn is_long(name: &str) -> bool {

@@ -12,16 +12,22 @@ pub(crate) mod choose;
 mod daily;
 mod draft;
 mod draft_form;
+mod editor;
 mod home;
 mod house;
 mod incidents;
 mod ledger;
+mod letters;
 mod lists;
 pub(crate) mod map;
 mod mend;
 mod network;
+mod news;
 mod outbox;
+mod pairs;
 mod papers;
+mod planner;
+mod rectify;
 mod requests;
 mod table;
 mod tablet;
@@ -60,6 +66,8 @@ pub(crate) fn routes(console: Console) -> Router<Console> {
         .merge(lists::routes())
         .merge(alerts::routes())
         .merge(board::routes())
+        .merge(planner::routes())
+        .merge(rectify::routes())
         .merge(ledger::routes())
         .merge(daily::routes())
         .merge(tickets::routes())
@@ -68,9 +76,13 @@ pub(crate) fn routes(console: Console) -> Router<Console> {
         .merge(case::routes())
         .merge(acts::routes())
         .merge(network::routes())
+        .merge(news::routes())
         .merge(incidents::routes())
         .merge(house::routes())
+        .merge(editor::routes())
         .merge(accounts::routes())
+        .merge(pairs::routes())
+        .merge(letters::routes())
         .merge(crate::print::page_routes())
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
         .layer(middleware::from_fn_with_state(console, crate::pages::admit));

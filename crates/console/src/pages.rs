@@ -59,7 +59,7 @@ pub const PAGES: &[Page] = &[
     page("post", "/me/password", Permission::House, Tells::Nothing, EVERYWHERE),
     page("post", "/me/log-out-everywhere", Permission::House, Tells::Nothing, EVERYWHERE),
     page("get", "/search", Permission::House, Tells::Nothing, EVERYWHERE),
-    page("get", "/badge", Permission::House, Tells::Nothing, EVERYWHERE),
+    page("get", "/news", Permission::House, Tells::Nothing, EVERYWHERE),
     // Recording.
     page("get", "/new", Permission::Record, Tells::Nothing, BELOW),
     page("get", "/guides/{item}", Permission::House, Tells::Nothing, EVERYWHERE),
@@ -95,6 +95,8 @@ pub const PAGES: &[Page] = &[
     // Cases.
     page("get", "/queue", Permission::ReadCases, Tells::List, EVERYWHERE),
     page("get", "/board", Permission::ReadCases, Tells::List, CITY),
+    page("get", "/inspections", Permission::ReadCases, Tells::List, ABOVE),
+    page("post", "/inspections", Permission::Inspect, Tells::List, ABOVE),
     page("get", "/cases", Permission::ReadCases, Tells::List, EVERYWHERE),
     page("get", "/cases/{case}", Permission::ReadCases, Tells::One, EVERYWHERE),
     page("get", "/cases/{case}/shown", Permission::ReadCases, Tells::One, EVERYWHERE),
@@ -131,11 +133,31 @@ pub const PAGES: &[Page] = &[
     page("get", "/alerts", Permission::Warnings, Tells::List, EVERYWHERE),
     page("post", "/cases/{case}/alerts/appeal", Permission::Appeal, Tells::Nothing, ABOVE),
     page("post", "/cases/{case}/alerts/conclude", Permission::Conclude, Tells::Nothing, CITY),
+    page("get", "/rectifications", Permission::Rectify, Tells::List, ABOVE),
+    page("get", "/cases/{case}/rectification", Permission::Rectify, Tells::One, ABOVE),
+    page("post", "/cases/{case}/rectification", Permission::Rectify, Tells::One, ABOVE),
     page("get", "/catalogue", Permission::House, Tells::Nothing, EVERYWHERE),
+    page("get", "/catalogue/draft", Permission::Catalogue, Tells::Nothing, CITY),
+    page("post", "/catalogue/draft/publish", Permission::Catalogue, Tells::Nothing, CITY),
+    page("post", "/catalogue/draft/discard", Permission::Catalogue, Tells::Nothing, CITY),
+    page("get", "/catalogue/new", Permission::Catalogue, Tells::Nothing, CITY),
+    page("post", "/catalogue/new", Permission::Catalogue, Tells::Nothing, CITY),
+    page("get", "/catalogue/items/{item}", Permission::Catalogue, Tells::Nothing, CITY),
+    page("post", "/catalogue/items/{item}", Permission::Catalogue, Tells::Nothing, CITY),
+    page("post", "/catalogue/items/{item}/text", Permission::Catalogue, Tells::Nothing, CITY),
     page("get", "/letters", Permission::House, Tells::Nothing, CITY),
+    page("get", "/letters/new", Permission::Register, Tells::Nothing, CITY),
+    page("post", "/letters", Permission::Register, Tells::Nothing, CITY),
     page("get", "/accounts", Permission::Accounts, Tells::Nothing, EVERYWHERE),
     page("post", "/accounts", Permission::Accounts, Tells::Nothing, EVERYWHERE),
     page("post", "/accounts/{name}/{verb}", Permission::Accounts, Tells::Nothing, EVERYWHERE),
+    // Acts of two: what each asks is asked of whoever signs.
+    page("get", "/countersigns", Permission::House, Tells::Nothing, EVERYWHERE),
+    page("get", "/countersigns/new", Permission::House, Tells::Nothing, EVERYWHERE),
+    page("post", "/countersigns", Permission::House, Tells::Nothing, EVERYWHERE),
+    page("post", "/countersigns/{id}", Permission::House, Tells::Nothing, EVERYWHERE),
+    page("post", "/countersigns/{id}/collect", Permission::House, Tells::Nothing, EVERYWHERE),
+    page("get", "/exports/{id}", Permission::House, Tells::One, EVERYWHERE),
     page("get", "/audit", Permission::Audit, Tells::Nothing, EVERYWHERE),
 ];
 
@@ -190,9 +212,11 @@ pub(crate) const NAVIGATION: &[Entry] = &[
     entry("/queue", "接件台", Permission::ReadCases, &[Tier::Town], Some(|waits| waits.tasks)),
     entry("/queue", "我的待办", Permission::ReadCases, CITY, Some(|waits| waits.tasks)),
     entry("/board", "并联审批板", Permission::ReadCases, CITY, None),
+    entry("/inspections", "联合查验", Permission::ReadCases, ABOVE, None),
     entry("/cases", "全部办件", Permission::ReadCases, EVERYWHERE, None),
     entry("/warnings", "临期提醒", Permission::Warnings, EVERYWHERE, None),
     entry("/alerts", "电子监察", Permission::Warnings, EVERYWHERE, Some(|waits| waits.alerts)),
+    entry("/rectifications", "差评整改", Permission::Rectify, ABOVE, None),
     entry("/ledger", "台账", Permission::ReadCases, EVERYWHERE, None),
     entry("/daily", "日报", Permission::ReadCases, BELOW, None),
     entry("/nodes", "各村状态", Permission::House, &[Tier::Town], None),
@@ -204,6 +228,7 @@ pub(crate) const NAVIGATION: &[Entry] = &[
     entry("/catalogue", "事项目录", Permission::House, EVERYWHERE, None),
     entry("/letters", "授权和印章", Permission::House, CITY, None),
     entry("/accounts", "账号", Permission::Accounts, EVERYWHERE, None),
+    entry("/countersigns", "双人复核", Permission::House, EVERYWHERE, None),
     entry("/audit", "审计", Permission::Audit, EVERYWHERE, None),
 ];
 
@@ -268,7 +293,7 @@ pub(crate) async fn admit(State(console): State<Console>, request: Request, next
 
 /// What a script, or the screen in a citizen's hands, asks by itself: it keeps no log-in alive. The screen of the hall does: it hangs
 /// where nobody reaches it, and must go on all day.
-const UNASKED: [&str; 2] = ["/badge", TURNED_AWAY];
+const UNASKED: [&str; 2] = ["/news", TURNED_AWAY];
 
 /// The screen that is turned to a citizen: nothing of the house stands on it, refusals included.
 const TURNED_AWAY: &str = "/tablet";

@@ -57,6 +57,11 @@ impl Posted {
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.fields.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.trim())
     }
+    /// Says something else than was typed.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.fields.retain(|(known, _)| known != name);
+        self.fields.push((name.to_owned(), value.to_owned()));
+    }
     /// The act this form is.
     pub fn key(&self) -> Option<EntryId> {
         self.get(KEY_FIELD).parse().ok()

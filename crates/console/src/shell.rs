@@ -11,7 +11,7 @@ use crate::posted::csrf_token;
 use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
-use casework::{Officer, Outbox};
+use casework::{Officer, Outbox, SensitiveAct};
 use domain::access::{Jurisdiction, Permission};
 use domain::calendar::{DayUnit, Limit};
 use domain::network::Tier;
@@ -142,11 +142,15 @@ impl Desk {
     pub fn t<'a>(&self, text: &'a str) -> Cow<'a, str> {
         self.shell.t(text)
     }
+    /// Whether any act of two is this officer's to sign.
+    fn signs_with_another(&self) -> bool {
+        SensitiveAct::PERMISSIONS.into_iter().any(|permission| self.may(permission))
+    }
     /// The queue of this officer.
     pub fn queue(&self, limit: u32) -> TaskQuery {
         let hall = &self.console.hall;
         let within = hall.jurisdiction(&self.officer);
-        TaskQuery { body: self.officer.body.clone(), within, limit }
+        TaskQuery { body: self.officer.body.clone(), within, limit, ..TaskQuery::default() }
     }
     pub fn within(&self) -> Jurisdiction {
         self.console.hall.jurisdiction(&self.officer)
@@ -275,7 +279,7 @@ impl Desk {
         let waits = Waits { counts: &self.counts, tasks, alerts };
         let mut lines = Vec::new();
         for entry in crate::pages::NAVIGATION.iter().filter(|entry| entry.is_for(self.shell.tier)) {
-            if !self.may(entry.needs) {
+            if !self.may(entry.needs) || entry.href == "/countersigns" && !self.signs_with_another() {
                 continue;
             }
             let count = entry.count.map(|count| count(&waits)).filter(|count| *count > 0);

@@ -1,6 +1,7 @@
 //! A page of a dossier in words, for the timeline: what happened, by whom it is told beside it.
 
 use domain::catalogue::Item;
+use domain::delivery::PHOTO;
 use domain::dossier::{NotAcceptedGround, Outcome, PageBody, Slip};
 use domain::pack::CityPack;
 use domain::{NodeId, StageId};
@@ -110,6 +111,7 @@ pub(crate) fn slip(slip: &Slip) -> Said {
         "library" => "便条:证照库答复",
         "rating" => "便条:申请人已评价",
         "original" => "便条:原件流转",
+        PHOTO => "便条:交付照片",
         _ => "便条",
     };
     said(what, slip.text.clone())

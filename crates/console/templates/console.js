@@ -142,22 +142,68 @@
     });
   });
 
-  // The badge looks again by itself; a page that nobody sees does not ask.
-  var badge = document.getElementById('badge');
-  if (badge) {
-    window.setInterval(function () {
-      if (document.hidden) { return; }
-      fetch('/badge', { credentials: 'same-origin' })
-        .then(function (response) { return response.ok ? response.json() : null; })
-        .then(function (now) {
-          if (!now) { return; }
-          badge.className = 'badge ' + now.class;
-          badge.innerHTML = '<span aria-hidden="true"></span> ';
-          badge.firstChild.textContent = now.mark;
-          badge.appendChild(document.createTextNode(now.text));
-        })
-        .catch(function () { /* The node is being restarted: the next look will tell. */ });
-    }, 5000);
+  // What changes around the page is told as it happens, where the browser can listen, and asked for otherwise; a page that nobody
+  // sees does neither. Parts of a page that show what was written ([data-live]) are fetched anew then.
+  var badge = document.getElementById('badge'), news = null, asking = null, live = all('[data-live]'), fetching = false, missed_one = false;
+  function tell(now) {
+    if (badge && now.badge) {
+      badge.className = 'badge ' + now.badge.class;
+      badge.innerHTML = '<span aria-hidden="true"></span> ';
+      badge.firstChild.textContent = now.badge.mark;
+      badge.appendChild(document.createTextNode(now.badge.text));
+    }
+    all('.side a').forEach(function (link) {
+      var count = now.counts[link.getAttribute('href')], shown = one('.count', link);
+      if (count === undefined || (shown ? shown.textContent : '') === count) { return; }
+      if (shown) { link.removeChild(shown); }
+      if (count) { shown = document.createElement('b'); shown.className = 'count'; shown.textContent = count; link.appendChild(shown); }
+    });
+  }
+  // Whoever is at a place in the list stays there.
+  function fetch_live() {
+    if (!live.length) { return; }
+    if (fetching) { missed_one = true; return; }
+    fetching = true;
+    fetch(window.location.href, { credentials: 'same-origin' }).then(function (answer) { return answer.ok ? answer.text() : null; }).then(function (text) {
+      if (!text) { return; }
+      var fresh = all('[data-live]', new DOMParser().parseFromString(text, 'text/html'));
+      if (fresh.length !== live.length) { return; }
+      live.forEach(function (part, index) {
+        if (part.contains(document.activeElement) || one('details[open]', part) || part.innerHTML === fresh[index].innerHTML) { return; }
+        part.innerHTML = fresh[index].innerHTML;
+      });
+    }).catch(function () { /* The node is being restarted: the next news will come. */ }).then(function () {
+      fetching = false;
+      if (missed_one) { missed_one = false; fetch_live(); }
+    });
+  }
+  function ask() {
+    if (document.hidden) { return; }
+    fetch('/news', { credentials: 'same-origin', headers: { accept: 'application/json' } })
+      .then(function (response) { return response.ok ? response.json() : null; })
+      .then(function (now) { if (now) { tell(now); fetch_live(); } })
+      .catch(function () { /* The node is being restarted: the next look will tell. */ });
+  }
+  function listen() {
+    if (news || asking || document.hidden) { return; }
+    if (typeof EventSource !== 'function') { asking = window.setInterval(ask, 5000); return; }
+    news = new EventSource('/news');
+    news.onmessage = function (event) {
+      var told = JSON.parse(event.data);
+      tell(told.now);
+      if (told.written) { fetch_live(); }
+    };
+    // A browser tries a broken line again by itself. Where it was refused, it asks from time to time.
+    news.onerror = function () {
+      if (news && news.readyState === 2) { news = null; asking = window.setInterval(ask, 5000); }
+    };
+  }
+  if (one('.side')) {
+    listen();
+    document.addEventListener('visibilitychange', function () {
+      if (document.hidden && news) { news.close(); news = null; }
+      if (!document.hidden) { listen(); }
+    });
   }
 
   // A screen that nobody touches looks again by itself, and says so when it no longer can: an old picture is a false one.

@@ -113,6 +113,9 @@ pub struct Proof {
     pub text: String,
 }
 
+/// Kind of the slip, and name of its one attachment, by which the photo of a hand-over joins the case.
+pub const PHOTO: &str = "delivery_photo";
+
 /// Handed to a carrier.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Dispatch {
@@ -138,7 +141,7 @@ pub fn proof_fault(channel: Channel, proof: &Proof, dispatch: Option<&Dispatch>)
     }
     match proof.kind {
         ProofKind::Signature if text.is_empty() => Some("请由领取人签名"),
-        ProofKind::Photo if text.len() != 64 => Some("照片凭证应为已上传照片的内容指纹(64 位)"),
+        ProofKind::Photo if text.len() != 64 => Some("请拍一张交付时的照片"),
         ProofKind::Code if text.len() != 6 || !text.bytes().all(|b| b.is_ascii_digit()) => {
             Some("验证码应为 6 位数字")
         }

@@ -222,6 +222,10 @@ impl Network {
     pub fn get(&self, id: &NodeId) -> Option<&NodeRecord> {
         self.nodes.get(id)
     }
+    /// As people call it; of a node that is not known here, its id.
+    pub fn name_of(&self, id: &NodeId) -> String {
+        self.get(id).map_or_else(|| id.to_string(), |node| node.name.clone())
+    }
     pub fn iter(&self) -> impl Iterator<Item = &NodeRecord> {
         self.nodes.values()
     }

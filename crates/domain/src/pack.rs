@@ -3,6 +3,7 @@
 //! A pack is a set of named texts (pieces). The hub reads them from files, checks everything, and publishes them; every
 //! node builds the same [`CityPack`] from the same pieces. A pack with faults is refused whole, all faults told at once.
 
+pub mod edit;
 mod item;
 mod lint;
 

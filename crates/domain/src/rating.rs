@@ -95,6 +95,31 @@ pub enum StepBody {
     AppealDecided { upheld: bool, text: String },
 }
 
+impl StepBody {
+    pub fn chinese(&self) -> &'static str {
+        match self {
+            StepBody::Contacted { .. } => "联系核实",
+            StepBody::Complex { .. } => "情况复杂,延至十五个工作日",
+            StepBody::Fixed { .. } => "整改完成",
+            StepBody::Revisited { .. } => "回访",
+            StepBody::Appealed { .. } => "申诉",
+            StepBody::AppealDecided { upheld: true, .. } => "申诉成立",
+            StepBody::AppealDecided { upheld: false, .. } => "申诉不成立",
+        }
+    }
+
+    /// What was written.
+    pub fn text(&self) -> &str {
+        match self {
+            StepBody::Contacted { text }
+            | StepBody::Fixed { text }
+            | StepBody::Revisited { text, .. }
+            | StepBody::AppealDecided { text, .. } => text,
+            StepBody::Complex { reason } | StepBody::Appealed { reason } => reason,
+        }
+    }
+}
+
 /// The body of a `rectification` entry.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StepEntry {
@@ -114,6 +139,19 @@ pub enum Stage {
     ToRevisit,
     ToDecideAppeal,
     Closed,
+}
+
+impl Stage {
+    /// What is to be done now.
+    pub fn chinese(self) -> &'static str {
+        match self {
+            Stage::ToContact => "待联系核实",
+            Stage::ToFix => "待整改",
+            Stage::ToRevisit => "待回访",
+            Stage::ToDecideAppeal => "待处理申诉",
+            Stage::Closed => "整改已结束",
+        }
+    }
 }
 
 const CONTACT: Limit = Limit { days: 1, unit: DayUnit::Workday };
@@ -191,7 +229,7 @@ impl Rectification {
     /// # Errors
     /// [`RectifyRefusal`].
     pub fn check(&self, (node, officer): (&NodeId, &str), body: &StepBody) -> Result<(), RectifyRefusal> {
-        let (stage, text) = (self.stage(), body_text(body));
+        let (stage, text) = (self.stage(), body.text());
         if stage == Stage::Closed {
             return Err(RectifyRefusal::Closed);
         }
@@ -219,16 +257,6 @@ impl Rectification {
                 if open { Ok(()) } else { Err(RectifyRefusal::NoAppeal) }
             }
         }
-    }
-}
-
-fn body_text(body: &StepBody) -> &str {
-    match body {
-        StepBody::Contacted { text }
-        | StepBody::Fixed { text }
-        | StepBody::Revisited { text, .. }
-        | StepBody::AppealDecided { text, .. } => text,
-        StepBody::Complex { reason } | StepBody::Appealed { reason } => reason,
     }
 }
 

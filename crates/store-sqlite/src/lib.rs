@@ -503,6 +503,13 @@ impl Store for SqliteStore {
         self.executor.write("save draft", move |work| people::save_draft(work.sql, &draft)).await
     }
 
+    async fn pack_draft(&self) -> Result<PackDraft, StoreError> {
+        self.executor.read_briefly(people::pack_draft).await
+    }
+    async fn save_pack_draft(&self, draft: PackDraft, action: &'static str) -> Result<(), StoreError> {
+        let save = move |work: &mut executor::Work<'_>| people::save_pack_draft(work.sql, &draft, action);
+        self.executor.write("save draft", save).await
+    }
     async fn wanted_attachments(
         &self,
         origins: Vec<NodeId>,

@@ -66,7 +66,7 @@ pub(crate) fn rectifications(
             "SELECT case_no, pos, grade FROM rating AS one
               WHERE bad AND (?1 IS NULL OR case_no = ?1)
                 AND NOT EXISTS (SELECT 1 FROM rating AS other WHERE other.case_no = one.case_no AND other.bad AND other.slip < one.slip)
-              ORDER BY pos LIMIT 1000",
+              ORDER BY pos DESC LIMIT 1000",
         )
         .and_then(|mut s| {
             s.query_map([case.map(CaseNo::as_str)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()

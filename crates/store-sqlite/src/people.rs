@@ -62,6 +62,31 @@ pub(crate) fn save_draft(sql: &Connection, draft: &Draft) -> Result<u32, StoreEr
     Ok(saved.version)
 }
 
+pub(crate) fn pack_draft(sql: &Connection) -> Result<PackDraft, StoreError> {
+    let text: Option<String> = sql
+        .prepare_cached("SELECT draft FROM pack_draft")
+        .and_then(|mut s| s.query_row([], |row| row.get(0)).optional())
+        .broken("read the draft of the catalogue")?;
+    let read = |text: String| {
+        serde_json::from_str(&text).map_err(|e| unreadable("read the draft of the catalogue", e))
+    };
+    Ok(text.map(read).transpose()?.unwrap_or_default())
+}
+
+pub(crate) fn save_pack_draft(sql: &Connection, draft: &PackDraft, action: &str) -> Result<(), StoreError> {
+    if pack_draft(sql)?.version != draft.version {
+        return Err(StoreError::StalePackDraft);
+    }
+    let saved = PackDraft { version: draft.version + 1, ..draft.clone() };
+    let text =
+        serde_json::to_string(&saved).map_err(|e| unreadable("write the draft of the catalogue", e))?;
+    sql.prepare_cached("INSERT OR REPLACE INTO pack_draft(one, draft) VALUES(1, ?1)")
+        .and_then(|mut s| s.execute([text]))
+        .broken("write the draft of the catalogue")?;
+    let subject = format!("{} pieces", saved.pieces.len());
+    crate::audit::record(sql, saved.at, &saved.by, action, &subject)
+}
+
 /// One draft makes at most one submission (I23): whoever comes second finds it gone.
 pub(crate) fn consume_draft(sql: &Connection, id: EntryId, version: u32) -> Result<(), StoreError> {
     // A save that came between reading and capturing was answered "saved": it must not vanish with the draft.

@@ -177,13 +177,13 @@ pub(crate) fn tasks(sql: &Connection, query: &TaskQuery) -> Result<Vec<TaskLine>
     let mut statement = sql
         .prepare_cached(&format!(
             "SELECT d.case_no, d.stage, d.kind, d.body, d.item, d.applicant, d.due, d.claimed_by, {MISSING} AS missing
-               FROM task d WHERE {filter} AND (:items IS NULL OR d.item IN (SELECT value FROM json_each(:items)))
+               FROM task d WHERE {filter} AND (:kind IS NULL OR d.kind = :kind) AND (:items IS NULL OR d.item IN (SELECT value FROM json_each(:items)))
               ORDER BY d.due, d.case_no, d.stage, d.body LIMIT :limit"
         ))
         .broken("list tasks")?;
     let rows = statement
         .query_map(
-            named_params! { ":body": query.body.as_ref().map(domain::OrgId::as_str), ":items": crate::accounts::items_of(&query.within), ":limit": query.limit.clamp(1, 1000) },
+            named_params! { ":body": query.body.as_ref().map(domain::OrgId::as_str), ":kind": query.kind, ":items": crate::accounts::items_of(&query.within), ":limit": query.limit.clamp(1, 1000) },
             |row| {
                 let text = |name: &str| row.get::<_, String>(name);
                 Ok((

@@ -232,6 +232,12 @@ const STEPS: &[M<'static>] = &[
     ALTER TABLE quarantine ADD COLUMN settled_note TEXT;
     ",
     ),
+    M::up(
+        "
+    -- The next release of the catalogue, while it is being written: one for the house.
+    CREATE TABLE pack_draft(one INTEGER PRIMARY KEY CHECK(one = 1), draft TEXT NOT NULL) STRICT;
+    ",
+    ),
 ];
 
 /// To be raised whenever the same journals fold to other rows: the projections are then built anew when a node is opened.

@@ -42,6 +42,8 @@ pub enum StoreError {
     Stale { case: CaseNo },
     #[error("草稿 {draft} 已在另一个窗口修改,两份内容都保留;请重新打开,对照后再保存")]
     StaleDraft { draft: EntryId },
+    #[error("目录草稿刚刚被另一个人改过;请重新打开,对照后再保存")]
+    StalePackDraft,
     /// Remedy: read the serial again, number again.
     #[error("编号 {scope} 第 {number} 号刚刚被使用;请重试")]
     SerialTaken { scope: String, number: u64 },
@@ -207,6 +209,13 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::StaleDraft`] when somebody saved in between (I23).
     async fn drop_draft(&self, id: EntryId, version: u32) -> Result<(), StoreError>;
+    /// What the next release of the catalogue shall change; the hub's alone.
+    async fn pack_draft(&self) -> Result<PackDraft, StoreError>;
+    /// Saves over version `draft.version`; a draft without pieces is none. `action` is what the audit calls it.
+    ///
+    /// # Errors
+    /// [`StoreError::StalePackDraft`] when somebody saved in between.
+    async fn save_pack_draft(&self, draft: PackDraft, action: &'static str) -> Result<(), StoreError>;
     /// Applications from the citizens' hall that this node knows of.
     async fn applications(&self, query: ApplicationQuery) -> Result<Vec<ApplicationLine>, StoreError>;
     /// Saves over version `draft.version`; 0 makes a new one. Returns the new version.

@@ -225,10 +225,33 @@ pub struct CaseLine {
     pub missing_attachments: u32,
 }
 
+/// The next release of the catalogue, while it is being written.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct PackDraft {
+    /// 0 before anything was saved.
+    pub version: u32,
+    /// Who saved last, and when.
+    pub by: String,
+    pub at: Timestamp,
+    /// By name; only those that are to differ from the release in force.
+    pub pieces: BTreeMap<String, DraftPiece>,
+}
+
+/// One text of the pack as it shall be.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DraftPiece {
+    /// `None` takes it out.
+    pub text: Option<String>,
+    /// Fingerprint of the text it was made from, so that a release in between does not go unnoticed; `None` for a new one.
+    pub base: Option<String>,
+}
+
 #[derive(Debug, Clone, Default)]
 pub struct TaskQuery {
     /// Only tasks of this body; `None` is all of them.
     pub body: Option<OrgId>,
+    /// Only stages of this kind, as the catalogue writes it.
+    pub kind: Option<&'static str>,
     /// The cases that whoever asks may see.
     pub within: Jurisdiction,
     pub limit: u32,

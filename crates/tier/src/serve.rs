@@ -300,6 +300,7 @@ pub(crate) async fn begin(
         Console::new(opened.hall.clone(), uplink.clone(), config.name.clone(), hosts(&config.listen));
     console.node = Some(opened.node());
     console.devices = Arc::new(config.devices.clone());
+    console.closing = doors.token.clone();
     console.drill = std::env::var_os(runtime::DRILL_CLOCK).is_some();
     // All persons of a drill are invented: the code that would go to a telephone is shown.
     let shown = || console.drill.then(|| Arc::new(console::Shown) as Arc<dyn console::SendCode>);

@@ -49,8 +49,23 @@ fn pages(site: &Site, case: &str, draft: &str) -> Vec<String> {
             "/screen",
             "/daily",
             "/tablet",
+            "/inspections",
+            "/rectifications",
+            "/countersigns",
         ]),
-        Tier::City => pages.extend(["/nodes", "/reconciliation", "/letters", "/cases/{case}"]),
+        Tier::City => pages.extend([
+            "/nodes",
+            "/reconciliation",
+            "/letters",
+            "/cases/{case}",
+            "/board",
+            "/applications",
+            "/inspections",
+            "/rectifications",
+            "/countersigns",
+            "/countersigns/new?kind=export_cases",
+            "/catalogue/new",
+        ]),
     }
     pages.iter().map(|page| page.replace("{case}", case).replace("{draft}", draft)).collect()
 }
@@ -80,7 +95,7 @@ async fn every_page_fits_its_screen_and_reads_for_everybody_in_both_languages() 
     let case = record_by_program(village, &token, "food", 1).await;
     let draft = village.post(&token, "/drafts", serde_json::json!({ "item": "dibao" })).await.unwrap();
     let draft = draft["id"].as_str().unwrap().to_owned();
-    city.hub.employ("boss", None, "supervision_officer").await;
+    city.hub.employ("boss", None, "supervision_officer,registrar,catalogue_editor").await;
     eventually("the hub has the case", async || {
         city.hub
             .node()

@@ -2,7 +2,9 @@
 
 use crate::recording::record_by_program;
 use crate::tab::{Browser, Screen, Tab};
-use tests::city::{City, Site, eventually};
+use rand::SeedableRng;
+use rand::rngs::StdRng;
+use tests::city::{City, Folder, Site, eventually};
 
 /// Opens a case once its task waits for this officer with all papers.
 async fn open_task(tab: &Tab, case: &str) {
@@ -94,9 +96,15 @@ async fn of_two_officers_one_claims_and_the_licence_comes_home() {
     // Without the receiver's signature nothing is handed over; the page says so and keeps the rest.
     home.press("form[action$='/deliver'] button[data-main]").await;
     assert!(home.text(".summary").await.contains("请由领取人签名"));
-    home.fill("form[action$='/deliver'] [name=proof]", "张伟德").await;
+    // A photo of the hand-over is proof as well, and joins the papers of the case.
+    let (folder, mut dice) = (Folder::new(), StdRng::seed_from_u64(8));
+    let photo = folder.0.join("photo.jpg");
+    std::fs::write(&photo, testkit::scans::jpeg(&mut dice)).unwrap();
+    let input = home.see("form[action$='/deliver'] [name=photo]").await;
+    input.send_keys(photo.to_str().unwrap()).await.unwrap();
     home.press("form[action$='/deliver'] button[data-main]").await;
     assert!(home.text("#status").await.contains("已送达"), "{}", home.text("main").await);
+    home.reads("main", "交付照片").await;
     home.choose("grade", "very_good").await;
     home.press("form[action$='/rate'] button").await;
     home.close().await;

@@ -455,3 +455,62 @@ async fn a_page_that_was_left_open_does_not_keep_its_log_in_alive() {
     assert!(hall.officer(&left).await.unwrap().is_none());
     city.stop().await;
 }
+
+/// One open page, as a browser listens to it: what is said of changes, until it ends.
+async fn listen(site: &Site, token: &str) -> tokio::io::Lines<tokio::io::BufReader<tokio::net::TcpStream>> {
+    use tokio::io::{AsyncBufReadExt, AsyncWriteExt};
+    let mut line = tokio::net::TcpStream::connect(site.node().web).await.unwrap();
+    let ask = format!(
+        "GET /news HTTP/1.1\r\nhost: localhost\r\ncookie: tongban_session={token}\r\naccept: text/event-stream\r\n\r\n"
+    );
+    line.write_all(ask.as_bytes()).await.unwrap();
+    tokio::io::BufReader::new(line).lines()
+}
+
+/// What changes is told to who listens; a stream ends with its log-in and with the node, and more than six of one log-in are refused.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn news_are_told_until_the_log_in_or_the_node_ends() {
+    let mut city = City::start(1).await;
+    let village = &city.villages[0];
+    let (token, leaving) = (village.log_in("officer").await, village.log_in("officer").await);
+    let (status, _) = village.raw(Method::GET, "/news", None).await;
+    assert_eq!(status, 303, "whoever is nobody is shown the log-in");
+    let mut news = listen(village, &token).await;
+    let mut next = async |what: &str| {
+        let found = async {
+            loop {
+                match news.next_line().await.unwrap() {
+                    Some(line) if line.contains(what) => return true,
+                    Some(_) => {}
+                    None => return false,
+                }
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(60), found).await.expect(what)
+    };
+    assert!(next("text/event-stream").await);
+    assert!(next(r#""written":false"#).await, "first how it stands");
+    record(village, &token, "food", 7).await;
+    assert!(next(r#""written":true"#).await);
+
+    let mut left = listen(village, &leaving).await;
+    while !left.next_line().await.unwrap().unwrap().contains("data:") {}
+    village.post(&leaving, "/logout", json!({})).await.unwrap();
+    let ends = async { while left.next_line().await.unwrap().is_some() {} };
+    tokio::time::timeout(std::time::Duration::from_secs(60), ends).await.expect("it ends with its log-in");
+
+    let mut open = Vec::new();
+    for _ in 0..5 {
+        let mut stream = listen(village, &token).await;
+        assert!(stream.next_line().await.unwrap().unwrap().contains("200"));
+        open.push(stream);
+    }
+    let seventh = listen(village, &token).await.next_line().await.unwrap().unwrap();
+    assert!(seventh.contains("503"), "{seventh}");
+    // The node stops at once, not after the grace of a request that never ends.
+    let begun = std::time::Instant::now();
+    city.villages[0].stop().await;
+    assert!(!next("never said").await, "the stream has ended");
+    eprintln!("stopped after {:?}", begun.elapsed());
+    city.stop().await;
+}

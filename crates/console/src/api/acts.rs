@@ -34,6 +34,10 @@ pub(super) fn routes() -> Router<Console> {
         .route("/cases/{case}/recall", post(recall))
         .route("/cases/{case}/rate", post(rate))
         .route("/cases/{case}/originals", post(move_original))
+        .route(
+            "/cases/{case}/delivery-photo",
+            post(delivery_photo).layer(DefaultBodyLimit::max(UPLOAD_BYTES_MAX)),
+        )
         .route("/cases/{case}/make-up", post(make_up).layer(DefaultBodyLimit::max(8 * UPLOAD_BYTES_MAX)))
 }
 
@@ -268,6 +272,17 @@ fn decoded(materials: BTreeMap<MaterialId, String>) -> Result<Vec<(MaterialId, V
 struct MakeUp {
     /// Scans of what was promised: material id → base64.
     materials: BTreeMap<MaterialId, String>,
+}
+
+async fn delivery_photo(
+    State(console): State<Console>,
+    ByToken(officer): ByToken,
+    Path(case): Path<String>,
+    body: Bytes,
+) -> Answer<Value> {
+    let case = id(&case, "办件编号")?;
+    let hash = console.hall.keep_delivery_photo(&officer, &case, body.to_vec()).await?;
+    Ok(Json(json!({ "hash": hash })))
 }
 
 async fn make_up(

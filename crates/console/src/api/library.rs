@@ -8,7 +8,6 @@ use axum::routing::{get, post};
 use axum::{Json, Router};
 use casework::{Fees, LicenceView, RectificationView};
 use domain::Day;
-use domain::access::Jurisdiction;
 use domain::library::{LicenceState, StateChange};
 use domain::rating::StepBody;
 use serde::Deserialize;
@@ -59,18 +58,7 @@ async fn rectifications(
     State(console): State<Console>,
     ByToken(officer): ByToken,
 ) -> Answer<Vec<RectificationView>> {
-    let mut all = console.hall.rectifications(None).await?;
-    let within = console.hall.jurisdiction(&officer);
-    if within != Jurisdiction::Everything {
-        let mut reached = Vec::new();
-        for one in all {
-            if console.hall.store.reaches(&one.rectification.case, &within).await? {
-                reached.push(one);
-            }
-        }
-        all = reached;
-    }
-    Ok(Json(all))
+    Ok(Json(console.hall.rectifications_of(&officer).await?))
 }
 
 async fn rectification(
@@ -87,5 +75,5 @@ async fn rectify(
     Path(case): Path<String>,
     Body(body): Body<StepBody>,
 ) -> Answer<RectificationView> {
-    Ok(Json(console.hall.rectify(&officer, &id(&case, "办件编号")?, body).await?))
+    Ok(Json(console.hall.rectify(&officer, &id(&case, "办件编号")?, body, None).await?))
 }

@@ -10,7 +10,7 @@ use axum::http::header;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post, put};
 use axum::{Json, Router};
-use casework::{ActError, AuditCursor, NewAccount, Persons, Proof, SensitiveAct};
+use casework::{ActError, AuditCursor, Hall, NewAccount, Persons, Proof, SensitiveAct};
 use domain::access::{Jurisdiction, Permission, Roles};
 use domain::{CaseNo, EntryId, OrgId};
 use futures::stream;
@@ -189,30 +189,33 @@ async fn export(
     Path(text): Path<String>,
 ) -> Result<Response, Fault> {
     let act = console.hall.signed_export(&officer, id(&text, "复核编号")?).await?;
-    let hall = console.hall.clone();
-    // Piece by piece: an audit of years does not fit into memory.
-    let (kind, body) = match act {
+    let kind = match act {
+        SensitiveAct::ExportAudit {} => "application/x-ndjson",
+        _ => "text/csv; charset=utf-8",
+    };
+    Ok(([(header::CONTENT_TYPE, kind)], exported(&console.hall, &act)).into_response())
+}
+
+/// What two signed for, piece by piece: an audit of years does not fit into memory.
+pub(crate) fn exported(hall: &Hall, act: &SensitiveAct) -> AnyBody {
+    let hall = hall.clone();
+    match act {
         SensitiveAct::ExportAudit {} => {
-            let pieces = stream::try_unfold(Some(AuditCursor::Start), move |cursor| {
+            AnyBody::from_stream(stream::try_unfold(Some(AuditCursor::Start), move |cursor| {
                 let hall = hall.clone();
                 async move {
                     let Some(cursor) = cursor else { return Ok::<_, ActError>(None) };
                     Ok(Some(hall.audit_piece(cursor).await?))
                 }
-            });
-            ("application/x-ndjson", AnyBody::from_stream(pieces))
+            }))
         }
-        _ => {
-            let pieces = stream::try_unfold(Some(None), move |after: Option<Option<CaseNo>>| {
-                let hall = hall.clone();
-                async move {
-                    let Some(after) = after else { return Ok::<_, ActError>(None) };
-                    let (text, next) = hall.cases_piece(after).await?;
-                    Ok(Some((text, next.map(Some))))
-                }
-            });
-            ("text/csv; charset=utf-8", AnyBody::from_stream(pieces))
-        }
-    };
-    Ok(([(header::CONTENT_TYPE, kind)], body).into_response())
+        _ => AnyBody::from_stream(stream::try_unfold(Some(None), move |after: Option<Option<CaseNo>>| {
+            let hall = hall.clone();
+            async move {
+                let Some(after) = after else { return Ok::<_, ActError>(None) };
+                let (text, next) = hall.cases_piece(after).await?;
+                Ok(Some((text, next.map(Some))))
+            }
+        })),
+    }
 }

@@ -14,6 +14,7 @@ use axum::extract::{DefaultBodyLimit, Path, Request};
 use axum::response::Response;
 use axum::routing::{get, post};
 use casework::{ActError, CaseView, May, Waiting};
+use domain::delivery::PHOTO;
 use domain::dossier::{Outcome, Status};
 use domain::network::Tier;
 use domain::rating::{Grade, Rating};
@@ -176,6 +177,7 @@ fn slip_name(kind: &str) -> &'static str {
         "inspection_slot" => "申请人选定查验时间",
         "rating" => "评价",
         "make_up" => "补交材料",
+        PHOTO => "交付照片",
         _ => "便条",
     }
 }

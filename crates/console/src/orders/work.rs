@@ -1,6 +1,6 @@
 //! The work of a stage itself, by its kind: what completes it, what it has to leave behind.
 
-use super::{AGREES, Ask, At, Order, Shape, ask, words};
+use super::{AGREES, Ask, At, DELIVER, Order, Shape, ask, words};
 use casework::ReadyStage;
 use domain::catalogue::StageKind;
 use domain::delivery::Channel;
@@ -186,7 +186,7 @@ impl At<'_> {
         let dispatched = self.dossier().dispatched.as_ref();
         let mut orders = vec![self.order(
             stage,
-            "deliver",
+            DELIVER,
             "登记送达",
             vec![
                     ask("receiver", "领取人", Shape::Text).with(self.dossier().applicant.clone()),

@@ -107,22 +107,36 @@ fn shown(issued: &Issued, password: String) -> Option<(String, String, String)> 
 async fn put_account(sent: Sent) -> Result<Response, Fault> {
     let (desk, posted) = (&sent.desk, &sent.posted);
     let typed = [posted.get("name").to_owned(), posted.get("display").to_owned()];
+    if desk.console.hall.needs_two(&typed[0], &chosen(posted)).await? {
+        return Ok(see(&by_two("give_account", posted)));
+    }
     match made(desk, posted).await {
         Ok((issued, password)) => page(desk, shown(&issued, password), "", Default::default()).await,
         Err(fault) => page(desk, None, &fault.message, typed).await,
     }
 }
 
+fn chosen(posted: &Posted) -> Roles {
+    Roles::new(posted.all("role").filter_map(|name| name.parse().ok()))
+}
+
+/// The page where two do it, with what was typed.
+fn by_two(kind: &str, posted: &Posted) -> String {
+    let typed = posted
+        .fields
+        .iter()
+        .filter(|(name, _)| matches!(name.as_str(), "name" | "display" | "body" | "role"));
+    typed.fold(format!("/countersigns/new?kind={kind}"), |path, (name, value)| {
+        format!("{path}&{name}={}", super::encoded(value))
+    })
+}
+
 async fn made(desk: &Desk, posted: &Posted) -> Result<(Issued, String), Fault> {
     let hall = &desk.console.hall;
-    let chosen: Vec<Role> = posted
-        .all("role")
-        .filter_map(|name| Role::ALL.into_iter().find(|role| role.as_str() == name))
-        .collect();
-    if chosen.is_empty() {
+    let (name, roles) = (posted.get("name").to_owned(), chosen(posted));
+    if roles.0.is_empty() {
         return Err(Fault::unfit("请至少选一个岗位"));
     }
-    let (name, roles) = (posted.get("name").to_owned(), Roles::new(chosen));
     hall.may_be_changed(&desk.officer.name, &name, Persons::One).await?;
     hall.may_be_given(&roles, Persons::One)?;
     let password = hall.random_password();
@@ -139,6 +153,9 @@ async fn change_account(Path((name, verb)): Path<(String, String)>, sent: Sent) 
     let desk = &sent.desk;
     let hall = &desk.console.hall;
     match verb.as_str() {
+        "reset" if hall.needs_two(&name, &Roles::default()).await? => {
+            Ok(see(&format!("/countersigns/new?kind=reset_account&name={}", super::encoded(&name))))
+        }
         "reset" => {
             hall.may_be_changed(&desk.officer.name, &name, Persons::One).await?;
             let password = hall.random_password();

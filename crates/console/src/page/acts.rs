@@ -1,11 +1,11 @@
 //! What is ordered from the page of a case. A refusal comes back on the same page, with everything that was typed.
 
 use super::case::{self, Read, read};
-use super::{Sent, refusal, see};
+use super::{FORM_BYTES_MAX, Sent, refusal, see};
 use crate::Console;
 use crate::api::{Act, id};
 use crate::fault::Fault;
-use crate::orders::Tried;
+use crate::orders::{DELIVER, Tried};
 use crate::posted::{LOOK_FIELD, Posted, SCANS_BYTES_MAX};
 use crate::shell::Desk;
 use axum::Router;
@@ -18,10 +18,14 @@ use domain::delivery::OriginalStep;
 use domain::dossier::decide::Command;
 use domain::rating::{Grade, Rating};
 use domain::{CaseNo, EntryId, MaterialId, StageId};
+use store::blobs::BLOB_BYTES_MAX;
 
 pub(super) fn routes() -> Router<Console> {
     Router::new()
-        .route("/cases/{case}/stages/{stage}/{verb}", post(order))
+        .route(
+            "/cases/{case}/stages/{stage}/{verb}",
+            post(order).layer(DefaultBodyLimit::max(BLOB_BYTES_MAX as usize + FORM_BYTES_MAX)),
+        )
         .route("/cases/{case}/slips", post(slip))
         .route("/cases/{case}/withdraw", post(withdraw))
         .route("/cases/{case}/recall", post(recall))
@@ -34,12 +38,15 @@ async fn order(
     Path((case, stage, verb)): Path<(String, String, String)>,
     sent: Sent,
 ) -> Result<Response, Fault> {
-    let Sent { desk, posted } = sent;
+    let Sent { desk, mut posted } = sent;
     let known = read(&desk, &case).await?;
     if posted.has(LOOK_FIELD) {
         return case::page(&desk, &known, Some(&Tried { stage, verb, posted, fault: None }), false).await;
     }
-    let command = command(&desk, &known, &stage, &verb, &posted);
+    let command = match keep_photo(&desk, &known, &verb, &mut posted).await {
+        Ok(()) => command(&desk, &known, &stage, &verb, &posted),
+        Err(fault) => Err(fault),
+    };
     let outcome = match command {
         Ok(command) => {
             let performed =
@@ -57,6 +64,18 @@ async fn order(
             case::page(&desk, &known, Some(&tried), false).await
         }
     }
+}
+
+/// A photo that came with a hand-over is the proof of it.
+async fn keep_photo(desk: &Desk, known: &Read, verb: &str, posted: &mut Posted) -> Result<(), Fault> {
+    let photo = posted.files.iter().find(|(name, _)| verb == DELIVER && name == "photo");
+    let Some((_, bytes)) = photo else { return Ok(()) };
+    let hall = &desk.console.hall;
+    hall.allow(&desk.officer, Permission::Assist)?;
+    let hash = hall.keep_delivery_photo(&desk.officer, &known.case, bytes.to_vec()).await?;
+    posted.set("proof_kind", "photo");
+    posted.set("proof", &hash);
+    Ok(())
 }
 
 fn command(desk: &Desk, known: &Read, stage: &str, verb: &str, posted: &Posted) -> Result<Command, Fault> {

@@ -72,8 +72,7 @@ async fn alerts(desk: Desk, Query(filter): Query<AlertFilter>) -> Result<Respons
     for line in &lines {
         let alert = &line.alert;
         let Some(raised) = &alert.raised else { continue };
-        let node = network.get(&raised.responsible.node);
-        let node = node.map_or_else(|| raised.responsible.node.to_string(), |node| node.name.clone());
+        let node = network.name_of(&raised.responsible.node);
         let concluded =
             alert.conclusion.as_ref().map(|one| format!("{} {}", desk.t(one.kind.chinese()), one.text));
         rows.push(AlertRow {

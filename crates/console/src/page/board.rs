@@ -41,7 +41,7 @@ struct BoardPage<'a> {
 }
 
 async fn board(desk: Desk) -> Result<Response, Fault> {
-    let query = TaskQuery { body: None, within: desk.within(), limit: LOOKED_MAX };
+    let query = TaskQuery { within: desk.within(), limit: LOOKED_MAX, ..TaskQuery::default() };
     let tasks = desk.console.hall.store.tasks(query).await?;
     let more = tasks.len() >= LOOKED_MAX as usize;
     let mut bodies: BTreeMap<OrgId, Vec<TaskLine>> = BTreeMap::new();

@@ -259,8 +259,7 @@ fn waits_for(desk: &Desk, read: &Read, idle: bool) -> String {
         return String::new();
     }
     let network = hall.store.network();
-    let holder =
-        network.get(&dossier.holder).map_or_else(|| dossier.holder.to_string(), |node| node.name.clone());
+    let holder = network.name_of(&dossier.holder);
     let stages: Vec<&str> = read.view.ready.iter().map(|stage| stage.name.as_str()).collect();
     match (dossier.returned.is_some(), stages.is_empty()) {
         (true, _) => desk.t(&format!("等 {holder} 联系申请人补正")).into_owned(),

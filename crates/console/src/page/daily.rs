@@ -62,7 +62,7 @@ async fn daily(desk: Desk, Query(wanted): Query<Wanted>) -> Result<Response, Fau
 }
 
 async fn waits(desk: &Desk, today: Day) -> Result<(usize, usize, usize), Fault> {
-    let query = TaskQuery { body: None, within: desk.within(), limit: LOOKED_MAX as u32 };
+    let query = TaskQuery { within: desk.within(), limit: LOOKED_MAX as u32, ..TaskQuery::default() };
     let tasks = desk.console.hall.store.tasks(query).await?;
     let due = |is: fn(Day, Day) -> bool| {
         tasks.iter().filter(|task| task.due.is_some_and(|due| is(due, today))).count()

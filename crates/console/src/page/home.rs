@@ -1,4 +1,4 @@
-//! 工作台: what waits, what needs somebody first. And the small pages around the shell: search, the badge, the own account.
+//! 工作台: what waits, what needs somebody first. And the small pages around the shell: search, and the own account.
 
 use super::{Sent, render, render_with, see};
 use crate::Console;
@@ -7,22 +7,21 @@ use crate::fault::Fault;
 use crate::page::lists::{TaskView, task_views};
 use crate::shell::{Desk, Shell};
 use askama::Template;
+use axum::Router;
 use axum::extract::{Query, State};
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use axum::routing::{get, post};
-use axum::{Json, Router};
 use casework::{Hall, Proof};
 use domain::CaseNo;
 use domain::access::Permission;
 use domain::network::Tier;
+use domain::rating::Stage;
 use serde::Deserialize;
-use serde_json::json;
 
 pub(super) fn routes() -> Router<Console> {
     Router::new()
         .route("/", get(home))
         .route("/search", get(search))
-        .route("/badge", get(badge))
         .route("/me", get(me))
         .route("/me/password", post(change_password))
         .route("/me/log-out-everywhere", post(log_out_everywhere))
@@ -103,6 +102,12 @@ async fn tiles(desk: &Desk) -> Result<Vec<Tile>, Fault> {
     if desk.may(Permission::Warnings) {
         tiles.push(tile("/alerts", "督办未结", alerts, bad(alerts)));
     }
+    if desk.may(Permission::Rectify) {
+        let all = desk.console.hall.rectifications_of(&desk.officer).await?;
+        let open = all.iter().filter(|one| one.stage != Stage::Closed);
+        let late = open.clone().any(|one| one.overdue);
+        tiles.push(tile("/rectifications", "差评整改", open.count() as u64, if late { "bad" } else { "" }));
+    }
     tiles.push(tile("/nodes", "十分钟未联系的节点", silent, ""));
     tiles.push(tile("/incidents", "运行事件", counts.quarantined, bad(counts.quarantined)));
     Ok(tiles)
@@ -138,15 +143,6 @@ pub(crate) fn encoded(text: &str) -> String {
             _ => format!("%{byte:02X}"),
         })
         .collect()
-}
-
-async fn badge(desk: Desk) -> Response {
-    match desk.shell.badge {
-        Some(badge) => {
-            Json(json!({ "mark": badge.mark, "class": badge.class, "text": badge.text })).into_response()
-        }
-        None => Json(json!(null)).into_response(),
-    }
 }
 
 #[derive(Template)]

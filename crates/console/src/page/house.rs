@@ -1,4 +1,4 @@
-//! The registers of a house: what may be done at all, who may do it for whom, and who did what.
+//! The registers of a house: what may be done at all, and who did what.
 
 use super::render;
 use crate::Console;
@@ -10,14 +10,13 @@ use axum::Router;
 use axum::extract::Query;
 use axum::response::Response;
 use axum::routing::get;
+use domain::access::Permission;
+use domain::network::Tier;
 use serde::Deserialize;
 use store::{AuditQuery, AuditRow};
 
 pub(super) fn routes() -> Router<Console> {
-    Router::new()
-        .route("/catalogue", get(catalogue))
-        .route("/letters", get(letters))
-        .route("/audit", get(audit))
+    Router::new().route("/catalogue", get(catalogue)).route("/audit", get(audit))
 }
 
 struct ItemRow {
@@ -36,15 +35,18 @@ struct CataloguePage<'a> {
     sought: String,
     release: u32,
     items: Vec<ItemRow>,
-    /// Nodes that have not got this release yet, where anybody can be told.
+    /// Nodes, those that have this release, and those that have not, where anybody can be told.
+    nodes: usize,
+    have: usize,
     behind: Vec<String>,
     above: bool,
+    may_edit: bool,
 }
 
 #[derive(Deserialize)]
-struct Sought {
+pub(super) struct Sought {
     #[serde(default)]
-    q: String,
+    pub q: String,
 }
 
 async fn catalogue(desk: Desk, Query(Sought { q }): Query<Sought>) -> Result<Response, Fault> {
@@ -64,86 +66,24 @@ async fn catalogue(desk: Desk, Query(Sought { q }): Query<Sought>) -> Result<Res
     let meant = |item: &&std::sync::Arc<domain::catalogue::Item>| {
         is_meant(&item.name, &sought) || pack.org_name(&item.body).contains(&sought)
     };
-    let above = desk.shell.tier != domain::network::Tier::Village;
+    let above = desk.shell.tier != Tier::Village;
     let nodes = if above { desk.console.hall.nodes().await? } else { Vec::new() };
-    let behind = nodes.iter().filter(|node| node.catalogue_release.is_some_and(|known| known < release));
+    let behind: Vec<String> = nodes
+        .iter()
+        .filter(|node| node.catalogue_release.is_none_or(|known| known < release))
+        .map(|node| node.name.clone())
+        .collect();
     let page = CataloguePage {
         shell: &desk.shell,
         items: pack.items.values().filter(meant).map(row).collect(),
         sought: q.trim().to_owned(),
         release,
-        behind: behind.map(|node| node.name.clone()).collect(),
+        nodes: nodes.len(),
+        have: nodes.len() - behind.len(),
+        behind,
         above,
+        may_edit: desk.shell.tier == Tier::City && desk.may(Permission::Catalogue),
     };
-    Ok(render(&page))
-}
-
-struct LetterRow {
-    number: String,
-    body: String,
-    whom: String,
-    powers: String,
-    days: String,
-    revoked: String,
-}
-
-struct SealRow {
-    owner: String,
-    no: u32,
-    withdrawn: String,
-}
-
-#[derive(Template)]
-#[template(path = "letters.html")]
-struct LettersPage<'a> {
-    shell: &'a Shell,
-    letters: Vec<LetterRow>,
-    seals: Vec<SealRow>,
-    further: usize,
-    sought: String,
-}
-
-const LETTERS_SHOWN: usize = 100;
-
-async fn letters(desk: Desk, Query(Sought { q }): Query<Sought>) -> Result<Response, Fault> {
-    let hall = &desk.console.hall;
-    let (_, pack) = hall.pack(None)?;
-    let network = hall.store.network();
-    let sought = q.trim().to_owned();
-    let row = |view: &casework::LetterView| {
-        let letter = &view.letter;
-        let whom = |one: &domain::delegation::Delegate| {
-            let node = network.get(&one.node).map_or_else(|| one.node.to_string(), |node| node.name.clone());
-            format!("{node} {}", one.officer)
-        };
-        let powers: Vec<String> =
-            letter.powers.iter().map(|power| desk.t(power.chinese()).into_owned()).collect();
-        LetterRow {
-            number: letter.number.clone(),
-            body: pack.org_name(&letter.body).to_owned(),
-            whom: letter.delegates.iter().map(whom).collect::<Vec<_>>().join("、"),
-            powers: powers.join("、"),
-            days: format!("{} – {}", letter.from, letter.to),
-            revoked: view.revocations.first().map_or(String::new(), |one| one.from.to_string()),
-        }
-    };
-    let mut letters: Vec<LetterRow> = hall.letters().iter().map(row).collect();
-    letters.retain(|row| {
-        sought.is_empty()
-            || row.number.contains(&sought)
-            || row.body.contains(&sought)
-            || row.whom.contains(&sought)
-    });
-    let further = letters.len().saturating_sub(LETTERS_SHOWN);
-    letters.truncate(LETTERS_SHOWN);
-    let seals = hall.store.seals();
-    let seal = |(name, record): (&domain::paper::SealName, &domain::paper::SealRecord)| SealRow {
-        owner: name.owner.parse().map_or_else(|_| name.owner.clone(), |id| pack.org_name(&id).to_owned()),
-        no: name.no,
-        withdrawn: record.withdrawn.map_or(String::new(), |day| day.to_string()),
-    };
-    let page =
-        LettersPage { shell: &desk.shell, letters, seals: seals.iter().map(seal).collect(), further, sought };
     Ok(render(&page))
 }
 

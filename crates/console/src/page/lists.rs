@@ -149,7 +149,7 @@ pub(super) fn case_view(desk: &Desk, line: &CaseLine) -> CaseView {
     let pack = hall.store.pack(None);
     let item = pack.and_then(|(_, pack)| Some(pack.item(&line.item)?.name.clone()));
     let network = hall.store.network();
-    let name = |id: &NodeId| network.get(id).map_or_else(|| id.to_string(), |node| node.name.clone());
+    let name = |id: &NodeId| network.name_of(id);
     let note = match line.missing_attachments {
         0 => String::new(),
         missing => desk.t(&format!("附件未到 {missing} 份")).into_owned(),

@@ -9,7 +9,7 @@ use std::collections::BTreeSet;
 /// One difference. `before` or `after` is empty where something was added or taken away.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Change {
-    /// `limit`, `material`, `field`, `stage`, `fee`, `life`, `name`.
+    /// `limit`, `material`, `field`, `stage`, `fee`, `life`, `name`, `condition`, `basis`, `body`.
     pub what: &'static str,
     pub name: String,
     pub before: String,
@@ -104,5 +104,14 @@ pub fn diff(before: &Item, after: &Item) -> Vec<Change> {
         item.fees.iter().map(|one| (format!("收费 {}", one.name), text(one.amount_fen, &one.unit))).collect()
     };
     compare(&mut changes, "fee", fees(before), fees(after));
+    let lines = |heading: &str, texts: &[String]| {
+        texts.iter().map(|text| (format!("{heading} {text}"), "有".to_owned())).collect::<Vec<_>>()
+    };
+    let conditions = |item: &Item| lines("受理条件", &item.accept_conditions);
+    compare(&mut changes, "condition", conditions(before), conditions(after));
+    let basis = |item: &Item| lines("依据", &item.legal_basis);
+    compare(&mut changes, "basis", basis(before), basis(after));
+    let body = |item: &Item| one("实施部门", item.body.to_string());
+    compare(&mut changes, "body", body(before), body(after));
     changes
 }

@@ -4,7 +4,7 @@ use super::decide::{Desk, Refusal};
 use super::procedures::of_kind;
 use super::{Dossier, PageBody};
 use crate::catalogue::{Stage, StageKind};
-use crate::delivery::{self, Channel, Proof};
+use crate::delivery::{self, Channel, Proof, ProofKind};
 use crate::fee::{self, Charge};
 
 /// A charge of the catalogue, after acceptance and once.
@@ -78,6 +78,12 @@ pub(super) fn deliver(
     }
     if let Some(fault) = delivery::proof_fault(channel, &proof, dossier.dispatched.as_ref()) {
         return Err(Refusal::Proof(fault));
+    }
+    // A photo that nobody can look at proves nothing.
+    if proof.kind == ProofKind::Photo
+        && !dossier.all_attachments().any(|known| known.hash == proof.text.trim())
+    {
+        return Err(Refusal::Proof("这张照片不在本件的附件里;请先上传照片"));
     }
     let Proof { kind, text: proof } = proof;
     Ok(vec![PageBody::Delivered { stage: stage.id.clone(), receiver, proof, channel, kind }])

@@ -189,8 +189,10 @@ fn masked_row(columns: &[domain::catalogue::Column], row: &Value) -> Value {
 
 pub(super) fn paper_rows(desk: &Desk, read: &Read) -> Vec<PaperRow> {
     let dossier = &read.view.dossier;
-    let name_of =
-        |id: &domain::MaterialId| read.item.material(id).map_or(id.to_string(), |one| one.name.clone());
+    let name_of = |id: &domain::MaterialId| match id.as_str() {
+        domain::delivery::PHOTO => desk.t("交付照片").into_owned(),
+        _ => read.item.material(id).map_or(id.to_string(), |one| one.name.clone()),
+    };
     let scan = |one: &domain::dossier::Attachment| {
         let (flag, class) =
             if dossier.checked.contains(&one.material) { ("已核对原件", "ok") } else { ("", "soft") };
@@ -216,7 +218,7 @@ pub(super) fn paper_rows(desk: &Desk, read: &Read) -> Vec<PaperRow> {
 pub(super) async fn happened(desk: &Desk, read: &Read) -> Result<Vec<Happened>, Fault> {
     let hall = &desk.console.hall;
     let network = hall.store.network();
-    let name = |id: &NodeId| network.get(id).map_or_else(|| id.to_string(), |node| node.name.clone());
+    let name = |id: &NodeId| network.name_of(id);
     let mut lines = Vec::new();
     for line in hall.history(&desk.officer, &read.case).await? {
         let page = line.page.clone().and_then(|page| serde_json::from_value::<Page>(page).ok());

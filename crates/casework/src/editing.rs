@@ -1,0 +1,232 @@
+//! The next release of the catalogue while it is being written: one draft for the house, checked as a whole, published at once.
+
+use crate::catalogue::{CatalogueDiff, life_faults};
+use crate::{ActError, Hall, Officer};
+use domain::network::Tier;
+use domain::pack::{CityPack, Pieces};
+use domain::{ItemId, Timestamp};
+use serde::Serialize;
+use serde_json::Value;
+use store::{DraftPiece, PackDraft};
+
+/// What one item may be long; the longest of a city is a tenth of it.
+const ITEM_BYTES_MAX: usize = 200 * 1024;
+
+/// The draft as its editors see it.
+#[derive(Debug, Clone, Serialize)]
+pub struct DraftView {
+    pub version: u32,
+    pub by: String,
+    pub at: Timestamp,
+    /// Names of the texts that are to change.
+    pub pieces: Vec<String>,
+    /// Everything that stands in the way of publishing it.
+    pub faults: Vec<String>,
+    /// What it would change; empty while it has faults.
+    pub diff: CatalogueDiff,
+}
+
+fn fingerprint(text: &str) -> String {
+    blake3::hash(text.as_bytes()).to_hex().to_string()
+}
+
+fn unfit(reason: impl Into<String>) -> ActError {
+    ActError::Unfit { what: "catalogue", reason: reason.into() }
+}
+
+fn piece_name(item: &ItemId) -> String {
+    format!("item/{item}")
+}
+
+impl Hall {
+    /// The release in force with the draft in it.
+    async fn drafted(&self) -> Result<(PackDraft, Pieces), ActError> {
+        let (draft, mut pieces) = (self.store.pack_draft().await?, self.store.pack_pieces(None).await?);
+        for (name, piece) in &draft.pieces {
+            match &piece.text {
+                Some(text) => drop(pieces.insert(name.clone(), text.clone())),
+                None => drop(pieces.remove(name)),
+            }
+        }
+        Ok((draft, pieces))
+    }
+
+    /// One item as the draft has it, and the version of the draft.
+    ///
+    /// # Errors
+    /// [`ActError::NotFound`] for an item that neither the release in force nor the draft knows.
+    pub async fn drafted_item(&self, item: &ItemId) -> Result<(u32, Value), ActError> {
+        let (draft, pieces) = self.drafted().await?;
+        let missing = || ActError::NotFound { what: "事项", value: item.to_string() };
+        let text = pieces.get(&piece_name(item)).ok_or_else(missing)?;
+        Ok((draft.version, serde_json::from_str(text).map_err(|error| unfit(error.to_string()))?))
+    }
+
+    /// Takes an item into the draft, over version `version` of it. Faults are allowed here and told by [`Hall::catalogue_draft`]:
+    /// a draft may be saved in the middle of a thought. An item as it is in force is no change, and leaves the draft.
+    ///
+    /// # Errors
+    /// [`store::StoreError::StalePackDraft`] when somebody saved in between; [`ActError::Unfit`] for what is no item at all.
+    pub async fn draft_item(
+        &self,
+        officer: &Officer,
+        item: &ItemId,
+        version: u32,
+        value: &Value,
+    ) -> Result<(), ActError> {
+        self.only_at(Tier::City, "编辑事项目录")?;
+        if value["id"].as_str() != Some(item.as_str()) {
+            return Err(unfit(format!("事项编号应为 {item};要另立事项,请用“新建事项”")));
+        }
+        let text = value.to_string();
+        if text.len() > ITEM_BYTES_MAX {
+            return Err(unfit("一个事项的内容不能超过 200 KB"));
+        }
+        let known = self.store.pack_pieces(None).await?.remove(&piece_name(item));
+        let same = known.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
+        let mut pieces = self.store.pack_draft().await?.pieces;
+        match same.as_ref() == Some(value) {
+            true => drop(pieces.remove(&piece_name(item))),
+            false => {
+                // What it was first made from counts: a release that came since is still to be noticed.
+                let base = pieces
+                    .get(&piece_name(item))
+                    .map_or_else(|| known.as_deref().map(fingerprint), |earlier| earlier.base.clone());
+                pieces.insert(piece_name(item), DraftPiece { text: Some(text), base });
+            }
+        }
+        self.save_pack_draft(&officer.name, version, pieces, "draft catalogue").await
+    }
+
+    /// A new item, after the pattern of one that is there. It begins its life as a proposal.
+    ///
+    /// # Errors
+    /// [`ActError::Unfit`] when its id is taken; [`ActError::NotFound`] for an unknown pattern.
+    pub async fn draft_new_item(
+        &self,
+        officer: &Officer,
+        item: &ItemId,
+        pattern: &ItemId,
+        name: &str,
+    ) -> Result<(), ActError> {
+        if self.drafted_item(item).await.is_ok() {
+            return Err(unfit(format!("事项编号 {item} 已被使用,请另编")));
+        }
+        if name.trim().is_empty() {
+            return Err(unfit("请填写事项名称"));
+        }
+        let (version, mut value) = self.drafted_item(pattern).await?;
+        let object = value.as_object_mut().ok_or_else(|| unfit("样本事项的内容不完整"))?;
+        // Codes of the national catalogue belong to the pattern alone.
+        for code in ["implement_code", "catalog_code"] {
+            object.remove(code);
+        }
+        for (key, text) in [("id", item.as_str()), ("name", name.trim()), ("state", "proposed")] {
+            object.insert(key.to_owned(), text.into());
+        }
+        self.draft_item(officer, item, version, &value).await
+    }
+
+    /// Makes the whole draft what differs between these pieces and the release in force.
+    ///
+    /// # Errors
+    /// As [`Hall::draft_item`].
+    pub async fn draft_pack(&self, by: &str, pieces: &Pieces) -> Result<(), ActError> {
+        self.only_at(Tier::City, "编辑事项目录")?;
+        let known = self.store.pack_pieces(None).await?;
+        let base = |name: &String| known.get(name).map(|text| fingerprint(text));
+        let written = pieces
+            .iter()
+            .filter(|(name, text)| known.get(*name) != Some(text))
+            .map(|(name, text)| (name.clone(), DraftPiece { text: Some(text.clone()), base: base(name) }));
+        let gone = known.keys().filter(|name| !pieces.contains_key(*name));
+        let gone = gone.map(|name| (name.clone(), DraftPiece { text: None, base: base(name) }));
+        let version = self.store.pack_draft().await?.version;
+        self.save_pack_draft(by, version, written.chain(gone).collect(), "draft catalogue").await
+    }
+
+    /// The release in force with the draft in it, for whoever changes it as a whole.
+    ///
+    /// # Errors
+    /// [`ActError::Store`].
+    pub async fn drafted_pieces(&self) -> Result<Pieces, ActError> {
+        Ok(self.drafted().await?.1)
+    }
+
+    async fn save_pack_draft(
+        &self,
+        by: &str,
+        version: u32,
+        pieces: std::collections::BTreeMap<String, DraftPiece>,
+        action: &'static str,
+    ) -> Result<(), ActError> {
+        let draft = PackDraft { version, by: by.to_owned(), at: self.now(), pieces };
+        Ok(self.store.save_pack_draft(draft, action).await?)
+    }
+
+    /// What the draft would change, and everything that stands in its way.
+    ///
+    /// # Errors
+    /// [`ActError::Store`].
+    pub async fn catalogue_draft(&self) -> Result<DraftView, ActError> {
+        self.only_at(Tier::City, "编辑事项目录")?;
+        let (draft, pieces) = self.drafted().await?;
+        let known = self.store.pack_pieces(None).await?;
+        let mut faults = overtaken(&draft, &known);
+        match CityPack::parse(&pieces) {
+            Err(broken) => faults.extend(broken.0.iter().map(ToString::to_string)),
+            Ok(after) => {
+                let before = self.store.pack(None);
+                faults.extend(before.iter().flat_map(|(_, before)| life_faults(before, &after)));
+            }
+        }
+        let diff = match faults.is_empty() {
+            true => self.catalogue_diff(&pieces).await?,
+            false => CatalogueDiff::default(),
+        };
+        let PackDraft { version, by, at, pieces } = draft;
+        Ok(DraftView { version, by, at, pieces: pieces.into_keys().collect(), faults, diff })
+    }
+
+    /// Publishes what was read as version `version` of the draft, and empties it.
+    ///
+    /// # Errors
+    /// [`store::StoreError::StalePackDraft`] when somebody saved since; [`ActError::Unfit`] for an empty draft, one that a release
+    /// has overtaken, and as [`Hall::publish_pack`].
+    pub async fn publish_draft(&self, by: &str, version: u32) -> Result<u32, ActError> {
+        let (draft, pieces) = self.drafted().await?;
+        if draft.version != version {
+            return Err(store::StoreError::StalePackDraft.into());
+        }
+        if draft.pieces.is_empty() {
+            return Err(unfit("草稿里没有要发布的改动"));
+        }
+        let overtaken = overtaken(&draft, &self.store.pack_pieces(None).await?);
+        if !overtaken.is_empty() {
+            return Err(unfit(overtaken.join("\n")));
+        }
+        let release = self.publish_pack(by, &pieces).await?;
+        // What somebody saved while it was being published stays theirs to publish.
+        match self.save_pack_draft(by, version, Default::default(), "empty draft").await {
+            Ok(()) | Err(ActError::Store(store::StoreError::StalePackDraft)) => Ok(release),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Throws the draft away.
+    ///
+    /// # Errors
+    /// [`store::StoreError::StalePackDraft`] when somebody saved since it was read.
+    pub async fn discard_draft(&self, officer: &Officer, version: u32) -> Result<(), ActError> {
+        self.save_pack_draft(&officer.name, version, Default::default(), "discard draft").await
+    }
+}
+
+/// Texts that a release has changed since they were taken into the draft.
+fn overtaken(draft: &PackDraft, known: &Pieces) -> Vec<String> {
+    let moved =
+        |name: &String, piece: &DraftPiece| known.get(name).map(|text| fingerprint(text)) != piece.base;
+    let told =
+        |name: &String| format!("{name}:编辑期间目录已有新版本改过这一项;请放弃草稿,在新版本上重新编辑");
+    draft.pieces.iter().filter(|(name, piece)| moved(name, piece)).map(|(name, _)| told(name)).collect()
+}

@@ -1,0 +1,357 @@
+//! 目录编辑: the next release of the catalogue, from the first change over what stands in its way and what it would change to its
+//! publication. Nothing of a draft counts before that.
+
+use super::{Sent, render_with, see};
+use crate::Console;
+use crate::api::id;
+use crate::auth::Source;
+use crate::fault::Fault;
+use crate::posted::Posted;
+use crate::shell::{Desk, Shell};
+use askama::Template;
+use axum::Router;
+use axum::extract::Path;
+use axum::http::StatusCode;
+use axum::response::Response;
+use axum::routing::{get, post};
+use casework::{DraftView, Proof};
+use domain::ItemId;
+use domain::catalogue::life::State;
+use domain::pack::edit;
+use serde_json::{Value, json};
+
+pub(super) fn routes() -> Router<Console> {
+    Router::new()
+        .route("/catalogue/draft", get(show_draft))
+        .route("/catalogue/draft/publish", post(publish))
+        .route("/catalogue/draft/discard", post(discard))
+        .route("/catalogue/new", get(blank).post(add))
+        .route("/catalogue/items/{item}", get(show_item).post(save_item))
+        .route("/catalogue/items/{item}/text", post(save_text))
+}
+
+#[derive(Template)]
+#[template(path = "catalogue_draft.html")]
+struct DraftPage<'a> {
+    shell: &'a Shell,
+    draft: DraftView,
+    at: String,
+    codes: bool,
+    wrong: &'a str,
+}
+
+async fn show_draft(desk: Desk) -> Result<Response, Fault> {
+    draft_page(&desk, None).await
+}
+
+async fn draft_page(desk: &Desk, fault: Option<Fault>) -> Result<Response, Fault> {
+    let draft = desk.console.hall.catalogue_draft().await?;
+    let wrong = fault.as_ref().map_or(String::new(), |fault| desk.t(&fault.message).into_owned());
+    let page = DraftPage {
+        shell: &desk.shell,
+        at: draft.at.to_minute(),
+        draft,
+        codes: desk.officer.second_factor,
+        wrong: &wrong,
+    };
+    Ok(render_with(fault.map_or(StatusCode::OK, |fault| fault.status), &page))
+}
+
+/// A release binds every counter of the city: whoever publishes it proves themselves anew.
+async fn publish(Source(source): Source, sent: Sent) -> Result<Response, Fault> {
+    let Sent { desk, posted } = sent;
+    let hall = &desk.console.hall;
+    let proof =
+        Proof { password: posted.get("password").to_owned(), code: Some(posted.get("code").to_owned()) };
+    let outcome = match hall.prove(&desk.officer.name, &proof, &source).await {
+        Ok(_) => hall.publish_draft(&desk.officer.name, version(&posted)).await,
+        Err(error) => Err(error.into()),
+    };
+    match outcome {
+        Ok(_) => Ok(see("/catalogue")),
+        Err(error) => {
+            let fault = Fault::from(error);
+            if fault.status.is_server_error() { Err(fault) } else { draft_page(&desk, Some(fault)).await }
+        }
+    }
+}
+
+async fn discard(sent: Sent) -> Result<Response, Fault> {
+    let Sent { desk, posted } = sent;
+    desk.console.hall.discard_draft(&desk.officer, version(&posted)).await?;
+    Ok(see("/catalogue/draft"))
+}
+
+/// The version of the draft that a form was made from.
+fn version(posted: &Posted) -> u32 {
+    posted.get("version").parse().unwrap_or(0)
+}
+
+struct Line {
+    name: &'static str,
+    label: &'static str,
+    kind: &'static str,
+    value: String,
+}
+
+struct Paper {
+    id: String,
+    name: String,
+    necessity: String,
+}
+
+#[derive(Template)]
+#[template(path = "catalogue_item.html")]
+struct ItemPage<'a> {
+    shell: &'a Shell,
+    id: &'a str,
+    version: u32,
+    lines: Vec<Line>,
+    state: String,
+    states: [(&'static str, State); 5],
+    department: String,
+    bodies: Vec<(String, String)>,
+    conditions: String,
+    basis: String,
+    papers: Vec<Paper>,
+    text: String,
+    /// The whole text was what was sent.
+    by_text: bool,
+    wrong: &'a str,
+}
+
+/// Lines of the form, by the column each changes.
+const LINES: [(&str, &str, &str); 7] = [
+    ("name", "事项名称", "text"),
+    ("effective_from", "施行日期", "date"),
+    ("effective_until", "终止日期", "date"),
+    ("promised_days", "承诺时限(天数)", "number"),
+    ("statutory_days", "法定时限(天数)", "number"),
+    ("deferral_days", "容缺期限(天数)", "number"),
+    ("green_days", "绿色通道(天数)", "number"),
+];
+const NECESSITIES: [(&str, &str); 3] =
+    [("required", "必要"), ("deferrable", "可容缺"), ("optional", "非必要")];
+
+async fn show_item(Path(item): Path<String>, desk: Desk) -> Result<Response, Fault> {
+    let item: ItemId = id(&item, "事项编号")?;
+    let (version, value) = desk.console.hall.drafted_item(&item).await?;
+    let text = pretty(&value);
+    item_page(&desk, &item, version, &value, Typed { text, by_text: false, wrong: "" })
+}
+
+fn pretty(value: &Value) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_default()
+}
+
+struct Typed<'a> {
+    text: String,
+    by_text: bool,
+    wrong: &'a str,
+}
+
+fn lines_of(value: &Value) -> String {
+    let lines = value.as_array().into_iter().flatten().filter_map(Value::as_str);
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn item_page(
+    desk: &Desk,
+    item: &ItemId,
+    version: u32,
+    value: &Value,
+    typed: Typed<'_>,
+) -> Result<Response, Fault> {
+    let (_, pack) = desk.console.hall.pack(None)?;
+    let line = |(name, label, kind): (&'static str, &'static str, &'static str)| Line {
+        name,
+        label,
+        kind,
+        value: edit::get(value, name),
+    };
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let paper = |one: &Value| Paper {
+        id: text(&one["id"]),
+        name: text(&one["name"]),
+        necessity: text(&one["necessity"]),
+    };
+    let wrong = desk.t(typed.wrong).into_owned();
+    let page = ItemPage {
+        shell: &desk.shell,
+        id: item.as_str(),
+        version,
+        lines: LINES.into_iter().map(line).collect(),
+        state: value["state"].as_str().unwrap_or("published").to_owned(),
+        states: State::ALL,
+        department: edit::get(value, "department"),
+        bodies: pack.orgs.values().map(|org| (org.id.to_string(), org.name.clone())).collect(),
+        conditions: lines_of(&value["accept_conditions"]),
+        basis: lines_of(&value["legal_basis"]),
+        papers: value["materials"].as_array().into_iter().flatten().map(paper).collect(),
+        text: typed.text,
+        by_text: typed.by_text,
+        wrong: &wrong,
+    };
+    let status = if wrong.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
+    Ok(render_with(status, &page))
+}
+
+async fn save_item(Path(item): Path<String>, sent: Sent) -> Result<Response, Fault> {
+    let Sent { desk, posted } = sent;
+    let item: ItemId = id(&item, "事项编号")?;
+    let (_, mut value) = desk.console.hall.drafted_item(&item).await?;
+    let told = changed(&mut value, &posted).err().unwrap_or_default();
+    if told.is_empty() {
+        return keep(&desk, &item, version(&posted), &value, false).await;
+    }
+    let text = pretty(&value);
+    item_page(&desk, &item, version(&posted), &value, Typed { text, by_text: false, wrong: &told })
+}
+
+async fn save_text(Path(item): Path<String>, sent: Sent) -> Result<Response, Fault> {
+    let Sent { desk, posted } = sent;
+    let item: ItemId = id(&item, "事项编号")?;
+    match serde_json::from_str::<Value>(posted.get("text")) {
+        Ok(value) => keep(&desk, &item, version(&posted), &value, true).await,
+        Err(error) => {
+            let (_, value) = desk.console.hall.drafted_item(&item).await?;
+            let wrong = format!("不是合法的 JSON:第 {} 行第 {} 列", error.line(), error.column());
+            let typed = Typed { text: posted.get("text").to_owned(), by_text: true, wrong: &wrong };
+            item_page(&desk, &item, version(&posted), &value, typed)
+        }
+    }
+}
+
+async fn keep(
+    desk: &Desk,
+    item: &ItemId,
+    version: u32,
+    value: &Value,
+    by_text: bool,
+) -> Result<Response, Fault> {
+    match desk.console.hall.draft_item(&desk.officer, item, version, value).await.map_err(Fault::from) {
+        Ok(()) => Ok(see("/catalogue/draft")),
+        Err(fault) if fault.status.is_server_error() => Err(fault),
+        // Saved by somebody else meanwhile, or no item: what was typed stays on the page.
+        Err(fault) => item_page(
+            desk,
+            item,
+            version,
+            value,
+            Typed { text: pretty(value), by_text, wrong: &fault.message },
+        ),
+    }
+}
+
+/// The item with what the form says; what cannot be is told by its label.
+fn changed(value: &mut Value, posted: &Posted) -> Result<(), String> {
+    let mut wrong = Vec::new();
+    for (column, label, _) in LINES {
+        match posted.get(column) {
+            "" => edit::clear(value, column),
+            cell if cell == edit::get(value, column) => {}
+            cell => {
+                if edit::put(value, column, cell).is_err() {
+                    wrong.push(format!("{label}应为 0 到 3650 的整数"));
+                }
+            }
+        }
+    }
+    for column in ["state", "department"].into_iter().filter(|column| !posted.get(column).is_empty()) {
+        // An item that says nothing of its state is published.
+        if column == "state" && value["state"].is_null() && posted.get(column) == "published" {
+            continue;
+        }
+        if edit::put(value, column, posted.get(column)).is_err() {
+            wrong.push("事项的内容不完整".to_owned());
+        }
+    }
+    let lines = |name: &str| -> Vec<Value> {
+        let lines = posted.get(name).lines().map(str::trim).filter(|line| !line.is_empty());
+        lines.map(Value::from).collect()
+    };
+    for (key, name) in [("accept_conditions", "conditions"), ("legal_basis", "basis")] {
+        if !(value[key].is_null() && lines(name).is_empty()) {
+            value[key] = lines(name).into();
+        }
+    }
+    papers(value, posted);
+    if wrong.is_empty() { Ok(()) } else { Err(wrong.join(";")) }
+}
+
+/// Papers keep what the form does not show; one without a name is taken out, and a new one is asked of everybody.
+fn papers(value: &mut Value, posted: &Posted) {
+    let Some(known) = value["materials"].as_array().cloned() else { return };
+    // An id is never given twice: cases of earlier releases go on naming their papers by it.
+    let ids: Vec<Value> = known.iter().map(|paper| paper["id"].clone()).collect();
+    let mut kept = Vec::new();
+    for mut paper in known {
+        let id = paper["id"].as_str().unwrap_or_default().to_owned();
+        let (name, necessity) = (format!("paper.{id}.name"), format!("paper.{id}.necessity"));
+        if !posted.has(&name) {
+            kept.push(paper);
+            continue;
+        }
+        if posted.get(&name).is_empty() {
+            continue;
+        }
+        paper["name"] = posted.get(&name).into();
+        if NECESSITIES.iter().any(|(known, _)| *known == posted.get(&necessity)) {
+            paper["necessity"] = posted.get(&necessity).into();
+        }
+        kept.push(paper);
+    }
+    let fresh = posted.get("paper.new.name");
+    if !fresh.is_empty() {
+        let taken = |id: &str| ids.iter().any(|known| known == id);
+        let id = (1..).map(|no| format!("m{no}")).find(|id| !taken(id)).unwrap_or_default();
+        let necessity = posted.get("paper.new.necessity");
+        let necessity =
+            NECESSITIES.iter().find(|(known, _)| *known == necessity).map_or("required", |one| one.0);
+        kept.push(json!({
+            "id": id, "name": fresh, "necessity": necessity, "kind": "other", "form": "either", "source": "self",
+            "originals": 1, "copies": 0,
+        }));
+    }
+    value["materials"] = kept.into();
+}
+
+#[derive(Template)]
+#[template(path = "catalogue_new.html")]
+struct NewPage<'a> {
+    shell: &'a Shell,
+    typed: &'a Posted,
+    items: Vec<(String, String)>,
+    wrong: &'a str,
+}
+
+async fn blank(desk: Desk) -> Result<Response, Fault> {
+    new_page(&desk, &Posted::default(), None)
+}
+
+fn new_page(desk: &Desk, typed: &Posted, fault: Option<Fault>) -> Result<Response, Fault> {
+    let (_, pack) = desk.console.hall.pack(None)?;
+    let items = pack.items.values().map(|item| (item.id.to_string(), item.name.clone())).collect();
+    let wrong = fault.as_ref().map_or(String::new(), |fault| desk.t(&fault.message).into_owned());
+    let page = NewPage { shell: &desk.shell, typed, items, wrong: &wrong };
+    Ok(render_with(fault.map_or(StatusCode::OK, |fault| fault.status), &page))
+}
+
+async fn add(sent: Sent) -> Result<Response, Fault> {
+    let Sent { desk, posted } = sent;
+    let hall = &desk.console.hall;
+    let outcome =
+        match (id::<ItemId>(posted.get("id"), "事项编号"), id::<ItemId>(posted.get("pattern"), "样本事项"))
+        {
+            (Ok(item), Ok(pattern)) => {
+                let added = hall.draft_new_item(&desk.officer, &item, &pattern, posted.get("name")).await;
+                added.map(|()| item).map_err(Fault::from)
+            }
+            (Err(fault), _) | (_, Err(fault)) => Err(fault),
+        };
+    match outcome {
+        Ok(item) => Ok(see(&format!("/catalogue/items/{item}"))),
+        Err(fault) if fault.status.is_server_error() => Err(fault),
+        Err(fault) => new_page(&desk, &posted, Some(fault)),
+    }
+}

@@ -1,0 +1,86 @@
+//! Changing one value of an item's JSON, by the name of a column: what a table of the command line and the editor's page both do.
+
+use serde_json::{Map, Value};
+
+/// Values that can be changed by name, and the place each has in an item.
+pub const COLUMNS: [(&str, &[&str]); 9] = [
+    ("name", &["name"]),
+    ("state", &["state"]),
+    ("effective_from", &["effective_from"]),
+    ("effective_until", &["effective_until"]),
+    ("promised_days", &["promised_limit", "days"]),
+    ("statutory_days", &["statutory_limit", "days"]),
+    ("deferral_days", &["deferral", "max_days"]),
+    ("green_days", &["green_days"]),
+    ("department", &["department"]),
+];
+
+fn place(column: &str) -> Option<&'static [&'static str]> {
+    COLUMNS.iter().find(|(name, _)| *name == column).map(|(_, place)| *place)
+}
+
+/// The value as a cell shows it; empty where the item has none.
+pub fn get(item: &Value, column: &str) -> String {
+    let found = place(column).and_then(|place| place.iter().try_fold(item, |at, key| at.get(*key)));
+    match found {
+        None | Some(Value::Null) => String::new(),
+        Some(Value::String(text)) => text.clone(),
+        Some(other) => other.to_string(),
+    }
+}
+
+/// Writes a cell into its place.
+///
+/// # Errors
+/// What is wrong with the cell; nothing was changed.
+pub fn put(item: &mut Value, column: &str, cell: &str) -> Result<(), String> {
+    let Some([above @ .., last]) = place(column) else { return Err(format!("{column:?} is unknown")) };
+    let value = if last.ends_with("days") {
+        // A spreadsheet writes whole numbers as 5 or as 5.0.
+        let number: f64 = cell.parse().map_err(|_| format!("{cell:?} is no number"))?;
+        if number.fract() != 0.0 || !(0.0..=3650.0).contains(&number) {
+            return Err(format!("{cell} is no number of days"));
+        }
+        Value::from(number as u64)
+    } else {
+        Value::from(cell)
+    };
+    let mut at = item;
+    for key in above {
+        at = at
+            .as_object_mut()
+            .ok_or("the item is no object")?
+            .entry(*key)
+            .or_insert_with(|| Map::new().into());
+    }
+    at.as_object_mut().ok_or("the item is no object")?.insert((*last).to_owned(), value);
+    Ok(())
+}
+
+/// Takes a value out of its place; where it stood alone in a part of its own, that stays.
+pub fn clear(item: &mut Value, column: &str) {
+    let Some([above @ .., last]) = place(column) else { return };
+    let part = above.iter().try_fold(item, |at, key| at.get_mut(*key));
+    if let Some(part) = part.and_then(Value::as_object_mut) {
+        part.remove(*last);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn what_is_put_is_got_and_can_be_taken_out() {
+        let mut item = json!({ "name": "食品经营许可", "promised_limit": { "days": 6, "unit": "workday" } });
+        put(&mut item, "promised_days", "5.0").unwrap();
+        put(&mut item, "deferral_days", "3").unwrap();
+        assert_eq!((get(&item, "promised_days"), get(&item, "deferral_days")), ("5".into(), "3".into()));
+        assert_eq!(item["promised_limit"]["unit"], "workday", "its neighbours stay");
+        clear(&mut item, "deferral_days");
+        assert_eq!(get(&item, "deferral_days"), "");
+        assert!(put(&mut item, "promised_days", "4000").is_err() && put(&mut item, "colour", "red").is_err());
+        assert_eq!(get(&item, "promised_days"), "5");
+    }
+}
