@@ -1,5 +1,5 @@
 //! Weeks of a hub, two towns and six villages on bad lines, each drawn from its seed; and a day of which every write may be the
-//! last. `tests/run.sh` plays hundreds of weeks more, in the optimised build.
+//! last. `tests/run.sh` plays hundreds of weeks more.
 
 use tests::city::Folder;
 use tests::sim::{Plan, images, run};
