@@ -9,6 +9,7 @@ mod items;
 mod mine;
 mod open;
 mod progress;
+mod steps;
 
 pub use access::{Begun, CitizenLogin, Citizens, LocalCodes, NoLogin, SendCode, Shown, make_room};
 pub use elsewhere::{Away, SignOn};

@@ -127,3 +127,70 @@ async fn a_town_takes_in_at_its_own_window_and_hands_over_there() {
     tab.close().await;
     city.stop().await;
 }
+
+/// 长辈版: one question a page. A wrong answer keeps its question, with what is wrong; whoever leaves in the middle goes on there.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn in_large_print_the_form_asks_one_question_at_a_time() {
+    let (city, telephones) = city_with_telephones().await;
+    let village = &city.villages[0];
+    let hub = city.hub.node().hall();
+    let known = filled(village, "dibao", 1).1;
+    let first = record_by_program(village, &village.token("officer").await, "dibao", 1).await;
+    let first: CaseNo = first.parse().unwrap();
+    eventually("the hub has it", async || hub.view(&first).await.is_ok()).await;
+    let (name, number) = domain::form::applicant(&known);
+    let who = testkit::applicants().into_iter().find(|one| one.id_no == number).unwrap();
+    let (_, _, item) = hub.item(None, &"sscard".parse().unwrap()).unwrap();
+    let today = hub.now().day();
+    let form = testkit::fill(&item, std::slice::from_ref(&who), today, &mut StdRng::seed_from_u64(5));
+
+    let browser = Browser::start();
+    let tab = browser.open(&city.hub, Screen::Phone).await;
+    tab.go("/hall/login").await;
+    logs_in(&tab, &telephones, name, number).await;
+    tab.go("/prefer?large=1&to=/hall/apply/sscard").await;
+    tab.press("main form button").await;
+    assert_eq!(tab.count("[data-field]").await, 1);
+    crate::looks::is_large(&tab).await;
+    tab.fits().await;
+    crate::looks::is_accessible(&tab, &crate::looks::axe()).await;
+    tab.picture("hall-large-question").await;
+    let at = async || tab.value("input[name=_at]").await;
+    let begun = at().await;
+    tab.press("button[data-main]").await;
+    let (mut asked, mut mended) = (vec![], false);
+    while tab.has("input[name=_at]").await {
+        let key = at().await;
+        asked.push(key.clone());
+        assert!(asked.len() < 60, "it comes to an end: {asked:?}");
+        let field = item.fields.iter().find(|field| field.key == key).unwrap();
+        if key == "mobile" && !mended {
+            tab.fill("#mobile", "12").await;
+            tab.press("button[data-main]").await;
+            assert_eq!(at().await, key, "a wrong answer keeps its question");
+            assert!(!tab.text(".field .error").await.is_empty());
+            tab.picture("hall-large-wrong").await;
+            // In the middle of it, away and back.
+            tab.press_text("先存着").await;
+            tab.press_text(&item.name).await;
+            assert_eq!(at().await, key, "where it was left");
+            mended = true;
+        }
+        if let Some(value) = form.get(&key) {
+            answer(&tab, &field.kind, &key, value).await;
+        }
+        tab.press("button[data-main]").await;
+    }
+    assert!(mended && tab.path().await.ends_with("/papers"), "{} after {asked:?}", tab.path().await);
+    let draft = tab.path().await.replace("/papers", "");
+    tab.go(&format!("{draft}?at={}", asked.last().unwrap())).await;
+    tab.press_text("上一题").await;
+    assert_ne!(at().await, *asked.last().unwrap());
+    tab.go(&format!("{draft}?at=name")).await;
+    assert_eq!(tab.value("#name").await, name, "what was known stands there, and was not asked");
+    assert!(begun != "name" && !asked.contains(&"name".to_owned()));
+    tab.press_text("全部题目放在一页上").await;
+    assert!(tab.count("[data-field]").await > 3);
+    tab.close().await;
+    city.stop().await;
+}

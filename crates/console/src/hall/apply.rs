@@ -1,6 +1,6 @@
 //! 网上申请: the form of an item on a citizen's own phone, its papers, and the page that hands it in.
 
-use super::{Filled, Visitor, answer};
+use super::{Filled, Visitor, answer, steps};
 use crate::Console;
 use crate::api::id;
 use crate::fault::Fault;
@@ -9,16 +9,17 @@ use crate::page::answers::{self, Differing, Group, compare, is_typed};
 use crate::page::see;
 use crate::posted::Posted;
 use askama::Template;
-use axum::extract::{DefaultBodyLimit, Path};
+use axum::extract::{DefaultBodyLimit, Path, Query};
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use casework::{ActError, DraftForm, NEEDS_A_VISIT};
-use domain::catalogue::Item;
+use casework::{ActError, DraftForm, FieldName, NEEDS_A_VISIT};
+use domain::catalogue::{Field, Item};
 use domain::form::FormFault;
 use domain::pack::CityPack;
 use domain::{CaseNo, EntryId, ItemId};
+use serde::Deserialize;
 use serde_json::json;
 use std::sync::Arc;
 use store::{Draft, StoreError};
@@ -177,8 +178,27 @@ async fn page(visitor: &Visitor, opened: &Opened, shown: Shown<'_>) -> Result<Re
     Ok(answer(!page.summary.is_empty(), &page))
 }
 
-async fn show(visitor: Visitor, Path(draft): Path<String>) -> Result<Response, Fault> {
+#[derive(Default, Deserialize)]
+struct Where {
+    /// The question to show, in large print.
+    #[serde(default)]
+    at: String,
+    /// The whole form, in large print too.
+    #[serde(default)]
+    whole: String,
+}
+
+async fn show(
+    visitor: Visitor,
+    Path(draft): Path<String>,
+    Query(Where { at, whole }): Query<Where>,
+) -> Result<Response, Fault> {
     let opened = Opened::of(&visitor, &draft).await?;
+    // What is to be mended stands in the middle of what was right: it is seen as a whole.
+    let mends = opened.draft.online.as_ref().is_some_and(|online| online.mends.is_some());
+    if visitor.taste.large && whole.is_empty() && !mends {
+        return steps::page(&visitor, &opened, &at, false).await;
+    }
     let typed = |fault: &&FormFault| is_typed(fault) && opened.is_of_form(fault);
     let faults: Vec<FormFault> = opened.faults.iter().filter(typed).cloned().collect();
     page(&visitor, &opened, Shown { faults: &faults, ..Shown::default() }).await
@@ -191,12 +211,30 @@ enum Kept {
     Stale(Box<Draft>),
 }
 
+/// The fields that the page had: all, or the one question it asked.
+fn shown<'f>(form: &'f DraftForm, posted: &'f Posted) -> impl Iterator<Item = &'f (FieldName, Field)> {
+    let at = posted.get(steps::AT);
+    form.fields.iter().filter(move |(name, _)| at.is_empty() || name.control() == at)
+}
+
+/// What was saved, or the page with both texts where another window was quicker.
+pub(super) async fn kept_or_both(
+    visitor: &Visitor,
+    draft: &str,
+    posted: &Posted,
+) -> Result<Result<Opened, Response>, Fault> {
+    match keep(visitor, draft, posted).await? {
+        Kept::Saved { draft, .. } => Ok(Ok(Opened::with(visitor, *draft)?)),
+        Kept::Stale(theirs) => Ok(Err(both_texts(visitor, posted, *theirs).await?)),
+    }
+}
+
 async fn keep(visitor: &Visitor, draft: &str, posted: &Posted) -> Result<Kept, Fault> {
     let (hall, citizen) = (&visitor.console.hall, visitor.citizen()?);
     let before = hall.online_draft(citizen, id::<EntryId>(draft, "申请编号")?).await?;
     let form = hall.draft_form(&before)?;
     let version = posted.get("version").parse().map_err(|_| Fault::unfit("表单没有传完整,请重试"))?;
-    let typed = answers::typed(form.fields.iter(), posted);
+    let typed = answers::typed(shown(&form, posted), posted);
     match hall.fill_online(citizen, before.id, version, typed.clone()).await {
         Ok(after) => {
             let more = answers::bring_more(&form, form.fields.iter(), (&before, &after), visitor.today());
@@ -213,6 +251,9 @@ async fn keep(visitor: &Visitor, draft: &str, posted: &Posted) -> Result<Kept, F
 }
 
 async fn save(Path(draft): Path<String>, filled: Filled) -> Result<Response, Fault> {
+    if filled.posted.has(steps::AT) {
+        return steps::save(&draft, &filled).await;
+    }
     let (visitor, posted) = (&filled.visitor, &filled.posted);
     let (saved, brings_more) = match keep(visitor, &draft, posted).await? {
         Kept::Saved { draft, more } => (*draft, more),
@@ -240,7 +281,7 @@ async fn save(Path(draft): Path<String>, filled: Filled) -> Result<Response, Fau
 /// Two windows on one draft: what was typed here stays on the page, what differs is marked (I23).
 async fn both_texts(visitor: &Visitor, posted: &Posted, theirs: Draft) -> Result<Response, Fault> {
     let mut opened = Opened::with(visitor, theirs)?;
-    let (typed, lang) = (answers::typed(opened.form.fields.iter(), posted), visitor.taste.lang);
+    let (typed, lang) = (answers::typed(shown(&opened.form, posted), posted), visitor.taste.lang);
     let Differing { mine, faults } =
         compare(&opened.form, typed, &opened.draft, &opened.pack.divisions, lang);
     opened.draft = mine;

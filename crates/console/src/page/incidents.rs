@@ -1,5 +1,7 @@
 //! 运行事件: what was refused, could not be stored, or lies too long; and what whoever looks after the node said of it.
 
+mod meaning;
+
 use super::{Sent, render, see};
 use crate::Console;
 use crate::api::id;
@@ -27,6 +29,8 @@ struct Row {
     journal: String,
     seq: u64,
     reason: String,
+    /// What that means and what to do, in words; empty for what nobody has explained.
+    means: &'static str,
     /// What was said of it.
     settled: String,
 }
@@ -59,6 +63,7 @@ async fn incidents(desk: Desk) -> Result<Response, Fault> {
         from: name(&one.peer),
         journal: one.journal,
         seq: one.seq,
+        means: meaning::meaning(&one.reason),
         reason: one.reason,
         settled: one.settled.map_or_else(
             || desk.t("备查,不用处理").into_owned(),
