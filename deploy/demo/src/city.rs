@@ -21,11 +21,12 @@ pub const OFFICER: &str = "officer";
 pub const DUTIES: [(&str, &str); 3] = [("1", "承办"), ("2", "审核"), ("3", "批准")];
 
 /// Who works at the hub beside the departments: (account, name, roles). Some acts need two of a kind.
-pub const HUB_STAFF: [(&str, &str, &str); 6] = [
+pub const HUB_STAFF: [(&str, &str, &str); 7] = [
     (OFFICER, "市中心值守", "supervision_officer,registrar"),
     ("registrar-2", "登记复核", "registrar"),
     ("admin", "系统管理员", "administrator"),
     ("admin-2", "系统管理员(复核)", "administrator"),
+    ("editor", "目录管理员", "catalogue_editor"),
     ("auditor", "审计员", "auditor"),
     ("auditor-2", "审计员(复核)", "auditor"),
 ];

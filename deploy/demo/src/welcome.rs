@@ -50,6 +50,7 @@ struct WelcomePage<'a> {
     desk: &'a Desk,
     code: String,
     village: String,
+    town: String,
     hub: String,
     village_name: &'a str,
     cut: bool,
@@ -159,7 +160,9 @@ impl Desk {
             }
         }
         logins.push(at(city.hub(), "市中心 · 值守和监察", OFFICER, true));
+        logins.push(at(city.hub(), "市中心 · 目录管理员", "editor", true));
         logins.push(at(city.hub(), "市中心 · 系统管理员", "admin", true));
+        logins.push(at(city.hub(), "市中心 · 系统管理员(复核)", "admin-2", true));
         logins
     }
 }
@@ -177,6 +180,7 @@ async fn show(State(desk): State<Arc<Desk>>, Query(asked): Query<Asked>) -> Resp
         en: asked.lang == "en",
         code: desk.staff.code(),
         village: village.map(address).unwrap_or_default(),
+        town: village.map(|site| address(&desk.city.sites[site.town])).unwrap_or_default(),
         hub: address(desk.city.hub()),
         village_name: village.map_or("", |site| &site.name),
         cut: village.and_then(|site| site.proxy.get()).is_some_and(|proxy| !proxy.is_open()),

@@ -57,7 +57,7 @@ async fn a_case_that_several_decide_together_stands_in_the_lane_of_each() {
     }
     assert!(told.contains("未认领 1"), "{told}");
     tab.fits().await;
-    tab.picture("hub-board").await;
+    tab.picture("hub-board-lanes").await;
     tab.press(".lanes a").await;
     assert!(tab.path().await.ends_with(&case));
     tab.close().await;
@@ -75,7 +75,7 @@ async fn a_case_that_several_decide_together_stands_in_the_lane_of_each() {
     tab.reads(".summary", "如 2026-12-01 09:30").await;
     tab.fits().await;
     crate::looks::is_accessible(&tab, &crate::looks::axe()).await;
-    tab.picture("hub-inspections").await;
+    tab.picture("hub-inspections-fresh").await;
     let day = hall.now().day().plus_days(3);
     tab.fill("#slots", &format!("{day} 9:30\n{day} 14:00")).await;
     tab.press("main button[data-main]").await;

@@ -52,7 +52,7 @@ async fn a_lost_machine_is_shut_out_by_two_and_a_weighty_account_is_given_in_hal
     two.log_in(hub, "admin-2").await;
     two.go("/countersigns").await;
     two.script("document.querySelector('main details').open = true;", vec![]).await;
-    looked_at(&two, "hub-countersigns").await;
+    looked_at(&two, "hub-countersigns-open").await;
     prove(&two, hub, "admin-2").await;
     two.press("form[action^='/countersigns/'] button").await;
     two.reads("h1", "(0)").await;
@@ -174,7 +174,7 @@ async fn a_release_is_drafted_checked_compared_and_rolled_out() {
     })
     .await;
     tab.reads("main", "3 / 3").await;
-    looked_at(&tab, "hub-catalogue").await;
+    looked_at(&tab, "hub-catalogue-rolled-out").await;
 
     tab.go("/catalogue/new").await;
     tab.fill("#id", "night_market").await;
@@ -220,7 +220,7 @@ async fn a_bad_rating_is_put_right_step_by_step() {
         tab.text("h1").await.contains("(1)")
     })
     .await;
-    looked_at(&tab, "town-rectifications").await;
+    looked_at(&tab, "town-rectifications-open").await;
     tab.press("tbody a.row-link").await;
     tab.reads("main", "跑了三趟").await;
     tab.press("main button[data-main]").await;

@@ -34,13 +34,13 @@ async fn people_take_numbers_are_called_to_a_window_and_the_hall_sees_it() {
     desk.reads("main", "3 号窗口").await;
     desk.fits().await;
     crate::looks::is_accessible(&desk, &axe).await;
-    desk.picture("town-tickets").await;
+    desk.picture("town-tickets-called").await;
     // The screen looks again by itself.
     hall.reads("tbody", "A002").await;
     hall.reads("tbody", "3 号窗口").await;
     hall.fits().await;
     crate::looks::is_accessible(&hall, &axe).await;
-    hall.picture("town-screen").await;
+    hall.picture("town-screen-called").await;
 
     desk.press_text("过号").await;
     desk.reads("main", "这个窗口现在没有人").await;
@@ -58,7 +58,7 @@ async fn people_take_numbers_are_called_to_a_window_and_the_hall_sees_it() {
     desk.reads("main", "取号").await;
     desk.fits().await;
     crate::looks::is_accessible(&desk, &axe).await;
-    desk.picture("town-daily").await;
+    desk.picture("town-daily-full").await;
     hall.close().await;
     desk.close().await;
     city.stop().await;

@@ -11,7 +11,7 @@ use axum::Json;
 use axum::Router;
 use axum::extract::{FromRequestParts, State};
 use axum::http::header::{ACCEPT, CACHE_CONTROL};
-use axum::http::{StatusCode, request::Parts};
+use axum::http::{HeaderName, StatusCode, request::Parts};
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
@@ -65,7 +65,9 @@ async fn news(State(console): State<Console>, desk: Desk, parts: Parts) -> Resul
         Some((Ok::<_, Infallible>(event), watch))
     });
     let answer = Sse::new(stream).keep_alive(KeepAlive::default());
-    Ok(([(CACHE_CONTROL, "no-store")], answer).into_response())
+    // A proxy that collects an answer before it passes it on would pass this one on never.
+    let headers = [(CACHE_CONTROL, "no-store"), (HeaderName::from_static("x-accel-buffering"), "no")];
+    Ok((headers, answer).into_response())
 }
 
 fn state(desk: &Desk) -> Value {
