@@ -21,6 +21,8 @@ pub enum CatalogueVerb {
     Diff,
     /// Publish the draft as a new release
     Publish,
+    /// Throw the draft away
+    Discard,
     /// Write the release in force into a folder
     Export {
         #[arg(long)]
@@ -45,13 +47,19 @@ fn draft_path(common: &Common) -> PathBuf {
     common.data_dir.join("catalogue-draft.json")
 }
 
-/// A draft that an earlier version left in the data folder is taken into the database, where the editor's page works on it too.
+/// A draft that an earlier version left in the data folder is taken into the database, where the editor's page works on it too;
+/// never over what somebody has drafted since.
 async fn take_old_draft(common: &Common, hall: &casework::Hall) -> Result<()> {
     let path = draft_path(common);
     let Ok(text) = std::fs::read_to_string(&path) else { return Ok(()) };
+    let known = hall.store.pack_draft().await?;
+    if !known.pieces.is_empty() {
+        eprintln!("{} of an earlier version is left alone: there is a newer draft", path.display());
+        return Ok(());
+    }
     let pieces: Pieces = serde_json::from_str(&text)
         .with_context(|| format!("{} is damaged: remove it and import the draft again", path.display()))?;
-    hall.draft_pack("cli", &pieces).await?;
+    hall.draft_pack("cli", known.version, &pieces).await?;
     std::fs::remove_file(&path)?;
     Ok(())
 }
@@ -61,19 +69,30 @@ async fn take_old_draft(common: &Common, hall: &casework::Hall) -> Result<()> {
 pub async fn run(common: &Common, verb: CatalogueVerb) -> Result<()> {
     let opened = common.open()?;
     let hall = &opened.hall;
-    take_old_draft(common, hall).await?;
+    if matches!(verb, CatalogueVerb::Import { .. } | CatalogueVerb::Diff | CatalogueVerb::Publish) {
+        take_old_draft(common, hall).await?;
+    }
     match verb {
         CatalogueVerb::Import { file } => {
-            let draft = imported(&file, hall.drafted_pieces().await?)?;
+            let waits = hall.catalogue_draft().await?;
+            if !waits.faults.is_empty() && !file.is_dir() {
+                let faults = waits.faults.join("\n");
+                bail!(
+                    "the draft that {} saved has faults; mend them on its page, or `catalogue discard`:\n{faults}",
+                    waits.by
+                );
+            }
+            let (version, before) = hall.drafted_pieces().await?;
+            let draft = imported(&file, before)?;
             let found = hall.catalogue_diff(&draft).await?;
-            hall.draft_pack("cli", &draft).await?;
+            hall.draft_pack("cli", version, &draft).await?;
             let count = found.added.len() + found.removed.len() + found.changed.len();
             println!(
                 "the draft is whole and changes {count} items; see `catalogue diff`, then `catalogue publish`"
             );
         }
         CatalogueVerb::Diff => {
-            let found = hall.catalogue_diff(&hall.drafted_pieces().await?).await?;
+            let found = hall.catalogue_diff(&hall.drafted_pieces().await?.1).await?;
             if common.json {
                 println!("{}", serde_json::to_string(&found)?);
                 return Ok(());
@@ -91,6 +110,11 @@ pub async fn run(common: &Common, verb: CatalogueVerb) -> Result<()> {
             let release = hall.publish_draft("cli", version).await?;
             opened.ensure_seals().await?;
             println!("release {release} is published; nodes get it at their next contact");
+        }
+        CatalogueVerb::Discard => {
+            let version = hall.store.pack_draft().await?.version;
+            hall.discard_draft("cli", version).await?;
+            println!("the draft is empty; what is published stays");
         }
         CatalogueVerb::Export { to, format } => {
             let pieces = hall.store.pack_pieces(None).await?;

@@ -20,7 +20,7 @@ pub struct LetterView {
 }
 
 impl Hall {
-    /// Publishes letters of delegation, all or none.
+    /// Publishes letters of delegation, all or none; one that is published already, word for word, stays as it is.
     ///
     /// # Errors
     /// [`ActError::Unfit`] naming the letter and what is wrong with it: a field, a number that is taken, a body or item
@@ -36,6 +36,10 @@ impl Hall {
                 reason: format!("{}:{reason}", letter.number),
             };
             letter.check().map_err(|bad| unfit(bad.0))?;
+            // The same letter again is a retry whose answer was lost: it is in force, and that is what is told.
+            if known.iter().any(|(one, revoked)| one == letter && revoked.is_empty()) {
+                continue;
+            }
             if known.get(&letter.number).is_some()
                 || letters[..index].iter().any(|other| other.number == letter.number)
             {

@@ -102,7 +102,11 @@ impl Hall {
             match known.item(id) {
                 None => found.added.push(id.clone()),
                 Some(old) => {
-                    let changes = diff(old, item);
+                    let name = format!("item/{id}");
+                    let mut changes = diff(old, item);
+                    if let (Some(old), Some(new)) = (before.get(&name), pieces.get(&name)) {
+                        changes.extend(untold(old, new, &changes));
+                    }
                     if !changes.is_empty() {
                         found.changed.push(ItemChange { item: id.clone(), name: item.name.clone(), changes });
                     }
@@ -145,6 +149,52 @@ impl Hall {
         self.store.append(self.hub_append("publish", officer, entries)).await?;
         Ok(release)
     }
+}
+
+/// What differs between two texts of an item and stands in no change told already: nothing is published that the editor was not
+/// shown.
+fn untold(before: &str, after: &str, told: &[Change]) -> Vec<Change> {
+    let parse = |text: &str| serde_json::from_str::<serde_json::Value>(text).unwrap_or_default();
+    let (before, after) = (parse(before), parse(after));
+    let keys = |value: &serde_json::Value| -> Vec<String> {
+        value.as_object().into_iter().flat_map(|object| object.keys().cloned()).collect()
+    };
+    let mut all: Vec<String> = keys(&before);
+    all.extend(keys(&after).into_iter().filter(|key| before.get(key).is_none()));
+    let said = |what: &str| told.iter().any(|change| change.what == what);
+    let is_told = |key: &str| match key {
+        "name" => said("name"),
+        "state" | "effective_from" | "effective_until" => said("life"),
+        "promised_limit" | "statutory_limit" | "green_days" | "green_channel" | "deferral" => said("limit"),
+        "accept_conditions" => said("condition"),
+        "legal_basis" => said("basis"),
+        "department" => said("body"),
+        _ => false,
+    };
+    let short = |value: Option<&serde_json::Value>| -> String {
+        value.map_or(String::new(), |value| value.to_string().chars().take(160).collect())
+    };
+    let mut found = Vec::new();
+    for key in all.iter().filter(|key| before.get(*key) != after.get(*key) && !is_told(key)) {
+        let lists = [&before, &after].map(|side| side.get(key).and_then(serde_json::Value::as_array));
+        let [Some(old), Some(new)] = lists else {
+            let (before, after) = (short(before.get(key)), short(after.get(key)));
+            found.push(Change { what: "text", name: key.clone(), before, after });
+            continue;
+        };
+        // Of a list only the members that nobody has spoken of yet.
+        for one in new.iter().filter(|one| !old.contains(one)) {
+            let id = one["id"].as_str().or(one["name"].as_str()).unwrap_or("");
+            let words = |change: &Change| change.name.split(' ').any(|word| word == id);
+            if told.iter().any(words) && !id.is_empty() {
+                continue;
+            }
+            let earlier = old.iter().find(|other| other["id"] == one["id"]);
+            let (before, after) = (short(earlier), short(Some(one)));
+            found.push(Change { what: "text", name: format!("{key} {id}"), before, after });
+        }
+    }
+    found
 }
 
 fn checked(pieces: &Pieces) -> Result<CityPack, ActError> {

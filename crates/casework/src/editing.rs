@@ -7,10 +7,14 @@ use domain::pack::{CityPack, Pieces};
 use domain::{ItemId, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
-use store::{DraftPiece, PackDraft};
+use std::collections::BTreeMap;
+use store::{DraftPiece, PackDraft, StoreError};
 
 /// What one item may be long; the longest of a city is a tenth of it.
 const ITEM_BYTES_MAX: usize = 200 * 1024;
+
+/// So many others may save other items while one is being saved.
+const ROUNDS_MAX: usize = 16;
 
 /// The draft as its editors see it.
 #[derive(Debug, Clone, Serialize)]
@@ -51,27 +55,28 @@ impl Hall {
         Ok((draft, pieces))
     }
 
-    /// One item as the draft has it, and the version of the draft.
+    /// One item as the draft has it, and the fingerprint by which a save says what it was made from.
     ///
     /// # Errors
     /// [`ActError::NotFound`] for an item that neither the release in force nor the draft knows.
-    pub async fn drafted_item(&self, item: &ItemId) -> Result<(u32, Value), ActError> {
-        let (draft, pieces) = self.drafted().await?;
+    pub async fn drafted_item(&self, item: &ItemId) -> Result<(String, Value), ActError> {
+        let pieces = self.drafted().await?.1;
         let missing = || ActError::NotFound { what: "事项", value: item.to_string() };
         let text = pieces.get(&piece_name(item)).ok_or_else(missing)?;
-        Ok((draft.version, serde_json::from_str(text).map_err(|error| unfit(error.to_string()))?))
+        Ok((fingerprint(text), serde_json::from_str(text).map_err(|error| unfit(error.to_string()))?))
     }
 
-    /// Takes an item into the draft, over version `version` of it. Faults are allowed here and told by [`Hall::catalogue_draft`]:
-    /// a draft may be saved in the middle of a thought. An item as it is in force is no change, and leaves the draft.
+    /// Takes an item into the draft, made from what had the fingerprint `read`. Faults are allowed here and told by
+    /// [`Hall::catalogue_draft`]: a draft may be saved in the middle of a thought. An item as it is in force is no change, and leaves
+    /// the draft. Other items of the draft may be saved by others meanwhile.
     ///
     /// # Errors
-    /// [`store::StoreError::StalePackDraft`] when somebody saved in between; [`ActError::Unfit`] for what is no item at all.
+    /// [`StoreError::StalePackDraft`] when somebody saved this item in between; [`ActError::Unfit`] for what is no item at all.
     pub async fn draft_item(
         &self,
         officer: &Officer,
         item: &ItemId,
-        version: u32,
+        read: &str,
         value: &Value,
     ) -> Result<(), ActError> {
         self.only_at(Tier::City, "编辑事项目录")?;
@@ -82,20 +87,20 @@ impl Hall {
         if text.len() > ITEM_BYTES_MAX {
             return Err(unfit("一个事项的内容不能超过 200 KB"));
         }
-        let known = self.store.pack_pieces(None).await?.remove(&piece_name(item));
-        let same = known.as_deref().and_then(|text| serde_json::from_str::<Value>(text).ok());
-        let mut pieces = self.store.pack_draft().await?.pieces;
-        match same.as_ref() == Some(value) {
-            true => drop(pieces.remove(&piece_name(item))),
-            false => {
-                // What it was first made from counts: a release that came since is still to be noticed.
-                let base = pieces
-                    .get(&piece_name(item))
-                    .map_or_else(|| known.as_deref().map(fingerprint), |earlier| earlier.base.clone());
-                pieces.insert(piece_name(item), DraftPiece { text: Some(text), base });
+        for _ in 0..ROUNDS_MAX {
+            let (draft, pieces) = self.drafted().await?;
+            let name = piece_name(item);
+            if pieces.get(&name).is_some_and(|now| fingerprint(now) != read) {
+                return Err(StoreError::StalePackDraft.into());
+            }
+            let known = self.store.pack_pieces(None).await?.remove(&name);
+            let changed = with_item(draft.pieces, &name, known.as_deref(), &text);
+            match self.save_pack_draft(&officer.name, draft.version, changed, "draft catalogue").await {
+                Err(ActError::Store(StoreError::StalePackDraft)) => {}
+                other => return other,
             }
         }
-        self.save_pack_draft(&officer.name, version, pieces, "draft catalogue").await
+        Err(StoreError::StalePackDraft.into())
     }
 
     /// A new item, after the pattern of one that is there. It begins its life as a proposal.
@@ -115,7 +120,7 @@ impl Hall {
         if name.trim().is_empty() {
             return Err(unfit("请填写事项名称"));
         }
-        let (version, mut value) = self.drafted_item(pattern).await?;
+        let (_, mut value) = self.drafted_item(pattern).await?;
         let object = value.as_object_mut().ok_or_else(|| unfit("样本事项的内容不完整"))?;
         // Codes of the national catalogue belong to the pattern alone.
         for code in ["implement_code", "catalog_code"] {
@@ -124,14 +129,14 @@ impl Hall {
         for (key, text) in [("id", item.as_str()), ("name", name.trim()), ("state", "proposed")] {
             object.insert(key.to_owned(), text.into());
         }
-        self.draft_item(officer, item, version, &value).await
+        self.draft_item(officer, item, "", &value).await
     }
 
-    /// Makes the whole draft what differs between these pieces and the release in force.
+    /// Makes the whole draft what differs between these pieces and the release in force, over version `version` of it.
     ///
     /// # Errors
-    /// As [`Hall::draft_item`].
-    pub async fn draft_pack(&self, by: &str, pieces: &Pieces) -> Result<(), ActError> {
+    /// [`StoreError::StalePackDraft`] when somebody saved since it was read.
+    pub async fn draft_pack(&self, by: &str, version: u32, pieces: &Pieces) -> Result<(), ActError> {
         self.only_at(Tier::City, "编辑事项目录")?;
         let known = self.store.pack_pieces(None).await?;
         let base = |name: &String| known.get(name).map(|text| fingerprint(text));
@@ -141,23 +146,23 @@ impl Hall {
             .map(|(name, text)| (name.clone(), DraftPiece { text: Some(text.clone()), base: base(name) }));
         let gone = known.keys().filter(|name| !pieces.contains_key(*name));
         let gone = gone.map(|name| (name.clone(), DraftPiece { text: None, base: base(name) }));
-        let version = self.store.pack_draft().await?.version;
         self.save_pack_draft(by, version, written.chain(gone).collect(), "draft catalogue").await
     }
 
-    /// The release in force with the draft in it, for whoever changes it as a whole.
+    /// The release in force with the draft in it, for whoever changes it as a whole, and the version of the draft.
     ///
     /// # Errors
     /// [`ActError::Store`].
-    pub async fn drafted_pieces(&self) -> Result<Pieces, ActError> {
-        Ok(self.drafted().await?.1)
+    pub async fn drafted_pieces(&self) -> Result<(u32, Pieces), ActError> {
+        let (draft, pieces) = self.drafted().await?;
+        Ok((draft.version, pieces))
     }
 
     async fn save_pack_draft(
         &self,
         by: &str,
         version: u32,
-        pieces: std::collections::BTreeMap<String, DraftPiece>,
+        pieces: BTreeMap<String, DraftPiece>,
         action: &'static str,
     ) -> Result<(), ActError> {
         let draft = PackDraft { version, by: by.to_owned(), at: self.now(), pieces };
@@ -191,24 +196,25 @@ impl Hall {
     /// Publishes what was read as version `version` of the draft, and empties it.
     ///
     /// # Errors
-    /// [`store::StoreError::StalePackDraft`] when somebody saved since; [`ActError::Unfit`] for an empty draft, one that a release
+    /// [`StoreError::StalePackDraft`] when somebody saved since; [`ActError::Unfit`] for an empty draft, one that a release
     /// has overtaken, and as [`Hall::publish_pack`].
     pub async fn publish_draft(&self, by: &str, version: u32) -> Result<u32, ActError> {
         let (draft, pieces) = self.drafted().await?;
         if draft.version != version {
-            return Err(store::StoreError::StalePackDraft.into());
+            return Err(StoreError::StalePackDraft.into());
         }
-        if draft.pieces.is_empty() {
+        let known = self.store.pack_pieces(None).await?;
+        if draft.pieces.iter().all(|(name, piece)| known.get(name) == piece.text.as_ref()) {
             return Err(unfit("草稿里没有要发布的改动"));
         }
-        let overtaken = overtaken(&draft, &self.store.pack_pieces(None).await?);
+        let overtaken = overtaken(&draft, &known);
         if !overtaken.is_empty() {
             return Err(unfit(overtaken.join("\n")));
         }
         let release = self.publish_pack(by, &pieces).await?;
         // What somebody saved while it was being published stays theirs to publish.
         match self.save_pack_draft(by, version, Default::default(), "empty draft").await {
-            Ok(()) | Err(ActError::Store(store::StoreError::StalePackDraft)) => Ok(release),
+            Ok(()) | Err(ActError::Store(StoreError::StalePackDraft)) => Ok(release),
             Err(error) => Err(error),
         }
     }
@@ -216,16 +222,36 @@ impl Hall {
     /// Throws the draft away.
     ///
     /// # Errors
-    /// [`store::StoreError::StalePackDraft`] when somebody saved since it was read.
-    pub async fn discard_draft(&self, officer: &Officer, version: u32) -> Result<(), ActError> {
-        self.save_pack_draft(&officer.name, version, Default::default(), "discard draft").await
+    /// [`StoreError::StalePackDraft`] when somebody saved since it was read.
+    pub async fn discard_draft(&self, by: &str, version: u32) -> Result<(), ActError> {
+        self.save_pack_draft(by, version, Default::default(), "discard draft").await
     }
 }
 
-/// Texts that a release has changed since they were taken into the draft.
+/// The draft with one item as it shall be.
+fn with_item(
+    mut pieces: BTreeMap<String, DraftPiece>,
+    name: &str,
+    known: Option<&str>,
+    text: &str,
+) -> BTreeMap<String, DraftPiece> {
+    let parse = |text: &str| serde_json::from_str::<Value>(text).ok();
+    if known.is_some_and(|known| parse(known) == parse(text)) {
+        pieces.remove(name);
+        return pieces;
+    }
+    // What it was first made from counts: a release that came since is still to be noticed.
+    let base = pieces.get(name).map_or_else(|| known.map(fingerprint), |earlier| earlier.base.clone());
+    pieces.insert(name.to_owned(), DraftPiece { text: Some(text.to_owned()), base });
+    pieces
+}
+
+/// Texts that a release has changed since they were taken into the draft; what the release made just as the draft has it is no
+/// matter.
 fn overtaken(draft: &PackDraft, known: &Pieces) -> Vec<String> {
-    let moved =
-        |name: &String, piece: &DraftPiece| known.get(name).map(|text| fingerprint(text)) != piece.base;
+    let moved = |name: &String, piece: &DraftPiece| {
+        known.get(name) != piece.text.as_ref() && known.get(name).map(|text| fingerprint(text)) != piece.base
+    };
     let told =
         |name: &String| format!("{name}:编辑期间目录已有新版本改过这一项;请放弃草稿,在新版本上重新编辑");
     draft.pieces.iter().filter(|(name, piece)| moved(name, piece)).map(|(name, _)| told(name)).collect()

@@ -2,7 +2,7 @@
 
 use crate::{ActError, Hall, Officer};
 use domain::delivery::{self, OriginalStep};
-use domain::dossier::{Dossier, Slip};
+use domain::dossier::{Attachment, Dossier, Slip};
 use domain::rating::Rating;
 use domain::{CaseNo, EntryId, MaterialId, tolerance};
 use store::{Append, NewEntry, StoredDossier, kind};
@@ -67,7 +67,7 @@ impl Hall {
     /// Keeps the photo of a hand-over with the case, once; its fingerprint is the proof of the delivery.
     ///
     /// # Errors
-    /// [`ActError::Unfit`] for what is no JPEG or PNG.
+    /// [`ActError::Unfit`] for what is no JPEG or PNG, and for a case that is not to be handed over here now.
     pub async fn keep_delivery_photo(
         &self,
         officer: &Officer,
@@ -76,8 +76,15 @@ impl Hall {
     ) -> Result<String, ActError> {
         let stored = self.stored(case).await?;
         let hash = blake3::hash(&bytes).to_hex().to_string();
-        if stored.dossier.all_attachments().any(|known| known.hash == hash) {
+        let is_it = |known: &Attachment| known.material.as_str() == delivery::PHOTO && known.hash == hash;
+        if stored.dossier.all_attachments().any(is_it) {
             return Ok(hash);
+        }
+        // Only who hands something over has a photo of it.
+        let hands_over = self.view(case).await?.ready.iter().any(|stage| stage.kind == "deliver");
+        if !hands_over {
+            let reason = "这一件现在不在本节点送达,不收交付照片".to_owned();
+            return Err(ActError::Unfit { what: "photo", reason });
         }
         if bytes.starts_with(b"%PDF") {
             let reason = "交付照片须为 JPEG 或 PNG 图片".to_owned();

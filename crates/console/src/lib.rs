@@ -27,9 +27,10 @@ mod timeline;
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
 use axum::middleware;
-use casework::{ActError, Hall};
-use domain::Timestamp;
+use casework::{ActError, Hall, Officer, RectificationView};
 use domain::network::Tier;
+use domain::rating::Stage;
+use domain::{CaseNo, Timestamp};
 use link::LinkState;
 use std::sync::{Arc, Mutex, PoisonError};
 use store::Counts;
@@ -69,9 +70,15 @@ pub struct Console {
     pub(crate) watchers: Arc<runtime::Guests<String>>,
     /// The node stops, and with it what would go on for ever.
     pub closing: tokio_util::sync::CancellationToken,
+    /// Bad ratings that wait for somebody, as they were a moment ago; see [`Console::rectifications_open`].
+    rectified: Arc<Mutex<Option<(Timestamp, Waiting)>>>,
     /// What was counted a moment ago; see [`Console::counts`].
     counted: Arc<Mutex<Option<(Timestamp, Counts)>>>,
 }
+
+/// Cases that were rated badly and wait, and whether each is late.
+type Waiting = Arc<[(CaseNo, bool)]>;
+const RECTIFIED_MS: i64 = 30_000;
 
 /// Counting a city's million rows for every page of every desk would be most of what the hub does.
 const COUNTED_MS: i64 = 2_000;
@@ -92,6 +99,7 @@ impl Console {
             tablets: Arc::default(),
             watchers: Arc::default(),
             closing: Default::default(),
+            rectified: Arc::default(),
             counted: Arc::default(),
         }
     }
@@ -108,6 +116,34 @@ impl Console {
         let counts = self.hall.counts().await?;
         *counted() = Some((now, counts.clone()));
         Ok(counts)
+    }
+
+    /// How many bad ratings within an officer's reach wait for somebody, and whether one is late; as of half a minute ago at most,
+    /// for the whole house is looked through.
+    pub(crate) async fn rectifications_open(&self, officer: &Officer) -> Result<(u64, bool), ActError> {
+        let (now, kept) = (self.hall.now(), || self.rectified.lock().unwrap_or_else(PoisonError::into_inner));
+        let fresh = |at: Timestamp| (0..RECTIFIED_MS).contains(&now.since(at));
+        let known = kept().as_ref().filter(|(at, _)| fresh(*at)).map(|(_, waiting)| waiting.clone());
+        let waiting = match known {
+            Some(waiting) => waiting,
+            None => {
+                let open = |one: RectificationView| {
+                    (one.stage != Stage::Closed).then_some((one.rectification.case, one.overdue))
+                };
+                let all = self.hall.rectifications(None).await?;
+                let waiting: Waiting = all.into_iter().filter_map(open).collect();
+                *kept() = Some((now, waiting.clone()));
+                waiting
+            }
+        };
+        let (mut count, mut late, within) = (0, false, self.hall.jurisdiction(officer));
+        for (case, overdue) in waiting.iter() {
+            if self.hall.store.reaches(case, &within).await? {
+                count += 1;
+                late |= *overdue;
+            }
+        }
+        Ok((count, late))
     }
 }
 

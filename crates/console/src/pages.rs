@@ -291,6 +291,9 @@ pub(crate) async fn admit(State(console): State<Console>, request: Request, next
     answer.into_response()
 }
 
+/// What the script of an open page asks by itself says so in this header: it keeps no log-in alive either.
+const UNASKED_HEADER: &str = "x-unasked";
+
 /// What a script, or the screen in a citizen's hands, asks by itself: it keeps no log-in alive. The screen of the hall does: it hangs
 /// where nobody reaches it, and must go on all day.
 const UNASKED: [&str; 2] = ["/news", TURNED_AWAY];
@@ -332,8 +335,9 @@ fn to_log_in(console: &Console, parts: &axum::http::request::Parts, taste: Taste
 async fn admitted(console: &Console, parts: &mut axum::http::request::Parts) -> Result<Officer, Fault> {
     let pattern = parts.extensions.get::<MatchedPath>().map(|path| path.as_str().to_owned());
     let token = cookie(parts).map(str::to_owned).ok_or_else(Fault::logged_out)?;
+    let by_itself = parts.headers.contains_key(UNASKED_HEADER);
     let officer = match pattern.as_deref() {
-        Some(path) if UNASKED.contains(&path) && parts.method == Method::GET => {
+        Some(path) if parts.method == Method::GET && (UNASKED.contains(&path) || by_itself) => {
             console.hall.officer_unasked(&token).await?
         }
         _ => console.hall.officer(&token).await?,

@@ -144,7 +144,7 @@
 
   // What changes around the page is told as it happens, where the browser can listen, and asked for otherwise; a page that nobody
   // sees does neither. Parts of a page that show what was written ([data-live]) are fetched anew then.
-  var badge = document.getElementById('badge'), news = null, asking = null, live = all('[data-live]'), fetching = false, missed_one = false;
+  var badge = document.getElementById('badge'), news = null, asking = null, live = all('[data-live]'), fetching = false, missed_one = false, asked = 0;
   function tell(now) {
     if (badge && now.badge) {
       badge.className = 'badge ' + now.badge.class;
@@ -164,7 +164,7 @@
     if (!live.length) { return; }
     if (fetching) { missed_one = true; return; }
     fetching = true;
-    fetch(window.location.href, { credentials: 'same-origin' }).then(function (answer) { return answer.ok ? answer.text() : null; }).then(function (text) {
+    fetch(window.location.href, { credentials: 'same-origin', headers: { 'x-unasked': '1' } }).then(function (answer) { return answer.ok ? answer.text() : null; }).then(function (text) {
       if (!text) { return; }
       var fresh = all('[data-live]', new DOMParser().parseFromString(text, 'text/html'));
       if (fresh.length !== live.length) { return; }
@@ -181,20 +181,29 @@
     if (document.hidden) { return; }
     fetch('/news', { credentials: 'same-origin', headers: { accept: 'application/json' } })
       .then(function (response) { return response.ok ? response.json() : null; })
-      .then(function (now) { if (now) { tell(now); fetch_live(); } })
+      .then(function (now) {
+        if (!now) { return; }
+        tell(now);
+        asked += 1;
+        if (asked % 6 === 1) { fetch_live(); }
+      })
       .catch(function () { /* The node is being restarted: the next look will tell. */ });
   }
   function listen() {
     if (news || asking || document.hidden) { return; }
     if (typeof EventSource !== 'function') { asking = window.setInterval(ask, 5000); return; }
+    // What was written between two streams was told to nobody: the first word of each stands for it.
+    var fresh = true;
     news = new EventSource('/news');
     news.onmessage = function (event) {
       var told = JSON.parse(event.data);
       tell(told.now);
-      if (told.written) { fetch_live(); }
+      if (told.written || fresh) { fetch_live(); }
+      fresh = false;
     };
     // A browser tries a broken line again by itself. Where it was refused, it asks from time to time.
     news.onerror = function () {
+      fresh = true;
       if (news && news.readyState === 2) { news = null; asking = window.setInterval(ask, 5000); }
     };
   }

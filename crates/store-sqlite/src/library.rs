@@ -60,13 +60,15 @@ pub(crate) fn rectifications(
     case: Option<&CaseNo>,
 ) -> Result<Vec<Rectification>, StoreError> {
     let rows: Vec<(String, i64, String)> = sql
-        // One rectification a matter: the bad rating with the lowest number counts, whichever came first here (I10), and no
+        // What is over comes last, so that it never pushes out what waits. One rectification a matter: the bad rating with the lowest number counts, whichever came first here (I10), and no
         // later good one takes it back.
         .prepare_cached(
             "SELECT case_no, pos, grade FROM rating AS one
               WHERE bad AND (?1 IS NULL OR case_no = ?1)
                 AND NOT EXISTS (SELECT 1 FROM rating AS other WHERE other.case_no = one.case_no AND other.bad AND other.slip < one.slip)
-              ORDER BY pos DESC LIMIT 1000",
+              ORDER BY EXISTS (SELECT 1 FROM rectify_step AS step WHERE step.case_no = one.case_no
+                                  AND json_extract(step.said, '$.body.revisited') IS NOT NULL), pos DESC
+              LIMIT 1000",
         )
         .and_then(|mut s| {
             s.query_map([case.map(CaseNo::as_str)], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()

@@ -11,7 +11,7 @@ use std::time::Duration;
 use store::Change;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
-use trust::CaFolder;
+use trust::{CaFolder, SealFolder};
 
 /// Regular work by the clock of the hall: at the start, then every so often, and as soon as another day has begun.
 struct Rounds {
@@ -39,6 +39,25 @@ impl Rounds {
             tokio::time::sleep(LOOK).await;
         }
         self.last = Some(hall.now());
+    }
+}
+
+/// A department that a new release brings gets its seal at once, whoever published the release: its first decision is not to wait
+/// for a restart.
+pub(crate) async fn seal_new_bodies(hall: Hall, folder: SealFolder) {
+    let mut changes = hall.store.changes();
+    loop {
+        match changes.recv().await {
+            Ok(change) if !change.reference_data => continue,
+            Err(RecvError::Closed) => return,
+            Ok(_) | Err(RecvError::Lagged(_)) => {}
+        }
+        if hall.store.recovery().is_some_and(|recovery| recovery.may_write().is_err()) {
+            continue;
+        }
+        if let Err(error) = crate::serve::ensure_seals(&hall, &folder).await {
+            tracing::error!(%error, "a department of the new release has no seal yet");
+        }
     }
 }
 

@@ -135,21 +135,7 @@ impl Opened {
     /// # Errors
     /// When a key cannot be written or a record not be stored.
     pub async fn ensure_seals(&self) -> Result<()> {
-        let Ok((_, pack)) = self.hall.pack(None) else { return Ok(()) };
-        let folder = SealFolder(IdentityFolder::of(&self.data));
-        let today = self.hall.now().day();
-        let mut records = Vec::new();
-        for body in pack.orgs.keys() {
-            // A key that was written and not yet published when the power went is published now.
-            let key = match folder.read(body)? {
-                Some(key) => key,
-                None => folder.make(body, None, &*self.hall.random)?,
-            };
-            if !self.store.seals().contains_key(&key.name) {
-                records.push(key.record(today));
-            }
-        }
-        Ok(self.hall.publish_seals("init", &records).await?)
+        ensure_seals(&self.hall, &SealFolder(IdentityFolder::of(&self.data))).await
     }
 
     /// A new seal for a body in place of the present one, which is withdrawn from today on. Of the same crypto suite unless
@@ -168,6 +154,24 @@ impl Opened {
     pub fn ca(&self) -> CaFolder {
         CaFolder::of(IdentityFolder::of(&self.data), &self.config.city)
     }
+}
+
+/// A seal for every body of the catalogue that has none.
+pub(crate) async fn ensure_seals(hall: &Hall, folder: &SealFolder) -> Result<()> {
+    let Ok((_, pack)) = hall.pack(None) else { return Ok(()) };
+    let today = hall.now().day();
+    let mut records = Vec::new();
+    for body in pack.orgs.keys() {
+        // A key that was written and not yet published when the power went is published now.
+        let key = match folder.read(body)? {
+            Some(key) => key,
+            None => folder.make(body, None, &*hall.random)?,
+        };
+        if !hall.store.seals().contains_key(&key.name) {
+            records.push(key.record(today));
+        }
+    }
+    Ok(hall.publish_seals("init", &records).await?)
 }
 
 /// A node's own keys, sealed where its data lies encrypted.
@@ -284,6 +288,10 @@ pub(crate) async fn begin(
     if config.tier == Tier::City {
         shutdown.spawn(rounds::supervise(opened.hall.clone()));
         shutdown.spawn(rounds::lend(opened.hall.clone()));
+        shutdown.spawn(rounds::seal_new_bodies(
+            opened.hall.clone(),
+            SealFolder(IdentityFolder::of(&opened.data)),
+        ));
         shutdown.spawn(rounds::list_persons(opened.hall.clone()));
         shutdown.spawn(rounds::reconcile(opened.hall.clone()));
         shutdown.spawn(rounds::watch_applications(opened.hall.clone()));

@@ -470,7 +470,9 @@ async fn listen(site: &Site, token: &str) -> tokio::io::Lines<tokio::io::BufRead
 /// What changes is told to who listens; a stream ends with its log-in and with the node, and more than six of one log-in are refused.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn news_are_told_until_the_log_in_or_the_node_ends() {
-    let mut city = City::start(1).await;
+    let clock = Arc::new(testkit::dice::FakeClock::at(testkit::dice::MONDAY));
+    let parts = Parts { clock: clock.clone(), ..Parts::default() };
+    let mut city = City::start_by(1, parts.clone(), parts).await;
     let village = &city.villages[0];
     let (token, leaving) = (village.log_in("officer").await, village.log_in("officer").await);
     let (status, _) = village.raw(Method::GET, "/news", None).await;
@@ -500,17 +502,41 @@ async fn news_are_told_until_the_log_in_or_the_node_ends() {
     tokio::time::timeout(std::time::Duration::from_secs(60), ends).await.expect("it ends with its log-in");
 
     let mut open = Vec::new();
-    for _ in 0..5 {
+    for _ in 0..2 {
         let mut stream = listen(village, &token).await;
         assert!(stream.next_line().await.unwrap().unwrap().contains("200"));
         open.push(stream);
     }
-    let seventh = listen(village, &token).await.next_line().await.unwrap().unwrap();
-    assert!(seventh.contains("503"), "{seventh}");
-    // The node stops at once, not after the grace of a request that never ends.
-    let begun = std::time::Instant::now();
-    city.villages[0].stop().await;
-    assert!(!next("never said").await, "the stream has ended");
-    eprintln!("stopped after {:?}", begun.elapsed());
+    let fourth = listen(village, &token).await.next_line().await.unwrap().unwrap();
+    assert!(fourth.contains("503"), "{fourth}");
+
+    // What an open page fetches by itself is nobody at work.
+    let hash = blake3::hash(token.as_bytes()).to_hex().to_string();
+    let hall = village.node().hall().clone();
+    let asks = async |header: &str| {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let mut line = tokio::net::TcpStream::connect(village.node().web).await.unwrap();
+        let ask = format!(
+            "GET /queue HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\ncookie: tongban_session={token}\r\n{header}\r\n"
+        );
+        line.write_all(ask.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        line.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+        hall.store.session(&hash, hall.now()).await.unwrap().unwrap().seen
+    };
+    let seen = asks("x-unasked: 1\r\n").await;
+    clock.advance_ms(20 * 60_000);
+    assert_eq!(asks("x-unasked: 1\r\n").await, seen);
+    assert!(asks("").await > seen, "whoever opens a page is here");
+
+    // The node stops before the grace of a request that never ends is over.
+    let stop = async { while next("never said").await {} };
+    let (_, stopped) = tokio::join!(stop, async {
+        let begun = std::time::Instant::now();
+        city.villages[0].stop().await;
+        begun.elapsed()
+    });
+    assert!(stopped < std::time::Duration::from_secs(9), "{stopped:?}");
     city.stop().await;
 }

@@ -24,13 +24,13 @@ async fn draft(State(console): State<Console>, _: ByToken) -> Answer<DraftView> 
 }
 
 async fn item(State(console): State<Console>, _: ByToken, Path(item): Path<String>) -> Answer<Value> {
-    let (version, item) = console.hall.drafted_item(&id::<ItemId>(&item, "事项编号")?).await?;
-    Ok(Json(json!({ "version": version, "item": item })))
+    let (read, item) = console.hall.drafted_item(&id::<ItemId>(&item, "事项编号")?).await?;
+    Ok(Json(json!({ "read": read, "item": item })))
 }
 
 #[derive(Deserialize)]
 struct Saved {
-    version: u32,
+    read: String,
     item: Value,
 }
 
@@ -38,9 +38,9 @@ async fn save(
     State(console): State<Console>,
     ByToken(officer): ByToken,
     Path(name): Path<String>,
-    Body(Saved { version, item }): Body<Saved>,
+    Body(Saved { read, item }): Body<Saved>,
 ) -> Answer<DraftView> {
-    console.hall.draft_item(&officer, &id(&name, "事项编号")?, version, &item).await?;
+    console.hall.draft_item(&officer, &id(&name, "事项编号")?, &read, &item).await?;
     Ok(Json(console.hall.catalogue_draft().await?))
 }
 
@@ -71,6 +71,6 @@ async fn discard(
     ByToken(officer): ByToken,
     Body(Discarded { version }): Body<Discarded>,
 ) -> Answer<Value> {
-    console.hall.discard_draft(&officer, version).await?;
+    console.hall.discard_draft(&officer.name, version).await?;
     Ok(Json(json!({})))
 }

@@ -156,7 +156,7 @@ async fn propose(
     Source(source): Source,
     Body(Proposal { act, proof }): Body<Proposal>,
 ) -> Answer<Countersign> {
-    Ok(Json(console.hall.propose(&officer, &act, &proof, &source).await?))
+    Ok(Json(console.hall.propose(&officer, &act, &proof, &source, None).await?))
 }
 
 #[derive(Deserialize)]

@@ -197,7 +197,7 @@ async fn show(
     // What is to be mended stands in the middle of what was right: it is seen as a whole.
     let mends = opened.draft.online.as_ref().is_some_and(|online| online.mends.is_some());
     if visitor.taste.large && whole.is_empty() && !mends {
-        return steps::page(&visitor, &opened, &at, false).await;
+        return steps::page(&visitor, &opened, &at, steps::Shown::default()).await;
     }
     let typed = |fault: &&FormFault| is_typed(fault) && opened.is_of_form(fault);
     let faults: Vec<FormFault> = opened.faults.iter().filter(typed).cloned().collect();

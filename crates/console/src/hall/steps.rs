@@ -41,12 +41,21 @@ fn asked<'f>(form: &'f DraftForm, draft: &'f Draft, today: Day) -> Vec<&'f (Fiel
     form.fields.iter().filter(is_asked).collect()
 }
 
-/// The question `at`; the first that still lacks an answer where none is named.
+/// How a question is shown.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Shown<'a> {
+    /// Whoever reads it went past it: that it is empty is told.
+    pub through: bool,
+    /// The table that shall have one more row.
+    pub more: &'a str,
+}
+
+/// The question `at`; where none is named, the first that still lacks an answer, or the first of all.
 pub(super) async fn page(
     visitor: &Visitor,
     opened: &Opened,
     at: &str,
-    through: bool,
+    shown: Shown<'_>,
 ) -> Result<Response, Fault> {
     let hall = &visitor.console.hall;
     hall.note_applicant("read", &format!("/hall/drafts/{}", opened.draft.id)).await?;
@@ -55,14 +64,16 @@ pub(super) async fn page(
     let place = questions
         .iter()
         .position(|(name, _)| name.control() == at)
-        .or_else(|| questions.iter().position(|(name, _)| faulty(name)));
-    let Some((index, (name, field))) = place.map(|index| (index, questions[index])) else {
-        return Ok(see(&format!("/hall/drafts/{}/papers", opened.draft.id)));
-    };
+        .or_else(|| questions.iter().position(|(name, _)| faulty(name)))
+        .unwrap_or(0);
+    // A form without a question has nothing to fill in.
+    let Some((name, field)) = questions.get(place) else { return Ok(to_papers(opened)) };
+    let index = place;
     // That something is empty is told to whoever went past it.
-    let faults: Vec<_> = opened.faults.iter().filter(|fault| through || is_typed(fault)).cloned().collect();
+    let faults: Vec<_> =
+        opened.faults.iter().filter(|fault| shown.through || is_typed(fault)).cloned().collect();
     let (lang, today) = (visitor.taste.lang, visitor.today());
-    let around = Around { divisions: &opened.pack.divisions, faults: &faults, today, lang, more: "" };
+    let around = Around { divisions: &opened.pack.divisions, faults: &faults, today, lang, more: shown.more };
     let field = fields::view(&opened.form, &opened.draft, name, field, &around);
     let control = name.control();
     let page = StepPage {
@@ -90,14 +101,25 @@ pub(super) async fn save(draft: &str, filled: &Filled) -> Result<Response, Fault
     if posted.get("_then") == "leave" {
         return Ok(see("/hall/mine"));
     }
+    let more = posted.get("_more");
+    if !more.is_empty() {
+        return page(visitor, &opened, at, Shown { through: false, more }).await;
+    }
     if opened.faults.iter().any(|fault| fault.field == at) {
-        return page(visitor, &opened, at, true).await;
+        return page(visitor, &opened, at, Shown { through: true, more }).await;
     }
     let questions = asked(&opened.form, &opened.draft, visitor.today());
     let here = questions.iter().position(|(name, _)| name.control() == at);
     let next = here.and_then(|here| questions.get(here + 1)).map(|(name, _)| name.control());
     match next {
         Some(next) => Ok(see(&format!("/hall/drafts/{draft}?at={}", crate::page::encoded(&next)))),
-        None => page(visitor, &opened, "", true).await,
+        None if opened.faults.iter().any(|fault| opened.is_of_form(fault)) => {
+            page(visitor, &opened, "", Shown { through: true, more }).await
+        }
+        None => Ok(to_papers(&opened)),
     }
+}
+
+fn to_papers(opened: &Opened) -> Response {
+    see(&format!("/hall/drafts/{}/papers", opened.draft.id))
 }

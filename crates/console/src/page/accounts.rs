@@ -108,7 +108,7 @@ async fn put_account(sent: Sent) -> Result<Response, Fault> {
     let (desk, posted) = (&sent.desk, &sent.posted);
     let typed = [posted.get("name").to_owned(), posted.get("display").to_owned()];
     if desk.console.hall.needs_two(&typed[0], &chosen(posted)).await? {
-        return Ok(see(&by_two("give_account", posted)));
+        return by_two(sent);
     }
     match made(desk, posted).await {
         Ok((issued, password)) => page(desk, shown(&issued, password), "", Default::default()).await,
@@ -120,15 +120,11 @@ fn chosen(posted: &Posted) -> Roles {
     Roles::new(posted.all("role").filter_map(|name| name.parse().ok()))
 }
 
-/// The page where two do it, with what was typed.
-fn by_two(kind: &str, posted: &Posted) -> String {
-    let typed = posted
-        .fields
-        .iter()
-        .filter(|(name, _)| matches!(name.as_str(), "name" | "display" | "body" | "role"));
-    typed.fold(format!("/countersigns/new?kind={kind}"), |path, (name, value)| {
-        format!("{path}&{name}={}", super::encoded(value))
-    })
+/// The page where two do it, with what was typed: names stand in no address.
+fn by_two(sent: Sent) -> Result<Response, Fault> {
+    let Sent { desk, mut posted } = sent;
+    posted.set("kind", "give_account");
+    super::pairs::ask_page(&desk, &posted, None)
 }
 
 async fn made(desk: &Desk, posted: &Posted) -> Result<(Issued, String), Fault> {

@@ -43,7 +43,7 @@ async fn order(
     if posted.has(LOOK_FIELD) {
         return case::page(&desk, &known, Some(&Tried { stage, verb, posted, fault: None }), false).await;
     }
-    let command = match keep_photo(&desk, &known, &verb, &mut posted).await {
+    let command = match keep_photo(&desk, &known, &stage, &verb, &mut posted).await {
         Ok(()) => command(&desk, &known, &stage, &verb, &posted),
         Err(fault) => Err(fault),
     };
@@ -66,14 +66,21 @@ async fn order(
     }
 }
 
-/// A photo that came with a hand-over is the proof of it.
-async fn keep_photo(desk: &Desk, known: &Read, verb: &str, posted: &mut Posted) -> Result<(), Fault> {
+/// A photo that came with a hand-over is the proof of it. It is kept when nothing else is lacking.
+async fn keep_photo(
+    desk: &Desk,
+    known: &Read,
+    stage: &str,
+    verb: &str,
+    posted: &mut Posted,
+) -> Result<(), Fault> {
     let photo = posted.files.iter().find(|(name, _)| verb == DELIVER && name == "photo");
-    let Some((_, bytes)) = photo else { return Ok(()) };
+    let Some((_, bytes)) = photo.cloned() else { return Ok(()) };
+    posted.set("proof_kind", "photo");
+    command(desk, known, stage, verb, posted)?;
     let hall = &desk.console.hall;
     hall.allow(&desk.officer, Permission::Assist)?;
     let hash = hall.keep_delivery_photo(&desk.officer, &known.case, bytes.to_vec()).await?;
-    posted.set("proof_kind", "photo");
     posted.set("proof", &hash);
     Ok(())
 }

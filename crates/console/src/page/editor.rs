@@ -14,11 +14,12 @@ use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{get, post};
-use casework::{DraftView, Proof};
+use casework::{ActError, DraftView, Proof};
 use domain::ItemId;
 use domain::catalogue::life::State;
-use domain::pack::edit;
+use domain::pack::{CityPack, edit};
 use serde_json::{Value, json};
+use store::StoreError;
 
 pub(super) fn routes() -> Router<Console> {
     Router::new()
@@ -78,7 +79,7 @@ async fn publish(Source(source): Source, sent: Sent) -> Result<Response, Fault> 
 
 async fn discard(sent: Sent) -> Result<Response, Fault> {
     let Sent { desk, posted } = sent;
-    desk.console.hall.discard_draft(&desk.officer, version(&posted)).await?;
+    desk.console.hall.discard_draft(&desk.officer.name, version(&posted)).await?;
     Ok(see("/catalogue/draft"))
 }
 
@@ -105,7 +106,8 @@ struct Paper {
 struct ItemPage<'a> {
     shell: &'a Shell,
     id: &'a str,
-    version: u32,
+    /// What the form was made from.
+    read: String,
     lines: Vec<Line>,
     state: String,
     states: [(&'static str, State); 5],
@@ -135,18 +137,21 @@ const NECESSITIES: [(&str, &str); 3] =
 
 async fn show_item(Path(item): Path<String>, desk: Desk) -> Result<Response, Fault> {
     let item: ItemId = id(&item, "事项编号")?;
-    let (version, value) = desk.console.hall.drafted_item(&item).await?;
+    let (read, value) = desk.console.hall.drafted_item(&item).await?;
     let text = pretty(&value);
-    item_page(&desk, &item, version, &value, Typed { text, by_text: false, wrong: "" })
+    item_page(&desk, &item, read, &value, Typed { text, ..Typed::default() })
 }
 
 fn pretty(value: &Value) -> String {
     serde_json::to_string_pretty(value).unwrap_or_default()
 }
 
+#[derive(Default)]
 struct Typed<'a> {
     text: String,
     by_text: bool,
+    /// The form of lines, as it was sent.
+    lines: Option<&'a Posted>,
     wrong: &'a str,
 }
 
@@ -158,7 +163,7 @@ fn lines_of(value: &Value) -> String {
 fn item_page(
     desk: &Desk,
     item: &ItemId,
-    version: u32,
+    read: String,
     value: &Value,
     typed: Typed<'_>,
 ) -> Result<Response, Fault> {
@@ -167,7 +172,10 @@ fn item_page(
         name,
         label,
         kind,
-        value: edit::get(value, name),
+        value: match typed.lines {
+            Some(posted) if posted.has(name) => posted.get(name).to_owned(),
+            _ => edit::get(value, name),
+        },
     };
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let paper = |one: &Value| Paper {
@@ -179,12 +187,12 @@ fn item_page(
     let page = ItemPage {
         shell: &desk.shell,
         id: item.as_str(),
-        version,
+        read,
         lines: LINES.into_iter().map(line).collect(),
         state: value["state"].as_str().unwrap_or("published").to_owned(),
         states: State::ALL,
         department: edit::get(value, "department"),
-        bodies: pack.orgs.values().map(|org| (org.id.to_string(), org.name.clone())).collect(),
+        bodies: bodies(&pack, &edit::get(value, "department")),
         conditions: lines_of(&value["accept_conditions"]),
         basis: lines_of(&value["legal_basis"]),
         papers: value["materials"].as_array().into_iter().flatten().map(paper).collect(),
@@ -196,28 +204,40 @@ fn item_page(
     Ok(render_with(status, &page))
 }
 
+/// Those of the release in force, and the one the item names, which a draft may know alone.
+fn bodies(pack: &CityPack, of_item: &str) -> Vec<(String, String)> {
+    let mut all: Vec<(String, String)> =
+        pack.orgs.values().map(|org| (org.id.to_string(), org.name.clone())).collect();
+    if !all.iter().any(|(id, _)| id == of_item) {
+        all.insert(0, (of_item.to_owned(), of_item.to_owned()));
+    }
+    all
+}
+
 async fn save_item(Path(item): Path<String>, sent: Sent) -> Result<Response, Fault> {
     let Sent { desk, posted } = sent;
     let item: ItemId = id(&item, "事项编号")?;
     let (_, mut value) = desk.console.hall.drafted_item(&item).await?;
-    let told = changed(&mut value, &posted).err().unwrap_or_default();
-    if told.is_empty() {
-        return keep(&desk, &item, version(&posted), &value, false).await;
+    let wrong = changed(&mut value, &posted).err().unwrap_or_default();
+    if wrong.is_empty() {
+        return keep(&desk, &item, &value, &posted, false).await;
     }
-    let text = pretty(&value);
-    item_page(&desk, &item, version(&posted), &value, Typed { text, by_text: false, wrong: &told })
+    let wrong = wrong.iter().map(|one| desk.t(one).into_owned()).collect::<Vec<_>>().join(";");
+    let typed = Typed { text: pretty(&value), lines: Some(&posted), wrong: &wrong, ..Typed::default() };
+    item_page(&desk, &item, posted.get("read").to_owned(), &value, typed)
 }
 
 async fn save_text(Path(item): Path<String>, sent: Sent) -> Result<Response, Fault> {
     let Sent { desk, posted } = sent;
     let item: ItemId = id(&item, "事项编号")?;
     match serde_json::from_str::<Value>(posted.get("text")) {
-        Ok(value) => keep(&desk, &item, version(&posted), &value, true).await,
+        Ok(value) => keep(&desk, &item, &value, &posted, true).await,
         Err(error) => {
             let (_, value) = desk.console.hall.drafted_item(&item).await?;
             let wrong = format!("不是合法的 JSON:第 {} 行第 {} 列", error.line(), error.column());
-            let typed = Typed { text: posted.get("text").to_owned(), by_text: true, wrong: &wrong };
-            item_page(&desk, &item, version(&posted), &value, typed)
+            let text = posted.get("text").to_owned();
+            let typed = Typed { text, by_text: true, wrong: &wrong, ..Typed::default() };
+            item_page(&desk, &item, posted.get("read").to_owned(), &value, typed)
         }
     }
 }
@@ -225,29 +245,39 @@ async fn save_text(Path(item): Path<String>, sent: Sent) -> Result<Response, Fau
 async fn keep(
     desk: &Desk,
     item: &ItemId,
-    version: u32,
     value: &Value,
+    posted: &Posted,
     by_text: bool,
 ) -> Result<Response, Fault> {
-    match desk.console.hall.draft_item(&desk.officer, item, version, value).await.map_err(Fault::from) {
+    let hall = &desk.console.hall;
+    match hall.draft_item(&desk.officer, item, posted.get("read"), value).await {
         Ok(()) => Ok(see("/catalogue/draft")),
-        Err(fault) if fault.status.is_server_error() => Err(fault),
-        // Saved by somebody else meanwhile, or no item: what was typed stays on the page.
-        Err(fault) => item_page(
-            desk,
-            item,
-            version,
-            value,
-            Typed { text: pretty(value), by_text, wrong: &fault.message },
-        ),
+        // Saved by somebody else meanwhile: what was typed stays on the page, and whoever looked at both may save it.
+        Err(ActError::Store(StoreError::StalePackDraft)) => {
+            let (now, _) = hall.drafted_item(item).await?;
+            let wrong =
+                "这个事项刚刚被另一个人改过。下面是您写的;请在另一个窗口打开对照,再按保存即以本页为准";
+            let typed = Typed { text: pretty(value), by_text, wrong, ..Typed::default() };
+            item_page(desk, item, now, value, typed)
+        }
+        Err(error) => {
+            let fault = Fault::from(error);
+            if fault.status.is_server_error() {
+                return Err(fault);
+            }
+            let typed = Typed { text: pretty(value), by_text, wrong: &fault.message, ..Typed::default() };
+            item_page(desk, item, posted.get("read").to_owned(), value, typed)
+        }
     }
 }
 
 /// The item with what the form says; what cannot be is told by its label.
-fn changed(value: &mut Value, posted: &Posted) -> Result<(), String> {
+fn changed(value: &mut Value, posted: &Posted) -> Result<(), Vec<String>> {
     let mut wrong = Vec::new();
     for (column, label, _) in LINES {
         match posted.get(column) {
+            // What the item has by a general rule is not taken from it by a box that was empty before.
+            "" if edit::get(value, column).is_empty() => {}
             "" => edit::clear(value, column),
             cell if cell == edit::get(value, column) => {}
             cell => {
@@ -276,13 +306,13 @@ fn changed(value: &mut Value, posted: &Posted) -> Result<(), String> {
         }
     }
     papers(value, posted);
-    if wrong.is_empty() { Ok(()) } else { Err(wrong.join(";")) }
+    if wrong.is_empty() { Ok(()) } else { Err(wrong) }
 }
 
 /// Papers keep what the form does not show; one without a name is taken out, and a new one is asked of everybody.
 fn papers(value: &mut Value, posted: &Posted) {
     let Some(known) = value["materials"].as_array().cloned() else { return };
-    // An id is never given twice: cases of earlier releases go on naming their papers by it.
+    // The id of a paper that goes is not given to another in the same release.
     let ids: Vec<Value> = known.iter().map(|paper| paper["id"].clone()).collect();
     let mut kept = Vec::new();
     for mut paper in known {

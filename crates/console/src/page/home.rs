@@ -15,7 +15,6 @@ use casework::{Hall, Proof};
 use domain::CaseNo;
 use domain::access::Permission;
 use domain::network::Tier;
-use domain::rating::Stage;
 use serde::Deserialize;
 
 pub(super) fn routes() -> Router<Console> {
@@ -103,10 +102,8 @@ async fn tiles(desk: &Desk) -> Result<Vec<Tile>, Fault> {
         tiles.push(tile("/alerts", "督办未结", alerts, bad(alerts)));
     }
     if desk.may(Permission::Rectify) {
-        let all = desk.console.hall.rectifications_of(&desk.officer).await?;
-        let open = all.iter().filter(|one| one.stage != Stage::Closed);
-        let late = open.clone().any(|one| one.overdue);
-        tiles.push(tile("/rectifications", "差评整改", open.count() as u64, if late { "bad" } else { "" }));
+        let (open, late) = desk.console.rectifications_open(&desk.officer).await?;
+        tiles.push(tile("/rectifications", "差评整改", open, if late { "bad" } else { "" }));
     }
     tiles.push(tile("/nodes", "十分钟未联系的节点", silent, ""));
     tiles.push(tile("/incidents", "运行事件", counts.quarantined, bad(counts.quarantined)));

@@ -10,6 +10,7 @@ use axum::Router;
 use axum::extract::Query;
 use axum::response::Response;
 use axum::routing::get;
+use domain::access::Permission;
 use domain::catalogue::StageKind;
 use domain::dossier::Status;
 use domain::network::Tier;
@@ -200,6 +201,7 @@ struct CasesPage<'a> {
     next: String,
     /// Not the first page.
     further: bool,
+    may_export: bool,
 }
 
 #[derive(Deserialize)]
@@ -238,6 +240,7 @@ async fn cases(desk: Desk, Query(filter): Query<CaseFilter>) -> Result<Response,
     let choice =
         |one: Status| StatusChoice { value: one.as_str(), label: one.chinese(), chosen: Some(one) == status };
     let page = CasesPage {
+        may_export: desk.may(Permission::Conclude),
         shell: &desk.shell,
         cases: lines.iter().map(|line| case_view(&desk, line)).collect(),
         statuses: STATUSES.into_iter().map(choice).collect(),

@@ -30,8 +30,9 @@ pub(super) fn routes() -> Router<Console> {
     Router::new().route("/news", get(news))
 }
 
-/// Streams at once for one log-in, and in all; whoever finds no place asks from time to time instead.
-const STREAMS_OF_ONE: u32 = 6;
+/// Streams at once for one log-in, and in all; whoever finds no place asks from time to time instead. A browser opens six connections
+/// to a host: half of them stay for what people do.
+const STREAMS_OF_ONE: u32 = 3;
 const STREAMS_MAX: u32 = 512;
 /// The link can break, and minutes pass, without anything being written.
 const LOOKED_EVERY: Duration = Duration::from_secs(5);

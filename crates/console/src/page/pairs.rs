@@ -117,14 +117,17 @@ fn row(desk: &Desk, one: &Countersign) -> Option<Row> {
 struct AskPage<'a> {
     shell: &'a Shell,
     asked: Asked,
+    /// The act that the form would be.
+    act: String,
     codes: bool,
     wrong: &'a str,
 }
 
-fn ask_page(desk: &Desk, typed: &Posted, fault: Option<Fault>) -> Result<Response, Fault> {
+pub(super) fn ask_page(desk: &Desk, typed: &Posted, fault: Option<Fault>) -> Result<Response, Fault> {
     let asked = Asked::of(desk, typed)?;
     let wrong = fault.as_ref().map_or(String::new(), |fault| desk.t(&fault.message).into_owned());
-    let page = AskPage { shell: &desk.shell, asked, codes: desk.officer.second_factor, wrong: &wrong };
+    let act = desk.console.hall.fresh_id().to_string();
+    let page = AskPage { shell: &desk.shell, asked, act, codes: desk.officer.second_factor, wrong: &wrong };
     Ok(render_with(fault.map_or(StatusCode::OK, |fault| fault.status), &page))
 }
 
@@ -140,7 +143,8 @@ async fn propose(Source(source): Source, sent: Sent) -> Result<Response, Fault> 
     let Sent { desk, posted } = sent;
     let outcome = match act_of(&posted) {
         Ok(act) => {
-            let proposed = desk.console.hall.propose(&desk.officer, &act, &proof(&posted), &source).await;
+            let hall = &desk.console.hall;
+            let proposed = hall.propose(&desk.officer, &act, &proof(&posted), &source, posted.key()).await;
             proposed.map_err(Fault::from)
         }
         Err(fault) => Err(fault),

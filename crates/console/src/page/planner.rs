@@ -234,7 +234,7 @@ fn slots_of(desk: &Desk, posted: &Posted) -> Result<Vec<Slot>, Fault> {
         let day = day.parse::<Day>().map_err(|_| wrong())?;
         // The clock is written with two digits each, as the counter compares it.
         let time = if time.len() == 4 { format!("0{time}") } else { time.to_owned() };
-        if !is_clock(&time) {
+        if !is_clock(&time) || time.len() != 5 {
             return Err(wrong());
         }
         if day < desk.today() {
@@ -268,14 +268,18 @@ async fn propose(sent: Sent) -> Result<Response, Fault> {
     }
 }
 
+/// Times are proposed here once: what departments have confirmed since is not to be wiped out by an old page. Whoever must propose
+/// others does it on the page of the case.
 async fn propose_for(desk: &Desk, case: &CaseNo, stage: StageId, slots: Vec<Slot>) -> Result<(), Fault> {
     let hall = &desk.console.hall;
     hall.within_reach(&desk.officer, case).await?;
-    let claimed = hall
-        .store
-        .dossier(case)
-        .await?
-        .and_then(|stored| stored.dossier.stages.get(&stage).and_then(|state| state.claimed_by.clone()));
+    let stored = hall.store.dossier(case).await?;
+    let dossier = stored.as_ref().map(|stored| &stored.dossier);
+    if dossier.is_some_and(|dossier| dossier.inspections.contains_key(&stage)) {
+        return Err(Fault::unfit("已经提出过时间;要改请打开这一件"));
+    }
+    let claimed =
+        dossier.and_then(|dossier| dossier.stages.get(&stage)).and_then(|state| state.claimed_by.clone());
     // At the city whoever plans a visit leads it, and is seen to.
     if hall.tier == Tier::City && claimed.is_none() {
         hall.perform(&desk.officer, case, Command::Claim { stage: stage.clone() }, None).await?;

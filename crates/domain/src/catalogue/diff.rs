@@ -74,6 +74,7 @@ pub fn diff(before: &Item, after: &Item) -> Vec<Change> {
             ("承诺时限".to_owned(), limit(item.promised)),
             ("法定时限".to_owned(), limit(item.statutory_or_general())),
             ("绿色通道".to_owned(), green),
+            ("容缺期限".to_owned(), item.deferral_days.map_or("无".to_owned(), |days| format!("{days} 日"))),
         ]
     };
     compare(&mut changes, "limit", limits(before), limits(after));

@@ -2,7 +2,7 @@
 
 use super::decide::{Desk, Refusal};
 use super::procedures::of_kind;
-use super::{Dossier, PageBody};
+use super::{Attachment, Dossier, PageBody};
 use crate::catalogue::{Stage, StageKind};
 use crate::delivery::{self, Channel, Proof, ProofKind};
 use crate::fee::{self, Charge};
@@ -80,9 +80,9 @@ pub(super) fn deliver(
         return Err(Refusal::Proof(fault));
     }
     // A photo that nobody can look at proves nothing.
-    if proof.kind == ProofKind::Photo
-        && !dossier.all_attachments().any(|known| known.hash == proof.text.trim())
-    {
+    let taken =
+        |known: &Attachment| known.material.as_str() == delivery::PHOTO && known.hash == proof.text.trim();
+    if proof.kind == ProofKind::Photo && !dossier.all_attachments().any(taken) {
         return Err(Refusal::Proof("这张照片不在本件的附件里;请先上传照片"));
     }
     let Proof { kind, text: proof } = proof;

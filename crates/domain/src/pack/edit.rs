@@ -19,8 +19,33 @@ fn place(column: &str) -> Option<&'static [&'static str]> {
     COLUMNS.iter().find(|(name, _)| *name == column).map(|(_, place)| *place)
 }
 
+/// What says whether an item has such a thing at all, beside the number of days it takes.
+fn switch(column: &str) -> Option<(&'static str, Option<&'static str>)> {
+    match column {
+        "deferral_days" => Some(("deferral", Some("allowed"))),
+        "green_days" => Some(("green_channel", None)),
+        _ => None,
+    }
+}
+
+fn turn(item: &mut Value, column: &str, on: bool) {
+    let (Some((key, part)), Some(object)) = (switch(column), item.as_object_mut()) else { return };
+    match part {
+        None => drop(object.insert(key.to_owned(), on.into())),
+        Some(part) => {
+            let inner = object.entry(key).or_insert_with(|| Map::new().into());
+            if let Some(inner) = inner.as_object_mut() {
+                inner.insert(part.to_owned(), on.into());
+            }
+        }
+    }
+}
+
 /// The value as a cell shows it; empty where the item has none.
 pub fn get(item: &Value, column: &str) -> String {
+    if column == "deferral_days" && item["deferral"]["allowed"] != true {
+        return String::new();
+    }
     let found = place(column).and_then(|place| place.iter().try_fold(item, |at, key| at.get(*key)));
     match found {
         None | Some(Value::Null) => String::new(),
@@ -29,7 +54,7 @@ pub fn get(item: &Value, column: &str) -> String {
     }
 }
 
-/// Writes a cell into its place.
+/// Writes a cell into its place; days of what an item did not have give it that.
 ///
 /// # Errors
 /// What is wrong with the cell; nothing was changed.
@@ -45,7 +70,7 @@ pub fn put(item: &mut Value, column: &str, cell: &str) -> Result<(), String> {
     } else {
         Value::from(cell)
     };
-    let mut at = item;
+    let mut at = &mut *item;
     for key in above {
         at = at
             .as_object_mut()
@@ -54,16 +79,18 @@ pub fn put(item: &mut Value, column: &str, cell: &str) -> Result<(), String> {
             .or_insert_with(|| Map::new().into());
     }
     at.as_object_mut().ok_or("the item is no object")?.insert((*last).to_owned(), value);
+    turn(item, column, true);
     Ok(())
 }
 
-/// Takes a value out of its place; where it stood alone in a part of its own, that stays.
+/// Takes a value out of its place, and what it was the days of with it.
 pub fn clear(item: &mut Value, column: &str) {
     let Some([above @ .., last]) = place(column) else { return };
-    let part = above.iter().try_fold(item, |at, key| at.get_mut(*key));
+    let part = above.iter().try_fold(&mut *item, |at, key| at.get_mut(*key));
     if let Some(part) = part.and_then(Value::as_object_mut) {
         part.remove(*last);
     }
+    turn(item, column, false);
 }
 
 #[cfg(test)]
@@ -78,8 +105,14 @@ mod tests {
         put(&mut item, "deferral_days", "3").unwrap();
         assert_eq!((get(&item, "promised_days"), get(&item, "deferral_days")), ("5".into(), "3".into()));
         assert_eq!(item["promised_limit"]["unit"], "workday", "its neighbours stay");
+        assert_eq!(item["deferral"]["allowed"], true, "days of it mean that there is such a thing");
         clear(&mut item, "deferral_days");
-        assert_eq!(get(&item, "deferral_days"), "");
+        assert_eq!(
+            (get(&item, "deferral_days"), &item["deferral"]["allowed"]),
+            (String::new(), &json!(false))
+        );
+        put(&mut item, "green_days", "2").unwrap();
+        assert_eq!(item["green_channel"], true);
         assert!(put(&mut item, "promised_days", "4000").is_err() && put(&mut item, "colour", "red").is_err());
         assert_eq!(get(&item, "promised_days"), "5");
     }
