@@ -55,7 +55,7 @@ pub use hub::{NewToken, Place};
 pub use library::LicenceView;
 pub use logins::{LoginError, NewAccount, Officer, Proof};
 pub use online::{LeftLying, NEEDS_A_VISIT, OnlineRequests, Waiting};
-pub use ratings::RectificationView;
+pub use ratings::{Rated, RectificationView};
 pub use supervise::{AlertName, Scan, Sweep, Warning};
 pub use throttle::Throttle;
 pub use view::{CaseView, Due, FeeLine, Fees, NodeStatus, Outbox, ReadyStage};

@@ -2,10 +2,11 @@
 
 use crate::{ActError, Hall, Officer};
 use domain::network::Tier;
-use domain::rating::{Rectification, Stage, StepBody, StepEntry};
-use domain::{CaseNo, Day, EntryId};
+use domain::rating::{Grade, Rectification, Stage, StepBody, StepEntry};
+use domain::{CaseNo, Day, EntryId, OrgId};
 use serde::Serialize;
-use store::{Append, NewEntry, kind};
+use std::collections::BTreeMap;
+use store::{Append, NewEntry, RatingCount, kind};
 
 #[derive(Debug, Clone, Serialize)]
 pub struct RectificationView {
@@ -17,7 +18,50 @@ pub struct RectificationView {
     pub rectification: Rectification,
 }
 
+/// How the matters of one department were rated (好差评).
+#[derive(Debug, Clone, Serialize)]
+pub struct Rated {
+    pub body: OrgId,
+    pub name: String,
+    /// Cases by grade, in the order of [`Grade::ALL`].
+    pub grades: [u64; 5],
+    pub all: u64,
+    /// Of a hundred, those that were not rated badly (好评率).
+    pub good_percent: f64,
+}
+
+/// So far back ratings are counted.
+const COUNTED_DAYS: i64 = 365;
+
 impl Hall {
+    /// Ratings of the last year within reach of an officer, by department; where most are bad, first.
+    ///
+    /// # Errors
+    /// [`ActError::WrongTier`] in a village: who was rated does not see how.
+    pub async fn ratings_of(&self, officer: &Officer) -> Result<Vec<Rated>, ActError> {
+        if self.tier == Tier::Village {
+            return Err(not_in_a_village());
+        }
+        let (_, pack) = self.pack(None)?;
+        let since = self.now().plus_ms(-COUNTED_DAYS * 86_400_000);
+        let mut bodies: BTreeMap<OrgId, [u64; 5]> = BTreeMap::new();
+        for RatingCount { item, grade, count } in
+            self.store.ratings(since, self.jurisdiction(officer)).await?
+        {
+            let Some(item) = pack.item(&item) else { continue };
+            let grades = bodies.entry(item.body.clone()).or_default();
+            grades[Grade::ALL.iter().position(|one| *one == grade).unwrap_or(0)] += count;
+        }
+        let rated = |(body, grades): (OrgId, [u64; 5])| {
+            let (all, bad) = (grades.iter().sum::<u64>(), grades[3] + grades[4]);
+            let good_percent = ((all - bad) as f64 * 1000.0 / all.max(1) as f64).round() / 10.0;
+            Rated { name: pack.org_name(&body).to_owned(), body, grades, all, good_percent }
+        };
+        let mut all: Vec<Rated> = bodies.into_iter().map(rated).collect();
+        all.sort_by(|one, other| one.good_percent.total_cmp(&other.good_percent));
+        Ok(all)
+    }
+
     /// Most urgent first; ended ones last.
     ///
     /// # Errors

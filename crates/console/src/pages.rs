@@ -216,7 +216,7 @@ pub(crate) const NAVIGATION: &[Entry] = &[
     entry("/cases", "全部办件", Permission::ReadCases, EVERYWHERE, None),
     entry("/warnings", "临期提醒", Permission::Warnings, EVERYWHERE, None),
     entry("/alerts", "电子监察", Permission::Warnings, EVERYWHERE, Some(|waits| waits.alerts)),
-    entry("/rectifications", "差评整改", Permission::Rectify, ABOVE, None),
+    entry("/rectifications", "好差评", Permission::Rectify, ABOVE, None),
     entry("/ledger", "台账", Permission::ReadCases, EVERYWHERE, None),
     entry("/daily", "日报", Permission::ReadCases, BELOW, None),
     entry("/nodes", "各村状态", Permission::House, &[Tier::Town], None),

@@ -377,6 +377,13 @@ pub const ROUTES: &[Route] = &[
         &[("paper", "string"), ("from", "string"), ("to", "string")],
     ),
     route("get", "/cases/{case}/fees", Need::One(Permission::ReadCases), "按目录应收的费用和已收的费用", &[]),
+    route(
+        "get",
+        "/ratings",
+        Need::One(Permission::Rectify),
+        "好差评:近一年各部门的评价,从非常满意到非常不满意,和好评率",
+        &[],
+    ),
     route("get", "/rectifications", Need::One(Permission::Rectify), "差评整改,最急的在前", &[]),
     route("get", "/cases/{case}/rectification", Need::One(Permission::Rectify), "一件的差评整改", &[]),
     route(

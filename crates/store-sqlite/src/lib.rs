@@ -677,6 +677,9 @@ impl Store for SqliteStore {
     async fn library_asked(&self, limit: u32) -> Result<Vec<CaseNo>, StoreError> {
         self.executor.read_briefly(|sql| library::asked(sql, limit)).await
     }
+    async fn ratings(&self, since: Timestamp, within: Jurisdiction) -> Result<Vec<RatingCount>, StoreError> {
+        self.executor.read(move |sql| library::ratings(sql, since, &within)).await
+    }
     async fn rectifications(&self, case: Option<CaseNo>) -> Result<Vec<Rectification>, StoreError> {
         let network = self.network();
         self.executor.read(move |sql| library::rectifications(sql, &network, case.as_ref())).await

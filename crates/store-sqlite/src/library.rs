@@ -3,12 +3,13 @@
 use crate::error::{Broken, unreadable};
 use crate::journals::seq_of;
 use crate::project::person_hash;
+use domain::access::Jurisdiction;
 use domain::library::{Filed, StateChange};
 use domain::network::Network;
 use domain::rating::{Rectification, StepEntry};
-use domain::{CaseNo, EntryId, LicenceNo};
-use rusqlite::{Connection, OptionalExtension};
-use store::{FiledLicence, StoreError};
+use domain::{CaseNo, EntryId, LicenceNo, Timestamp};
+use rusqlite::{Connection, OptionalExtension, named_params};
+use store::{FiledLicence, RatingCount, StoreError};
 
 fn with_state(sql: &Connection, filed: &str) -> Result<FiledLicence, StoreError> {
     let filed: Filed = serde_json::from_str(filed).map_err(|e| unreadable("read the library", e))?;
@@ -52,6 +53,33 @@ pub(crate) fn asked(sql: &Connection, limit: u32) -> Result<Vec<CaseNo>, StoreEr
         .and_then(|mut s| s.query_map([limit], |row| row.get(0))?.collect())
         .broken("list what the library is asked")?;
     Ok(cases.iter().filter_map(|case| case.parse().ok()).collect())
+}
+
+pub(crate) fn ratings(
+    sql: &Connection,
+    since: Timestamp,
+    within: &Jurisdiction,
+) -> Result<Vec<RatingCount>, StoreError> {
+    let rows: Vec<(String, String, i64)> = sql
+        // The first rating of a case is the one that counts, whichever came first here (I10).
+        .prepare_cached(
+            "SELECT d.item, one.grade, COUNT(*) FROM rating AS one JOIN dossier AS d ON d.case_no = one.case_no
+              WHERE d.captured_ms >= :since AND (:items IS NULL OR d.item IN (SELECT value FROM json_each(:items)))
+                AND NOT EXISTS (SELECT 1 FROM rating AS other WHERE other.case_no = one.case_no AND other.slip < one.slip)
+              GROUP BY d.item, one.grade ORDER BY d.item, one.grade",
+        )
+        .and_then(|mut s| {
+            let items = crate::accounts::items_of(within);
+            let given = named_params! { ":since": since.as_ms(), ":items": items };
+            s.query_map(given, |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()
+        })
+        .broken("count ratings")?;
+    let count = |(item, grade, count): (String, String, i64)| {
+        let item = item.parse().map_err(|e| unreadable("count ratings", e))?;
+        let grade = serde_json::from_str(&grade).map_err(|e| unreadable("count ratings", e))?;
+        Ok(RatingCount { item, grade, count: count as u64 })
+    };
+    rows.into_iter().map(count).collect()
 }
 
 pub(crate) fn rectifications(

@@ -333,6 +333,8 @@ pub trait Store: Send + Sync + 'static {
     async fn licence(&self, number: &LicenceNo) -> Result<Option<FiledLicence>, StoreError>;
     /// Cases that wait for the library's answer here.
     async fn library_asked(&self, limit: u32) -> Result<Vec<CaseNo>, StoreError>;
+    /// How the cases taken in since then were rated, by item and grade; each case once.
+    async fn ratings(&self, since: Timestamp, within: Jurisdiction) -> Result<Vec<RatingCount>, StoreError>;
     /// Badly rated matters with what was said about each, oldest first; of one case, or of all.
     async fn rectifications(&self, case: Option<CaseNo>) -> Result<Vec<Rectification>, StoreError>;
     /// The case in which this person's commitment turned out untrue, if there is one. Persons are kept as keyed hashes.

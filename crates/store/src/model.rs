@@ -5,6 +5,7 @@ use domain::delegation::Delegate;
 use domain::dossier::{Slip, Status};
 use domain::form::Form;
 use domain::network::Tier;
+use domain::rating::Grade;
 use domain::{CaseNo, Day, EntryId, ItemId, NodeId, OrgId, StageId, Timestamp};
 use replication::{Channel, JournalId, Position, RunFault};
 use serde::{Deserialize, Serialize};
@@ -223,6 +224,14 @@ pub struct CaseLine {
     pub captured_seq: u64,
     pub pages: u32,
     pub missing_attachments: u32,
+}
+
+/// So many cases of an item got this grade.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct RatingCount {
+    pub item: ItemId,
+    pub grade: Grade,
+    pub count: u64,
 }
 
 /// The next release of the catalogue, while it is being written.

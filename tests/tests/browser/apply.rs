@@ -189,8 +189,27 @@ async fn in_large_print_the_form_asks_one_question_at_a_time() {
     tab.go(&format!("{draft}?at=name")).await;
     assert_eq!(tab.value("#name").await, name, "what was known stands there, and was not asked");
     assert!(begun != "name" && !asked.contains(&"name".to_owned()));
+    // Whoever comes back to correct something is asked again, not sent on.
+    tab.go(&draft).await;
+    assert!(tab.has("input[name=_at]").await, "{}", tab.path().await);
     tab.press_text("全部题目放在一页上").await;
     assert!(tab.count("[data-field]").await > 3);
     tab.close().await;
+
+    // A table grows on its question, without a script too.
+    let plain = browser.open(&city.hub, Screen::NoScript).await;
+    plain.go("/hall/login").await;
+    logs_in(&plain, &telephones, name, number).await;
+    plain.go("/prefer?large=1&to=/hall/apply/dibao").await;
+    plain.press("main form button").await;
+    let draft = plain.path().await;
+    plain.go(&format!("{}?at=family", draft.split('?').next().unwrap())).await;
+    let rows = plain.count("tbody tr").await;
+    plain.press("button[name=_more]").await;
+    assert_eq!(
+        (plain.value("input[name=_at]").await, plain.count("tbody tr").await),
+        ("family".into(), rows + 1)
+    );
+    plain.close().await;
     city.stop().await;
 }

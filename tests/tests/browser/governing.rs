@@ -242,6 +242,7 @@ async fn a_bad_rating_is_put_right_step_by_step() {
     tab.press("main button[data-main]").await;
     tab.reads("main", "整改已结束").await;
     tab.go("/rectifications").await;
+    tab.reads("main", "好评率").await;
     tab.reads("h1", "(0)").await;
     tab.close().await;
     let home = browser.open(village, Screen::Phone).await;

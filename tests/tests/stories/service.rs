@@ -159,6 +159,14 @@ async fn a_bad_rating_opens_its_own_rectification_and_the_rated_see_no_rater() {
     })
     .await;
     let open = city.hub.get(&hub, "/rectifications").await[0].clone();
+    let rated = city.hub.get(&hub, "/ratings").await;
+    assert_eq!(
+        (&rated[0]["grades"], &rated[0]["good_percent"]),
+        (&json!([0, 0, 0, 1, 0]), &json!(0.0)),
+        "{rated}"
+    );
+    let (status, _) = site.raw(http::Method::GET, "/api/v1/ratings", Some(&village)).await;
+    assert_eq!(status, 403, "who was rated does not see how");
     assert_eq!((&open["stage"], &open["due"]), (&json!("to_contact"), &json!("2026-11-24")));
     let path = format!("/cases/{case}/rectification");
     let hasty = json!({ "fixed": { "text": "已整改" } });

@@ -6,7 +6,7 @@ use crate::auth::ByToken;
 use axum::extract::{Path, State};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use casework::{Fees, LicenceView, RectificationView};
+use casework::{Fees, LicenceView, Rated, RectificationView};
 use domain::Day;
 use domain::library::{LicenceState, StateChange};
 use domain::rating::StepBody;
@@ -18,6 +18,7 @@ pub(super) fn routes() -> Router<Console> {
         .route("/licences/{number}", get(licence))
         .route("/licences/{number}/state", post(change))
         .route("/cases/{case}/fees", get(fees))
+        .route("/ratings", get(ratings))
         .route("/rectifications", get(rectifications))
         .route("/cases/{case}/rectification", get(rectification).post(rectify))
 }
@@ -52,6 +53,10 @@ async fn change(
 
 async fn fees(State(console): State<Console>, _: ByToken, Path(case): Path<String>) -> Answer<Fees> {
     Ok(Json(console.hall.fees(&id(&case, "办件编号")?).await?))
+}
+
+async fn ratings(State(console): State<Console>, ByToken(officer): ByToken) -> Answer<Vec<Rated>> {
+    Ok(Json(console.hall.ratings_of(&officer).await?))
 }
 
 async fn rectifications(

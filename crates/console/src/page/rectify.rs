@@ -1,4 +1,4 @@
-//! 差评整改: what a bad rating set going, the most urgent first, and the steps of one matter. A village has no such page: who was
+//! 好差评: how each department was rated, and 差评整改: what a bad rating set going, the most urgent first, and the steps of one matter. A village has no such page: who was
 //! rated never sees who rated.
 
 use super::{Sent, render, render_with, see};
@@ -13,7 +13,7 @@ use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
-use casework::RectificationView;
+use casework::{Rated, RectificationView};
 use domain::CaseNo;
 use domain::rating::{Grade, Stage, StepBody};
 
@@ -42,6 +42,8 @@ struct ListPage<'a> {
     shell: &'a Shell,
     open: Vec<Row>,
     ended: Vec<Row>,
+    rated: Vec<Rated>,
+    grades: [Grade; 5],
 }
 
 async fn list(desk: Desk) -> Result<Response, Fault> {
@@ -52,7 +54,8 @@ async fn list(desk: Desk) -> Result<Response, Fault> {
             of_its_kind.push(row(&desk, &view).await?);
         }
     }
-    Ok(render(&ListPage { shell: &desk.shell, open, ended }))
+    let rated = desk.console.hall.ratings_of(&desk.officer).await?;
+    Ok(render(&ListPage { shell: &desk.shell, open, ended, rated, grades: Grade::ALL }))
 }
 
 async fn row(desk: &Desk, view: &RectificationView) -> Result<Row, Fault> {
