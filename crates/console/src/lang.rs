@@ -18,10 +18,13 @@ pub enum Lang {
 /// One line for each phrase: Chinese, ` = `, English. `#` begins a comment.
 const PHRASES: &str = include_str!("../phrases/en.txt");
 
-/// A phrase with holes, cut at them.
+/// What the lint of the catalogue says, which is written for the command line: English, ` = `, Chinese.
+const LINT: &str = include_str!("../phrases/lint.txt");
+
+/// A phrase with holes, cut at them: as it is asked for, and as it is said.
 struct Pattern {
-    chinese: Vec<&'static str>,
-    english: Vec<&'static str>,
+    asked: Vec<&'static str>,
+    said: Vec<&'static str>,
 }
 
 struct PhraseBook {
@@ -30,31 +33,50 @@ struct PhraseBook {
     patterns: Vec<Pattern>,
 }
 
-fn lines() -> impl Iterator<Item = (&'static str, &'static str)> {
-    let lines = PHRASES.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
+fn lines(text: &'static str) -> impl Iterator<Item = (&'static str, &'static str)> {
+    let lines = text.lines().filter(|line| !line.trim().is_empty() && !line.starts_with('#'));
     lines.filter_map(|line| line.split_once(" = "))
 }
 
-static BOOK: LazyLock<PhraseBook> = LazyLock::new(|| {
-    let mut book = PhraseBook { whole: BTreeMap::new(), patterns: Vec::new() };
-    for (chinese, english) in lines() {
-        match chinese.contains("{}") {
-            false => drop(book.whole.insert(chinese, english)),
-            true => book.patterns.push(Pattern {
-                chinese: chinese.split("{}").collect(),
-                english: english.split("{}").collect(),
-            }),
+static BOOK: LazyLock<PhraseBook> = LazyLock::new(|| PhraseBook::of(PHRASES));
+static LINT_BOOK: LazyLock<PhraseBook> = LazyLock::new(|| PhraseBook::of(LINT));
+
+impl PhraseBook {
+    fn of(text: &'static str) -> PhraseBook {
+        let mut book = PhraseBook { whole: BTreeMap::new(), patterns: Vec::new() };
+        for (asked, said) in lines(text) {
+            match asked.contains("{}") {
+                false => drop(book.whole.insert(asked, said)),
+                true => book
+                    .patterns
+                    .push(Pattern { asked: asked.split("{}").collect(), said: said.split("{}").collect() }),
+            }
         }
+        let weight = |pattern: &Pattern| pattern.asked.iter().map(|part| part.len()).sum::<usize>();
+        book.patterns.sort_by_key(|pattern| std::cmp::Reverse(weight(pattern)));
+        book
     }
-    let weight = |pattern: &Pattern| pattern.chinese.iter().map(|part| part.len()).sum::<usize>();
-    book.patterns.sort_by_key(|pattern| std::cmp::Reverse(weight(pattern)));
-    book
-});
+
+    fn look_up(&self, text: &str, depth: u8) -> Option<String> {
+        if let Some(said) = self.whole.get(text) {
+            return Some((*said).to_owned());
+        }
+        let found = self.patterns.iter().find_map(|pattern| Some((pattern, pattern.holes(text)?)));
+        let (pattern, holes) = found?;
+        let mut said = pattern.said.first().map(|part| (*part).to_owned()).unwrap_or_default();
+        for (hole, part) in holes.iter().zip(pattern.said.iter().skip(1)) {
+            let inner = (depth < DEPTH_MAX).then(|| self.look_up(hole, depth + 1)).flatten();
+            said.push_str(inner.as_deref().unwrap_or(hole));
+            said.push_str(part);
+        }
+        Some(said)
+    }
+}
 
 impl Pattern {
     /// What stands in the holes, if the text is of this pattern.
     fn holes<'t>(&self, text: &'t str) -> Option<Vec<&'t str>> {
-        let (first, rest) = self.chinese.split_first()?;
+        let (first, rest) = self.asked.split_first()?;
         let mut left = text.strip_prefix(first)?;
         let mut holes = Vec::with_capacity(rest.len());
         for (index, part) in rest.iter().enumerate() {
@@ -75,17 +97,7 @@ impl Pattern {
 const DEPTH_MAX: u8 = 3;
 
 fn look_up(text: &str, depth: u8) -> Option<String> {
-    if let Some(english) = BOOK.whole.get(text) {
-        return Some((*english).to_owned());
-    }
-    let (pattern, holes) = BOOK.patterns.iter().find_map(|pattern| Some((pattern, pattern.holes(text)?)))?;
-    let mut said = pattern.english.first().map(|part| (*part).to_owned()).unwrap_or_default();
-    for (hole, part) in holes.iter().zip(pattern.english.iter().skip(1)) {
-        let inner = (depth < DEPTH_MAX).then(|| look_up(hole, depth + 1)).flatten();
-        said.push_str(inner.as_deref().unwrap_or(hole));
-        said.push_str(part);
-    }
-    Some(said)
+    BOOK.look_up(text, depth)
 }
 
 impl Lang {
@@ -100,6 +112,14 @@ impl Lang {
                     Cow::Borrowed(text)
                 }
             },
+        }
+    }
+    /// What the lint says of a catalogue, in this language.
+    pub fn lint<'a>(self, text: &'a str) -> Cow<'a, str> {
+        match (self, is_chinese(text)) {
+            (Lang::English, true) => self.t(text),
+            (Lang::English, false) => Cow::Borrowed(text),
+            (Lang::Chinese, _) => LINT_BOOK.look_up(text, 0).map_or(Cow::Borrowed(text), Cow::Owned),
         }
     }
     /// As a page declares it.
@@ -139,6 +159,17 @@ mod tests {
     use std::path::Path;
 
     #[test]
+    fn the_lint_is_said_in_chinese_to_whoever_reads_chinese() {
+        let zh = Lang::Chinese;
+        assert_eq!(
+            zh.lint("items.json: food: stages: the longest way through takes 5 working days, promised are 4"),
+            "food:环节:最长的一条路要 5 个工作日,承诺的是 4"
+        );
+        assert_eq!(zh.lint("items.json: food: stages: no stage decides"), "food:环节:没有作出决定的环节");
+        assert_eq!(Lang::English.lint("no stage decides"), "no stage decides");
+    }
+
+    #[test]
     fn a_phrase_with_holes_is_said_with_what_stands_in_them() {
         let en = Lang::English;
         assert_eq!(
@@ -147,7 +178,7 @@ mod tests {
         );
         assert_eq!(en.t("必填"), "required");
         assert_eq!(Lang::Chinese.t("必填"), "必填");
-        let pattern = Pattern { chinese: "第 {} 行 {}:{}".split("{}").collect(), english: vec![""; 4] };
+        let pattern = Pattern { asked: "第 {} 行 {}:{}".split("{}").collect(), said: vec![""; 4] };
         assert_eq!(pattern.holes("第 2 行 姓名:必填"), Some(vec!["2", "姓名", "必填"]));
         assert_eq!(pattern.holes("第 2 列 姓名"), None);
     }
@@ -155,7 +186,7 @@ mod tests {
     #[test]
     fn every_phrase_has_as_many_holes_in_both_languages_and_stands_once() {
         let mut seen = BTreeSet::new();
-        for (chinese, english) in lines() {
+        for (chinese, english) in lines(PHRASES) {
             assert_eq!(chinese.matches("{}").count(), english.matches("{}").count(), "{chinese}");
             assert!(!english.trim().is_empty() && !is_chinese(english), "{chinese} = {english}");
             assert!(seen.insert(chinese), "{chinese} stands twice");

@@ -150,6 +150,7 @@ async fn a_release_is_drafted_checked_compared_and_rolled_out() {
     tab.fill("#promised_days", "99").await;
     tab.press("main button[data-main]").await;
     tab.reads("main", "改好这些才能发布").await;
+    tab.reads("main", "99 天超过法定的 20 天").await;
     assert!(!tab.has("form[action$='/publish']").await);
     tab.press("main li a").await;
     tab.fill("#promised_days", "5").await;

@@ -47,7 +47,10 @@ async fn show_draft(desk: Desk) -> Result<Response, Fault> {
 
 async fn draft_page(desk: &Desk, fault: Option<Fault>) -> Result<Response, Fault> {
     let draft = desk.console.hall.catalogue_draft().await?;
-    let wrong = fault.as_ref().map_or(String::new(), |fault| desk.t(&fault.message).into_owned());
+    let said = |line: &str| desk.shell.taste.lang.lint(&desk.t(line)).into_owned();
+    let wrong = fault
+        .as_ref()
+        .map_or(String::new(), |fault| fault.message.lines().map(said).collect::<Vec<_>>().join(";"));
     let page = DraftPage {
         shell: &desk.shell,
         at: draft.at.to_minute(),
