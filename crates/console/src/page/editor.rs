@@ -1,6 +1,8 @@
 //! 目录编辑: the next release of the catalogue, from the first change over what stands in its way and what it would change to its
 //! publication. Nothing of a draft counts before that.
 
+mod item;
+
 use super::{Sent, render_with, see};
 use crate::Console;
 use crate::api::id;
@@ -10,16 +12,11 @@ use crate::posted::Posted;
 use crate::shell::{Desk, Shell};
 use askama::Template;
 use axum::Router;
-use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{get, post};
-use casework::{ActError, DraftView, Proof};
+use casework::{DraftView, Proof};
 use domain::ItemId;
-use domain::catalogue::life::State;
-use domain::pack::{CityPack, edit};
-use serde_json::{Value, json};
-use store::StoreError;
 
 pub(super) fn routes() -> Router<Console> {
     Router::new()
@@ -27,8 +24,8 @@ pub(super) fn routes() -> Router<Console> {
         .route("/catalogue/draft/publish", post(publish))
         .route("/catalogue/draft/discard", post(discard))
         .route("/catalogue/new", get(blank).post(add))
-        .route("/catalogue/items/{item}", get(show_item).post(save_item))
-        .route("/catalogue/items/{item}/text", post(save_text))
+        .route("/catalogue/items/{item}", get(item::show).post(item::save))
+        .route("/catalogue/items/{item}/text", post(item::save_text))
 }
 
 #[derive(Template)]
@@ -89,264 +86,6 @@ async fn discard(sent: Sent) -> Result<Response, Fault> {
 /// The version of the draft that a form was made from.
 fn version(posted: &Posted) -> u32 {
     posted.get("version").parse().unwrap_or(0)
-}
-
-struct Line {
-    name: &'static str,
-    label: &'static str,
-    kind: &'static str,
-    value: String,
-}
-
-struct Paper {
-    id: String,
-    name: String,
-    necessity: String,
-}
-
-#[derive(Template)]
-#[template(path = "catalogue_item.html")]
-struct ItemPage<'a> {
-    shell: &'a Shell,
-    id: &'a str,
-    /// What the form was made from.
-    read: String,
-    lines: Vec<Line>,
-    state: String,
-    states: [(&'static str, State); 5],
-    department: String,
-    bodies: Vec<(String, String)>,
-    conditions: String,
-    basis: String,
-    papers: Vec<Paper>,
-    text: String,
-    /// The whole text was what was sent.
-    by_text: bool,
-    wrong: &'a str,
-}
-
-/// Lines of the form, by the column each changes.
-const LINES: [(&str, &str, &str); 7] = [
-    ("name", "事项名称", "text"),
-    ("effective_from", "施行日期", "date"),
-    ("effective_until", "终止日期", "date"),
-    ("promised_days", "承诺时限(天数)", "number"),
-    ("statutory_days", "法定时限(天数)", "number"),
-    ("deferral_days", "容缺期限(天数)", "number"),
-    ("green_days", "绿色通道(天数)", "number"),
-];
-const NECESSITIES: [(&str, &str); 3] =
-    [("required", "必要"), ("deferrable", "可容缺"), ("optional", "非必要")];
-
-async fn show_item(Path(item): Path<String>, desk: Desk) -> Result<Response, Fault> {
-    let item: ItemId = id(&item, "事项编号")?;
-    let (read, value) = desk.console.hall.drafted_item(&item).await?;
-    let text = pretty(&value);
-    item_page(&desk, &item, read, &value, Typed { text, ..Typed::default() })
-}
-
-fn pretty(value: &Value) -> String {
-    serde_json::to_string_pretty(value).unwrap_or_default()
-}
-
-#[derive(Default)]
-struct Typed<'a> {
-    text: String,
-    by_text: bool,
-    /// The form of lines, as it was sent.
-    lines: Option<&'a Posted>,
-    wrong: &'a str,
-}
-
-fn lines_of(value: &Value) -> String {
-    let lines = value.as_array().into_iter().flatten().filter_map(Value::as_str);
-    lines.collect::<Vec<_>>().join("\n")
-}
-
-fn item_page(
-    desk: &Desk,
-    item: &ItemId,
-    read: String,
-    value: &Value,
-    typed: Typed<'_>,
-) -> Result<Response, Fault> {
-    let (_, pack) = desk.console.hall.pack(None)?;
-    let line = |(name, label, kind): (&'static str, &'static str, &'static str)| Line {
-        name,
-        label,
-        kind,
-        value: match typed.lines {
-            Some(posted) if posted.has(name) => posted.get(name).to_owned(),
-            _ => edit::get(value, name),
-        },
-    };
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let paper = |one: &Value| Paper {
-        id: text(&one["id"]),
-        name: text(&one["name"]),
-        necessity: text(&one["necessity"]),
-    };
-    let wrong = desk.t(typed.wrong).into_owned();
-    let page = ItemPage {
-        shell: &desk.shell,
-        id: item.as_str(),
-        read,
-        lines: LINES.into_iter().map(line).collect(),
-        state: value["state"].as_str().unwrap_or("published").to_owned(),
-        states: State::ALL,
-        department: edit::get(value, "department"),
-        bodies: bodies(&pack, &edit::get(value, "department")),
-        conditions: lines_of(&value["accept_conditions"]),
-        basis: lines_of(&value["legal_basis"]),
-        papers: value["materials"].as_array().into_iter().flatten().map(paper).collect(),
-        text: typed.text,
-        by_text: typed.by_text,
-        wrong: &wrong,
-    };
-    let status = if wrong.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    Ok(render_with(status, &page))
-}
-
-/// Those of the release in force, and the one the item names, which a draft may know alone.
-fn bodies(pack: &CityPack, of_item: &str) -> Vec<(String, String)> {
-    let mut all: Vec<(String, String)> =
-        pack.orgs.values().map(|org| (org.id.to_string(), org.name.clone())).collect();
-    if !all.iter().any(|(id, _)| id == of_item) {
-        all.insert(0, (of_item.to_owned(), of_item.to_owned()));
-    }
-    all
-}
-
-async fn save_item(Path(item): Path<String>, sent: Sent) -> Result<Response, Fault> {
-    let Sent { desk, posted } = sent;
-    let item: ItemId = id(&item, "事项编号")?;
-    let (_, mut value) = desk.console.hall.drafted_item(&item).await?;
-    let wrong = changed(&mut value, &posted).err().unwrap_or_default();
-    if wrong.is_empty() {
-        return keep(&desk, &item, &value, &posted, false).await;
-    }
-    let wrong = wrong.iter().map(|one| desk.t(one).into_owned()).collect::<Vec<_>>().join(";");
-    let typed = Typed { text: pretty(&value), lines: Some(&posted), wrong: &wrong, ..Typed::default() };
-    item_page(&desk, &item, posted.get("read").to_owned(), &value, typed)
-}
-
-async fn save_text(Path(item): Path<String>, sent: Sent) -> Result<Response, Fault> {
-    let Sent { desk, posted } = sent;
-    let item: ItemId = id(&item, "事项编号")?;
-    match serde_json::from_str::<Value>(posted.get("text")) {
-        Ok(value) => keep(&desk, &item, &value, &posted, true).await,
-        Err(error) => {
-            let (_, value) = desk.console.hall.drafted_item(&item).await?;
-            let wrong = format!("不是合法的 JSON:第 {} 行第 {} 列", error.line(), error.column());
-            let text = posted.get("text").to_owned();
-            let typed = Typed { text, by_text: true, wrong: &wrong, ..Typed::default() };
-            item_page(&desk, &item, posted.get("read").to_owned(), &value, typed)
-        }
-    }
-}
-
-async fn keep(
-    desk: &Desk,
-    item: &ItemId,
-    value: &Value,
-    posted: &Posted,
-    by_text: bool,
-) -> Result<Response, Fault> {
-    let hall = &desk.console.hall;
-    match hall.draft_item(&desk.officer, item, posted.get("read"), value).await {
-        Ok(()) => Ok(see("/catalogue/draft")),
-        // Saved by somebody else meanwhile: what was typed stays on the page, and whoever looked at both may save it.
-        Err(ActError::Store(StoreError::StalePackDraft)) => {
-            let (now, _) = hall.drafted_item(item).await?;
-            let wrong =
-                "这个事项刚刚被另一个人改过。下面是您写的;请在另一个窗口打开对照,再按保存即以本页为准";
-            let typed = Typed { text: pretty(value), by_text, wrong, ..Typed::default() };
-            item_page(desk, item, now, value, typed)
-        }
-        Err(error) => {
-            let fault = Fault::from(error);
-            if fault.status.is_server_error() {
-                return Err(fault);
-            }
-            let typed = Typed { text: pretty(value), by_text, wrong: &fault.message, ..Typed::default() };
-            item_page(desk, item, posted.get("read").to_owned(), value, typed)
-        }
-    }
-}
-
-/// The item with what the form says; what cannot be is told by its label.
-fn changed(value: &mut Value, posted: &Posted) -> Result<(), Vec<String>> {
-    let mut wrong = Vec::new();
-    for (column, label, _) in LINES {
-        match posted.get(column) {
-            // What the item has by a general rule is not taken from it by a box that was empty before.
-            "" if edit::get(value, column).is_empty() => {}
-            "" => edit::clear(value, column),
-            cell if cell == edit::get(value, column) => {}
-            cell => {
-                if edit::put(value, column, cell).is_err() {
-                    wrong.push(format!("{label}应为 0 到 3650 的整数"));
-                }
-            }
-        }
-    }
-    for column in ["state", "department"].into_iter().filter(|column| !posted.get(column).is_empty()) {
-        // An item that says nothing of its state is published.
-        if column == "state" && value["state"].is_null() && posted.get(column) == "published" {
-            continue;
-        }
-        if edit::put(value, column, posted.get(column)).is_err() {
-            wrong.push("事项的内容不完整".to_owned());
-        }
-    }
-    let lines = |name: &str| -> Vec<Value> {
-        let lines = posted.get(name).lines().map(str::trim).filter(|line| !line.is_empty());
-        lines.map(Value::from).collect()
-    };
-    for (key, name) in [("accept_conditions", "conditions"), ("legal_basis", "basis")] {
-        if !(value[key].is_null() && lines(name).is_empty()) {
-            value[key] = lines(name).into();
-        }
-    }
-    papers(value, posted);
-    if wrong.is_empty() { Ok(()) } else { Err(wrong) }
-}
-
-/// Papers keep what the form does not show; one without a name is taken out, and a new one is asked of everybody.
-fn papers(value: &mut Value, posted: &Posted) {
-    let Some(known) = value["materials"].as_array().cloned() else { return };
-    // The id of a paper that goes is not given to another in the same release.
-    let ids: Vec<Value> = known.iter().map(|paper| paper["id"].clone()).collect();
-    let mut kept = Vec::new();
-    for mut paper in known {
-        let id = paper["id"].as_str().unwrap_or_default().to_owned();
-        let (name, necessity) = (format!("paper.{id}.name"), format!("paper.{id}.necessity"));
-        if !posted.has(&name) {
-            kept.push(paper);
-            continue;
-        }
-        if posted.get(&name).is_empty() {
-            continue;
-        }
-        paper["name"] = posted.get(&name).into();
-        if NECESSITIES.iter().any(|(known, _)| *known == posted.get(&necessity)) {
-            paper["necessity"] = posted.get(&necessity).into();
-        }
-        kept.push(paper);
-    }
-    let fresh = posted.get("paper.new.name");
-    if !fresh.is_empty() {
-        let taken = |id: &str| ids.iter().any(|known| known == id);
-        let id = (1..).map(|no| format!("m{no}")).find(|id| !taken(id)).unwrap_or_default();
-        let necessity = posted.get("paper.new.necessity");
-        let necessity =
-            NECESSITIES.iter().find(|(known, _)| *known == necessity).map_or("required", |one| one.0);
-        kept.push(json!({
-            "id": id, "name": fresh, "necessity": necessity, "kind": "other", "form": "either", "source": "self",
-            "originals": 1, "copies": 0,
-        }));
-    }
-    value["materials"] = kept.into();
 }
 
 #[derive(Template)]
