@@ -83,38 +83,8 @@ impl Hall {
     pub async fn catalogue_diff(&self, pieces: &Pieces) -> Result<CatalogueDiff, ActError> {
         let after = checked(pieces)?;
         let before = self.store.pack_pieces(None).await?;
-        let other = |name: &&String| !name.starts_with("item/");
-        let mut found = CatalogueDiff {
-            pieces: pieces
-                .keys()
-                .filter(other)
-                .filter(|name| before.get(*name) != pieces.get(*name))
-                .cloned()
-                .collect(),
-            ..CatalogueDiff::default()
-        };
         let known = self.store.pack(None).map(|(_, pack)| pack);
-        let Some(known) = known else {
-            found.added = after.items.keys().cloned().collect();
-            return Ok(found);
-        };
-        for (id, item) in &after.items {
-            match known.item(id) {
-                None => found.added.push(id.clone()),
-                Some(old) => {
-                    let name = format!("item/{id}");
-                    let mut changes = diff(old, item);
-                    if let (Some(old), Some(new)) = (before.get(&name), pieces.get(&name)) {
-                        changes.extend(untold(old, new, &changes));
-                    }
-                    if !changes.is_empty() {
-                        found.changed.push(ItemChange { item: id.clone(), name: item.name.clone(), changes });
-                    }
-                }
-            }
-        }
-        found.removed = known.items.keys().filter(|id| after.item(id).is_none()).cloned().collect();
-        Ok(found)
+        Ok(compared((known.as_deref(), &before), (&after, pieces)))
     }
 
     /// Publishes a pack; only pieces that differ from the release in force are written again.
@@ -149,6 +119,43 @@ impl Hall {
         self.store.append(self.hub_append("publish", officer, entries)).await?;
         Ok(release)
     }
+}
+
+/// Two packs with the texts they were read from.
+pub(crate) fn compared(
+    (known, before): (Option<&CityPack>, &Pieces),
+    (after, pieces): (&CityPack, &Pieces),
+) -> CatalogueDiff {
+    let other = |name: &&String| !name.starts_with("item/");
+    let mut found = CatalogueDiff {
+        pieces: pieces
+            .keys()
+            .filter(other)
+            .filter(|name| before.get(*name) != pieces.get(*name))
+            .cloned()
+            .collect(),
+        ..CatalogueDiff::default()
+    };
+    let Some(known) = known else {
+        found.added = after.items.keys().cloned().collect();
+        return found;
+    };
+    for (id, item) in &after.items {
+        let Some(old) = known.item(id) else {
+            found.added.push(id.clone());
+            continue;
+        };
+        let mut changes = diff(old, item);
+        let text = format!("item/{id}");
+        if let (Some(old), Some(new)) = (before.get(&text), pieces.get(&text)) {
+            changes.extend(untold(old, new, &changes));
+        }
+        if !changes.is_empty() {
+            found.changed.push(ItemChange { item: id.clone(), name: item.name.clone(), changes });
+        }
+    }
+    found.removed = known.items.keys().filter(|id| after.item(id).is_none()).cloned().collect();
+    found
 }
 
 /// What differs between two texts of an item and stands in no change told already: nothing is published that the editor was not

@@ -70,6 +70,11 @@ impl SensitiveAct {
         Permission::Conclude,
     ];
 
+    /// Makes something to be fetched afterwards.
+    pub fn is_export(&self) -> bool {
+        matches!(self, SensitiveAct::ExportAudit {} | SensitiveAct::ExportCases {})
+    }
+
     pub fn permission(&self) -> Permission {
         match self {
             SensitiveAct::BanNode { .. }
@@ -316,8 +321,7 @@ impl Hall {
         let (second, at) = one.done.clone().ok_or_else(missing)?;
         let fresh = self.is_fresh(at);
         let act: SensitiveAct = serde_json::from_value(one.act).map_err(|_| missing())?;
-        let an_export = matches!(act, SensitiveAct::ExportAudit {} | SensitiveAct::ExportCases {});
-        if !an_export || !fresh || (officer.name != one.by && officer.name != second) {
+        if !act.is_export() || !fresh || (officer.name != one.by && officer.name != second) {
             return Err(missing());
         }
         self.store.note_act(self.now(), &officer.name, "export", &id.to_string()).await?;

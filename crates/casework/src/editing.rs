@@ -1,7 +1,7 @@
 //! The next release of the catalogue while it is being written: one draft for the house, checked as a whole, published at once.
 
-use crate::catalogue::{CatalogueDiff, life_faults};
-use crate::{ActError, Hall, Officer};
+use crate::catalogue::{CatalogueDiff, compared, life_faults};
+use crate::{ActError, Hall, Officer, Proof};
 use domain::network::Tier;
 use domain::pack::{CityPack, Pieces};
 use domain::{ItemId, Timestamp};
@@ -30,6 +30,13 @@ pub struct DraftView {
     pub diff: CatalogueDiff,
 }
 
+/// A draft, the texts in force, and those with the draft in them.
+struct Drafted {
+    draft: PackDraft,
+    known: Pieces,
+    pieces: Pieces,
+}
+
 fn fingerprint(text: &str) -> String {
     blake3::hash(text.as_bytes()).to_hex().to_string()
 }
@@ -43,16 +50,16 @@ fn piece_name(item: &ItemId) -> String {
 }
 
 impl Hall {
-    /// The release in force with the draft in it.
-    async fn drafted(&self) -> Result<(PackDraft, Pieces), ActError> {
-        let (draft, mut pieces) = (self.store.pack_draft().await?, self.store.pack_pieces(None).await?);
+    async fn drafted(&self) -> Result<Drafted, ActError> {
+        let (draft, known) = (self.store.pack_draft().await?, self.store.pack_pieces(None).await?);
+        let mut pieces = known.clone();
         for (name, piece) in &draft.pieces {
             match &piece.text {
                 Some(text) => drop(pieces.insert(name.clone(), text.clone())),
                 None => drop(pieces.remove(name)),
             }
         }
-        Ok((draft, pieces))
+        Ok(Drafted { draft, known, pieces })
     }
 
     /// One item as the draft has it, and the fingerprint by which a save says what it was made from.
@@ -60,7 +67,7 @@ impl Hall {
     /// # Errors
     /// [`ActError::NotFound`] for an item that neither the release in force nor the draft knows.
     pub async fn drafted_item(&self, item: &ItemId) -> Result<(String, Value), ActError> {
-        let pieces = self.drafted().await?.1;
+        let pieces = self.drafted().await?.pieces;
         let missing = || ActError::NotFound { what: "事项", value: item.to_string() };
         let text = pieces.get(&piece_name(item)).ok_or_else(missing)?;
         Ok((fingerprint(text), serde_json::from_str(text).map_err(|error| unfit(error.to_string()))?))
@@ -88,13 +95,13 @@ impl Hall {
             return Err(unfit("一个事项的内容不能超过 200 KB"));
         }
         for _ in 0..ROUNDS_MAX {
-            let (draft, pieces) = self.drafted().await?;
+            let Drafted { draft, known, pieces } = self.drafted().await?;
             let name = piece_name(item);
             if pieces.get(&name).is_some_and(|now| fingerprint(now) != read) {
                 return Err(StoreError::StalePackDraft.into());
             }
-            let known = self.store.pack_pieces(None).await?.remove(&name);
-            let changed = with_item(draft.pieces, &name, known.as_deref(), &text);
+            let known = known.get(&name).map(String::as_str);
+            let changed = with_item(draft.pieces, &name, known, &text);
             match self.save_pack_draft(&officer.name, draft.version, changed, "draft catalogue").await {
                 Err(ActError::Store(StoreError::StalePackDraft)) => {}
                 other => return other,
@@ -154,7 +161,7 @@ impl Hall {
     /// # Errors
     /// [`ActError::Store`].
     pub async fn drafted_pieces(&self) -> Result<(u32, Pieces), ActError> {
-        let (draft, pieces) = self.drafted().await?;
+        let Drafted { draft, pieces, .. } = self.drafted().await?;
         Ok((draft.version, pieces))
     }
 
@@ -175,20 +182,19 @@ impl Hall {
     /// [`ActError::Store`].
     pub async fn catalogue_draft(&self) -> Result<DraftView, ActError> {
         self.only_at(Tier::City, "编辑事项目录")?;
-        let (draft, pieces) = self.drafted().await?;
-        let known = self.store.pack_pieces(None).await?;
+        let Drafted { draft, known, pieces } = self.drafted().await?;
         let mut faults = overtaken(&draft, &known);
+        let before = self.store.pack(None).map(|(_, before)| before);
+        let mut diff = CatalogueDiff::default();
         match CityPack::parse(&pieces) {
             Err(broken) => faults.extend(broken.0.iter().map(ToString::to_string)),
             Ok(after) => {
-                let before = self.store.pack(None);
-                faults.extend(before.iter().flat_map(|(_, before)| life_faults(before, &after)));
+                faults.extend(before.iter().flat_map(|before| life_faults(before, &after)));
+                if faults.is_empty() {
+                    diff = compared((before.as_deref(), &known), (&after, &pieces));
+                }
             }
         }
-        let diff = match faults.is_empty() {
-            true => self.catalogue_diff(&pieces).await?,
-            false => CatalogueDiff::default(),
-        };
         let PackDraft { version, by, at, pieces } = draft;
         Ok(DraftView { version, by, at, pieces: pieces.into_keys().collect(), faults, diff })
     }
@@ -199,11 +205,10 @@ impl Hall {
     /// [`StoreError::StalePackDraft`] when somebody saved since; [`ActError::Unfit`] for an empty draft, one that a release
     /// has overtaken, and as [`Hall::publish_pack`].
     pub async fn publish_draft(&self, by: &str, version: u32) -> Result<u32, ActError> {
-        let (draft, pieces) = self.drafted().await?;
+        let Drafted { draft, known, pieces } = self.drafted().await?;
         if draft.version != version {
             return Err(StoreError::StalePackDraft.into());
         }
-        let known = self.store.pack_pieces(None).await?;
         if draft.pieces.iter().all(|(name, piece)| known.get(name) == piece.text.as_ref()) {
             return Err(unfit("草稿里没有要发布的改动"));
         }
@@ -217,6 +222,22 @@ impl Hall {
             Ok(()) | Err(ActError::Store(StoreError::StalePackDraft)) => Ok(release),
             Err(error) => Err(error),
         }
+    }
+
+    /// As [`Hall::publish_draft`], by an officer at a page or a program: a release binds every counter of the city, so whoever
+    /// publishes it proves themselves anew.
+    ///
+    /// # Errors
+    /// [`ActError::Login`]; as [`Hall::publish_draft`] otherwise.
+    pub async fn sign_release(
+        &self,
+        officer: &Officer,
+        version: u32,
+        proof: &Proof,
+        source: &str,
+    ) -> Result<u32, ActError> {
+        self.prove(&officer.name, proof, source).await?;
+        self.publish_draft(&officer.name, version).await
     }
 
     /// Throws the draft away.

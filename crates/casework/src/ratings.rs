@@ -1,6 +1,7 @@
 //! Badly rated matters: who has to do what by when, and what was done.
 
 use crate::{ActError, Hall, Officer};
+use domain::access::Jurisdiction;
 use domain::network::Tier;
 use domain::rating::{Grade, Rectification, Stage, StepBody, StepEntry};
 use domain::{CaseNo, Day, EntryId, OrgId};
@@ -90,11 +91,19 @@ impl Hall {
     pub async fn rectifications_of(&self, officer: &Officer) -> Result<Vec<RectificationView>, ActError> {
         let (mut reached, within) = (Vec::new(), self.jurisdiction(officer));
         for one in self.rectifications(None).await? {
-            if self.store.reaches(&one.rectification.case, &within).await? {
+            if self.lies_within(&within, &one.rectification.case).await? {
                 reached.push(one);
             }
         }
         Ok(reached)
+    }
+
+    /// Whether a case is of those an officer sees; who sees all need not be looked up for each.
+    ///
+    /// # Errors
+    /// [`ActError::Store`].
+    pub async fn lies_within(&self, within: &Jurisdiction, case: &CaseNo) -> Result<bool, ActError> {
+        Ok(*within == Jurisdiction::Everything || self.store.reaches(case, within).await?)
     }
 
     /// Notes a step: contact, mending, revisit, appeal or its decision. Towns and the hub only; a village is what was rated.

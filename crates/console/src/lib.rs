@@ -138,7 +138,7 @@ impl Console {
         };
         let (mut count, mut late, within) = (0, false, self.hall.jurisdiction(officer));
         for (case, overdue) in waiting.iter() {
-            if self.hall.store.reaches(case, &within).await? {
+            if self.hall.lies_within(&within, case).await? {
                 count += 1;
                 late |= *overdue;
             }

@@ -47,6 +47,7 @@ use axum::{Router, middleware};
 use casework::{LoginError, Proof};
 use domain::form::FormFault;
 use domain::network::Tier;
+use domain::pack::CityPack;
 use serde::Deserialize;
 
 /// What a form may send without scans.
@@ -123,6 +124,26 @@ pub(crate) fn render(page: &impl Template) -> Response {
 /// A page that says what has to be mended keeps the status of the refusal, so that programs and tests can tell.
 pub(crate) fn render_with(status: StatusCode, page: &impl Template) -> Response {
     (status, render(page)).into_response()
+}
+
+/// A page without a word of reproach is as it should be; one with is to be mended and sent again.
+fn status_of(wrong: &str) -> StatusCode {
+    if wrong.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY }
+}
+
+/// What a page that comes back says of a refusal, and its status.
+fn told(desk: &Desk, fault: Option<Fault>) -> (StatusCode, String) {
+    fault.map_or((StatusCode::OK, String::new()), |fault| (fault.status, desk.t(&fault.message).into_owned()))
+}
+
+/// The departments to choose from: id and name.
+fn bodies_of(pack: &CityPack) -> Vec<(String, String)> {
+    pack.orgs.values().map(|org| (org.id.to_string(), org.name.clone())).collect()
+}
+
+/// The items to choose from: id and name.
+fn items_of(pack: &CityPack) -> Vec<(String, String)> {
+    pack.items.values().map(|item| (item.id.to_string(), item.name.clone())).collect()
 }
 
 #[derive(Template)]

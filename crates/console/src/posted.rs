@@ -11,6 +11,7 @@ use axum::extract::{Form, FromRequest, Multipart, Request};
 use axum::http::header::CONTENT_TYPE;
 use axum::http::{HeaderMap, StatusCode};
 use bytes::BytesMut;
+use casework::Proof;
 use domain::EntryId;
 use store::blobs::BLOB_BYTES_MAX;
 
@@ -56,6 +57,10 @@ impl Posted {
     }
     pub fn all<'a>(&'a self, name: &'a str) -> impl Iterator<Item = &'a str> {
         self.fields.iter().filter(move |(known, _)| known == name).map(|(_, value)| value.trim())
+    }
+    /// What somebody proves themselves with anew, where the page asks for it (`proof.html`).
+    pub fn proof(&self) -> Proof {
+        Proof { password: self.get("password").to_owned(), code: Some(self.get("code").to_owned()) }
     }
     /// Says something else than was typed.
     pub fn set(&mut self, name: &str, value: &str) {

@@ -20,18 +20,24 @@ async fn types(tab: &Tab, item: &Item, form: &Form, today: domain::Day) {
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_citizen_applies_on_a_phone_and_mends_there_what_the_window_sends_back() {
-    let (city, telephones) = city_with_telephones().await;
-    let (village, town) = (&city.villages[0], &city.town);
-    let hub = city.hub.node().hall();
-    // Who has a case here has a telephone here.
+/// Somebody with a case at the hub: who has one has a telephone here.
+async fn known_applicant(city: &City) -> testkit::Applicant {
+    let (village, hub) = (&city.villages[0], city.hub.node().hall());
     let known = filled(village, "dibao", 1).1;
     let first = record_by_program(village, &village.token("officer").await, "dibao", 1).await;
     let first: CaseNo = first.parse().unwrap();
     eventually("the hub has it", async || hub.view(&first).await.is_ok()).await;
-    let (name, number) = domain::form::applicant(&known);
-    let who = testkit::applicants().into_iter().find(|one| one.id_no == number).unwrap();
+    let number = domain::form::applicant(&known).1;
+    testkit::applicants().into_iter().find(|one| one.id_no == number).unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_citizen_applies_on_a_phone_and_mends_there_what_the_window_sends_back() {
+    let (city, telephones) = city_with_telephones().await;
+    let town = &city.town;
+    let hub = city.hub.node().hall();
+    let who = known_applicant(&city).await;
+    let (name, number) = (who.name.as_str(), who.id_no.as_str());
     let (_, _, sscard) = hub.item(None, &"sscard".parse().unwrap()).unwrap();
     let today = hub.now().day();
     let form = testkit::fill(&sscard, std::slice::from_ref(&who), today, &mut StdRng::seed_from_u64(5));
@@ -132,14 +138,9 @@ async fn a_town_takes_in_at_its_own_window_and_hands_over_there() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn in_large_print_the_form_asks_one_question_at_a_time() {
     let (city, telephones) = city_with_telephones().await;
-    let village = &city.villages[0];
     let hub = city.hub.node().hall();
-    let known = filled(village, "dibao", 1).1;
-    let first = record_by_program(village, &village.token("officer").await, "dibao", 1).await;
-    let first: CaseNo = first.parse().unwrap();
-    eventually("the hub has it", async || hub.view(&first).await.is_ok()).await;
-    let (name, number) = domain::form::applicant(&known);
-    let who = testkit::applicants().into_iter().find(|one| one.id_no == number).unwrap();
+    let who = known_applicant(&city).await;
+    let (name, number) = (who.name.as_str(), who.id_no.as_str());
     let (_, _, item) = hub.item(None, &"sscard".parse().unwrap()).unwrap();
     let today = hub.now().day();
     let form = testkit::fill(&item, std::slice::from_ref(&who), today, &mut StdRng::seed_from_u64(5));

@@ -56,8 +56,7 @@ async fn publish(
     Source(source): Source,
     Body(Published { version, proof }): Body<Published>,
 ) -> Answer<Value> {
-    console.hall.prove(&officer.name, &proof, &source).await.map_err(casework::ActError::from)?;
-    let release = console.hall.publish_draft(&officer.name, version).await?;
+    let release = console.hall.sign_release(&officer, version, &proof, &source).await?;
     Ok(Json(json!({ "release": release })))
 }
 

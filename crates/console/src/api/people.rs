@@ -189,33 +189,34 @@ async fn export(
     Path(text): Path<String>,
 ) -> Result<Response, Fault> {
     let act = console.hall.signed_export(&officer, id(&text, "复核编号")?).await?;
-    let kind = match act {
-        SensitiveAct::ExportAudit {} => "application/x-ndjson",
-        _ => "text/csv; charset=utf-8",
-    };
-    Ok(([(header::CONTENT_TYPE, kind)], exported(&console.hall, &act)).into_response())
+    let (kind, pieces) = exported(&console.hall, &act);
+    Ok(([(header::CONTENT_TYPE, kind)], pieces).into_response())
 }
 
-/// What two signed for, piece by piece: an audit of years does not fit into memory.
-pub(crate) fn exported(hall: &Hall, act: &SensitiveAct) -> AnyBody {
+/// What two signed for, with its type; piece by piece: an audit of years does not fit into memory.
+pub(crate) fn exported(hall: &Hall, act: &SensitiveAct) -> (&'static str, AnyBody) {
     let hall = hall.clone();
     match act {
         SensitiveAct::ExportAudit {} => {
-            AnyBody::from_stream(stream::try_unfold(Some(AuditCursor::Start), move |cursor| {
+            let pieces = stream::try_unfold(Some(AuditCursor::Start), move |cursor| {
                 let hall = hall.clone();
                 async move {
                     let Some(cursor) = cursor else { return Ok::<_, ActError>(None) };
                     Ok(Some(hall.audit_piece(cursor).await?))
                 }
-            }))
+            });
+            ("application/x-ndjson", AnyBody::from_stream(pieces))
         }
-        _ => AnyBody::from_stream(stream::try_unfold(Some(None), move |after: Option<Option<CaseNo>>| {
-            let hall = hall.clone();
-            async move {
-                let Some(after) = after else { return Ok::<_, ActError>(None) };
-                let (text, next) = hall.cases_piece(after).await?;
-                Ok(Some((text, next.map(Some))))
-            }
-        })),
+        _ => {
+            let pieces = stream::try_unfold(Some(None), move |after: Option<Option<CaseNo>>| {
+                let hall = hall.clone();
+                async move {
+                    let Some(after) = after else { return Ok::<_, ActError>(None) };
+                    let (text, next) = hall.cases_piece(after).await?;
+                    Ok(Some((text, next.map(Some))))
+                }
+            });
+            ("text/csv; charset=utf-8", AnyBody::from_stream(pieces))
+        }
     }
 }

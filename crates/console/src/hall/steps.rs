@@ -68,22 +68,22 @@ pub(super) async fn page(
         .unwrap_or(0);
     // A form without a question has nothing to fill in.
     let Some((name, field)) = questions.get(place) else { return Ok(to_papers(opened)) };
-    let index = place;
     // That something is empty is told to whoever went past it.
     let faults: Vec<_> =
         opened.faults.iter().filter(|fault| shown.through || is_typed(fault)).cloned().collect();
     let (lang, today) = (visitor.taste.lang, visitor.today());
     let around = Around { divisions: &opened.pack.divisions, faults: &faults, today, lang, more: shown.more };
+    let heading = &field.group;
     let field = fields::view(&opened.form, &opened.draft, name, field, &around);
     let control = name.control();
     let page = StepPage {
         hall: visitor,
         draft: &opened.draft,
         name: &opened.item.name,
-        heading: &questions[index].1.group,
-        number: index + 1,
+        heading,
+        number: place + 1,
         count: questions.len(),
-        before: index.checked_sub(1).map_or(String::new(), |before| questions[before].0.control()),
+        before: place.checked_sub(1).map_or(String::new(), |before| questions[before].0.control()),
         at: &control,
         field,
     };

@@ -1,6 +1,6 @@
 //! Accounts of this node: who they are, what they may do, and the half of a new password that each of two administrators is shown.
 
-use super::{Sent, refusal, render, render_with, see};
+use super::{Sent, bodies_of, refusal, render_with, see, status_of};
 use crate::Console;
 use crate::fault::Fault;
 use crate::posted::Posted;
@@ -8,7 +8,6 @@ use crate::shell::{Desk, Shell};
 use askama::Template;
 use axum::Router;
 use axum::extract::Path;
-use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{get, post};
 use casework::{Issued, NewAccount, Persons};
@@ -70,11 +69,7 @@ async fn page(
     };
     let accounts = hall.store.accounts().await?;
     let bodies = match hall.tier {
-        domain::network::Tier::City => pack
-            .iter()
-            .flat_map(|pack| pack.orgs.values())
-            .map(|org| (org.id.to_string(), org.name.clone()))
-            .collect(),
+        domain::network::Tier::City => pack.iter().flat_map(|pack| bodies_of(pack)).collect(),
         _ => Vec::new(),
     };
     let page = AccountsPage {
@@ -90,10 +85,7 @@ async fn page(
         wrong: desk.t(wrong).into_owned(),
         typed,
     };
-    Ok(match wrong.is_empty() {
-        true => render(&page),
-        false => render_with(StatusCode::UNPROCESSABLE_ENTITY, &page),
-    })
+    Ok(render_with(status_of(wrong), &page))
 }
 
 async fn accounts(desk: Desk) -> Result<Response, Fault> {
@@ -107,7 +99,7 @@ fn shown(issued: &Issued, password: String) -> Option<(String, String, String)> 
 async fn put_account(sent: Sent) -> Result<Response, Fault> {
     let (desk, posted) = (&sent.desk, &sent.posted);
     let typed = [posted.get("name").to_owned(), posted.get("display").to_owned()];
-    if desk.console.hall.needs_two(&typed[0], &chosen(posted)).await? {
+    if desk.console.hall.needs_two(&typed[0], &roles_of(posted)).await? {
         return by_two(sent);
     }
     match made(desk, posted).await {
@@ -116,7 +108,8 @@ async fn put_account(sent: Sent) -> Result<Response, Fault> {
     }
 }
 
-fn chosen(posted: &Posted) -> Roles {
+/// The posts that were ticked.
+pub(super) fn roles_of(posted: &Posted) -> Roles {
     Roles::new(posted.all("role").filter_map(|name| name.parse().ok()))
 }
 
@@ -129,7 +122,7 @@ fn by_two(sent: Sent) -> Result<Response, Fault> {
 
 async fn made(desk: &Desk, posted: &Posted) -> Result<(Issued, String), Fault> {
     let hall = &desk.console.hall;
-    let (name, roles) = (posted.get("name").to_owned(), chosen(posted));
+    let (name, roles) = (posted.get("name").to_owned(), roles_of(posted));
     if roles.0.is_empty() {
         return Err(Fault::unfit("请至少选一个岗位"));
     }

@@ -3,7 +3,7 @@
 
 mod item;
 
-use super::{Sent, render_with, see};
+use super::{Sent, items_of, render_with, see, told};
 use crate::Console;
 use crate::api::id;
 use crate::auth::Source;
@@ -15,7 +15,7 @@ use axum::Router;
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{get, post};
-use casework::{DraftView, Proof};
+use casework::DraftView;
 use domain::ItemId;
 
 pub(super) fn routes() -> Router<Console> {
@@ -58,17 +58,10 @@ async fn draft_page(desk: &Desk, fault: Option<Fault>) -> Result<Response, Fault
     Ok(render_with(fault.map_or(StatusCode::OK, |fault| fault.status), &page))
 }
 
-/// A release binds every counter of the city: whoever publishes it proves themselves anew.
 async fn publish(Source(source): Source, sent: Sent) -> Result<Response, Fault> {
     let Sent { desk, posted } = sent;
     let hall = &desk.console.hall;
-    let proof =
-        Proof { password: posted.get("password").to_owned(), code: Some(posted.get("code").to_owned()) };
-    let outcome = match hall.prove(&desk.officer.name, &proof, &source).await {
-        Ok(_) => hall.publish_draft(&desk.officer.name, version(&posted)).await,
-        Err(error) => Err(error.into()),
-    };
-    match outcome {
+    match hall.sign_release(&desk.officer, version(&posted), &posted.proof(), &source).await {
         Ok(_) => Ok(see("/catalogue")),
         Err(error) => {
             let fault = Fault::from(error);
@@ -103,10 +96,9 @@ async fn blank(desk: Desk) -> Result<Response, Fault> {
 
 fn new_page(desk: &Desk, typed: &Posted, fault: Option<Fault>) -> Result<Response, Fault> {
     let (_, pack) = desk.console.hall.pack(None)?;
-    let items = pack.items.values().map(|item| (item.id.to_string(), item.name.clone())).collect();
-    let wrong = fault.as_ref().map_or(String::new(), |fault| desk.t(&fault.message).into_owned());
-    let page = NewPage { shell: &desk.shell, typed, items, wrong: &wrong };
-    Ok(render_with(fault.map_or(StatusCode::OK, |fault| fault.status), &page))
+    let (status, wrong) = told(desk, fault);
+    let page = NewPage { shell: &desk.shell, typed, items: items_of(&pack), wrong: &wrong };
+    Ok(render_with(status, &page))
 }
 
 async fn add(sent: Sent) -> Result<Response, Fault> {

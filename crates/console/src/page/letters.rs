@@ -2,7 +2,7 @@
 //! back, or a seal, needs two.
 
 use super::house::Sought;
-use super::{Sent, render, render_with, see};
+use super::{Sent, bodies_of, items_of, render, render_with, see, status_of};
 use crate::Console;
 use crate::fault::Fault;
 use crate::posted::Posted;
@@ -137,15 +137,14 @@ fn page(desk: &Desk, typed: &Posted, wrong: &str) -> Result<Response, Fault> {
         shell: &desk.shell,
         typed,
         wrong: &desk.t(wrong),
-        bodies: pack.orgs.values().map(|org| (org.id.to_string(), org.name.clone())).collect(),
+        bodies: bodies_of(&pack),
         nodes: nodes().collect(),
         areas: network.iter().map(|node| (node.place.clone(), node.name.clone())).collect(),
-        items: pack.items.values().map(|item| (item.id.to_string(), item.name.clone())).collect(),
+        items: items_of(&pack),
         powers: Power::ALL,
         persons,
     };
-    let status = if wrong.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    Ok(render_with(status, &page))
+    Ok(render_with(status_of(wrong), &page))
 }
 
 fn persons(posted: &Posted) -> Vec<(String, String)> {

@@ -1,12 +1,11 @@
 //! The network: all nodes below with their map, the reconciliation, what an operator must look at.
 
-use super::{Sent, render, render_with, see};
+use super::{Sent, render, render_with, see, status_of};
 use crate::Console;
 use crate::fault::Fault;
 use crate::shell::{Desk, Shell};
 use askama::Template;
 use axum::Router;
-use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::{get, post};
 use casework::reconcile::{Amount, Balance, VillageBalance};
@@ -123,7 +122,6 @@ async fn nodes_page(desk: &Desk, chosen: String, typed: Contact, wrong: String) 
         Tier::Town | Tier::Village => String::new(),
     };
     let wrong = desk.t(&wrong).into_owned();
-    let status = if wrong.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let page = NodesPage {
         shell: &desk.shell,
         map,
@@ -133,7 +131,7 @@ async fn nodes_page(desk: &Desk, chosen: String, typed: Contact, wrong: String) 
         chosen,
         wrong,
     };
-    Ok(render_with(status, &page))
+    Ok(render_with(status_of(&page.wrong), &page))
 }
 
 #[derive(Template)]

@@ -4,7 +4,7 @@
 
 mod asked;
 
-use super::{Sent, render_with, see};
+use super::{Sent, render_with, see, told};
 use crate::Console;
 use crate::api::id;
 use crate::api::people::exported;
@@ -16,10 +16,10 @@ use askama::Template;
 use asked::{Asked, Kind, act_of, fact_of, title_of};
 use axum::Router;
 use axum::extract::{Path, Query};
-use axum::http::{HeaderName, StatusCode, header};
+use axum::http::{HeaderName, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
-use casework::{Proof, SensitiveAct};
+use casework::SensitiveAct;
 use serde_json::Value;
 use store::Countersign;
 
@@ -77,10 +77,10 @@ async fn list(desk: &Desk, shown: Option<Shown>, fault: Option<Fault>) -> Result
     let rows = acts.iter().filter_map(|one| row(desk, one));
     let (open, mut past): (Vec<Row>, Vec<Row>) = rows.partition(|row| row.done.is_empty() && !row.over);
     past.truncate(PAST_SHOWN);
-    let wrong = fault.as_ref().map_or(String::new(), |fault| desk.t(&fault.message).into_owned());
+    let (status, wrong) = told(desk, fault);
     let codes = desk.officer.second_factor;
     let page = WaitingPage { shell: &desk.shell, open, past, shown, codes, wrong: &wrong };
-    Ok(render_with(fault.map_or(StatusCode::OK, |fault| fault.status), &page))
+    Ok(render_with(status, &page))
 }
 
 /// `None` for what this officer has no say in.
@@ -96,10 +96,9 @@ fn row(desk: &Desk, one: &Countersign) -> Option<Row> {
     let fresh = hall.is_fresh(one.done.as_ref().map_or(one.at, |(_, at)| *at));
     let done = one.done.as_ref();
     let makes_account = matches!(act, SensitiveAct::GiveAccount(_) | SensitiveAct::ResetAccount { .. });
-    let exports = matches!(act, SensitiveAct::ExportAudit {} | SensitiveAct::ExportCases {});
     Some(Row {
         id: one.id.to_string(),
-        title: title_of(&act),
+        title: title_of(one.act["kind"].as_str().unwrap_or_default()),
         fact: fact_of(desk, &act),
         by: one.by.clone(),
         at: one.at.to_minute(),
@@ -108,7 +107,7 @@ fn row(desk: &Desk, one: &Countersign) -> Option<Row> {
         may_confirm: done.is_none() && fresh && may && !mine,
         mine,
         may_collect: done.is_some() && fresh && mine && makes_account && !one.collected,
-        may_fetch: done.is_some() && fresh && (mine || second) && exports,
+        may_fetch: done.is_some() && fresh && (mine || second) && act.is_export(),
     })
 }
 
@@ -125,18 +124,14 @@ struct AskPage<'a> {
 
 pub(super) fn ask_page(desk: &Desk, typed: &Posted, fault: Option<Fault>) -> Result<Response, Fault> {
     let asked = Asked::of(desk, typed)?;
-    let wrong = fault.as_ref().map_or(String::new(), |fault| desk.t(&fault.message).into_owned());
+    let (status, wrong) = told(desk, fault);
     let act = desk.console.hall.fresh_id().to_string();
     let page = AskPage { shell: &desk.shell, asked, act, codes: desk.officer.second_factor, wrong: &wrong };
-    Ok(render_with(fault.map_or(StatusCode::OK, |fault| fault.status), &page))
+    Ok(render_with(status, &page))
 }
 
 async fn ask(desk: Desk, Query(fields): Query<Vec<(String, String)>>) -> Result<Response, Fault> {
     ask_page(&desk, &Posted { fields, files: Vec::new() }, None)
-}
-
-fn proof(posted: &Posted) -> Proof {
-    Proof { password: posted.get("password").to_owned(), code: Some(posted.get("code").to_owned()) }
 }
 
 async fn propose(Source(source): Source, sent: Sent) -> Result<Response, Fault> {
@@ -144,7 +139,7 @@ async fn propose(Source(source): Source, sent: Sent) -> Result<Response, Fault> 
     let outcome = match act_of(&posted) {
         Ok(act) => {
             let hall = &desk.console.hall;
-            let proposed = hall.propose(&desk.officer, &act, &proof(&posted), &source, posted.key()).await;
+            let proposed = hall.propose(&desk.officer, &act, &posted.proof(), &source, posted.key()).await;
             proposed.map_err(Fault::from)
         }
         Err(fault) => Err(fault),
@@ -159,7 +154,7 @@ async fn propose(Source(source): Source, sent: Sent) -> Result<Response, Fault> 
 async fn confirm(Path(text): Path<String>, Source(source): Source, sent: Sent) -> Result<Response, Fault> {
     let Sent { desk, posted } = sent;
     let hall = &desk.console.hall;
-    match hall.countersign(&desk.officer, id(&text, "复核编号")?, &proof(&posted), &source).await {
+    match hall.countersign(&desk.officer, id(&text, "复核编号")?, &posted.proof(), &source).await {
         Ok(made) if made.get("password").is_some() => {
             list(&desk, Some(shown(&made, "口令", "password")), None).await
         }
@@ -186,13 +181,11 @@ async fn collect(Path(text): Path<String>, sent: Sent) -> Result<Response, Fault
 
 async fn export(Path(text): Path<String>, desk: Desk) -> Result<Response, Fault> {
     let act = desk.console.hall.signed_export(&desk.officer, id(&text, "复核编号")?).await?;
-    let (kind, name) = match act {
-        SensitiveAct::ExportAudit {} => ("application/x-ndjson", "audit.ndjson"),
-        _ => ("text/csv; charset=utf-8", "cases.csv"),
-    };
+    let (kind, pieces) = exported(&desk.console.hall, &act);
+    let name = if matches!(act, SensitiveAct::ExportAudit {}) { "audit.ndjson" } else { "cases.csv" };
     let headers: [(HeaderName, String); 2] = [
         (header::CONTENT_TYPE, kind.to_owned()),
         (header::CONTENT_DISPOSITION, format!("attachment; filename=\"{name}\"")),
     ];
-    Ok((headers, exported(&desk.console.hall, &act)).into_response())
+    Ok((headers, pieces).into_response())
 }

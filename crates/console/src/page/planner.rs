@@ -2,7 +2,7 @@
 //! and one day after another what is agreed. Times are proposed for many cases at once: one trip to a village serves all of them.
 
 use super::lists::task_view;
-use super::{Sent, render, render_with, see};
+use super::{Sent, render_with, see, status_of};
 use crate::Console;
 use crate::api::id;
 use crate::fault::Fault;
@@ -11,7 +11,6 @@ use crate::posted::Posted;
 use crate::shell::{Desk, Shell};
 use askama::Template;
 use axum::Router;
-use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
 use domain::access::Permission;
@@ -144,10 +143,9 @@ async fn page(desk: &Desk, typed: &Posted, wrong: &str) -> Result<Response, Faul
     }
     let may_propose = desk.may(Permission::Inspect);
     let wrong = desk.t(wrong).into_owned();
-    let status = if wrong.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
     let shell = &desk.shell;
     let page = PlanPage { shell, fresh, asked, agreed, silent, more, may_propose, typed, wrong: &wrong };
-    Ok(if wrong.is_empty() { render(&page) } else { render_with(status, &page) })
+    Ok(render_with(status_of(&wrong), &page))
 }
 
 /// The visits within reach, the most urgent first; whether there are more.

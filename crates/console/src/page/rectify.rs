@@ -1,7 +1,7 @@
 //! 好差评: how each department was rated, and 差评整改: what a bad rating set going, the most urgent first, and the steps of one matter. A village has no such page: who was
 //! rated never sees who rated.
 
-use super::{Sent, render, render_with, see};
+use super::{Sent, render, render_with, see, status_of};
 use crate::Console;
 use crate::api::id;
 use crate::fault::Fault;
@@ -15,7 +15,9 @@ use axum::response::Response;
 use axum::routing::get;
 use casework::{Rated, RectificationView};
 use domain::CaseNo;
+use domain::dossier::Dossier;
 use domain::rating::{Grade, Stage, StepBody};
+use store::StoredDossier;
 
 pub(super) fn routes() -> Router<Console> {
     Router::new()
@@ -51,19 +53,20 @@ async fn list(desk: Desk) -> Result<Response, Fault> {
     for view in desk.console.hall.rectifications_of(&desk.officer).await? {
         let of_its_kind = if view.stage == Stage::Closed { &mut ended } else { &mut open };
         if view.stage != Stage::Closed || of_its_kind.len() < ENDED_SHOWN {
-            of_its_kind.push(row(&desk, &view).await?);
+            let stored = desk.console.hall.store.dossier(&view.rectification.case).await?;
+            of_its_kind.push(row(&desk, &view, stored.as_ref()));
         }
     }
     let rated = desk.console.hall.ratings_of(&desk.officer).await?;
     Ok(render(&ListPage { shell: &desk.shell, open, ended, rated, grades: Grade::ALL }))
 }
 
-async fn row(desk: &Desk, view: &RectificationView) -> Result<Row, Fault> {
+fn row(desk: &Desk, view: &RectificationView, stored: Option<&StoredDossier>) -> Row {
     let rectification = &view.rectification;
     let soon = view.due.is_some_and(|due| due <= desk.today().plus_days(1));
-    Ok(Row {
+    Row {
         case: rectification.case.to_string(),
-        item: item_name(desk, &rectification.case).await?,
+        item: stored.map_or(String::new(), |stored| item_name(desk, &stored.dossier)),
         grade: rectification.grade.chinese(),
         opened: rectification.opened.to_string(),
         stage: view.stage.chinese(),
@@ -73,14 +76,12 @@ async fn row(desk: &Desk, view: &RectificationView) -> Result<Row, Fault> {
             (false, true) => "warn",
             (false, false) => "soft",
         },
-    })
+    }
 }
 
-async fn item_name(desk: &Desk, case: &CaseNo) -> Result<String, Fault> {
-    let hall = &desk.console.hall;
-    let Some(stored) = hall.store.dossier(case).await? else { return Ok(String::new()) };
-    let (release, item) = (stored.dossier.release, &stored.dossier.item);
-    Ok(hall.item(Some(release), item).map_or_else(|_| item.to_string(), |(_, _, item)| item.name.clone()))
+fn item_name(desk: &Desk, dossier: &Dossier) -> String {
+    let known = desk.console.hall.item(Some(dossier.release), &dossier.item);
+    known.map_or_else(|_| dossier.item.to_string(), |(_, _, item)| item.name.clone())
 }
 
 struct Said {
@@ -103,6 +104,8 @@ struct OnePage<'a> {
     next: Vec<(&'static str, &'static str)>,
     grades: Vec<(&'static str, &'static str)>,
     overdue: bool,
+    /// The rater is asked for a grade once more.
+    asks_grade: bool,
     act: String,
     typed: &'a Posted,
     wrong: String,
@@ -132,18 +135,18 @@ async fn page(desk: &Desk, case: &CaseNo, typed: &Posted, wrong: &str) -> Result
     let complaint = ratings.filter(|rating| rating.grade.is_bad()).map(|rating| rating.text.clone()).next();
     let page = OnePage {
         shell: &desk.shell,
-        row: row(desk, &view).await?,
+        row: row(desk, &view, stored.as_ref()),
         complaint: complaint.unwrap_or_default(),
         steps: view.rectification.steps.iter().map(said).collect(),
         next: next_steps(&view),
         grades: Grade::ALL.map(|grade| (grade.as_str(), grade.chinese())).to_vec(),
         overdue: view.overdue,
+        asks_grade: view.stage == Stage::ToRevisit,
         act: hall.fresh_id().to_string(),
         typed,
         wrong: desk.t(wrong).into_owned(),
     };
-    let status = if wrong.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    Ok(render_with(status, &page))
+    Ok(render_with(status_of(wrong), &page))
 }
 
 /// The steps that the order of things allows; who may take them is asked when one is taken.

@@ -2,12 +2,11 @@
 
 use crate::api::id;
 use crate::fault::Fault;
-use crate::page::{Sent, render_with, see};
+use crate::page::{Sent, bodies_of, render_with, see, status_of};
 use crate::posted::Posted;
 use crate::shell::{Desk, Shell};
 use askama::Template;
 use axum::extract::Path;
-use axum::http::StatusCode;
 use axum::response::Response;
 use casework::ActError;
 use domain::ItemId;
@@ -128,14 +127,12 @@ fn item_page(
         by_text: typed.by_text,
         wrong: &wrong,
     };
-    let status = if wrong.is_empty() { StatusCode::OK } else { StatusCode::UNPROCESSABLE_ENTITY };
-    Ok(render_with(status, &page))
+    Ok(render_with(status_of(&wrong), &page))
 }
 
 /// Those of the release in force, and the one the item names, which a draft may know alone.
 fn bodies(pack: &CityPack, of_item: &str) -> Vec<(String, String)> {
-    let mut all: Vec<(String, String)> =
-        pack.orgs.values().map(|org| (org.id.to_string(), org.name.clone())).collect();
+    let mut all = bodies_of(pack);
     if !all.iter().any(|(id, _)| id == of_item) {
         all.insert(0, (of_item.to_owned(), of_item.to_owned()));
     }

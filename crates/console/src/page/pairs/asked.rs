@@ -1,10 +1,10 @@
 //! What the page about an act of two asks, and what it says of one.
 
 use crate::fault::Fault;
+use crate::page::accounts::roles_of;
 use crate::posted::Posted;
 use crate::shell::Desk;
 use casework::{NewAccount, SensitiveAct};
-use domain::access::Roles;
 use domain::delegation::{Delegate, Revocation};
 use domain::network::{Standing, Tier};
 use domain::paper::SealName;
@@ -54,24 +54,9 @@ const ACTS: [(&str, &str, &str); 9] = [
     ("reset_account", "重设账号", "口令和动态口令都作废重设;口令给复核人,动态口令密钥给提出人。"),
 ];
 
-fn name_of(act: &SensitiveAct) -> &'static str {
-    match act {
-        SensitiveAct::BanNode { .. } => "ban_node",
-        SensitiveAct::EvictNode { .. } => "evict_node",
-        SensitiveAct::ReadmitNode { .. } => "readmit_node",
-        SensitiveAct::RevokeLetter(_) => "revoke_letter",
-        SensitiveAct::WithdrawSeal(_) => "withdraw_seal",
-        SensitiveAct::ExportAudit {} => "export_audit",
-        SensitiveAct::ExportCases {} => "export_cases",
-        SensitiveAct::GiveAccount(_) => "give_account",
-        SensitiveAct::ResetAccount { .. } => "reset_account",
-        SensitiveAct::Authority { .. } | SensitiveAct::Unlock { .. } | SensitiveAct::Restore { .. } => "",
-    }
-}
-
-pub(super) fn title_of(act: &SensitiveAct) -> &'static str {
-    let name = name_of(act);
-    ACTS.iter().find(|(known, _, _)| *known == name).map_or("在服务器上办理的操作", |(_, title, _)| title)
+/// By the name its `kind` has.
+pub(super) fn title_of(kind: &str) -> &'static str {
+    ACTS.iter().find(|(known, _, _)| *known == kind).map_or("在服务器上办理的操作", |(_, title, _)| title)
 }
 
 /// What it is done to, in words.
@@ -140,10 +125,6 @@ pub(super) fn act_of(posted: &Posted) -> Result<SensitiveAct, Fault> {
 
 fn unknown() -> Fault {
     Fault::unfit("请从节点、授权和印章、账号、审计或办件的页面提出")
-}
-
-fn roles_of(posted: &Posted) -> Roles {
-    Roles::new(posted.all("role").filter_map(|name| name.parse().ok()))
 }
 
 /// `node officer`; nothing for everybody.
