@@ -219,9 +219,7 @@ async fn seal(common: &Common, verb: SealVerb) -> Result<()> {
     let opened = common.open()?;
     match verb {
         SealVerb::Make { body, suite } => {
-            let (_, pack) = opened.hall.pack(None)?;
-            anyhow::ensure!(pack.orgs.contains_key(&body), "{body} is not a body of this city");
-            let made = opened.renew_seal(&body, suite).await?;
+            let made = opened.hall.renew_seal("cli", &body, suite).await?;
             println!("seal {} of {} is made and published", made.no, made.owner);
         }
         SealVerb::Withdraw { body, no, persons } => {

@@ -1,7 +1,7 @@
 //! `enroll-token` and `node`: who belongs to the city, with which machine.
 
 use anyhow::{Context, Result};
-use casework::{Place, SensitiveAct};
+use casework::{Place, Seating, SensitiveAct};
 use clap::{Args, Subcommand};
 use domain::NodeId;
 use domain::network::{Contact, Standing, Tier};
@@ -69,16 +69,13 @@ pub(crate) enum NodeVerb {
 pub(crate) async fn enroll_token(common: &Common, whom: Whom, ttl: i64) -> Result<()> {
     let opened = common.open()?;
     let (ca, ttl) = (opened.ca().open()?.fingerprint(), ttl * 3_600_000);
-    let token = match whom {
-        Whom { replace: Some(node), .. } => opened.hall.replacement_token(&node, &ca, ttl).await?,
-        Whom { town: Some(place), .. } => {
-            opened.hall.enrol_token(Place { tier: Tier::Town, place, parent: None }, &ca, ttl).await?
-        }
-        Whom { village, .. } => {
-            let place = village.unwrap_or_default();
-            opened.hall.enrol_token(Place { tier: Tier::Village, place, parent: None }, &ca, ttl).await?
-        }
+    let at = |tier, place| Seating::At(Place { tier, place, parent: None });
+    let seating = match whom {
+        Whom { replace: Some(node), .. } => Seating::InPlaceOf { node },
+        Whom { town: Some(place), .. } => at(Tier::Town, place),
+        Whom { village, .. } => at(Tier::Village, village.unwrap_or_default()),
     };
+    let token = opened.hall.issue_token("cli", &seating, &ca, ttl).await?;
     if common.json {
         println!("{}", json!({ "token": token.line, "node": token.node, "name": token.name }));
     } else {

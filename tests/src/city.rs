@@ -1,7 +1,7 @@
 //! A real city in one process: real SQLite files, TLS, gRPC, HTTP; only the machine is shared.
 
 use bytes::Bytes;
-use casework::NewAccount;
+use casework::{NewAccount, Place, Seating};
 use domain::NodeId;
 use domain::access::Roles;
 use domain::delegation::Delegate;
@@ -290,8 +290,8 @@ impl City {
 
 pub async fn city_token(hub: &Site, tier: Tier, place: &str) -> String {
     let ca = hub.opened().ca().open().unwrap();
-    let place = casework::Place { tier, place: place.into(), parent: None };
-    hub.node().hall().enrol_token(place, &ca.fingerprint(), 3_600_000).await.unwrap().line
+    let seating = Seating::At(Place { tier, place: place.into(), parent: None });
+    hub.node().hall().issue_token("test", &seating, &ca.fingerprint(), 3_600_000).await.unwrap().line
 }
 
 /// Joins through the door of `door`, to dial `parent` later.

@@ -1,13 +1,14 @@
 //! What the hub publishes about power: letters of delegation, their revocation, and seals. Every node checks by them.
 
-use crate::{ActError, Hall};
-use domain::Day;
+use crate::{ActError, Hall, Officer, Proof};
+use domain::access::Permission;
 use domain::delegation::{Letter, Revocation};
 use domain::network::Tier;
 use domain::paper::{SealName, SealRecord};
+use domain::{Day, OrgId};
 use serde::Serialize;
 use store::kind;
-use trust::{SealClaim, SealRing};
+use trust::{SealClaim, SealRing, Suite};
 
 /// A letter with what became of it.
 #[derive(Debug, Clone, Serialize)]
@@ -95,6 +96,51 @@ impl Hall {
             LetterView { letter: letter.clone(), revocations: revocations.to_vec(), in_force }
         };
         known.iter().map(|(letter, revocations)| view(letter, revocations)).collect()
+    }
+
+    /// A new seal for a body in place of the present one, which is withdrawn from today on: it was worn, or its suite is no longer
+    /// used. Of the same suite unless another is named.
+    ///
+    /// # Errors
+    /// [`ActError::NotFound`] for a body that the catalogue does not have; [`ActError::Unfit`] when the key cannot be written.
+    pub async fn renew_seal(
+        &self,
+        officer: &str,
+        body: &OrgId,
+        suite: Option<Suite>,
+    ) -> Result<SealName, ActError> {
+        self.only_at(Tier::City, "备案印章")?;
+        let (_, pack) = self.pack(None)?;
+        if !pack.orgs.contains_key(body) {
+            return Err(ActError::NotFound { what: "部门", value: body.to_string() });
+        }
+        // The key is in the cupboard before its record is published: who may not publish must not change the cupboard.
+        if let Some(recovery) = self.store.recovery() {
+            recovery.may_write()?;
+        }
+        let key = self.seals.make(body, suite, &*self.random).map_err(|error| ActError::Unfit {
+            what: "seal",
+            reason: format!("印章没有刻成,原章照用:{error}"),
+        })?;
+        self.publish_seals(officer, &[key.record(self.now().day())]).await?;
+        Ok(key.name)
+    }
+
+    /// The same for an officer at a page, who proves anew who they are.
+    ///
+    /// # Errors
+    /// [`ActError::Login`], [`ActError::Forbidden`]; as [`Hall::renew_seal`] otherwise.
+    pub async fn sign_seal(
+        &self,
+        officer: &Officer,
+        body: &OrgId,
+        suite: Option<Suite>,
+        proof: &Proof,
+        source: &str,
+    ) -> Result<SealName, ActError> {
+        self.allow(officer, Permission::Register)?;
+        self.prove(&officer.name, proof, source).await?;
+        self.renew_seal(&officer.name, body, suite).await
     }
 
     /// Publishes the record of a seal, and withdraws the owner's earlier ones from today on.

@@ -23,7 +23,9 @@ impl Hall {
         let known = |contact: &Contact| reported.iter().find(|known| known.node == contact.node);
         let fresh = |contact: &&Contact| {
             known(contact).is_none_or(|known| {
-                let changed = contact.all_through > known.all_through || contact.under != known.under;
+                let changed = contact.all_through > known.all_through
+                    || (&contact.under, contact.until, &contact.version)
+                        != (&known.under, known.until, &known.version);
                 contact.at.since(known.at) >= REPORT_AGAIN_MS || changed
             })
         };

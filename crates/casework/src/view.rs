@@ -116,6 +116,12 @@ pub struct NodeStatus {
     /// Fingerprint of the authority above the certificate that it last showed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shown_under: Option<String>,
+    /// Until when that certificate is good.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shown_until: Option<Timestamp>,
+    /// The version of its program, as it last said.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
     /// Whether it is let in.
     pub standing: domain::network::Standing,
     /// Which machine of this place it is.
@@ -323,6 +329,8 @@ impl Hall {
                 catalogue_release,
                 trust_version,
                 shown_under: contact.and_then(|contact| contact.under.clone()),
+                shown_until: contact.and_then(|contact| contact.until),
+                version: contact.and_then(|contact| contact.version.clone()),
                 id: node.id.clone(),
                 tier: node.tier,
                 parent: node.parent.clone(),

@@ -8,6 +8,7 @@ mod drafts;
 mod incidents;
 mod library;
 pub(crate) mod people;
+mod tokens;
 mod windows;
 
 pub(crate) use acts::Act;
@@ -69,6 +70,7 @@ pub(crate) fn routes(console: Console) -> Router<Console> {
         .merge(alerts::routes())
         .merge(crate::print::api_routes())
         .merge(people::routes())
+        .merge(tokens::routes())
         .merge(windows::routes())
         .merge(incidents::routes())
         .fallback(async || Fault::no_route())

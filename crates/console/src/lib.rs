@@ -5,6 +5,7 @@
 
 mod api;
 mod auth;
+mod badge;
 mod devices;
 mod fault;
 mod fields;
@@ -26,14 +27,18 @@ mod timeline;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
+use axum::http::StatusCode;
 use axum::middleware;
 use casework::{ActError, Hall, Officer, RectificationView};
 use domain::network::Tier;
 use domain::rating::Stage;
 use domain::{CaseNo, Timestamp};
+use fault::Fault;
 use link::LinkState;
+use link::credentials::Credentials;
 use std::sync::{Arc, Mutex, PoisonError};
 use store::Counts;
+use trust::{CaFolder, CityCa};
 
 pub use hall::{
     Away, Begun, CitizenLogin, Citizens, HALL_PAGES, LocalCodes, NoLogin, SendCode, Shown, SignOn, make_room,
@@ -57,6 +62,10 @@ pub struct Console {
     pub node: Option<link::Node>,
     /// What stands beside the counter.
     pub devices: Arc<runtime::config::Devices>,
+    /// The certificate that this node shows on its links.
+    pub credentials: Option<Arc<Credentials>>,
+    /// The city's authority; the hub alone has one.
+    pub authority: Option<Arc<CaFolder>>,
     /// Days pass by a drill clock; every page says so.
     pub drill: bool,
     /// Citizens at the hub's hall: who says who they are, and who has logged in.
@@ -70,6 +79,8 @@ pub struct Console {
     pub(crate) watchers: Arc<runtime::Guests<String>>,
     /// The node stops, and with it what would go on for ever.
     pub closing: tokio_util::sync::CancellationToken,
+    /// How the upload goes that is under way.
+    pub(crate) upload: Arc<Mutex<badge::Upload>>,
     /// Bad ratings that wait for somebody, as they were a moment ago; see [`Console::rectifications_open`].
     rectified: Arc<Mutex<Option<(Timestamp, Waiting)>>>,
     /// What was counted a moment ago; see [`Console::counts`].
@@ -91,6 +102,8 @@ impl Console {
             name,
             hosts,
             node: None,
+            credentials: None,
+            authority: None,
             devices: Arc::default(),
             drill: false,
             citizens: Arc::default(),
@@ -99,9 +112,21 @@ impl Console {
             tablets: Arc::default(),
             watchers: Arc::default(),
             closing: Default::default(),
+            upload: Arc::default(),
             rectified: Arc::default(),
             counted: Arc::default(),
         }
+    }
+
+    /// What issues certificates, as it is now: another process may have changed it.
+    ///
+    /// # Errors
+    /// Below the hub, and when its files cannot be used.
+    pub(crate) fn ca(&self) -> Result<CityCa, Fault> {
+        let broken = |told: String| Fault::new(StatusCode::SERVICE_UNAVAILABLE, "authority", told);
+        let folder = self.authority.as_ref();
+        let folder = folder.ok_or_else(|| broken("发证机构在市级节点".to_owned()))?;
+        folder.open().map_err(|error| broken(format!("发证机构现在不能用:{error}")))
     }
 
     /// What waits at this node. At the hub as of two seconds ago at most; below it, where the header says by these numbers what

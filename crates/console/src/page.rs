@@ -19,6 +19,7 @@ mod incidents;
 mod ledger;
 mod letters;
 mod lists;
+mod machines;
 pub(crate) mod map;
 mod mend;
 mod network;
@@ -29,6 +30,7 @@ mod papers;
 mod planner;
 mod rectify;
 mod requests;
+mod seals;
 mod table;
 mod tablet;
 mod tickets;
@@ -84,6 +86,8 @@ pub(crate) fn routes(console: Console) -> Router<Console> {
         .merge(accounts::routes())
         .merge(pairs::routes())
         .merge(letters::routes())
+        .merge(seals::routes())
+        .merge(machines::routes())
         .merge(crate::print::page_routes())
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))
         .layer(middleware::from_fn_with_state(console, crate::pages::admit));

@@ -550,6 +550,22 @@ pub const ROUTES: &[Route] = &[
     route("get", "/seals", Need::One(Permission::House), "备案的审批专用章", &[]),
     route(
         "post",
+        "/seals",
+        Need::One(Permission::Register),
+        "给一个部门刻新章,原章自今天起停用;suite 为 ed25519 或 sm2,不写则与原章相同;proof 为 {password,code}",
+        &[("body", "string"), ("suite", "string"), ("proof", "object")],
+    ),
+    route("get", "/tokens", Need::One(Permission::Operate), "还没有用的入网令牌", &[]),
+    route(
+        "post",
+        "/tokens",
+        Need::One(Permission::Operate),
+        "发放入网令牌,只显示这一次:seating 为 {kind:at,tier,place} 或 {kind:in_place_of,node};hours 为有效小时数",
+        &[("seating", "object"), ("hours", "integer"), ("proof", "object")],
+    ),
+    route("post", "/tokens/{token}/void", Need::One(Permission::Operate), "作废一张还没有用的令牌", &[]),
+    route(
+        "post",
         "/papers/verify",
         Need::One(Permission::House),
         "核验文书二维码,不需要网络;day 为文书日期",

@@ -1,9 +1,8 @@
 //! What stands around every page: who is here, how the node stands with its parent, what waits, and the language.
-//!
-//! The badge is computed from positions, never from "connected": a green line with entries waiting is not "all uploaded".
 
 use crate::Console;
 use crate::auth::{cookie, cookies};
+use crate::badge::Badge;
 use crate::fault::Fault;
 use crate::lang::Lang;
 use crate::pages::Waits;
@@ -11,13 +10,11 @@ use crate::posted::csrf_token;
 use axum::extract::FromRequestParts;
 use axum::http::HeaderMap;
 use axum::http::request::Parts;
-use casework::{Officer, Outbox, SensitiveAct};
+use casework::{Officer, SensitiveAct};
 use domain::access::{Jurisdiction, Permission};
-use domain::calendar::{DayUnit, Limit};
 use domain::network::Tier;
 use domain::{Day, Timestamp};
 use std::borrow::Cow;
-use std::sync::atomic::Ordering;
 use store::{AlertQuery, Counts, TaskQuery};
 
 pub(crate) const LANG_COOKIE: &str = "tongban_lang";
@@ -44,14 +41,6 @@ impl<S: Send + Sync> FromRequestParts<S> for Taste {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Fault> {
         Ok(Taste::of(&parts.headers))
     }
-}
-
-/// The state of the link upward, as everybody reads it: shape, colour and words say the same.
-#[derive(Debug, Clone)]
-pub(crate) struct Badge {
-    pub mark: &'static str,
-    pub class: &'static str,
-    pub text: String,
 }
 
 pub(crate) struct NavLine {
@@ -191,76 +180,6 @@ impl FromRequestParts<Console> for Desk {
 }
 
 impl Desk {
-    /// Cases of this village that the parent has not confirmed, and those that the hub has not.
-    pub async fn cases_waiting(&self) -> Result<(u64, u64), Fault> {
-        let hall = &self.console.hall;
-        let outbox = hall.outbox().await?;
-        let through = |seq: u64| hall.store.captured_through(hall.me(), seq);
-        let all = through(outbox.own_head).await?;
-        // A village that was set back may know of receipts for more than it has.
-        let beyond = |known: u64| all.saturating_sub(known);
-        Ok((beyond(through(outbox.parent_has).await?), beyond(through(outbox.hub_has).await?)))
-    }
-
-    async fn badge(&self) -> Result<Option<Badge>, Fault> {
-        let Some(link) = &self.console.uplink else { return Ok(None) };
-        let (outbox, now) = (self.console.hall.outbox().await?, self.now());
-        let waits = self.what_waits(&outbox).await?;
-        // After a restart the last receipt says when somebody above last listened.
-        let last = link.last_contact().max(outbox.parent_signed);
-        let when = last.map_or("从未联系".to_owned(), |last| ago(last, now));
-        let badge = |mark, class, text: String| Some(Badge { mark, class, text: self.t(&text).into_owned() });
-        // Never heard from at all: then what has waited longest says how long it has been.
-        let since = last.or(outbox.oldest_waiting);
-        Ok(match (link.connected.load(Ordering::Relaxed), waits) {
-            (true, None) => badge("●", "ok", format!("在线 · 全部已上传 · {when}")),
-            (true, Some(waits)) => badge("◐", "busy", format!("在线 · 待上传 {waits}")),
-            (false, Some(_)) if since.is_some_and(|since| self.is_stale(since)) => {
-                let network = self.console.hall.store.network();
-                let parent = network.parent(self.console.hall.me()).and_then(|parent| network.get(parent));
-                let phone = parent.and_then(|parent| parent.contact.as_ref()).map(|contact| &contact.phone);
-                badge(
-                    "▲",
-                    "alarm",
-                    match phone {
-                        Some(phone) => format!("已 3 个工作日未同步,请联系上级中心 {phone}"),
-                        None => "已 3 个工作日未同步,请联系上级中心".to_owned(),
-                    },
-                )
-            }
-            (false, None) => badge("○", "off", format!("离线 · 没有待上传 · 上次 {when}")),
-            (false, Some(waits)) => badge("○", "off", format!("离线 · {waits}已保存在本机 · 上次 {when}")),
-        })
-    }
-
-    /// What the parent has not confirmed, as people count it: cases where there are some, else records; and scans, which
-    /// travel by themselves. `None` when everything is up.
-    async fn what_waits(&self, outbox: &Outbox) -> Result<Option<String>, Fault> {
-        let cases = match self.shell.tier {
-            Tier::Village => self.cases_waiting().await?.0,
-            Tier::Town | Tier::City => 0,
-        };
-        let records = match (cases, outbox.waiting) {
-            (0, 0) => None,
-            (0, records) => Some(format!("{records} 条记录")),
-            (cases, _) => Some(format!("{cases} 件")),
-        };
-        let scans = self.counts.attachments_on_way;
-        Ok(match (records, scans) {
-            (None, 0) => None,
-            (Some(records), 0) => Some(records),
-            (None, scans) => Some(format!("{scans} 份扫描件")),
-            (Some(records), scans) => Some(format!("{records}、{scans} 份扫描件")),
-        })
-    }
-
-    /// Three working days without the parent: what lies here may miss a limit.
-    fn is_stale(&self, last: Timestamp) -> bool {
-        let limit = Limit { days: 3, unit: DayUnit::Workday };
-        let known = self.console.hall.store.pack(None);
-        known.is_some_and(|(_, pack)| pack.calendar.due_day(last.day(), limit).day <= self.today())
-    }
-
     async fn navigation(&self, path: &str) -> Result<Vec<NavLine>, Fault> {
         let store = &self.console.hall.store;
         let tasks = match self.may(Permission::ReadCases) {

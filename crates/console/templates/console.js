@@ -148,6 +148,7 @@
   function tell(now) {
     if (badge && now.badge) {
       badge.className = 'badge ' + now.badge.class;
+      badge.setAttribute('href', now.badge.href);
       badge.innerHTML = '<span aria-hidden="true"></span> ';
       badge.firstChild.textContent = now.badge.mark;
       badge.appendChild(document.createTextNode(now.badge.text));

@@ -21,6 +21,14 @@ impl Tier {
         }
     }
 
+    pub fn chinese(self) -> &'static str {
+        match self {
+            Tier::Village => "村",
+            Tier::Town => "镇",
+            Tier::City => "市",
+        }
+    }
+
     /// Where applications are taken in unless a page says otherwise.
     pub(crate) fn village() -> Tier {
         Tier::Village
@@ -59,6 +67,14 @@ pub enum Standing {
 impl Standing {
     fn is_active(&self) -> bool {
         *self == Standing::Active
+    }
+    /// Empty of a node like any other.
+    pub fn chinese(self) -> &'static str {
+        match self {
+            Standing::Active => "",
+            Standing::Evicted => "已撤并",
+            Standing::Banned => "已挂失",
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use crate::door::MESSAGE_BYTES_MAX;
 use crate::meter::Meter;
 use crate::parcels;
 use crate::shell::{Node, Progress};
-use crate::tls;
+use crate::tls::{self, Shown};
 use arc_swap::ArcSwapOption;
 use domain::network::Standing;
 use domain::{NodeId, Timestamp};
@@ -189,7 +189,7 @@ impl Uplink {
         };
         let (parcels, renewal) = (self.parcel_lane(client), self.renew_in_time(channel.clone()));
         let (mut greeted, dialled) = (false, self.node.hall.now());
-        let talk = self.node.converse(self.parent.clone(), None, inbound, frames, |progress| {
+        let talk = self.node.converse(self.parent.clone(), Shown::default(), inbound, frames, |progress| {
             self.note(progress, &mut greeted)
         });
         let ended = tokio::select! {

@@ -131,13 +131,13 @@ impl Exchange for LinkDoor {
         request: Request<Streaming<pb::Frame>>,
     ) -> Result<Response<Self::JournalsStream>, Status> {
         let machine = self.child(&request)?;
-        let under = request.extensions().get::<Peer>().and_then(|peer| peer.under.clone());
+        let shown = request.extensions().get::<Peer>().map(|peer| peer.shown.clone()).unwrap_or_default();
         let (sender, receiver) = mpsc::channel(FRAMES_QUEUED);
         let (node, inbound) = (self.node.clone(), request.into_inner());
         let (newer, farewell) = (self.live.enter(Lane::Journals, &machine.node), sender.clone());
         self.shutdown.spawn(async move {
             let (reason, bye) = tokio::select! {
-                ended = node.converse(machine.node.clone(), under, inbound, sender, |_| {}) => (ended.to_string(), false),
+                ended = node.converse(machine.node.clone(), shown, inbound, sender, |_| {}) => (ended.to_string(), false),
                 () = newer.cancelled() => ("a newer link of this node is open: does it run twice?".to_owned(), true),
                 told = node.turns_away(&machine) => (told, true),
             };

@@ -2,6 +2,7 @@
 
 use crate::codec::Packer;
 use crate::quota::{Allowance, Goods};
+use crate::tls::Shown;
 use casework::Hall;
 use domain::NodeId;
 use domain::network::Network;
@@ -63,11 +64,11 @@ impl Node {
         Node { hall, keys, incarnation, allowance: Arc::default() }
     }
 
-    /// Talks with `peer` until the line or the peer ends it. `under`: the authority above the certificate it showed.
+    /// Talks with `peer` until the line or the peer ends it; `shown` is the certificate it came with.
     pub async fn converse<S>(
         &self,
         peer: NodeId,
-        under: Option<String>,
+        shown: Shown,
         mut inbound: S,
         outbound: mpsc::Sender<pb::Frame>,
         mut progress: impl FnMut(Progress) + Send,
@@ -75,7 +76,7 @@ impl Node {
     where
         S: Stream<Item = Result<pb::Frame, tonic::Status>> + Send + Unpin,
     {
-        let mut talk = match Talk::open(self, peer, under, outbound).await {
+        let mut talk = match Talk::open(self, peer, shown, outbound).await {
             Ok(talk) => talk,
             Err(ended) => return ended,
         };
@@ -116,8 +117,7 @@ struct Talk<'n> {
     network: Arc<Network>,
     packer: Packer,
     outbound: mpsc::Sender<pb::Frame>,
-    /// The authority above the certificate it showed.
-    under: Option<String>,
+    shown: Shown,
     /// What the peer said of itself when it greeted.
     contact: Option<Contact>,
     /// Confirmed positions as they were last written down.
@@ -128,7 +128,7 @@ impl<'n> Talk<'n> {
     async fn open(
         node: &'n Node,
         peer: NodeId,
-        under: Option<String>,
+        shown: Shown,
         outbound: mpsc::Sender<pb::Frame>,
     ) -> Result<Talk<'n>, Ended> {
         let hall = &node.hall;
@@ -137,7 +137,7 @@ impl<'n> Talk<'n> {
         let session = Session::new(hall.me().clone(), peer, network.clone());
         let packer = Packer::for_stream().map_err(|e| Ended::Reason(e.to_string()))?;
         let mut talk =
-            Talk { node, session, network, packer, outbound, under, contact: None, noted: Vec::new() };
+            Talk { node, session, network, packer, outbound, shown, contact: None, noted: Vec::new() };
         let heads = hall.store.heads().await?;
         let oldest = hall.outbox().await.map_err(|e| Ended::Reason(e.to_string()))?.oldest_waiting;
         let outputs =
@@ -278,7 +278,7 @@ impl<'n> Talk<'n> {
                     }
                 }
                 Output::Greeted(greeting) => {
-                    let Greeting { clock_skew_ms, own_head, oldest_waiting } = greeting;
+                    let Greeting { clock_skew_ms, own_head, oldest_waiting, release } = greeting;
                     let contact = Contact {
                         node: self.session.peer().clone(),
                         at: now,
@@ -286,7 +286,9 @@ impl<'n> Talk<'n> {
                         own_head,
                         oldest_waiting,
                         all_through: 0,
-                        under: self.under.clone(),
+                        under: self.shown.under.clone(),
+                        until: self.shown.until,
+                        version: Some(release),
                     };
                     self.contact = Some(contact.clone());
                     self.node.hall.store.note_contact(contact).await?;

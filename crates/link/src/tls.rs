@@ -3,6 +3,7 @@
 use crate::credentials::Credentials;
 use crate::meter::Meter;
 use arc_swap::ArcSwap;
+use domain::Timestamp;
 use runtime::{Guests, Place};
 use rustls::{ClientConfig, ServerConfig};
 use rustls_pki_types::ServerName;
@@ -34,9 +35,16 @@ const PER_ADDRESS_MAX: u32 = 64;
 #[derive(Clone, Debug)]
 pub struct Peer {
     pub machine: Option<Machine>,
-    /// Fingerprint of the authority above the certificate it shows.
-    pub under: Option<String>,
+    pub shown: Shown,
     pub address: SocketAddr,
+}
+
+/// The certificate that the other end shows; empty on the enrolment door, and where we dial.
+#[derive(Clone, Debug, Default)]
+pub struct Shown {
+    /// Fingerprint of the authority above it.
+    pub under: Option<String>,
+    pub until: Option<Timestamp>,
 }
 
 impl Peer {
@@ -218,14 +226,14 @@ async fn shake_hands(
     tcp.set_nodelay(true)?;
     let io = acceptor.accept(Metered { tcp, meter }).await?;
     let chain = io.get_ref().1.peer_certificates().unwrap_or_default();
-    let (machine, under) = match chain.first() {
+    let (machine, shown) = match chain.first() {
         Some(certificate) => {
-            let (machine, _) = machine_of(certificate, &credentials.city).map_err(io::Error::other)?;
-            (Some(machine), credentials.authority_of(chain))
+            let (machine, until) = machine_of(certificate, &credentials.city).map_err(io::Error::other)?;
+            (Some(machine), Shown { under: credentials.authority_of(chain), until: Some(until) })
         }
-        None => (None, None),
+        None => (None, Shown::default()),
     };
-    Ok((io, Peer { machine, under, address }))
+    Ok((io, Peer { machine, shown, address }))
 }
 
 /// Dials `address` and makes sure that `want` answers: that node, and no machine of it before that incarnation.

@@ -93,7 +93,7 @@ pub struct Taken {
 }
 
 /// What a peer says of itself: shown to people, and deciding nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Greeting {
     /// Its clock minus ours.
     pub clock_skew_ms: i64,
@@ -101,6 +101,8 @@ pub struct Greeting {
     pub own_head: u64,
     /// When the oldest entry was written that its parent had not confirmed.
     pub oldest_waiting: Option<Timestamp>,
+    /// The version of its program.
+    pub release: String,
 }
 
 /// One journal on its way to the peer.
@@ -259,7 +261,7 @@ impl Session {
     }
 
     fn on_hello(&mut self, hello: Hello, now: Timestamp) -> Vec<Output> {
-        let Hello { protocol, node, incarnation, clock, release: _, oldest_waiting, positions } = hello;
+        let Hello { protocol, node, incarnation, clock, release, oldest_waiting, positions } = hello;
         if protocol != PROTOCOL {
             return close(&format!(
                 "protocol {protocol} is not spoken here, {PROTOCOL} is: update the older node"
@@ -275,7 +277,8 @@ impl Session {
         let own = JournalId::new(&self.peer, Channel::Up);
         let own_head =
             positions.iter().find(|(journal, _)| *journal == own).map_or(0, |(_, position)| position.seq);
-        let greeting = Greeting { clock_skew_ms: clock.since(now), own_head, oldest_waiting };
+        let clock_skew_ms = clock.since(now);
+        let greeting = Greeting { clock_skew_ms, own_head, oldest_waiting, release };
         let mut outputs = vec![Output::Greeted(greeting)];
         outputs.extend(self.judge_positions(positions, now));
         outputs.extend(self.pump(now));

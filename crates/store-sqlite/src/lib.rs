@@ -644,6 +644,14 @@ impl Store for SqliteStore {
     async fn put_enrolment(&self, enrolment: Enrolment) -> Result<(), StoreError> {
         self.executor.write("store enrolment", move |work| people::put_enrolment(work.sql, &enrolment)).await
     }
+    async fn open_enrolments(&self, now: Timestamp) -> Result<Vec<Enrolment>, StoreError> {
+        self.executor.read(move |sql| people::open_enrolments(sql, now)).await
+    }
+    async fn void_enrolment(&self, secret_hash: &str, by: &str, now: Timestamp) -> Result<(), StoreError> {
+        let (secret, by) = (secret_hash.to_owned(), by.to_owned());
+        let void = move |work: &mut executor::Work<'_>| people::void_enrolment(work.sql, &secret, &by, now);
+        self.executor.write("take a token back", void).await
+    }
     async fn enrolment(&self, secret_hash: &str) -> Result<Option<Enrolment>, StoreError> {
         let secret = secret_hash.to_owned();
         self.executor.read_briefly(move |sql| people::enrolment(sql, &secret)).await

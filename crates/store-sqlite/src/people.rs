@@ -107,17 +107,59 @@ pub(crate) fn put_enrolment(sql: &Connection, enrolment: &Enrolment) -> Result<(
         (&enrolment.secret_hash, text),
     )
     .broken("write an enrolment")?;
-    Ok(())
+    crate::audit::record(sql, enrolment.issued, &enrolment.by, "issue token", enrolment.node.as_str())
+}
+
+type EnrolmentRow = (String, Option<i64>, Option<i64>);
+
+fn enrolment_of((text, used, voided): EnrolmentRow) -> Result<Enrolment, StoreError> {
+    let known: Enrolment = serde_json::from_str(&text).map_err(|e| unreadable("read an enrolment", e))?;
+    let at = |ms: Option<i64>| ms.map(Timestamp::from_ms);
+    Ok(Enrolment { used: at(used), voided: at(voided), ..known })
 }
 
 pub(crate) fn enrolment(sql: &Connection, secret_hash: &str) -> Result<Option<Enrolment>, StoreError> {
-    let found: Option<(String, Option<i64>)> = sql
-        .prepare_cached("SELECT enrolment, used_ms FROM enrolment WHERE secret_hash = ?1")
-        .and_then(|mut s| s.query_row([secret_hash], |row| Ok((row.get(0)?, row.get(1)?))).optional())
+    let found: Option<EnrolmentRow> = sql
+        .prepare_cached("SELECT enrolment, used_ms, voided_ms FROM enrolment WHERE secret_hash = ?1")
+        .and_then(|mut s| s.query_row([secret_hash], |row| EnrolmentRow::try_from(row)).optional())
         .broken("read an enrolment")?;
-    let Some((text, used)) = found else { return Ok(None) };
-    let enrolment: Enrolment = serde_json::from_str(&text).map_err(|e| unreadable("read an enrolment", e))?;
-    Ok(Some(Enrolment { used: used.map(Timestamp::from_ms), ..enrolment }))
+    found.map(enrolment_of).transpose()
+}
+
+/// A city has some hundred machines; more tokens at once are a mistake, and the oldest of them are not shown.
+const TOKENS_SHOWN: u32 = 1000;
+
+pub(crate) fn open_enrolments(sql: &Connection, now: Timestamp) -> Result<Vec<Enrolment>, StoreError> {
+    let rows: Vec<EnrolmentRow> = sql
+        .prepare_cached(
+            "SELECT enrolment, used_ms, voided_ms FROM enrolment
+              WHERE used_ms IS NULL AND voided_ms IS NULL AND enrolment ->> 'expires' >= ?1
+              ORDER BY enrolment ->> 'issued' DESC, secret_hash LIMIT ?2",
+        )
+        .and_then(|mut s| {
+            s.query_map((now.as_ms(), TOKENS_SHOWN), |row| EnrolmentRow::try_from(row))?.collect()
+        })
+        .broken("list tokens")?;
+    rows.into_iter().map(enrolment_of).collect()
+}
+
+pub(crate) fn void_enrolment(
+    sql: &Connection,
+    secret_hash: &str,
+    by: &str,
+    at: Timestamp,
+) -> Result<(), StoreError> {
+    let voided: Option<String> = sql
+        .prepare_cached(
+            "UPDATE enrolment SET voided_ms = ?2 WHERE secret_hash = ?1 AND used_ms IS NULL AND voided_ms IS NULL
+             RETURNING enrolment ->> 'node'",
+        )
+        .and_then(|mut s| s.query_row((secret_hash, at.as_ms()), |row| row.get(0)).optional())
+        .broken("take a token back")?;
+    match voided {
+        Some(node) => crate::audit::record(sql, at, by, "void token", &node),
+        None => Err(StoreError::Missing { what: "还没有用的令牌(可能刚用过,或已作废)" }),
+    }
 }
 
 /// A token works once (I27): the second user, in the same step, finds it used.
@@ -128,7 +170,7 @@ pub(crate) fn consume_enrolment(
 ) -> Result<(), StoreError> {
     let used = sql
         .execute(
-            "UPDATE enrolment SET used_ms = ?2 WHERE secret_hash = ?1 AND used_ms IS NULL",
+            "UPDATE enrolment SET used_ms = ?2 WHERE secret_hash = ?1 AND used_ms IS NULL AND voided_ms IS NULL",
             (secret_hash, at.as_ms()),
         )
         .broken("use up an enrolment")?;
@@ -182,10 +224,11 @@ pub(crate) fn take_serial(sql: &Connection, scope: &str, number: u64) -> Result<
 
 pub(crate) fn note_contact(sql: &Connection, contact: &Contact) -> Result<(), StoreError> {
     sql.prepare_cached(
-        "INSERT INTO contact(node, at_ms, clock_skew_ms, own_head, oldest_waiting_ms, all_through, under)
-         VALUES(:node, :at, :skew, :own, :oldest, :all, :under)
+        "INSERT INTO contact(node, at_ms, clock_skew_ms, own_head, oldest_waiting_ms, all_through, under, until_ms, version)
+         VALUES(:node, :at, :skew, :own, :oldest, :all, :under, :until, :version)
          ON CONFLICT(node) DO UPDATE SET at_ms = :at, clock_skew_ms = :skew, own_head = :own, oldest_waiting_ms = :oldest,
-           all_through = max(all_through, :all), under = coalesce(:under, under)
+           all_through = max(all_through, :all), under = coalesce(:under, under), until_ms = coalesce(:until, until_ms),
+           version = coalesce(:version, version)
           WHERE at_ms < :at OR all_through < :all",
     )
     .and_then(|mut s| {
@@ -193,6 +236,7 @@ pub(crate) fn note_contact(sql: &Connection, contact: &Contact) -> Result<(), St
             ":node": contact.node.as_str(), ":at": contact.at.as_ms(), ":skew": contact.clock_skew_ms,
             ":own": contact.own_head as i64, ":oldest": contact.oldest_waiting.map(Timestamp::as_ms),
             ":all": contact.all_through as i64, ":under": contact.under,
+            ":until": contact.until.map(Timestamp::as_ms), ":version": contact.version,
         })
     })
     .broken("note a contact")?;
@@ -200,12 +244,15 @@ pub(crate) fn note_contact(sql: &Connection, contact: &Contact) -> Result<(), St
 }
 
 pub(crate) fn contacts(sql: &Connection) -> Result<Vec<Contact>, StoreError> {
-    type Line = (String, i64, i64, i64, Option<i64>, i64, Option<String>);
+    type Line = (String, i64, i64, i64, Option<i64>, i64, Option<String>, Option<i64>, Option<String>);
     let rows: Vec<Line> = sql
-        .prepare_cached("SELECT node, at_ms, clock_skew_ms, own_head, oldest_waiting_ms, all_through, under FROM contact ORDER BY node LIMIT 10000")
-        .and_then(|mut s| s.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?, row.get(4)?, row.get(5)?, row.get(6)?)))?.collect())
+        .prepare_cached(
+            "SELECT node, at_ms, clock_skew_ms, own_head, oldest_waiting_ms, all_through, under, until_ms, version
+               FROM contact ORDER BY node LIMIT 10000",
+        )
+        .and_then(|mut s| s.query_map([], |row| Line::try_from(row))?.collect())
         .broken("list contacts")?;
-    let line = |(node, at, clock_skew_ms, own_head, oldest, all_through, under): Line| {
+    let line = |(node, at, clock_skew_ms, own_head, oldest, all_through, under, until, version): Line| {
         Ok(Contact {
             node: node.parse().map_err(|e| unreadable("list contacts", e))?,
             at: Timestamp::from_ms(at),
@@ -214,6 +261,8 @@ pub(crate) fn contacts(sql: &Connection) -> Result<Vec<Contact>, StoreError> {
             oldest_waiting: oldest.map(Timestamp::from_ms),
             all_through: all_through as u64,
             under,
+            until: until.map(Timestamp::from_ms),
+            version,
         })
     };
     rows.into_iter().map(line).collect()

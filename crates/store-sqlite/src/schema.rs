@@ -238,6 +238,14 @@ const STEPS: &[M<'static>] = &[
     CREATE TABLE pack_draft(one INTEGER PRIMARY KEY CHECK(one = 1), draft TEXT NOT NULL) STRICT;
     ",
     ),
+    M::up(
+        "
+    -- A token that was taken back; and of a node: until when the certificate is good that it showed, and which version it runs.
+    ALTER TABLE enrolment ADD COLUMN voided_ms INTEGER;
+    ALTER TABLE contact ADD COLUMN until_ms INTEGER;
+    ALTER TABLE contact ADD COLUMN version TEXT;
+    ",
+    ),
 ];
 
 /// To be raised whenever the same journals fold to other rows: the projections are then built anew when a node is opened.

@@ -192,8 +192,11 @@ pub async fn an_enrolment_is_used_once(store: &dyn Store) {
         expires: NOW,
         used: None,
         incarnation: 1,
+        by: "admin".into(),
+        issued: NOW,
+        voided: None,
     };
-    store.put_enrolment(enrolment).await.expect("put");
+    store.put_enrolment(enrolment.clone()).await.expect("put");
     let consume = |request, n| Append {
         consumes_enrolment: Some("h".into()),
         ..append(request, &capture_page(&case(n)), 0)
@@ -201,4 +204,15 @@ pub async fn an_enrolment_is_used_once(store: &dyn Store) {
     store.append(consume(id(1), 1)).await.expect("first use");
     assert!(matches!(store.append(consume(id(2), 2)).await, Err(StoreError::Missing { .. })));
     assert!(store.enrolment("h").await.expect("read").is_some_and(|enrolment| enrolment.used == Some(NOW)));
+
+    // One that was taken back lets nobody in, and one that was used cannot be taken back.
+    let other = Enrolment { secret_hash: "o".into(), expires: NOW.plus_ms(1), ..enrolment };
+    store.put_enrolment(other).await.expect("put");
+    let open = async |now| store.open_enrolments(now).await.expect("list").len();
+    assert_eq!((open(NOW).await, open(NOW.plus_ms(2)).await), (1, 0), "neither used nor run out");
+    assert!(matches!(store.void_enrolment("h", "admin", NOW).await, Err(StoreError::Missing { .. })));
+    store.void_enrolment("o", "admin", NOW).await.expect("taken back");
+    assert_eq!(open(NOW).await, 0);
+    let late = Append { consumes_enrolment: Some("o".into()), ..append(id(3), &capture_page(&case(3)), 0) };
+    assert!(matches!(store.append(late).await, Err(StoreError::Missing { .. })));
 }

@@ -320,6 +320,13 @@ pub trait Store: Send + Sync + 'static {
     /// Node records told at enrolment, so that the first session knows its peer; the hub's journal confirms them.
     async fn seed_nodes(&self, records: Vec<domain::network::NodeRecord>) -> Result<(), StoreError>;
     async fn put_enrolment(&self, enrolment: Enrolment) -> Result<(), StoreError>;
+    /// Tokens that were neither used nor taken back and are still good, the newest first.
+    async fn open_enrolments(&self, now: Timestamp) -> Result<Vec<Enrolment>, StoreError>;
+    /// Takes a token back.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`] when it is no longer open.
+    async fn void_enrolment(&self, secret_hash: &str, by: &str, now: Timestamp) -> Result<(), StoreError>;
     async fn enrolment(&self, secret_hash: &str) -> Result<Option<Enrolment>, StoreError>;
 
     /// What a neighbour confirmed of the journals that flow to it. Noted with some delay: too little is honest, too much is not.

@@ -444,6 +444,14 @@ pub struct Enrolment {
     /// Of the machine that will stand there: 1, or that of the one it replaces and one more.
     #[serde(default = "first")]
     pub incarnation: u32,
+    /// Who let it go out, and when; unknown of tokens from before this was written down.
+    #[serde(default)]
+    pub by: String,
+    #[serde(default)]
+    pub issued: Timestamp,
+    /// When it was taken back before anybody came with it.
+    #[serde(skip)]
+    pub voided: Option<Timestamp>,
 }
 
 fn first() -> u32 {
@@ -468,4 +476,10 @@ pub struct Contact {
     /// Fingerprint of the authority above the certificate that it showed when it greeted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub under: Option<String>,
+    /// Until when that certificate is good.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// The version of its program, as it said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
 }

@@ -6,9 +6,7 @@ use anyhow::{Context, Result};
 use axum::Router;
 use casework::{AtRest, Hall};
 use console::Console;
-use domain::OrgId;
 use domain::network::{NodeRecord, Tier};
-use domain::paper::SealName;
 use domain::seams::{Clock, Random};
 use link::credentials::Credentials;
 use link::enrol::EnrolmentDoor;
@@ -28,7 +26,7 @@ use store_sqlite::{Identity, SqliteStore};
 use tokio::net::TcpListener;
 use trust::cupboard::OwnSeal;
 use trust::files::IdentityFolder;
-use trust::{CaFolder, KeyRing, SealFolder, Seals, Suite};
+use trust::{CaFolder, KeyRing, SealFolder, Seals};
 use vault::{DataKey, Part};
 
 /// What the process has from outside: time, randomness, and a way to reach a telephone.
@@ -136,18 +134,6 @@ impl Opened {
     /// When a key cannot be written or a record not be stored.
     pub async fn ensure_seals(&self) -> Result<()> {
         ensure_seals(&self.hall, &SealFolder(IdentityFolder::of(&self.data))).await
-    }
-
-    /// A new seal for a body in place of the present one, which is withdrawn from today on. Of the same crypto suite unless
-    /// another is named.
-    ///
-    /// # Errors
-    /// When the key cannot be written or the record not be stored.
-    pub async fn renew_seal(&self, body: &OrgId, suite: Option<Suite>) -> Result<SealName> {
-        let folder = SealFolder(IdentityFolder::of(&self.data));
-        let key = folder.make(body, suite, &*self.hall.random)?;
-        self.hall.publish_seals("cli", &[key.record(self.hall.now().day())]).await?;
-        Ok(key.name)
     }
 
     /// The hub's authority; only the hub has its keys.
@@ -309,6 +295,8 @@ pub(crate) async fn begin(
     console.node = Some(opened.node());
     console.devices = Arc::new(config.devices.clone());
     console.closing = doors.token.clone();
+    console.credentials = Some(credentials.clone());
+    console.authority = (config.tier == Tier::City).then(|| Arc::new(opened.ca()));
     console.drill = std::env::var_os(runtime::DRILL_CLOCK).is_some();
     // All persons of a drill are invented: the code that would go to a telephone is shown.
     let shown = || console.drill.then(|| Arc::new(console::Shown) as Arc<dyn console::SendCode>);

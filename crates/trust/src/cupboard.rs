@@ -18,6 +18,14 @@ pub trait Seals: Send + Sync {
     fn own(&self) -> Option<SealKey> {
         None
     }
+    /// Makes the next seal of a body and keeps it in place of the one before, of the same suite unless another is named.
+    ///
+    /// # Errors
+    /// [`TrustError`] when the seal before cannot be read or the new one not be written, and where no body's seals are kept.
+    fn make(&self, body: &OrgId, suite: Option<Suite>, random: &dyn Random) -> Result<SealKey, TrustError> {
+        let _ = (body, suite, random);
+        Err(TrustError::Foreign("the seals of departments are kept at the hub"))
+    }
 }
 
 /// A node that decides for itself.
@@ -70,27 +78,6 @@ impl SealFolder {
         let damaged = || TrustError::Damaged { path: self.0.path(&name).display().to_string() };
         key.map(Some).ok_or_else(damaged)
     }
-    /// Makes the next seal of a body and keeps it in place of the one before, of the same suite unless another is named.
-    ///
-    /// # Errors
-    /// [`TrustError`] when the seal before cannot be read or the new one not be written.
-    pub fn make(
-        &self,
-        body: &OrgId,
-        suite: Option<Suite>,
-        random: &dyn Random,
-    ) -> Result<SealKey, TrustError> {
-        let before = self.read(body)?;
-        let no = before.as_ref().map_or(1, |known| known.name.no + 1);
-        let suite = suite.or(before.map(|known| known.suite())).unwrap_or_default();
-        let (secret, key) = std::iter::repeat_with(|| fresh_secret(random))
-            .find_map(|secret| Some((secret, SealKey::of_suite(body.as_str(), no, suite, secret)?)))
-            .expect("an endless row of secrets");
-        let file = SealFile { no, suite, secret: crate::hex(&secret) };
-        let text = serde_json::to_string(&file).expect("plain data");
-        self.0.write(&SealFolder::name(body), &text)?;
-        Ok(key)
-    }
 }
 
 fn fresh_secret(random: &dyn Random) -> [u8; 32] {
@@ -108,5 +95,17 @@ impl Seals for SealFolder {
                 None
             }
         }
+    }
+    fn make(&self, body: &OrgId, suite: Option<Suite>, random: &dyn Random) -> Result<SealKey, TrustError> {
+        let before = self.read(body)?;
+        let no = before.as_ref().map_or(1, |known| known.name.no + 1);
+        let suite = suite.or(before.map(|known| known.suite())).unwrap_or_default();
+        let (secret, key) = std::iter::repeat_with(|| fresh_secret(random))
+            .find_map(|secret| Some((secret, SealKey::of_suite(body.as_str(), no, suite, secret)?)))
+            .expect("an endless row of secrets");
+        let file = SealFile { no, suite, secret: crate::hex(&secret) };
+        let text = serde_json::to_string(&file).expect("plain data");
+        self.0.write(&SealFolder::name(body), &text)?;
+        Ok(key)
     }
 }

@@ -98,7 +98,9 @@ impl Rig {
                 casework::Place { tier: Tier::Village, place: "522601108201".into(), parent: Some(parent) };
             let ca = rig.hub.opened().ca().open().unwrap();
             let fingerprint = ca.fingerprint();
-            let token = rig.hub.node().hall().enrol_token(place, &fingerprint, 3_600_000).await.unwrap().line;
+            let seating = casework::Seating::At(place);
+            let hall = rig.hub.node().hall();
+            let token = hall.issue_token("bench", &seating, &fingerprint, 3_600_000).await.unwrap().line;
             let listen = Listen::new("127.0.0.1:0".into(), None, None);
             enter(town, town, path.clone(), Tier::Village, &token, listen).await.unwrap();
             let site = Site::serve(path, Parts::default()).await;

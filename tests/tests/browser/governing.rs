@@ -4,9 +4,9 @@
 use crate::looks::{axe, is_accessible};
 use crate::recording::record_by_program;
 use crate::tab::{Browser, Screen, Tab};
-use domain::network::Standing;
+use domain::network::{Standing, Tier};
 use serde_json::json;
-use tests::city::{City, PASSWORD, Site, eventually};
+use tests::city::{City, PASSWORD, Site, enter, eventually};
 
 /// Password and code, as the page about to bind somebody asks for them.
 async fn prove(tab: &Tab, site: &Site, account: &str) {
@@ -268,6 +268,129 @@ async fn an_open_page_is_told_what_came() {
     tab.reads("main", &case).await;
     tab.reads(".side a[href='/queue'] .count", "1").await;
     assert_eq!(tab.script("return window.performance.timeOrigin;", vec![]).await, opened, "the same page");
+    tab.close().await;
+    city.stop().await;
+}
+
+/// A new village gets its machine by a token from a page, its certificate is listed, and a token that was lost lets nobody in (I27).
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_machine_joins_by_a_token_from_a_page_and_a_lost_token_is_taken_back() {
+    let city = City::start(1).await;
+    let hub = &city.hub;
+    hub.employ("admin", None, "administrator").await;
+    let browser = Browser::start();
+    let tab = browser.open(hub, Screen::Desk).await;
+    tab.log_in(hub, "admin").await;
+    tab.go("/machines").await;
+    let (town, village) = (city.town.node().hall().me(), city.villages[0].node().hall().me());
+    tab.reads("table", town.as_str()).await;
+    eventually("the village's certificate is known at the hub", async || {
+        let nodes = hub.node().hall().nodes().await.unwrap();
+        nodes.iter().any(|node| node.id == *village && node.shown_until.is_some())
+    })
+    .await;
+    tab.go("/machines").await;
+    assert!(!tab.text("main").await.contains("还没有出示过"), "{}", tab.text("main").await);
+    assert!(tab.has(".flag.ok").await && !tab.has(".flag.bad").await);
+
+    // Nothing chosen, then a place.
+    tab.press_text("新设点:发入网令牌").await;
+    assert!(!tab.has("option[value='522601108201']").await, "a village stands there already");
+    prove(&tab, hub, "admin").await;
+    tab.press("main button[data-main]").await;
+    tab.reads(".summary", "请选择在哪里设点").await;
+    tab.choose("place", "522601108202").await;
+    looked_at(&tab, "hub-token").await;
+    prove(&tab, hub, "admin").await;
+    tab.press("main button[data-main]").await;
+    tab.reads(".told", "只显示这一次").await;
+    looked_at(&tab, "hub-token-issued").await;
+    let lost = tab.value("#line").await;
+
+    // It went to the wrong person: a second one is not given beside it, and it is taken back.
+    let hall = hub.node().hall();
+    let offered = hall.free_places().await.unwrap();
+    assert!(offered.iter().all(|(place, _)| place.place != "522601108202"));
+    tab.go("/machines").await;
+    looked_at(&tab, "hub-machines").await;
+    tab.press("form[action$='/void'] button").await;
+    tab.reads("main", "新设点或换电脑时在这里发一张").await;
+    let listen = || runtime::config::Listen::new("127.0.0.1:0".into(), None, None);
+    let folder = |name: &str| city.folder.0.join(name);
+    let town_door = &city.town;
+    let refused = enter(town_door, town_door, folder("thief"), Tier::Village, &lost, listen()).await;
+    assert!(refused.unwrap_err().to_string().contains("已作废"));
+
+    // The next one works, once.
+    tab.press_text("新设点:发入网令牌").await;
+    tab.choose("place", "522601108202").await;
+    tab.fill("#hours", "400").await;
+    prove(&tab, hub, "admin").await;
+    tab.press("main button[data-main]").await;
+    tab.reads(".summary", "336").await;
+    assert_eq!(tab.value("select[name=place]").await, "522601108202", "what was chosen stays");
+    tab.fill("#hours", "2").await;
+    prove(&tab, hub, "admin").await;
+    tab.press("main button[data-main]").await;
+    tab.reads(".told", "只显示这一次").await;
+    let line = tab.value("#line").await;
+    enter(town_door, town_door, folder("new"), Tier::Village, &line, listen()).await.unwrap();
+    let again = enter(town_door, town_door, folder("again"), Tier::Village, &line, listen()).await;
+    assert!(again.unwrap_err().to_string().contains("已用过"));
+    tab.go("/machines").await;
+    tab.reads("main", "新设点或换电脑时在这里发一张").await;
+
+    // A machine in another one's place, from its own line.
+    tab.press(&format!("a[href='/machines/token?node={village}']")).await;
+    tab.reads("main", village.as_str()).await;
+    prove(&tab, hub, "admin").await;
+    tab.press("main button[data-main]").await;
+    tab.reads(".told", "只显示这一次").await;
+    let open = hall.open_tokens().await.unwrap();
+    assert_eq!(open.iter().map(|one| (&one.node, one.incarnation)).collect::<Vec<_>>(), [(village, 2)]);
+    let rows = store::AuditQuery { limit: Some(200), ..Default::default() };
+    let rows = hall.store.audit_rows(rows).await.unwrap();
+    let noted = |action: &str| rows.iter().filter(|row| row.actor == "admin" && row.action == action).count();
+    assert_eq!((noted("issue token"), noted("void token")), (3, 1));
+    tab.close().await;
+    let phone = browser.open(hub, Screen::Phone).await;
+    phone.log_in(hub, "admin").await;
+    for page in ["/machines", "/machines/token"] {
+        phone.go(&format!("/prefer?lang=en&to={page}")).await;
+        looked_at(&phone, &format!("hub{}-phone", page.replace('/', "-"))).await;
+    }
+    phone.close().await;
+    city.stop().await;
+}
+
+/// A worn seal: its successor is made by whoever keeps the register, and the former one seals nothing more.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_new_seal_takes_the_place_of_the_present_one() {
+    let city = City::start(1).await;
+    let hub = &city.hub;
+    let browser = Browser::start();
+    let tab = browser.open(hub, Screen::Desk).await;
+    tab.log_in(hub, "officer").await;
+    tab.go("/letters").await;
+    tab.press_text("刻制新章").await;
+    tab.choose("body", "sj").await;
+    tab.choose("suite", "sm2").await;
+    tab.fill("input[name=password]", "wrong").await;
+    tab.press("main button[data-main]").await;
+    tab.reads(".summary", "不对").await;
+    assert_eq!(tab.value("select[name=suite]").await, "sm2", "what was chosen stays");
+    looked_at(&tab, "hub-seal").await;
+    prove(&tab, hub, "officer").await;
+    tab.press("main button[data-main]").await;
+    tab.reads("#seals", "SM2").await;
+    looked_at(&tab, "hub-seals").await;
+    let seals = hub.node().hall().store.seals();
+    let of_body = |record: &&domain::paper::SealRecord| record.seal.owner == "sj";
+    let (withdrawn, used): (Vec<_>, Vec<_>) =
+        seals.values().filter(of_body).partition(|record| record.withdrawn.is_some());
+    assert_eq!((withdrawn.len(), used.len()), (1, 1));
+    let key = hub.node().hall().seals.seal_for(&"sj".parse().unwrap()).unwrap();
+    assert_eq!(key.name, used[0].seal);
     tab.close().await;
     city.stop().await;
 }

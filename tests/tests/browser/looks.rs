@@ -65,6 +65,7 @@ fn pages(site: &Site, case: &str, draft: &str) -> Vec<String> {
             "/countersigns",
             "/countersigns/new?kind=export_cases",
             "/catalogue/new",
+            "/seals/new",
         ]),
     }
     pages.iter().map(|page| page.replace("{case}", case).replace("{draft}", draft)).collect()

@@ -251,7 +251,8 @@ async fn the_hub_opens_no_machine_that_was_lost() {
     let refused = answer_question(hub, &question).unwrap_err().to_string();
     assert!(refused.contains("reported lost"), "{refused}");
     // A new laptop takes its place; the old one is found by somebody.
-    let line = hub.hall.replacement_token(&node, &ca, 3_600_000).await.unwrap().line;
+    let seating = casework::Seating::InPlaceOf { node: node.clone() };
+    let line = hub.hall.issue_token("test", &seating, &ca, 3_600_000).await.unwrap().line;
     let data = city.folder.0.join("new-laptop");
     tests::city::enter(
         &city.town,

@@ -131,7 +131,7 @@ async fn a_sealed_decision_is_checked_in_the_village_without_a_network() {
     assert!(sheets.contains("service") && !sheets.contains("commitment"), "{sheets}");
 
     // A worn seal is withdrawn: what was pressed before stays good, the next paper carries the next seal.
-    let made = city.hub.opened().renew_seal(&"sj".parse().unwrap(), None).await.unwrap();
+    let made = city.hub.node().hall().renew_seal("cli", &"sj".parse().unwrap(), None).await.unwrap();
     assert_eq!(made.no, 2);
     let seals = city.hub.get(&city.hub.token("officer").await, "/seals").await;
     let of_sj: Vec<_> = seals.as_array().unwrap().iter().filter(|one| one["seal"]["owner"] == "sj").collect();
@@ -171,7 +171,7 @@ async fn a_department_changes_its_seal_to_sm2_and_villages_believe_both() {
         assert!(sheet.as_str().unwrap().contains(&paper.number));
         // Between the two cases the department lays its seal away for one of the national algorithms.
         let sm2 = Some(trust::Suite::Sm2Sm3);
-        city.hub.opened().renew_seal(&"sj".parse().unwrap(), sm2).await.unwrap();
+        city.hub.node().hall().renew_seal("cli", &"sj".parse().unwrap(), sm2).await.unwrap();
     }
     city.stop().await;
 }

@@ -14,7 +14,8 @@ use tier::Parts;
 
 async fn replacement(hub: &Site, node: &NodeId) -> anyhow::Result<String> {
     let ca = hub.opened().ca().open().unwrap().fingerprint();
-    Ok(hub.node().hall().replacement_token(node, &ca, 3_600_000).await?.line)
+    let seating = casework::Seating::InPlaceOf { node: node.clone() };
+    Ok(hub.node().hall().issue_token("test", &seating, &ca, 3_600_000).await?.line)
 }
 
 fn last_error(site: &Site) -> String {

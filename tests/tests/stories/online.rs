@@ -140,6 +140,7 @@ async fn what_was_sent_back_is_mended_where_it_was_written() {
         folds_alike(site).await;
         let open = ApplicationQuery { open_only: true, limit: 9, ..Default::default() };
         assert!(site.node().hall().store.applications(open).await.unwrap().is_empty());
+        assert!(site.node().hall().answers_not_taken(&case).await.unwrap().is_empty(), "this one was");
     }
     // Sent back once more and recalled by the city: nobody is told to mend what would go nowhere.
     let again =
@@ -213,6 +214,9 @@ async fn a_scan_that_came_too_late_is_not_missed_i10() {
         folds_alike(site).await;
         let stored = site.node().hall().store.dossier(&case).await.unwrap().unwrap();
         assert_eq!(stored.missing_attachments, 0, "{}", site.node().hall().me());
+        // Nobody is left to believe that it was read.
+        let unused = site.node().hall().answers_not_taken(&case).await.unwrap();
+        assert_eq!(unused.len(), 1, "{}", site.node().hall().me());
     }
     city.stop().await;
 }

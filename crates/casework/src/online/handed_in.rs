@@ -5,10 +5,11 @@ use crate::citizens::{APPLICANT, not_theirs};
 use crate::{ActError, Citizen, Hall};
 use domain::application::{self, Application};
 use domain::dossier::decide::{self, Refusal};
-use domain::dossier::{Online, Submission};
+use domain::dossier::{Online, Page, Submission};
 use domain::network::Tier;
 use domain::{CaseNo, EntryId};
 use replication::Channel;
+use std::collections::BTreeSet;
 use store::{Append, ApplicationLine, ApplicationQuery, NewEntry, StoreError, kind};
 
 /// Applications that wait for their town and are listed at once.
@@ -161,6 +162,26 @@ impl Hall {
         let case = Some(case.clone());
         let query = ApplicationQuery { open_only, case, limit: OF_CASE_MAX, ..ApplicationQuery::default() };
         Ok(self.store.applications(query).await?)
+    }
+
+    /// Answers to a notice that came when a window had answered it already: nothing of them was taken in, and whoever looks at the
+    /// case is told so.
+    ///
+    /// # Errors
+    /// [`ActError::Store`].
+    pub async fn answers_not_taken(&self, case: &CaseNo) -> Result<Vec<Application>, ActError> {
+        let mut answers = self.applications_about(case, false).await?;
+        answers.retain(|line| !line.open && line.application.mends.is_some());
+        if answers.is_empty() {
+            return Ok(Vec::new());
+        }
+        let pages = self.store.history(case).await?.into_iter().filter(|line| line.verdict == "applied");
+        let taken: BTreeSet<EntryId> = pages
+            .filter_map(|line| serde_json::from_value::<Page>(line.page?).ok())
+            .filter_map(|page| page.body.submission()?.online.as_ref().map(|online| online.application))
+            .collect();
+        answers.retain(|line| !taken.contains(&line.id));
+        Ok(answers.into_iter().map(|line| line.application).collect())
     }
 
     /// Hashes of the scans of a submission that are on this disk.

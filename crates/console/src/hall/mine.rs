@@ -149,6 +149,8 @@ struct CasePage<'a> {
     may_mend: bool,
     /// Mended, and not taken in by the town yet.
     mended: bool,
+    /// When something was mended here that a window had mended already.
+    unused: Vec<String>,
     wrong: String,
 }
 
@@ -215,6 +217,7 @@ async fn page(visitor: &Visitor, view: &CaseView, wrong: &str) -> Result<Respons
         may_rate: may.rate,
         may_mend: hall.is_mended_here(dossier).await?,
         mended: hall.waiting_application(&view.case).await?.is_some(),
+        unused: hall.answers_not_taken(&view.case).await?.iter().map(|one| one.at.to_minute()).collect(),
         wrong: visitor.t(wrong).into_owned(),
     };
     Ok(answer(!page.wrong.is_empty(), &page))

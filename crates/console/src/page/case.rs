@@ -126,6 +126,8 @@ struct CasePage<'a> {
     lacking: Vec<(String, String)>,
     /// Where each paper original is: paper, holder, since.
     originals: Vec<(String, String, String)>,
+    /// When the applicant mended at home what a window had mended already.
+    unused: Vec<String>,
     may_recall: bool,
     summary: String,
     hall: &'a Hall,
@@ -191,6 +193,7 @@ pub(super) async fn page(
         on_tablet: super::tablet::on_tablet(desk).as_ref() == Some(&read.case),
         lacking: if desk.may(Permission::Assist) { lacking } else { Vec::new() },
         originals: originals(read),
+        unused: hall.answers_not_taken(&read.case).await?.iter().map(|one| one.at.to_minute()).collect(),
         may_recall: open && !mine && desk.may(Permission::Recall) && is_below(desk, &dossier.holder),
         summary: fault.map(|fault| desk.t(&fault.message).into_owned()).unwrap_or_default(),
         hall,

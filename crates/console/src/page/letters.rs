@@ -2,6 +2,7 @@
 //! back, or a seal, needs two.
 
 use super::house::Sought;
+use super::seals::suite_name;
 use super::{Sent, bodies_of, items_of, render, render_with, see, status_of};
 use crate::Console;
 use crate::fault::Fault;
@@ -35,6 +36,8 @@ struct SealRow {
     id: String,
     owner: String,
     no: u32,
+    suite: &'static str,
+    from: String,
     withdrawn: String,
 }
 
@@ -85,6 +88,8 @@ async fn letters(desk: Desk, Query(Sought { q }): Query<Sought>) -> Result<Respo
         id: name.owner.clone(),
         owner: name.owner.parse().map_or_else(|_| name.owner.clone(), |id| pack.org_name(&id).to_owned()),
         no: name.no,
+        suite: trust::Suite::of(record.suite).map_or("", suite_name),
+        from: record.from.to_string(),
         withdrawn: record.withdrawn.map_or(String::new(), |day| day.to_string()),
     };
     let page = LettersPage {

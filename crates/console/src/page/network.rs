@@ -27,10 +27,13 @@ struct NodeRow {
     tier: &'static str,
     waiting: u64,
     oldest: String,
+    /// What waits there has waited so long that a limit may be missed.
+    at_risk: bool,
     last: String,
     class: &'static str,
     skew: String,
     release: String,
+    version: String,
     standing: &'static str,
     contact: Option<Contact>,
 }
@@ -53,34 +56,39 @@ struct NodesPage<'a> {
 const SILENT_MS: i64 = 600_000;
 const SKEW_TOLD_MS: i64 = 60_000;
 
+/// When it was last heard, in words.
+pub(super) fn last_contact(desk: &Desk, node: &NodeStatus) -> String {
+    match node.last_contact {
+        _ if node.id == *desk.console.hall.me() => desk.t("本节点").into_owned(),
+        Some(at) => desk.shell.ago(at, desk.now()),
+        None => desk.t("从未联系").into_owned(),
+    }
+}
+
 fn row(desk: &Desk, node: &NodeStatus) -> NodeRow {
     let now = desk.now();
     let is_me = node.id == *desk.console.hall.me();
     let silent = !is_me && node.last_contact.is_none_or(|at| now.since(at) > SILENT_MS);
     let skew = node.clock_skew_ms.filter(|ms| ms.abs() >= SKEW_TOLD_MS);
+    let at_risk =
+        node.standing == Standing::Active && node.oldest_waiting.is_some_and(|at| desk.is_stale(at));
     NodeRow {
+        at_risk,
+        version: node.version.clone().unwrap_or_default(),
         id: node.id.to_string(),
         name: node.name.clone(),
-        tier: match node.tier {
-            Tier::Village => "村",
-            Tier::Town => "镇",
-            Tier::City => "市",
-        },
+        tier: node.tier.chinese(),
         waiting: node.own_head.saturating_sub(node.acknowledged),
         oldest: node.oldest_waiting.map_or(String::new(), |at| desk.shell.ago(at, now)),
-        last: match (is_me, node.last_contact) {
-            (true, _) => desk.t("本节点").into_owned(),
-            (_, Some(at)) => desk.shell.ago(at, now),
-            (_, None) => desk.t("从未联系").into_owned(),
+        last: last_contact(desk, node),
+        class: match (at_risk, silent) {
+            (true, _) => "bad",
+            (false, true) => "warn",
+            (false, false) => "ok",
         },
-        class: if silent { "warn" } else { "ok" },
         skew: skew.map_or(String::new(), |ms| desk.t(&format!("{} 分钟", ms / 60_000)).into_owned()),
         release: node.catalogue_release.map_or(String::new(), |release| release.to_string()),
-        standing: match node.standing {
-            Standing::Active => "",
-            Standing::Evicted => "已请出",
-            Standing::Banned => "已封禁",
-        },
+        standing: node.standing.chinese(),
         contact: desk.console.hall.store.network().get(&node.id).and_then(|record| record.contact.clone()),
     }
 }

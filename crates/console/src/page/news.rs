@@ -73,7 +73,9 @@ async fn news(State(console): State<Console>, desk: Desk, parts: Parts) -> Resul
 
 fn state(desk: &Desk) -> Value {
     let badge = desk.shell.badge.as_ref();
-    let badge = badge.map(|badge| json!({ "mark": badge.mark, "class": badge.class, "text": badge.text }));
+    let badge = badge.map(
+        |badge| json!({ "mark": badge.mark, "class": badge.class, "text": badge.text, "href": badge.href }),
+    );
     let counts: serde_json::Map<String, Value> = desk
         .shell
         .nav
