@@ -7,6 +7,7 @@ mod alerts;
 pub(crate) mod answers;
 mod board;
 mod case;
+mod chart;
 mod check;
 pub(crate) mod choose;
 mod daily;

@@ -235,7 +235,13 @@
     button.addEventListener('click', function () { window.print(); });
   });
 
-  // Keyboard: Alt+N new, / search, arrows through rows, Enter opens, Ctrl+Enter sends, Alt+P print, Alt+S sync.
+  // Keyboard: Alt+N new, / search, arrows through rows, Enter opens, Ctrl+Enter sends, Alt+P print, Alt+S sync, 1–9 papers, ? help.
+  all('a[data-paper]').forEach(function (link) {
+    link.addEventListener('click', function () { one('iframe.viewer').scrollIntoView({ block: 'nearest' }); });
+  });
+  var keys = document.getElementById('keys'), keys_help = document.getElementById('keys-help');
+  function show_keys() { keys.hidden = !keys.hidden; if (!keys.hidden) { keys.focus(); } }
+  if (keys && keys_help) { keys_help.hidden = false; keys_help.addEventListener('click', show_keys); }
   function go(selector) { var link = one(selector); if (link) { link.click(); } }
   document.addEventListener('keydown', function (event) {
     var at = document.activeElement, typing = at && /^(INPUT|TEXTAREA|SELECT)$/.test(at.tagName);
@@ -244,6 +250,11 @@
     else if (event.altKey && event.key === 's') { event.preventDefault(); window.location.href = '/sync'; }
     else if (event.ctrlKey && event.key === 'Enter' && at && at.form) { event.preventDefault(); var send = one('button[data-main], button:not([type=button])', at.form); if (send) { send.click(); } }
     else if (event.key === '/' && !typing) { event.preventDefault(); var search = document.getElementById('search'); if (search) { search.focus(); } }
+    else if (event.key === '?' && !typing && keys) { event.preventDefault(); show_keys(); }
+    else if (/^[1-9]$/.test(event.key) && !typing && !event.altKey && !event.ctrlKey) {
+      var paper = all('a[data-paper]')[Number(event.key) - 1];
+      if (paper) { event.preventDefault(); paper.click(); }
+    }
     else if ((event.key === 'ArrowDown' || event.key === 'ArrowUp') && !typing) {
       var links = all('tbody a.row-link'), here = links.indexOf(at);
       if (!links.length) { return; }

@@ -27,6 +27,9 @@ pub enum Rung {
 }
 
 impl Rung {
+    /// The quietest first.
+    pub const ALL: [Rung; 4] = [Rung::Reminder, Rung::Warning, Rung::Yellow, Rung::Red];
+
     pub fn as_str(self) -> &'static str {
         match self {
             Rung::Reminder => "reminder",

@@ -177,3 +177,56 @@ async fn step(tab: &Tab, case: &str) -> bool {
     }
     false
 }
+
+/// The intake desk: the papers beside the work, by mouse or number key, and the next case without the list between.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn at_the_intake_desk_papers_are_looked_at_beside_the_work_and_the_next_case_is_one_step_away() {
+    let city = City::start(1).await;
+    let village = &city.villages[0];
+    let token = village.token("officer").await;
+    let first = record_by_program(village, &token, "food", 21).await;
+    let second = record_by_program(village, &token, "food", 22).await;
+    let browser = Browser::start();
+    let town = officer(&browser, &city.town, "officer").await;
+    for case in [&second, &first] {
+        open_task(&town, case).await;
+    }
+    let looked_at = async || {
+        let read =
+            store::AuditQuery { action: Some("read".to_owned()), limit: Some(50), ..Default::default() };
+        let rows = city.town.node().hall().store.audit_rows(read).await.unwrap();
+        rows.iter().filter(|row| row.subject.starts_with(&format!("/cases/{first}/papers/"))).count()
+    };
+    assert_eq!(looked_at().await, 0, "nobody has read a paper before somebody looks at it");
+    town.see("body").await.send_keys("1").await.unwrap();
+    eventually("the paper is shown, and the audit says so (I37)", async || looked_at().await == 1).await;
+    assert_eq!(town.path().await, format!("/cases/{first}"), "beside the work, not instead of it");
+    let shown =
+        town.script("return document.querySelector('iframe.viewer').clientHeight > 300;", vec![]).await;
+    assert_eq!(shown, true);
+    town.fits().await;
+    crate::looks::is_accessible(&town, &crate::looks::axe()).await;
+    town.picture("town-desk").await;
+    // A number in a field is a number.
+    town.script("document.querySelectorAll('details').forEach(one => one.open = true);", vec![]).await;
+    town.see("form[action$='/not-accept'] [name=text]").await.send_keys("1").await.unwrap();
+    assert_eq!(looked_at().await, 1);
+
+    town.go(&format!("/cases/{first}")).await;
+    let turns = town.text(".turn").await;
+    assert!(turns.contains("/2"), "{turns}");
+    town.press(".turn a[rel]").await;
+    assert_eq!(town.path().await, format!("/cases/{second}"));
+    town.see("body").await.send_keys("?").await.unwrap();
+    assert!(town.text("#keys").await.contains("看第几份材料"));
+    town.picture("town-keys").await;
+    town.close().await;
+    let phone = browser.open(&city.town, Screen::Phone).await;
+    phone.log_in(&city.town, "officer").await;
+    phone.go(&format!("/cases/{first}")).await;
+    phone.fits().await;
+    phone.see("#papers a[data-paper]").await.click().await.unwrap();
+    eventually("on a phone as well", async || looked_at().await == 2).await;
+    phone.close().await;
+    city.stop().await;
+}

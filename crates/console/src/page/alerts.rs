@@ -1,7 +1,8 @@
 //! 电子监察: alerts within reach of the reader, an appeal of who is named responsible, and how the supervisors conclude them.
 
+use super::chart::{Bar, stacked};
 use super::lists::ROWS;
-use super::{Sent, refusal, render, see};
+use super::{Sent, Table, refusal, render, see};
 use crate::Console;
 use crate::api::id;
 use crate::fault::Fault;
@@ -13,9 +14,10 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use domain::CaseNo;
 use domain::access::Permission;
-use domain::supervision::{ConclusionKind, Rung};
+use domain::supervision::{ConclusionKind, Responsible, Rung};
 use serde::Deserialize;
-use store::AlertQuery;
+use std::collections::BTreeMap;
+use store::{AlertLine, AlertQuery};
 
 pub(super) fn routes() -> Router<Console> {
     Router::new()
@@ -40,12 +42,26 @@ struct AlertRow {
     may_conclude: bool,
 }
 
+/// What is open at one place, by rung.
+struct BoardRow {
+    name: String,
+    rungs: [u64; 4],
+    all: u64,
+}
+
 #[derive(Template)]
 #[template(path = "alerts.html")]
 struct AlertsPage<'a> {
     shell: &'a Shell,
     alerts: Vec<AlertRow>,
     open_only: bool,
+    /// The one that was asked for.
+    rung: &'a str,
+    rungs: [Rung; 4],
+    chart: String,
+    board: Vec<BoardRow>,
+    /// There are more open ones than the board counts.
+    more: bool,
     next: String,
 }
 
@@ -53,51 +69,128 @@ struct AlertsPage<'a> {
 struct AlertFilter {
     #[serde(default)]
     all: String,
+    #[serde(default)]
+    rung: String,
+    #[serde(default)]
+    csv: String,
     before: Option<u64>,
 }
 
-async fn alerts(desk: Desk, Query(filter): Query<AlertFilter>) -> Result<Response, Fault> {
-    let open_only = filter.all != "1";
-    let query = AlertQuery {
-        open_only,
+/// Open alerts that the board counts, and rows of a table that is carried away.
+const COUNTED_MAX: u32 = 1_000;
+
+/// A page of the list, or as much of it as a table holds.
+fn query(desk: &Desk, filter: &AlertFilter, limit: u32) -> AlertQuery {
+    AlertQuery {
+        open_only: filter.all != "1",
+        rung: Rung::ALL.into_iter().find(|rung| rung.as_str() == filter.rung),
         before: filter.before,
         within: desk.within(),
-        limit: ROWS as u32,
+        limit,
         ..AlertQuery::default()
-    };
-    let lines = desk.console.hall.store.alerts(query).await?;
-    let network = desk.console.hall.store.network();
-    let (appeals, concludes) = (desk.may(Permission::Appeal), desk.may(Permission::Conclude));
-    let mut rows = Vec::new();
-    for line in &lines {
-        let alert = &line.alert;
-        let Some(raised) = &alert.raised else { continue };
-        let node = network.name_of(&raised.responsible.node);
-        let concluded =
-            alert.conclusion.as_ref().map(|one| format!("{} {}", desk.t(one.kind.chinese()), one.text));
-        rows.push(AlertRow {
-            act: desk.console.hall.fresh_id().to_string(),
-            case: alert.case.clone(),
-            key: alert.key.clone(),
-            rung: raised.rung.chinese(),
-            class: if raised.rung >= Rung::Yellow { "bad" } else { "warn" },
-            text: raised.text.clone(),
-            who: [node.as_str(), raised.responsible.officer.as_deref().unwrap_or("")].join(" "),
-            day: raised.day.to_string(),
-            appeals: alert
-                .appeals
-                .iter()
-                .map(|appeal| format!("{} {}", appeal.officer, appeal.text))
-                .collect(),
-            may_appeal: appeals && alert.is_open(),
-            may_conclude: concludes && alert.is_open(),
-            concluded: concluded.unwrap_or_default(),
-        });
     }
+}
+
+async fn alerts(desk: Desk, Query(filter): Query<AlertFilter>) -> Result<Response, Fault> {
+    let store = &desk.console.hall.store;
+    if filter.csv == "1" {
+        let whole = AlertFilter { before: None, ..filter };
+        return Ok(csv(&desk, &store.alerts(query(&desk, &whole, COUNTED_MAX)).await?));
+    }
+    let lines = store.alerts(query(&desk, &filter, ROWS as u32)).await?;
+    let open =
+        AlertQuery { open_only: true, within: desk.within(), limit: COUNTED_MAX, ..Default::default() };
+    let open = store.alerts(open).await?;
+    let board = board(&desk, &open);
     let next = lines.last().filter(|_| lines.len() == ROWS).map_or(String::new(), |last| {
-        format!("/alerts?all={}&before={}", if open_only { "0" } else { "1" }, last.no)
+        format!("/alerts?all={}&rung={}&before={}", filter.all, filter.rung, last.no)
     });
-    Ok(render(&AlertsPage { shell: &desk.shell, alerts: rows, open_only, next }))
+    let page = AlertsPage {
+        shell: &desk.shell,
+        alerts: lines.iter().filter_map(|line| row(&desk, line)).collect(),
+        open_only: filter.all != "1",
+        rung: &filter.rung,
+        rungs: Rung::ALL,
+        chart: if board.is_empty() { String::new() } else { chart_of(&desk, &board) },
+        board,
+        more: open.len() >= COUNTED_MAX as usize,
+        next,
+    };
+    Ok(render(&page))
+}
+
+/// Who is answerable: a department, or a counter.
+fn place_of(desk: &Desk, responsible: &Responsible) -> String {
+    let hall = &desk.console.hall;
+    let body = responsible.body.as_ref().zip(hall.store.pack(None));
+    body.map_or_else(
+        || hall.store.network().name_of(&responsible.node),
+        |(body, (_, pack))| pack.org_name(body).to_owned(),
+    )
+}
+
+/// The places with the loudest first.
+fn board(desk: &Desk, open: &[AlertLine]) -> Vec<BoardRow> {
+    let mut places: BTreeMap<String, [u64; 4]> = BTreeMap::new();
+    for raised in open.iter().filter_map(|line| line.alert.raised.as_ref()) {
+        let rungs = places.entry(place_of(desk, &raised.responsible)).or_default();
+        rungs[Rung::ALL.iter().position(|rung| *rung == raised.rung).unwrap_or(0)] += 1;
+    }
+    let row = |(name, rungs): (String, [u64; 4])| BoardRow { name, rungs, all: rungs.iter().sum() };
+    let mut rows: Vec<BoardRow> = places.into_iter().map(row).collect();
+    rows.sort_by_key(|row| std::cmp::Reverse((row.rungs[3], row.rungs[2], row.all)));
+    rows
+}
+
+fn chart_of(desk: &Desk, board: &[BoardRow]) -> String {
+    let series = Rung::ALL.map(|rung| desk.t(rung.chinese()).into_owned());
+    let bars: Vec<Bar> =
+        board.iter().map(|row| Bar { label: row.name.clone(), parts: row.rungs.to_vec() }).collect();
+    stacked(&desk.t("未结的督办,按责任单位"), &series, &bars)
+}
+
+fn row(desk: &Desk, line: &AlertLine) -> Option<AlertRow> {
+    let alert = &line.alert;
+    let raised = alert.raised.as_ref()?;
+    let concluded = alert.conclusion.as_ref();
+    Some(AlertRow {
+        act: desk.console.hall.fresh_id().to_string(),
+        case: alert.case.clone(),
+        key: alert.key.clone(),
+        rung: raised.rung.chinese(),
+        class: if raised.rung >= Rung::Yellow { "bad" } else { "warn" },
+        text: raised.text.clone(),
+        who: format!(
+            "{} {}",
+            place_of(desk, &raised.responsible),
+            raised.responsible.officer.as_deref().unwrap_or("")
+        ),
+        day: raised.day.to_string(),
+        appeals: alert.appeals.iter().map(|one| format!("{} {}", one.officer, one.text)).collect(),
+        may_appeal: desk.may(Permission::Appeal) && alert.is_open(),
+        may_conclude: desk.may(Permission::Conclude) && alert.is_open(),
+        concluded: concluded
+            .map_or(String::new(), |one| format!("{} {}", desk.t(one.kind.chinese()), one.text)),
+    })
+}
+
+fn csv(desk: &Desk, lines: &[AlertLine]) -> Response {
+    let head = ["督办等级", "办件编号", "责任单位", "责任人", "日期", "内容", "处理结果"];
+    let mut table = Table::new(head.map(|cell| desk.t(cell)));
+    for alert in lines.iter().map(|line| &line.alert) {
+        let Some(raised) = &alert.raised else { continue };
+        let concluded = alert.conclusion.as_ref().map_or(String::new(), |one| one.kind.chinese().to_owned());
+        table.row([
+            desk.t(raised.rung.chinese()).as_ref(),
+            alert.case.as_str(),
+            &place_of(desk, &raised.responsible),
+            raised.responsible.officer.as_deref().unwrap_or(""),
+            &raised.day.to_string(),
+            &raised.text,
+            desk.t(&concluded).as_ref(),
+        ]);
+    }
+    table.file("alerts")
 }
 
 async fn appeal(Path(case): Path<String>, sent: Sent) -> Result<Response, Fault> {

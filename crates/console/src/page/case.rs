@@ -113,6 +113,9 @@ struct CasePage<'a> {
     papers: Vec<PaperRow>,
     timeline: Vec<Happened>,
     stages: Vec<StageBox>,
+    /// Papers are looked at beside the work.
+    viewer: bool,
+    turn: Option<Turn>,
     /// What everybody waits for, where this desk can do nothing.
     waits_for: String,
     sheets: Vec<(&'static str, &'static str)>,
@@ -179,6 +182,8 @@ pub(super) async fn page(
         papers: parts::paper_rows(desk, read),
         timeline: parts::happened(desk, read).await?,
         stages: stage_boxes(desk, read, &here, tried),
+        viewer: hall.tier != Tier::Village && !here.is_empty(),
+        turn: if here.is_empty() { None } else { turn(desk, &read.case).await? },
         waits_for: waits_for(desk, read, here.is_empty()),
         sheets: sheets.iter().map(|kind| (kind.as_str(), kind.title())).collect(),
         may_assist: desk.may(Permission::Assist) && !read.view.finished,
@@ -203,6 +208,37 @@ pub(super) async fn page(
         None => render(&page),
         Some(fault) => render_with(fault.status, &page),
     })
+}
+
+/// Where the case stands in the queue of whoever looks, and its neighbours there: the desk goes on without the list between.
+struct Turn {
+    desk: &'static str,
+    place: usize,
+    all: String,
+    before: Option<CaseNo>,
+    after: Option<CaseNo>,
+}
+
+/// Cases of the queue that are counted.
+const TURNS_MAX: u32 = 200;
+
+async fn turn(desk: &Desk, case: &CaseNo) -> Result<Option<Turn>, Fault> {
+    let mut queue: Vec<CaseNo> = Vec::new();
+    // Stages of one case side by side are one turn.
+    for task in desk.console.hall.store.tasks(desk.queue(TURNS_MAX)).await? {
+        if !queue.contains(&task.case) {
+            queue.push(task.case);
+        }
+    }
+    let Some(at) = queue.iter().position(|one| one == case) else { return Ok(None) };
+    let more = if queue.len() >= TURNS_MAX as usize { "+" } else { "" };
+    Ok(Some(Turn {
+        desk: super::lists::queue_name(desk.shell.tier),
+        place: at + 1,
+        all: format!("{}{more}", queue.len()),
+        before: at.checked_sub(1).and_then(|before| queue.get(before).cloned()),
+        after: queue.get(at + 1).cloned(),
+    }))
 }
 
 fn is_below(desk: &Desk, holder: &domain::NodeId) -> bool {

@@ -1,7 +1,7 @@
 //! Lists: what waits for this officer, all cases, what was sent back, limits that are near.
 
 use super::home::encoded;
-use super::render;
+use super::{Table, render};
 use crate::Console;
 use crate::fault::Fault;
 use crate::shell::{Desk, Shell};
@@ -104,12 +104,26 @@ struct QueuePage<'a> {
 struct Paged {
     #[serde(default)]
     page: usize,
+    #[serde(default)]
+    csv: String,
+}
+
+/// What the list of what waits for people is called.
+pub(super) fn queue_name(tier: Tier) -> &'static str {
+    match tier {
+        Tier::Village => "待送达和村里环节",
+        Tier::Town => "接件台",
+        Tier::City => "我的待办",
+    }
 }
 
 pub(super) const ROWS: usize = 20;
 const PAGES_MAX: usize = 45;
 
-async fn queue(desk: Desk, Query(Paged { page }): Query<Paged>) -> Result<Response, Fault> {
+async fn queue(desk: Desk, Query(Paged { page, csv }): Query<Paged>) -> Result<Response, Fault> {
+    if csv == "1" {
+        return queue_table(&desk).await;
+    }
     let page = page.min(PAGES_MAX);
     // The most urgent first; what lies further back is few pages away, and comes to the front by itself.
     let limit = ((page + 1) * ROWS + 1) as u32;
@@ -117,20 +131,27 @@ async fn queue(desk: Desk, Query(Paged { page }): Query<Paged>) -> Result<Respon
     let more = tasks.len() >= limit as usize;
     let rows: Vec<&TaskLine> = tasks.iter().skip(page * ROWS).take(ROWS).collect();
     desk.console.may_list(&desk.officer, rows.iter().map(|task| &task.case))?;
-    let title = match desk.shell.tier {
-        Tier::Village => "待送达和村里环节",
-        Tier::Town => "接件台",
-        Tier::City => "我的待办",
-    };
     let views = rows.into_iter().map(|task| task_view(&desk, task)).collect();
     Ok(render(&QueuePage {
         shell: &desk.shell,
-        title,
+        title: queue_name(desk.shell.tier),
         tasks: views,
         all: tasks.len().min(limit as usize - 1),
         more,
         page,
     }))
+}
+
+/// The queue as far as its pages go, for a spreadsheet.
+async fn queue_table(desk: &Desk) -> Result<Response, Fault> {
+    // A file that can be carried away is a row of its own in the audit, whatever was looked at before.
+    desk.console.note_read(&desk.officer, "/queue?csv=1", true).await?;
+    let head = ["办件编号", "事项", "申请人", "环节", "期限", "说明"];
+    let mut table = Table::new(head.map(|cell| desk.t(cell)));
+    for task in task_views(desk, desk.queue((PAGES_MAX * ROWS) as u32)).await? {
+        table.row([task.case.as_str(), &task.item, &task.applicant, &task.stage, &task.due, &task.note]);
+    }
+    Ok(table.file("queue"))
 }
 
 /// A case as a row.

@@ -1,6 +1,7 @@
 //! The network as a picture: the hub in the middle, towns around it, villages around their town.
 //! Shape tells the tier (square, diamond, circle); fill and outline tell the state, so colour is never needed.
 
+use super::chart::escape;
 use crate::lang::Lang;
 use casework::NodeStatus;
 use domain::Timestamp;
@@ -103,8 +104,4 @@ fn mark(svg: &mut String, placed: &Placed<'_>, now: Timestamp, lang: Lang) {
         let _ = write!(svg, "<text x=\"{x:.1}\" y=\"{:.1}\">{name}</text>", y + 32.0);
     }
     svg.push_str("</g>");
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }

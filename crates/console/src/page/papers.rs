@@ -237,8 +237,10 @@ pub(crate) async fn content(console: &Console, attachment: &Attachment) -> Resul
 
 fn shown(mime: &str, content: Vec<u8>) -> Response {
     let policy = match mime {
-        "application/pdf" => "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'",
-        _ => "default-src 'none'; style-src 'unsafe-inline'; sandbox",
+        "application/pdf" => {
+            "default-src 'none'; object-src 'self'; style-src 'unsafe-inline'; frame-ancestors 'self'"
+        }
+        _ => "default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'self'; sandbox",
     };
     let headers =
         [(header::CONTENT_TYPE, mime.to_owned()), (header::CONTENT_SECURITY_POLICY, policy.to_owned())];

@@ -1,6 +1,7 @@
 //! 好差评: how each department was rated, and 差评整改: what a bad rating set going, the most urgent first, and the steps of one matter. A village has no such page: who was
 //! rated never sees who rated.
 
+use super::chart::{Bar, stacked};
 use super::{Sent, render, render_with, see, status_of};
 use crate::Console;
 use crate::api::id;
@@ -46,6 +47,15 @@ struct ListPage<'a> {
     ended: Vec<Row>,
     rated: Vec<Rated>,
     grades: [Grade; 5],
+    chart: String,
+}
+
+/// How many of each grade, by department.
+fn chart_of(desk: &Desk, rated: &[Rated]) -> String {
+    let series = Grade::ALL.map(|grade| desk.t(grade.chinese()).into_owned());
+    let bars: Vec<Bar> =
+        rated.iter().map(|one| Bar { label: one.name.clone(), parts: one.grades.to_vec() }).collect();
+    stacked(&desk.t("近一年的评价"), &series, &bars)
 }
 
 async fn list(desk: Desk) -> Result<Response, Fault> {
@@ -58,7 +68,8 @@ async fn list(desk: Desk) -> Result<Response, Fault> {
         }
     }
     let rated = desk.console.hall.ratings_of(&desk.officer).await?;
-    Ok(render(&ListPage { shell: &desk.shell, open, ended, rated, grades: Grade::ALL }))
+    let chart = chart_of(&desk, &rated);
+    Ok(render(&ListPage { shell: &desk.shell, open, ended, rated, grades: Grade::ALL, chart }))
 }
 
 fn row(desk: &Desk, view: &RectificationView, stored: Option<&StoredDossier>) -> Row {
