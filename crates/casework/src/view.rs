@@ -330,7 +330,11 @@ impl Hall {
                 trust_version,
                 shown_under: contact.and_then(|contact| contact.under.clone()),
                 shown_until: contact.and_then(|contact| contact.until),
-                version: contact.and_then(|contact| contact.version.clone()),
+                version: match is_me {
+                    // All crates of a build have one.
+                    true => Some(env!("CARGO_PKG_VERSION").to_owned()),
+                    false => contact.and_then(|contact| contact.version.clone()),
+                },
                 id: node.id.clone(),
                 tier: node.tier,
                 parent: node.parent.clone(),

@@ -5,13 +5,16 @@ use crate::city::{City, HUB_STAFF, Kind, OFFICER};
 use crate::staff::Staff;
 use crate::{recording, story, welcome};
 use anyhow::{Context, Result, bail};
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use std::fmt::Write as _;
 use std::process::{ExitCode, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Mutex;
 
 /// The port for verbs: one below the block of the nodes, on loopback.
 fn port(options: &Options) -> u16 {
@@ -48,25 +51,42 @@ pub async fn supervise(options: Options) -> Result<ExitCode> {
     println!("{} letters of delegation published", staff.delegate().await?);
     let welcome = welcome::open(&city, &staff).await?;
     println!("{}", addresses(&city));
+    let mut orders = FuturesUnordered::new();
     println!("begin here: {welcome}\n这是演示数据,所有人物均为虚构。\ndown with: deploy/demo.sh down");
     loop {
-        let (mut stream, _) = listener.accept().await?;
-        let mut line = String::new();
-        let (read, mut write) = stream.split();
-        if BufReader::new(read).read_line(&mut line).await.is_err() {
-            continue;
-        }
-        let answer =
-            obey(&city, &staff, line.trim()).await.unwrap_or_else(|error| format!("FAILED {error:#}"));
-        // Whoever asked may have gone; the order is carried out all the same.
-        let _ = write.write_all(answer.as_bytes()).await;
-        if line.trim() == "down" {
-            return Ok(ExitCode::SUCCESS);
+        tokio::select! {
+            accepted = listener.accept() => {
+                // A load of a hundred cases keeps nobody from asking for a code meanwhile.
+                orders.push(attend(accepted?.0, &city, &staff));
+            }
+            Some(asked) = orders.next() => if matches!(asked, Asked::Down) {
+                return Ok(ExitCode::SUCCESS);
+            },
         }
     }
 }
 
-/// Gives an order to the supervisor, which takes one after another; its answer.
+/// One order, and its answer.
+async fn attend(mut stream: TcpStream, city: &Arc<City>, staff: &Arc<Staff>) -> Asked {
+    let mut line = String::new();
+    let (read, mut write) = stream.split();
+    if BufReader::new(read).read_line(&mut line).await.is_err() {
+        return Asked::Something;
+    }
+    let answer = obey(city, staff, line.trim()).await.unwrap_or_else(|error| format!("FAILED {error:#}"));
+    // Whoever asked may have gone; the order is carried out all the same.
+    let _ = write.write_all(answer.as_bytes()).await;
+    if line.trim() == "down" { Asked::Down } else { Asked::Something }
+}
+
+/// What an order was.
+enum Asked {
+    /// The end of the city.
+    Down,
+    Something,
+}
+
+/// Gives an order to the supervisor; its answer.
 pub async fn tell(options: &Options, order: &str) -> Result<String> {
     let mut stream = TcpStream::connect(("127.0.0.1", port(options)))
         .await
@@ -165,7 +185,13 @@ fn switch(city: &City, verb: &str, name: &str) -> Result<String> {
     Ok(format!("{} {}", site.name, if verb == "cut" { "is cut off" } else { "is connected again" }))
 }
 
+/// One load after another: their shifts would work at the same desks.
+static LOADING: Mutex<()> = Mutex::const_new(());
+/// Nothing more is handed over for so long: what is left waits for a day to come, a public notice mostly.
+const STILL: Duration = Duration::from_secs(20);
+
 async fn load(city: &Arc<City>, staff: &Arc<Staff>, count: usize) -> Result<String> {
+    let _alone = LOADING.lock().await;
     let before = staff.told.lock().map(|told| told.len()).unwrap_or(0);
     recording::record(city, staff, count, &|_| {}).await?;
     staff.stop.store(false, Ordering::Relaxed);
@@ -173,22 +199,32 @@ async fn load(city: &Arc<City>, staff: &Arc<Staff>, count: usize) -> Result<Stri
     let cut_off =
         |told: &crate::staff::Told| city.sites[told.site].proxy.get().is_some_and(|proxy| !proxy.is_open());
     let waiting: Vec<_> = staff.told.lock().map(|told| told[before..].to_vec()).unwrap_or_default();
-    let mut delivered = 0;
-    for told in waiting.iter().filter(|told| !cut_off(told)) {
-        for _ in 0..600 {
-            if staff.at_counter(told).await.is_ok_and(|view| view["status"] == "delivered") {
-                delivered += 1;
-                break;
+    let mut left: Vec<_> = waiting.iter().filter(|told| !cut_off(told)).collect();
+    let all = left.len();
+    let mut moved = Instant::now();
+    while !left.is_empty() && moved.elapsed() < STILL {
+        let mut rest = Vec::new();
+        for told in &left {
+            if !staff.at_counter(told).await.is_ok_and(|view| view["status"] == "delivered") {
+                rest.push(*told);
             }
-            tokio::time::sleep(Duration::from_millis(200)).await;
         }
+        if rest.len() < left.len() {
+            moved = Instant::now();
+        }
+        left = rest;
+        tokio::time::sleep(Duration::from_millis(200)).await;
     }
+    let delivered = all - left.len();
     staff.stop.store(true, Ordering::Relaxed);
     for shift in shifts {
         shift.await?;
     }
     staff.stop.store(false, Ordering::Relaxed);
-    Ok(format!("{count} recorded, {delivered} handed over"))
+    let rest = count - delivered;
+    Ok(format!(
+        "{count} recorded, {delivered} handed over, {rest} wait for a link, a public notice or another day"
+    ))
 }
 
 async fn status(city: &City) -> Result<String> {
