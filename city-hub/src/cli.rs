@@ -125,6 +125,8 @@ enum SealVerb {
         /// Crypto suite: ed25519 (over SHA-256) or sm2 (over SM3); if left out, that of the seal before
         #[arg(long)]
         suite: Option<trust::Suite>,
+        #[command(flatten)]
+        persons: TwoPersons,
     },
     /// Withdraw a seal from today on (lost or worn); papers under it from before stay good
     Withdraw {
@@ -218,9 +220,9 @@ async fn delegation(common: &Common, verb: DelegationVerb) -> Result<()> {
 async fn seal(common: &Common, verb: SealVerb) -> Result<()> {
     let opened = common.open()?;
     match verb {
-        SealVerb::Make { body, suite } => {
-            let made = opened.hall.renew_seal("cli", &body, suite).await?;
-            println!("seal {} of {} is made and published", made.no, made.owner);
+        SealVerb::Make { body, suite, persons } => {
+            let done = persons.carry_out(&opened.hall, &SensitiveAct::RenewSeal { body, suite }).await?;
+            println!("seal {} of {} is made and published", done["made"]["no"], done["made"]["owner"]);
         }
         SealVerb::Withdraw { body, no, persons } => {
             let seal = SealName { owner: body.to_string(), no };

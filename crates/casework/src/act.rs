@@ -5,11 +5,14 @@ use crate::{ActError, CaseView, Hall, Officer};
 use domain::access::Permission;
 use domain::catalogue::{Item, StageKind};
 use domain::delegation::Delegate;
-use domain::dossier::decide::{self, Command};
+use domain::dossier::decide::{self, Actor, Command};
 use domain::dossier::{Dossier, Licence, Outcome};
 use domain::network::Tier;
 use domain::pack::CityPack;
+use domain::paper::SealedPaper;
+use domain::sheet::{self, Section};
 use domain::{CaseNo, EntryId, StageId, Timestamp, numbers};
+use serde::Serialize;
 use store::{Append, StoreError, StoredDossier};
 
 /// Windows of one body number their papers from one series: each round one of them gets through.
@@ -76,6 +79,22 @@ fn needs_form(order: &Command, item: &Item) -> bool {
     }
 }
 
+/// An order that may be carried out, and what it takes.
+struct Prepared {
+    act: decide::Act,
+    action: &'static str,
+    actor: Actor,
+    serials: Vec<(String, u64)>,
+}
+
+/// A paper that an order would make.
+#[derive(Debug, Clone, Serialize)]
+pub struct Preview {
+    pub title: String,
+    pub to: String,
+    pub sections: Vec<Section>,
+}
+
 impl Hall {
     pub(crate) async fn stored(&self, case: &CaseNo) -> Result<StoredDossier, ActError> {
         self.store
@@ -131,7 +150,49 @@ impl Hall {
             stored = self.stored(case).await?;
         }
         let dossier = &stored.dossier;
-        let mut laid = self.lay_out(&stored).await?;
+        let Prepared { act, action, actor, serials } = self.prepare(officer, &stored, order).await?;
+        let relies_on = act.delegation.clone();
+        let delegate = Delegate { node: actor.node.clone(), officer: actor.officer.clone() };
+        let append = Append {
+            takes_serials: serials,
+            relies_on: relies_on.map(|number| (number, delegate)),
+            ..self.append_of(action, officer, request, act, dossier.pages)?
+        };
+        self.store.append(append).await?;
+        Ok(())
+    }
+
+    /// The sealed papers that an order would make, as their receiver would read them. Nothing is written and no number is taken: the
+    /// ones that stand there are those that would be taken now.
+    ///
+    /// # Errors
+    /// As [`Hall::perform`].
+    pub async fn preview(
+        &self,
+        officer: &Officer,
+        case: &CaseNo,
+        order: Command,
+    ) -> Result<Vec<Preview>, ActError> {
+        let stored = self.stored(case).await?;
+        let before = stored.dossier.papers.len();
+        let act = self.prepare(officer, &stored, order).await?.act;
+        let unfit = |reason: String| ActError::Unfit { what: "paper", reason };
+        let read = |paper: &SealedPaper| {
+            let (title, to, sections) = sheet::read_paper(paper).map_err(|bad| unfit(bad.0))?;
+            Ok(Preview { title, to, sections })
+        };
+        act.after.papers.iter().skip(before).map(read).collect()
+    }
+
+    /// What an order comes to, with the numbers and the seal it would take.
+    async fn prepare(
+        &self,
+        officer: &Officer,
+        stored: &StoredDossier,
+        order: Command,
+    ) -> Result<Prepared, ActError> {
+        let dossier = &stored.dossier;
+        let mut laid = self.lay_out(stored).await?;
         let stage = order.stage().and_then(|id| laid.item.stage(id)).map(|stage| stage.kind);
         self.allow(officer, Permission::of(&order, stage))?;
         if needs_form(&order, &laid.item) {
@@ -160,15 +221,7 @@ impl Hall {
         let desk = stamp.as_ref().map_or_else(|| laid.plain(), |stamp| laid.desk(stamp));
         let act = decide::decide(dossier, &desk, &actor, command, now)?;
         serials.extend(stamp.iter().flat_map(|stamp| stamp.serials.clone()));
-        let relies_on = act.delegation.clone();
-        let delegate = Delegate { node: actor.node.clone(), officer: actor.officer.clone() };
-        let append = Append {
-            takes_serials: serials,
-            relies_on: relies_on.map(|number| (number, delegate)),
-            ..self.append_of(action, officer, request, act, dossier.pages)?
-        };
-        self.store.append(append).await?;
-        Ok(())
+        Ok(Prepared { act, action, actor, serials })
     }
 
     fn issues(&self, item: &Item, order: &Command) -> bool {

@@ -1,14 +1,17 @@
 //! What the hub publishes about power: letters of delegation, their revocation, and seals. Every node checks by them.
 
-use crate::{ActError, Hall, Officer, Proof};
-use domain::access::Permission;
+use crate::{ActError, Hall};
 use domain::delegation::{Letter, Revocation};
 use domain::network::Tier;
 use domain::paper::{SealName, SealRecord};
 use domain::{Day, OrgId};
 use serde::Serialize;
 use store::kind;
+use tokio::sync::Mutex;
 use trust::{SealClaim, SealRing, Suite};
+
+/// Two at once would give one number to two keys.
+static MAKING: Mutex<()> = Mutex::const_new(());
 
 /// A letter with what became of it.
 #[derive(Debug, Clone, Serialize)]
@@ -102,7 +105,8 @@ impl Hall {
     /// used. Of the same suite unless another is named.
     ///
     /// # Errors
-    /// [`ActError::NotFound`] for a body that the catalogue does not have; [`ActError::Unfit`] when the key cannot be written.
+    /// [`ActError::NotFound`] for a body that the catalogue does not have; [`ActError::Unfit`] when the key cannot be written, or its
+    /// record not be published.
     pub async fn renew_seal(
         &self,
         officer: &str,
@@ -118,29 +122,21 @@ impl Hall {
         if let Some(recovery) = self.store.recovery() {
             recovery.may_write()?;
         }
-        let key = self.seals.make(body, suite, &*self.random).map_err(|error| ActError::Unfit {
-            what: "seal",
-            reason: format!("印章没有刻成,原章照用:{error}"),
+        let _alone = MAKING.lock().await;
+        let unfit = |reason: String| ActError::Unfit { what: "seal", reason };
+        let key = match self.seals.seal_for(body) {
+            // Made, and not published when the disk was full: that one is meant, and not a third.
+            Some(key) if !self.store.seals().contains_key(&key.name) => key,
+            _ => self
+                .seals
+                .make(body, suite, &*self.random)
+                .map_err(|error| unfit(format!("印章没有刻成,原章照用:{error}")))?,
+        };
+        let published = self.publish_seals(officer, &[key.record(self.now().day())]).await;
+        published.map_err(|error| {
+            unfit(format!("新章已刻好,还没有备案,备案前不能用印;请排除故障后再办一次:{error}"))
         })?;
-        self.publish_seals(officer, &[key.record(self.now().day())]).await?;
         Ok(key.name)
-    }
-
-    /// The same for an officer at a page, who proves anew who they are.
-    ///
-    /// # Errors
-    /// [`ActError::Login`], [`ActError::Forbidden`]; as [`Hall::renew_seal`] otherwise.
-    pub async fn sign_seal(
-        &self,
-        officer: &Officer,
-        body: &OrgId,
-        suite: Option<Suite>,
-        proof: &Proof,
-        source: &str,
-    ) -> Result<SealName, ActError> {
-        self.allow(officer, Permission::Register)?;
-        self.prove(&officer.name, proof, source).await?;
-        self.renew_seal(&officer.name, body, suite).await
     }
 
     /// Publishes the record of a seal, and withdraws the owner's earlier ones from today on.

@@ -9,6 +9,7 @@ use domain::dossier::Dossier;
 use domain::form::Form;
 use domain::{CaseNo, EntryId, MaterialId};
 use serde_json::Value;
+use store::StoredDossier;
 
 /// A person, or a body by the person who acts for it, that has proven who it is.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -46,6 +47,20 @@ impl Hall {
         }
         views.sort_by_key(|view| std::cmp::Reverse(view.dossier.captured_at));
         Ok(views)
+    }
+
+    /// Cases of whoever has this number, a citizen's or a company's, that have reached this node; the newest first.
+    ///
+    /// # Errors
+    /// [`ActError::Store`].
+    pub async fn cases_of_number(&self, number: &str) -> Result<Vec<StoredDossier>, ActError> {
+        while self.store.list_persons().await? > 0 {}
+        let mut cases = Vec::new();
+        for case in self.store.cases_of_person(number, CASES_MAX).await? {
+            cases.extend(self.store.dossier(&case).await?);
+        }
+        cases.sort_by_key(|stored| std::cmp::Reverse(stored.dossier.captured_at));
+        Ok(cases)
     }
 
     /// One case of a person.

@@ -10,11 +10,11 @@ use domain::access::Permission;
 use domain::delegation::Revocation;
 use domain::network::{NodeRecord, Standing};
 use domain::paper::SealName;
-use domain::{EntryId, NodeId, Timestamp};
+use domain::{EntryId, NodeId, OrgId, Timestamp};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use store::Countersign;
-use trust::CodeSecret;
+use trust::{CodeSecret, Suite};
 
 /// What waits for a second person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +33,13 @@ pub enum SensitiveAct {
     },
     RevokeLetter(Revocation),
     WithdrawSeal(SealName),
+    /// A new seal for a body, which withdraws the present one.
+    RenewSeal {
+        body: OrgId,
+        /// That of the present one, if left out.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        suite: Option<Suite>,
+    },
     /// The whole audit, for an auditor.
     ExportAudit {},
     /// The list of all cases.
@@ -84,7 +91,9 @@ impl SensitiveAct {
             | SensitiveAct::Unlock { .. }
             | SensitiveAct::Restore { .. } => Permission::Operate,
             SensitiveAct::GiveAccount(_) | SensitiveAct::ResetAccount { .. } => Permission::Accounts,
-            SensitiveAct::RevokeLetter(_) | SensitiveAct::WithdrawSeal(_) => Permission::Register,
+            SensitiveAct::RevokeLetter(_)
+            | SensitiveAct::WithdrawSeal(_)
+            | SensitiveAct::RenewSeal { .. } => Permission::Register,
             SensitiveAct::ExportAudit {} => Permission::Audit,
             SensitiveAct::ExportCases {} => Permission::Conclude,
         }
@@ -191,6 +200,12 @@ impl Hall {
                 self.may_be_given(&new.roles, Persons::Two)?;
                 self.may_be_changed(by, &new.name, Persons::Two).await
             }
+            SensitiveAct::RenewSeal { body, .. } => {
+                if self.pack(None)?.1.orgs.contains_key(body) {
+                    return Ok(());
+                }
+                Err(ActError::NotFound { what: "部门", value: body.to_string() })
+            }
             SensitiveAct::ResetAccount { name } => {
                 if self.store.account(name).await?.is_none() {
                     return Err(ActError::NotFound { what: "账号", value: name.clone() });
@@ -266,6 +281,9 @@ impl Hall {
             SensitiveAct::WithdrawSeal(seal) => {
                 self.withdraw_seal(by, seal).await?;
                 Ok(json!({ "withdrawn": seal }))
+            }
+            SensitiveAct::RenewSeal { body, suite } => {
+                Ok(json!({ "made": self.renew_seal(by, body, *suite).await? }))
             }
             SensitiveAct::GiveAccount(new) => {
                 let password = self.random_password();

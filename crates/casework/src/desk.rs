@@ -143,7 +143,7 @@ impl Hall {
     ) -> Result<Stamp, ActError> {
         let key = self.seals.seal_for(&item.body).ok_or_else(|| ActError::Unfit {
             what: "seal",
-            reason: format!("{} 没有备案的审批专用章;请管理员用 city-hub seal make 制章", item.body),
+            reason: format!("{} 没有备案的审批专用章;请登记员在“授权和印章”里刻制", item.body),
         })?;
         self.is_in_use(&key.name)?;
         let year = now.day().year();
@@ -180,7 +180,7 @@ impl Hall {
         let reason = match self.store.seals().get(seal).map(|record| record.withdrawn) {
             Some(None) => return Ok(()),
             Some(Some(from)) => format!(
-                "{} 第 {} 号印章自 {from} 起停用;请管理员用 city-hub seal make 另制",
+                "{} 第 {} 号印章自 {from} 起停用;请登记员在“授权和印章”里刻制新章",
                 seal.owner, seal.no
             ),
             None => format!("{} 第 {} 号印章尚未备案;请管理员重新制章并备案", seal.owner, seal.no),

@@ -39,6 +39,7 @@ mod trust;
 mod view;
 
 pub use accounts::{Issued, Persons};
+pub use act::Preview;
 pub use at_rest::AtRest;
 pub use authority::LetterView;
 pub use bundles::{BundleView, MemberView};

@@ -59,6 +59,11 @@ pub struct OpenToken {
 /// A token that lies about for longer is found by somebody.
 const TOKEN_HOURS_MAX: u32 = 14 * 24;
 
+/// Whether a place is a node's still. That of a lost machine is: another machine takes it, with all that the node has written.
+fn stands(node: &NodeRecord) -> bool {
+    node.standing != Standing::Evicted
+}
+
 fn unfit(reason: impl Into<String>) -> ActError {
     ActError::Unfit { what: "token", reason: reason.into() }
 }
@@ -109,24 +114,24 @@ impl Hall {
         source: &str,
     ) -> Result<NewToken, ActError> {
         self.allow(officer, Permission::Operate)?;
-        self.prove(&officer.name, proof, source).await?;
+        // Judged before anybody's code is used up.
         if !(1..=TOKEN_HOURS_MAX).contains(&hours) {
             return Err(unfit(format!("有效时间应为 1 至 {TOKEN_HOURS_MAX} 小时")));
         }
         let expected = self.open_tokens().await?;
-        let is_taken = match seating {
+        let is_expected = match seating {
             Seating::At(Place { place, .. }) => {
-                let stands = |node: &NodeRecord| node.place == *place && node.standing == Standing::Active;
-                if self.store.network().iter().any(stands) {
+                if self.store.network().iter().any(|node| node.place == *place && stands(node)) {
                     return Err(unfit("这个地方已有节点;换电脑请在“节点与证书”里选“换电脑”"));
                 }
                 expected.iter().any(|token| token.place == *place && token.incarnation == 1)
             }
             Seating::InPlaceOf { node } => expected.iter().any(|token| token.node == *node),
         };
-        if is_taken {
+        if is_expected {
             return Err(unfit("这里已有一张还没有用的令牌;遗失了请先作废"));
         }
+        self.prove(&officer.name, proof, source).await?;
         let ttl_ms = i64::from(hours) * 3_600_000;
         self.issue_token(&officer.name, seating, ca_fingerprint, ttl_ms).await
     }
@@ -166,15 +171,15 @@ impl Hall {
         Ok(self.store.void_enrolment(token, &officer.name, self.now()).await?)
     }
 
-    /// Towns and villages of the catalogue's table where no machine stands and none is expected, each with its full name.
+    /// Towns and villages of the catalogue's table that are no node's and where no machine is expected, each with its full name.
     ///
     /// # Errors
     /// [`ActError::NotFound`] without a catalogue, [`ActError::Store`].
     pub async fn free_places(&self) -> Result<Vec<(Place, String)>, ActError> {
         let (_, pack) = self.pack(None)?;
         let network = self.store.network();
-        let standing = network.iter().filter(|node| node.standing == Standing::Active);
-        let mut taken: BTreeSet<String> = standing.map(|node| node.place.clone()).collect();
+        let mut taken: BTreeSet<String> =
+            network.iter().filter(|node| stands(node)).map(|node| node.place.clone()).collect();
         let new = self.open_tokens().await?.into_iter().filter(|token| token.incarnation == 1);
         taken.extend(new.map(|token| token.place));
         let free = pack.divisions.iter().filter(|division| !taken.contains(&division.code));
@@ -202,9 +207,7 @@ impl Hall {
             (Tier::Town, _) => self.me().clone(),
             (Tier::Village, Some(parent)) => parent.clone(),
             (Tier::Village, None) => {
-                let town = network
-                    .iter()
-                    .find(|node| node.tier == Tier::Town && Some(&node.place) == division.parent.as_ref());
+                let town = network.open_towns().find(|node| Some(&node.place) == division.parent.as_ref());
                 let town = town.ok_or_else(|| ActError::NotFound {
                     what: "该村所属镇的节点(请先让镇入网)",
                     value: place.clone(),
@@ -214,7 +217,8 @@ impl Hall {
             (Tier::City, _) => return Err(unfit("市级节点只有一个")),
         };
         let expected = if *tier == Tier::Town { Tier::City } else { Tier::Town };
-        if network.get(&parent).is_none_or(|node| node.tier != expected) {
+        let fits = |node: &NodeRecord| node.tier == expected && node.standing == Standing::Active;
+        if !network.get(&parent).is_some_and(fits) {
             return Err(ActError::NotFound { what: "上级节点", value: parent.to_string() });
         }
         let (node, name) = (self.free_node_id(*tier), pack.divisions.full_name(place));

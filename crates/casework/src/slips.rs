@@ -3,9 +3,10 @@
 use crate::{ActError, Hall, Officer};
 use domain::delivery::{self, OriginalStep};
 use domain::dossier::{Attachment, Dossier, Slip};
+use domain::network::Tier;
 use domain::rating::Rating;
 use domain::{CaseNo, EntryId, MaterialId, tolerance};
-use store::{Append, NewEntry, StoredDossier, kind};
+use store::{Append, HistoryLine, NewEntry, StoredDossier, kind};
 
 /// Kinds that say no more than their text.
 const PLAIN: [&str; 5] = ["withdraw", "note", "applicant_notice", "hearing_request", "inspection_slot"];
@@ -108,6 +109,44 @@ impl Hall {
         let dossier = &stored.dossier;
         let slip = Slip { rating: Some(rating), ..self.new_slip(dossier, "rating", String::new(), None) };
         self.write_slip("", dossier, slip).await
+    }
+
+    /// The same at a counter, where an officer hands the form to the applicant.
+    ///
+    /// # Errors
+    /// [`ActError::Unfit`] for who worked on the case at the hub, or belongs to its department; as [`Hall::rate`] otherwise.
+    pub async fn rate_at_counter(
+        &self,
+        officer: &Officer,
+        case: &CaseNo,
+        rating: Rating,
+    ) -> Result<EntryId, ActError> {
+        if !self.may_take_rating(officer, &self.stored(case).await?.dossier).await? {
+            let reason =
+                "经办的人和部门不能录入对自己的评价;请由没有经办本件的窗口办理,或请申请人自己在网上评价";
+            return Err(ActError::Unfit { what: "rating", reason: reason.to_owned() });
+        }
+        self.rate(case, rating).await
+    }
+
+    /// Whether this officer may hand the form to the applicant. In a village or a town those who serve are few, and the applicant
+    /// stands before them; at the hub whoever is rated keeps away from it.
+    ///
+    /// # Errors
+    /// [`ActError::Store`].
+    pub async fn may_take_rating(&self, officer: &Officer, dossier: &Dossier) -> Result<bool, ActError> {
+        if self.tier != Tier::City {
+            return Ok(true);
+        }
+        let item = self.item(Some(dossier.release), &dossier.item)?.2;
+        if officer.body.as_ref() == Some(&item.body) {
+            return Ok(false);
+        }
+        let wrote = |line: &HistoryLine| {
+            let by = line.page.as_ref().and_then(|page| page["officer"].as_str());
+            line.author == *self.me() && by == Some(officer.name.as_str())
+        };
+        Ok(!self.store.history(&dossier.case).await?.iter().any(wrote))
     }
 
     /// A case that has its result, and no rating yet.

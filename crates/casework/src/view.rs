@@ -11,7 +11,7 @@ use domain::{library, plan};
 use replication::flow::{Direction, direction};
 use replication::{Channel, JournalId, Ticks};
 use serde::Serialize;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use store::{Counts, HistoryLine};
 
 #[derive(Debug, Clone, Serialize)]
@@ -116,7 +116,7 @@ pub struct NodeStatus {
     /// Fingerprint of the authority above the certificate that it last showed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shown_under: Option<String>,
-    /// Until when that certificate is good.
+    /// Until when its certificate is good: the last that it showed, or was given since.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shown_until: Option<Timestamp>,
     /// The version of its program, as it last said.
@@ -172,7 +172,7 @@ impl Hall {
         let (_, newest) = self.pack(None)?;
         let timers = clock::timers(&item, &dossier, stored.receipts);
         let timers = timers.iter().map(|timer| timer.explain(&newest.calendar)).collect();
-        let ticks = self.ticks(&dossier, stored.captured_seq).await?;
+        let ticks = self.ticks(&dossier, stored.last_seq).await?;
         let ready = plan::ready_stages(&item, &dossier).into_iter().map(|stage| ReadyStage {
             stage: stage.id.clone(),
             name: stage.name.clone(),
@@ -233,7 +233,8 @@ impl Hall {
         Ok(Fees { due, charged: dossier.charges })
     }
 
-    async fn ticks(&self, dossier: &Dossier, captured_seq: u64) -> Result<Ticks, ActError> {
+    /// How far all has come that was written about a case where it was captured: what was mended or handed over there as well.
+    async fn ticks(&self, dossier: &Dossier, last_seq: u64) -> Result<Ticks, ActError> {
         let network = self.store.network();
         let town = network.responsible(&dossier.origin, Tier::Town);
         let hub = network.responsible(&dossier.origin, Tier::City);
@@ -242,14 +243,38 @@ impl Hall {
             receipts.iter().find(|line| Some(&line.by) == node).map_or(0, |line| line.seq)
         };
         // A superior that holds the page itself needs no receipt from itself; its own journal of receipts says the same.
-        let own = |tier: Tier| if self.tier == tier { captured_seq } else { 0 };
+        let own = |tier: Tier| if self.tier == tier { last_seq } else { 0 };
         let (town_has, hub_has) = (through(town).max(own(Tier::Town)), through(hub).max(own(Tier::City)));
-        Ok(Ticks::of(
-            captured_seq,
-            town_has,
-            hub_has,
-            dossier.accepted.is_some() || dossier.decision.is_some(),
-        ))
+        Ok(Ticks::of(last_seq, town_has, hub_has, dossier.accepted.is_some() || dossier.decision.is_some()))
+    }
+
+    /// Cases of which something was written here or below that the superior of this tier has not signed for: recorded, mended, handed
+    /// over, noted.
+    ///
+    /// # Errors
+    /// [`ActError::Store`].
+    pub async fn cases_unsigned(&self, by: Tier) -> Result<BTreeSet<CaseNo>, ActError> {
+        let network = self.store.network();
+        let mut mark = Vec::new();
+        for (journal, head) in self.store.heads().await? {
+            let flows_up = journal.channel == Channel::Up && network.is_within(&journal.author, self.me());
+            let signed = match flows_up {
+                true => self.signed_through(&journal.author, by).await?.min(head.seq),
+                false => head.seq,
+            };
+            mark.push((journal, signed));
+        }
+        Ok(self.store.cases_since(mark).await?.0)
+    }
+
+    /// How far the superior of a tier has signed for an author's journal; what one above it has signed for it has seen.
+    async fn signed_through(&self, author: &NodeId, by: Tier) -> Result<u64, ActError> {
+        let (network, receipts) = (self.store.network(), self.store.custody(author).await?);
+        let of = |tier: Tier| {
+            let node = network.responsible(author, tier);
+            receipts.iter().find(|line| Some(&line.by) == node).map_or(0, |line| line.seq)
+        };
+        Ok(if by == Tier::City { of(Tier::City) } else { of(Tier::Town).max(of(Tier::City)) })
     }
 
     /// Own head against what parent and hub have receipted. "Sent" is computed from positions, never noted.

@@ -6,6 +6,7 @@ use crate::fault::Fault;
 use crate::shell::{Desk, ago};
 use casework::Outbox;
 use domain::Timestamp;
+use domain::access::Permission;
 use domain::calendar::{DayUnit, Limit};
 use domain::network::Tier;
 use std::sync::PoisonError;
@@ -29,11 +30,6 @@ struct Waiting {
 }
 
 impl Waiting {
-    /// Counted one by one: cases where there are some.
-    fn count(self) -> u64 {
-        if self.cases > 0 { self.cases } else { self.records }
-    }
-
     /// As people count it; `None` when everything is up.
     fn words(self) -> Option<String> {
         let scans = self.scans;
@@ -47,43 +43,51 @@ impl Waiting {
     }
 }
 
-/// How much of what waited went up while pages looked on; begun anew whenever all is up or the line is down.
+/// Where an upload began that pages look on at: how many cases the parent had then. Both ends of it only grow, so whoever looks
+/// late says too little at most.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Upload {
-    waiting: u64,
-    done: u64,
-}
+pub(crate) struct Upload(Option<u64>);
 
 impl Upload {
-    /// Takes note of what waits now; what is done and how much there is to do, once something was done.
-    fn look(&mut self, connected: bool, waiting: u64) -> Option<(u64, u64)> {
-        if !connected || waiting == 0 {
-            *self = Upload::default();
+    /// Of `all` cases the parent has `has`: how many of those that waited are up, and how many they were; `None` before the first is.
+    fn look(&mut self, connected: bool, all: u64, has: u64) -> Option<(u64, u64)> {
+        if !connected || has >= all {
+            self.0 = None;
             return None;
         }
-        self.done += self.waiting.saturating_sub(waiting);
-        self.waiting = waiting;
-        (self.done > 0).then_some((self.done, self.done + waiting))
+        let start = *self.0.get_or_insert(has);
+        let done = has.saturating_sub(start);
+        (done > 0).then(|| (done, all - start))
     }
 }
 
 impl Desk {
-    /// Cases of this village that the parent has not confirmed, and those that the hub has not.
-    pub async fn cases_waiting(&self) -> Result<(u64, u64), Fault> {
+    /// Cases that this village recorded, and how many of those the parent has confirmed.
+    async fn cases_known(&self, outbox: &Outbox) -> Result<(u64, u64), Fault> {
         let hall = &self.console.hall;
-        let outbox = hall.outbox().await?;
         let through = |seq: u64| hall.store.captured_through(hall.me(), seq);
         let all = through(outbox.own_head).await?;
         // A village that was set back may know of receipts for more than it has.
-        let beyond = |known: u64| all.saturating_sub(known);
-        Ok((beyond(through(outbox.parent_has).await?), beyond(through(outbox.hub_has).await?)))
+        Ok((all, through(outbox.parent_has).await?.min(all)))
     }
 
     /// `None` at the hub.
     pub(crate) async fn badge(&self) -> Result<Option<Badge>, Fault> {
         let Some(link) = &self.console.uplink else { return Ok(None) };
         let (outbox, now) = (self.console.hall.outbox().await?, self.now());
-        let waiting = self.what_waits(&outbox).await?;
+        let (all, has) = match self.shell.tier {
+            Tier::Village => self.cases_known(&outbox).await?,
+            Tier::Town | Tier::City => (0, 0),
+        };
+        let scans = self.counts.attachments_on_way;
+        // What was mended or handed over waits like what was recorded.
+        let cases = match self.shell.tier {
+            Tier::Village if outbox.waiting > 0 => {
+                self.console.hall.cases_unsigned(Tier::Town).await?.len() as u64
+            }
+            _ => 0,
+        };
+        let waiting = Waiting { cases, records: outbox.waiting, scans }.words();
         // After a restart the last receipt says when somebody above last listened.
         let last = link.last_contact().max(outbox.parent_signed);
         let when = last.map_or("从未联系".to_owned(), |last| ago(last, now));
@@ -91,9 +95,10 @@ impl Desk {
         let since = last.or(outbox.oldest_waiting);
         let connected = link.connected.load(Ordering::Relaxed);
         let upload = &self.console.upload;
-        let progress = upload.lock().unwrap_or_else(PoisonError::into_inner).look(connected, waiting.count());
-        let needs = self.counts.quarantined;
-        let (mark, class, text, href) = match (connected, waiting.words()) {
+        let progress = upload.lock().unwrap_or_else(PoisonError::into_inner).look(connected, all, has);
+        // Told to whoever can do something about it.
+        let needs = if self.may(Permission::Operate) { self.counts.quarantined } else { 0 };
+        let (mark, class, text, href) = match (connected, waiting) {
             (false, Some(_)) if since.is_some_and(|since| self.is_stale(since)) => {
                 ("▲", "alarm", self.call_the_parent(), "/sync")
             }
@@ -101,15 +106,17 @@ impl Desk {
             (false, Some(words)) => {
                 ("○", "off", format!("离线 · {words}已保存在本机 · 上次 {when}"), "/sync")
             }
-            (true, _) if needs > 0 => ("▲", "needs", format!("{needs} 件需要您处理"), "/incidents"),
-            (true, None) => ("●", "ok", format!("在线 · 全部已上传 · {when}"), "/sync"),
-            (true, Some(words)) => {
-                let text = match progress {
-                    Some((done, all)) => format!("正在上传 {done}/{all}"),
-                    None => format!("在线 · 待上传 {words}"),
-                };
-                ("◐", "busy", text, "/sync")
+            (true, None) if needs > 0 => {
+                ("◆", "needs", format!("全部已上传 · {needs} 件需要您处理"), "/incidents")
             }
+            (true, Some(words)) if needs > 0 => {
+                ("◆", "needs", format!("待上传 {words} · {needs} 件需要您处理"), "/incidents")
+            }
+            (true, None) => ("●", "ok", format!("在线 · 全部已上传 · {when}"), "/sync"),
+            (true, Some(words)) => match progress {
+                Some((done, all)) => ("◑", "busy", format!("正在上传 {done}/{all}"), "/sync"),
+                None => ("◔", "busy", format!("在线 · 待上传 {words}"), "/sync"),
+            },
         };
         Ok(Some(Badge { mark, class, text: self.t(&text).into_owned(), href }))
     }
@@ -121,16 +128,6 @@ impl Desk {
             Some(contact) => format!("已 3 个工作日未同步,请联系上级中心 {}", contact.phone),
             None => "已 3 个工作日未同步,请联系上级中心".to_owned(),
         }
-    }
-
-    /// What the parent has not confirmed, as people count it: cases where there are some, else records; and scans, which
-    /// travel by themselves.
-    async fn what_waits(&self, outbox: &Outbox) -> Result<Waiting, Fault> {
-        let cases = match self.shell.tier {
-            Tier::Village => self.cases_waiting().await?.0,
-            Tier::Town | Tier::City => 0,
-        };
-        Ok(Waiting { cases, records: outbox.waiting, scans: self.counts.attachments_on_way })
     }
 
     /// Three working days without the parent: what lies here may miss a limit.
@@ -155,14 +152,19 @@ mod tests {
     }
 
     #[test]
-    fn progress_counts_what_was_confirmed_and_begins_anew_when_the_line_breaks() {
+    fn progress_counts_cases_that_were_confirmed_and_begins_anew_when_the_line_breaks() {
         let mut upload = Upload::default();
-        assert_eq!(upload.look(true, 3), None, "nothing is done yet");
-        assert_eq!(upload.look(true, 2), Some((1, 3)));
-        assert_eq!(upload.look(true, 4), Some((1, 5)), "two more were recorded meanwhile");
-        assert_eq!(upload.look(true, 1), Some((4, 5)));
-        assert_eq!(upload.look(false, 1), None);
-        assert_eq!(upload.look(true, 1), None);
-        assert_eq!(upload.look(true, 0), None);
+        assert_eq!(upload.look(true, 8, 5), None, "three wait, nothing is done yet");
+        assert_eq!(upload.look(true, 8, 6), Some((1, 3)));
+        assert_eq!(upload.look(true, 10, 6), Some((1, 5)), "two more were recorded meanwhile");
+        assert_eq!(
+            upload.look(true, 8, 5),
+            None,
+            "who looked earlier and asks later says too little at most"
+        );
+        assert_eq!(upload.look(true, 10, 9), Some((4, 5)));
+        assert_eq!(upload.look(false, 10, 9), None);
+        assert_eq!(upload.look(true, 10, 9), None);
+        assert_eq!(upload.look(true, 10, 10), None);
     }
 }

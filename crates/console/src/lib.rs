@@ -64,6 +64,8 @@ pub struct Console {
     pub devices: Arc<runtime::config::Devices>,
     /// The certificate that this node shows on its links.
     pub credentials: Option<Arc<Credentials>>,
+    /// The port of this node's door for joining nodes.
+    pub enrol_port: Option<u16>,
     /// The city's authority; the hub alone has one.
     pub authority: Option<Arc<CaFolder>>,
     /// Days pass by a drill clock; every page says so.
@@ -103,6 +105,7 @@ impl Console {
             hosts,
             node: None,
             credentials: None,
+            enrol_port: None,
             authority: None,
             devices: Arc::default(),
             drill: false,
@@ -182,6 +185,10 @@ pub fn router(console: Console) -> Router {
         .merge(page::routes(console.clone()))
         .merge(if here { hall::routes() } else { Router::new() })
         .nest("/api/v1", api::routes(console.clone()))
+        .fallback(async |taste: shell::Taste| {
+            let told = "没有这个页面。请检查地址,或从首页进入。";
+            page::bare_refusal(taste, &Fault::new(StatusCode::NOT_FOUND, "not_found", told))
+        })
         .layer(DefaultBodyLimit::max(BODY_BYTES_MAX))
         .layer(middleware::from_fn_with_state(hosts, guard::check_host))
         .with_state(console)

@@ -9,7 +9,7 @@ mod work;
 use crate::fault::Fault;
 use crate::fields::{Choice, FieldView, Input};
 use crate::posted::Posted;
-use casework::{CaseView, Fees, Officer};
+use casework::{CaseView, Fees, Officer, Preview};
 use domain::access::Permission;
 use domain::catalogue::Item;
 use domain::form::FormFault;
@@ -104,6 +104,9 @@ fn words(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
 /// The order that a photo may go with.
 pub(crate) const DELIVER: &str = "deliver";
 
+/// Orders that make a sealed paper.
+const SEALING: [&str; 2] = ["decide", "not-accept"];
+
 const AGREES: &[(&str, &str)] = &[("true", "同意"), ("false", "不同意")];
 
 /// An order that was sent and comes back on its page, with what was typed.
@@ -113,6 +116,8 @@ pub(crate) struct Tried {
     pub posted: Posted,
     /// `None` where nothing was ordered: somebody pressed Enter in a field.
     pub fault: Option<Fault>,
+    /// What it would make, where that was asked for.
+    pub preview: Vec<Preview>,
 }
 
 /// An order as the page shows it.
@@ -127,6 +132,8 @@ pub(crate) struct OrderView {
     pub faults: Vec<FaultRow>,
     /// A photo may go with it.
     pub photo: bool,
+    /// It makes a sealed paper, which can be read first.
+    pub seals: bool,
     pub first: bool,
     pub danger: bool,
     /// What was refused, where this is the order that was tried.
@@ -181,6 +188,7 @@ impl Order {
             faults: self.faults.iter().map(fault).collect(),
             label: self.label,
             photo: self.verb == DELIVER,
+            seals: SEALING.contains(&self.verb),
             first: self.first || tried.is_some(),
             danger: self.danger,
             refused: tried

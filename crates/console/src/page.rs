@@ -31,7 +31,6 @@ mod papers;
 mod planner;
 mod rectify;
 mod requests;
-mod seals;
 mod table;
 mod tablet;
 mod tickets;
@@ -87,7 +86,6 @@ pub(crate) fn routes(console: Console) -> Router<Console> {
         .merge(accounts::routes())
         .merge(pairs::routes())
         .merge(letters::routes())
-        .merge(seals::routes())
         .merge(machines::routes())
         .merge(crate::print::page_routes())
         .layer(DefaultBodyLimit::max(FORM_BYTES_MAX))

@@ -59,6 +59,8 @@ pub const PAGES: &[Page] = &[
     page("post", "/me/password", Permission::House, Tells::Nothing, EVERYWHERE),
     page("post", "/me/log-out-everywhere", Permission::House, Tells::Nothing, EVERYWHERE),
     page("get", "/search", Permission::House, Tells::Nothing, EVERYWHERE),
+    // Sent, so that nobody's number stands in an address.
+    page("post", "/search", Permission::House, Tells::List, EVERYWHERE),
     page("get", "/news", Permission::House, Tells::Nothing, EVERYWHERE),
     // Recording.
     page("get", "/new", Permission::Record, Tells::Nothing, BELOW),
@@ -152,8 +154,6 @@ pub const PAGES: &[Page] = &[
     page("get", "/letters", Permission::House, Tells::Nothing, CITY),
     page("get", "/letters/new", Permission::Register, Tells::Nothing, CITY),
     page("post", "/letters", Permission::Register, Tells::Nothing, CITY),
-    page("get", "/seals/new", Permission::Register, Tells::Nothing, CITY),
-    page("post", "/seals", Permission::Register, Tells::Nothing, CITY),
     page("get", "/accounts", Permission::Accounts, Tells::Nothing, EVERYWHERE),
     page("post", "/accounts", Permission::Accounts, Tells::Nothing, EVERYWHERE),
     page("post", "/accounts/{name}/{verb}", Permission::Accounts, Tells::Nothing, EVERYWHERE),

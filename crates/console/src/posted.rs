@@ -32,6 +32,9 @@ pub(crate) const KEY_FIELD: &str = "_key";
 /// The page comes back with what was typed, and nothing is done.
 pub(crate) const LOOK_FIELD: &str = "_look";
 
+/// The button that asks to read what an order would make.
+pub(crate) const PREVIEW_FIELD: &str = "_preview";
+
 /// The token of a log-in's forms.
 pub(crate) fn csrf_token(session: &str) -> String {
     let key = blake3::derive_key("tongban console form 2026-11", session.as_bytes());

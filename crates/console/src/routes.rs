@@ -548,13 +548,6 @@ pub const ROUTES: &[Route] = &[
         &[("letters", "array")],
     ),
     route("get", "/seals", Need::One(Permission::House), "备案的审批专用章", &[]),
-    route(
-        "post",
-        "/seals",
-        Need::One(Permission::Register),
-        "给一个部门刻新章,原章自今天起停用;suite 为 ed25519 或 sm2,不写则与原章相同;proof 为 {password,code}",
-        &[("body", "string"), ("suite", "string"), ("proof", "object")],
-    ),
     route("get", "/tokens", Need::One(Permission::Operate), "还没有用的入网令牌", &[]),
     route(
         "post",
@@ -657,7 +650,7 @@ pub const ROUTES: &[Route] = &[
         "post",
         "/countersigns",
         Need::One(Permission::House),
-        "提出须双人办理的操作。act 的 kind 为 ban_node、evict_node、readmit_node、revoke_letter、withdraw_seal、export_audit 或 export_cases;proof 为 {password,code}",
+        "提出须双人办理的操作。act 的 kind 为 ban_node、evict_node、readmit_node、revoke_letter、withdraw_seal、renew_seal、export_audit 或 export_cases;proof 为 {password,code}",
         &[("act", "object"), ("proof", "object")],
     ),
     route(

@@ -247,12 +247,12 @@
     var at = document.activeElement, typing = at && /^(INPUT|TEXTAREA|SELECT)$/.test(at.tagName);
     if (event.altKey && event.key === 'n') { event.preventDefault(); go('.side a[href="/new"]'); }
     else if (event.altKey && event.key === 'p') { event.preventDefault(); go('a[data-print]'); }
-    else if (event.altKey && event.key === 's') { event.preventDefault(); window.location.href = '/sync'; }
+    else if (event.altKey && event.key === 's' && document.getElementById('badge')) { event.preventDefault(); window.location.href = '/sync'; }
     else if (event.ctrlKey && event.key === 'Enter' && at && at.form) { event.preventDefault(); var send = one('button[data-main], button:not([type=button])', at.form); if (send) { send.click(); } }
     else if (event.key === '/' && !typing) { event.preventDefault(); var search = document.getElementById('search'); if (search) { search.focus(); } }
     else if (event.key === '?' && !typing && keys) { event.preventDefault(); show_keys(); }
-    else if (/^[1-9]$/.test(event.key) && !typing && !event.altKey && !event.ctrlKey) {
-      var paper = all('a[data-paper]')[Number(event.key) - 1];
+    else if (/^[1-9]$/.test(event.key) && !typing && !event.altKey && !event.ctrlKey && !event.metaKey) {
+      var paper = one('a[data-paper="' + event.key + '"]');
       if (paper) { event.preventDefault(); paper.click(); }
     }
     else if ((event.key === 'ArrowDown' || event.key === 'ArrowUp') && !typing) {

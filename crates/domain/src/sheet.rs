@@ -5,7 +5,7 @@
 
 mod build;
 
-pub use build::build;
+pub use build::{build, read_paper};
 
 use crate::catalogue::Item;
 use crate::clock::Explained;
@@ -22,6 +22,8 @@ pub enum SheetKind {
     Receipt,
     /// 材料清单.
     Materials,
+    /// 代办委托书: the applicant has a village's officer act for them.
+    Mandate,
     /// 一次性告知书.
     SupplementNotice,
     /// 受理通知书.
@@ -41,9 +43,10 @@ pub enum SheetKind {
 }
 
 impl SheetKind {
-    pub const ALL: [SheetKind; 10] = [
+    pub const ALL: [SheetKind; 11] = [
         SheetKind::Receipt,
         SheetKind::Materials,
+        SheetKind::Mandate,
         SheetKind::SupplementNotice,
         SheetKind::Acceptance,
         SheetKind::NotAccepted,
@@ -59,6 +62,7 @@ impl SheetKind {
         match self {
             SheetKind::Receipt => "receipt",
             SheetKind::Materials => "materials",
+            SheetKind::Mandate => "mandate",
             SheetKind::SupplementNotice => "supplement-notice",
             SheetKind::Acceptance => "acceptance",
             SheetKind::NotAccepted => "not-accepted",
@@ -76,6 +80,7 @@ impl SheetKind {
         match self {
             SheetKind::Receipt => "收件回执",
             SheetKind::Materials => "申请材料清单",
+            SheetKind::Mandate => "代办委托书",
             SheetKind::SupplementNotice => "补正材料一次性告知书",
             SheetKind::Acceptance => "受理通知书",
             SheetKind::NotAccepted => "不予受理通知书",

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use tokio::net::TcpStream;
 use tonic::transport::Channel;
 use tonic::{Request, Response, Status};
-use trust::ca::{Machine, SERVER_NAME};
+use trust::ca::{Machine, SERVER_NAME, machine_of};
 use trust::renewal::RenewalFault;
 use trust::{CaFolder, CityCa, JoinToken, RenewalClaim};
 
@@ -50,7 +50,7 @@ impl Enrolment for EnrolmentDoor {
     async fn renew(&self, request: Request<pb::RenewRequest>) -> Result<Response<pb::RenewReply>, Status> {
         let address = request.extensions().get::<Peer>().map(|peer| peer.address);
         let reply = match self {
-            EnrolmentDoor::Hub { hall, ca, serial } => renew(hall, ca, serial, request.into_inner()),
+            EnrolmentDoor::Hub { hall, ca, serial } => renew(hall, ca, serial, request.into_inner()).await,
             EnrolmentDoor::Town { uplink } => match above(uplink) {
                 Ok(mut hub) => hub.renew(request.into_inner()).await.map(Response::into_inner),
                 Err(status) => Err(status),
@@ -83,7 +83,7 @@ fn authority(ca: &CaFolder) -> Result<CityCa, Status> {
     })
 }
 
-fn renew(
+async fn renew(
     hall: &Hall,
     ca: &CaFolder,
     serial: &AtomicU64,
@@ -100,6 +100,13 @@ fn renew(
     let record = network.get(&machine.node).ok_or_else(|| Status::permission_denied("unknown node"))?;
     let now = hall.now();
     let certificate = claim.grant(ca, record, next_serial(serial, now), now).map_err(refused)?;
+    let noted = machine_of(&certificate.der, ca.city()).map(|(_, until)| until);
+    if let Ok(until) = noted
+        && let Err(error) = hall.store.note_certificate(&machine.node, until).await
+    {
+        // What is shown to people is a little behind; the node has its certificate all the same.
+        tracing::warn!(%error, node.id = %machine.node, "the new certificate was not noted");
+    }
     tracing::info!(node.id = %machine.node, "certificate renewed");
     Ok(pb::RenewReply { certificate_pem: certificate.pem })
 }

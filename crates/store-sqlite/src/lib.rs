@@ -431,6 +431,9 @@ impl Store for SqliteStore {
     async fn alerts(&self, query: AlertQuery) -> Result<Vec<AlertLine>, StoreError> {
         self.executor.read(move |sql| supervision::alerts(sql, &query)).await
     }
+    async fn open_alerts(&self, within: Jurisdiction) -> Result<Vec<OpenAlerts>, StoreError> {
+        self.executor.read(move |sql| supervision::open_alerts(sql, &within)).await
+    }
     async fn alert(&self, case: &CaseNo, key: &str) -> Result<Option<Alert>, StoreError> {
         self.executor.read_briefly(|sql| supervision::alert(sql, case, key)).await
     }
@@ -723,6 +726,11 @@ impl Store for SqliteStore {
     }
     async fn note_contact(&self, contact: Contact) -> Result<(), StoreError> {
         self.executor.write("note contact", move |work| people::note_contact(work.sql, &contact)).await
+    }
+    async fn note_certificate(&self, node: &NodeId, until: Timestamp) -> Result<(), StoreError> {
+        let node = node.clone();
+        let note = move |work: &mut executor::Work<'_>| people::note_certificate(work.sql, &node, until);
+        self.executor.write("note certificate", note).await
     }
     fn trust_bundle(&self) -> Option<Arc<TrustBundle>> {
         self.known().bundle.clone()

@@ -151,14 +151,17 @@ pub(crate) fn void_enrolment(
 ) -> Result<(), StoreError> {
     let voided: Option<String> = sql
         .prepare_cached(
-            "UPDATE enrolment SET voided_ms = ?2 WHERE secret_hash = ?1 AND used_ms IS NULL AND voided_ms IS NULL
+            "UPDATE enrolment SET voided_ms = ?2
+              WHERE secret_hash = ?1 AND used_ms IS NULL AND voided_ms IS NULL AND enrolment ->> 'expires' >= ?2
              RETURNING enrolment ->> 'node'",
         )
         .and_then(|mut s| s.query_row((secret_hash, at.as_ms()), |row| row.get(0)).optional())
         .broken("take a token back")?;
     match voided {
         Some(node) => crate::audit::record(sql, at, by, "void token", &node),
-        None => Err(StoreError::Missing { what: "还没有用的令牌(可能刚用过,或已作废)" }),
+        None => Err(StoreError::Missing {
+            what: "还没有用的令牌(可能刚用过、已过期或已作废)"
+        }),
     }
 }
 
@@ -227,7 +230,7 @@ pub(crate) fn note_contact(sql: &Connection, contact: &Contact) -> Result<(), St
         "INSERT INTO contact(node, at_ms, clock_skew_ms, own_head, oldest_waiting_ms, all_through, under, until_ms, version)
          VALUES(:node, :at, :skew, :own, :oldest, :all, :under, :until, :version)
          ON CONFLICT(node) DO UPDATE SET at_ms = :at, clock_skew_ms = :skew, own_head = :own, oldest_waiting_ms = :oldest,
-           all_through = max(all_through, :all), under = coalesce(:under, under), until_ms = coalesce(:until, until_ms),
+           all_through = max(all_through, :all), under = coalesce(:under, under), until_ms = max(coalesce(:until, until_ms), coalesce(until_ms, :until)),
            version = coalesce(:version, version)
           WHERE at_ms < :at OR all_through < :all",
     )
@@ -240,6 +243,16 @@ pub(crate) fn note_contact(sql: &Connection, contact: &Contact) -> Result<(), St
         })
     })
     .broken("note a contact")?;
+    Ok(())
+}
+
+/// A certificate was given out; a node that was never heard from says so itself when it greets.
+pub(crate) fn note_certificate(sql: &Connection, node: &NodeId, until: Timestamp) -> Result<(), StoreError> {
+    sql.prepare_cached(
+        "UPDATE contact SET until_ms = ?2 WHERE node = ?1 AND (until_ms IS NULL OR until_ms < ?2)",
+    )
+    .and_then(|mut s| s.execute((node.as_str(), until.as_ms())))
+    .broken("note a certificate")?;
     Ok(())
 }
 

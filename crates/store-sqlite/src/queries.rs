@@ -38,24 +38,27 @@ pub(crate) fn dossier(
     network: &Network,
     case: &CaseNo,
 ) -> Result<Option<StoredDossier>, StoreError> {
-    let found: Option<(String, i64, i64, u32, u32)> = sql
+    // Of the journal of whoever captured it: all that receipts for that journal speak of.
+    let found: Option<(String, i64, i64, i64, u32, u32)> = sql
         .prepare_cached(&format!(
             "SELECT d.state, d.captured_pos, d.submitted_pos, {MISSING} AS missing,
-                    (SELECT count(*) FROM case_entry h WHERE h.case_no = d.case_no AND h.verdict NOT IN ('applied', 'slip')) AS held
+                    (SELECT count(*) FROM case_entry h WHERE h.case_no = d.case_no AND h.verdict NOT IN ('applied', 'slip')) AS held,
+                    (SELECT max(e.pos) FROM case_entry e WHERE e.case_no = d.case_no AND e.pos >> 40 = d.captured_pos >> 40) AS last_pos
                FROM dossier d WHERE d.case_no = ?1"
         ))
         .and_then(|mut s| {
-            s.query_row([case.as_str()], |row| Ok((row.get("state")?, row.get("captured_pos")?, row.get("submitted_pos")?, row.get("missing")?, row.get("held")?)))
+            s.query_row([case.as_str()], |row| Ok((row.get("state")?, row.get("captured_pos")?, row.get("submitted_pos")?, row.get::<_, Option<i64>>("last_pos")?.unwrap_or(0), row.get("missing")?, row.get("held")?)))
                 .optional()
         })
         .broken("read a dossier")?;
-    let Some((state, captured_pos, submitted_pos, missing_attachments, held)) = found else {
+    let Some((state, captured_pos, submitted_pos, last_pos, missing_attachments, held)) = found else {
         return Ok(None);
     };
     let dossier: Dossier = serde_json::from_str(&state).map_err(|e| unreadable("read a dossier", e))?;
     let receipts = crate::project::receipts(sql, network, &dossier, submitted_pos)?;
     let captured_seq = seq_of(captured_pos);
-    Ok(Some(StoredDossier { dossier, missing_attachments, captured_seq, receipts, held }))
+    let last_seq = seq_of(last_pos).max(captured_seq);
+    Ok(Some(StoredDossier { dossier, missing_attachments, captured_seq, last_seq, receipts, held }))
 }
 
 pub(crate) fn history(sql: &Connection, case: &CaseNo) -> Result<Vec<HistoryLine>, StoreError> {

@@ -4,11 +4,12 @@ use crate::error::{Broken, unreadable};
 use crate::journals::seq_of;
 use crate::queries::entry_at;
 use domain::CaseNo;
+use domain::access::Jurisdiction;
 use domain::dossier::{Page, Slip};
 use domain::network::{Network, Tier};
 use domain::supervision::{Alert, CaseLog, LoggedPage, Rung};
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
-use store::{AlertLine, AlertQuery, StoreError};
+use store::{AlertLine, AlertQuery, OpenAlerts, StoreError};
 
 pub(crate) fn case_log(sql: &Connection, network: &Network, case: &CaseNo) -> Result<CaseLog, StoreError> {
     let rows: Vec<(i64, String)> = sql
@@ -44,6 +45,31 @@ pub(crate) fn alert(sql: &Connection, case: &CaseNo, key: &str) -> Result<Option
         .and_then(|mut s| s.query_row((case.as_str(), key), |row| row.get(0)).optional())
         .broken("read an alert")?;
     state.map(|state| serde_json::from_str(&state).map_err(|e| unreadable("read an alert", e))).transpose()
+}
+
+pub(crate) fn open_alerts(sql: &Connection, within: &Jurisdiction) -> Result<Vec<OpenAlerts>, StoreError> {
+    let rows: Vec<(String, Option<String>, String, i64)> = sql
+        .prepare_cached(
+            "SELECT state ->> '$.raised.responsible.node' AS node, state ->> '$.raised.responsible.body' AS body, rung, count(*)
+               FROM alert WHERE open = 1 AND node IS NOT NULL
+                AND (:items IS NULL OR case_no IN (SELECT case_no FROM dossier WHERE item IN (SELECT value FROM json_each(:items))))
+              GROUP BY 1, 2, 3 ORDER BY 1, 2, 3",
+        )
+        .and_then(|mut s| {
+            let params = named_params! { ":items": crate::accounts::items_of(within) };
+            s.query_map(params, |row| <(String, Option<String>, String, i64)>::try_from(row))?.collect()
+        })
+        .broken("count alerts")?;
+    let line = |(node, body, rung, count): (String, Option<String>, String, i64)| {
+        let known = Rung::ALL.into_iter().find(|one| one.as_str() == rung);
+        Ok(OpenAlerts {
+            node: node.parse().map_err(|e| unreadable("count alerts", e))?,
+            body: body.and_then(|body| body.parse().ok()),
+            rung: known.ok_or_else(|| unreadable("count alerts", rung))?,
+            count: count as u64,
+        })
+    };
+    rows.into_iter().map(line).collect()
 }
 
 pub(crate) fn alerts(sql: &Connection, query: &AlertQuery) -> Result<Vec<AlertLine>, StoreError> {

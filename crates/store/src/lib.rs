@@ -170,6 +170,8 @@ pub trait Store: Send + Sync + 'static {
     async fn mark(&self, job: &'static str) -> Result<Mark, StoreError>;
     async fn put_mark(&self, job: &'static str, mark: Mark) -> Result<(), StoreError>;
     async fn alerts(&self, query: AlertQuery) -> Result<Vec<AlertLine>, StoreError>;
+    /// All that are open within a jurisdiction, counted by who is answerable and how loud they are.
+    async fn open_alerts(&self, within: Jurisdiction) -> Result<Vec<OpenAlerts>, StoreError>;
     async fn alert(&self, case: &CaseNo, key: &str) -> Result<Option<Alert>, StoreError>;
     /// The case that the act with this id was about.
     async fn case_of_request(&self, id: EntryId) -> Result<Option<CaseNo>, StoreError>;
@@ -364,6 +366,8 @@ pub trait Store: Send + Sync + 'static {
     /// The pages that this node wrote on a day, those of one journal in their order.
     async fn pages_of_day(&self, day: Day) -> Result<Vec<Page>, StoreError>;
     async fn note_contact(&self, contact: Contact) -> Result<(), StoreError>;
+    /// A node was given a certificate that is good so long; links that stand do not show it.
+    async fn note_certificate(&self, node: &NodeId, until: Timestamp) -> Result<(), StoreError>;
     async fn contacts(&self) -> Result<Vec<Contact>, StoreError>;
 }
 
@@ -378,6 +382,8 @@ pub struct StoredDossier {
     pub missing_attachments: u32,
     /// Where the first page stands in the journal `up` of the dossier's origin: what receipts are compared with.
     pub captured_seq: u64,
+    /// Where the last stands that was written about it in the same journal.
+    pub last_seq: u64,
     pub receipts: domain::clock::Receipts,
     /// Pages that wait for a predecessor, are late, or cannot stand.
     pub held: u32,

@@ -322,6 +322,15 @@ pub struct AlertQuery {
     pub limit: u32,
 }
 
+/// How many alerts of a rung are open at whom.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OpenAlerts {
+    pub node: NodeId,
+    pub body: Option<OrgId>,
+    pub rung: domain::supervision::Rung,
+    pub count: u64,
+}
+
 #[derive(Debug, Clone, Serialize)]
 pub struct AlertLine {
     /// Place in this node's list; means nothing elsewhere.
@@ -476,7 +485,7 @@ pub struct Contact {
     /// Fingerprint of the authority above the certificate that it showed when it greeted.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub under: Option<String>,
-    /// Until when that certificate is good.
+    /// Until when its certificate is good: the last that it showed, or was given since.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub until: Option<Timestamp>,
     /// The version of its program, as it said.

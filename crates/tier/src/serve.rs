@@ -296,6 +296,7 @@ pub(crate) async fn begin(
     console.devices = Arc::new(config.devices.clone());
     console.closing = doors.token.clone();
     console.credentials = Some(credentials.clone());
+    console.enrol_port = enrol.map(|address| address.port());
     console.authority = (config.tier == Tier::City).then(|| Arc::new(opened.ca()));
     console.drill = std::env::var_os(runtime::DRILL_CLOCK).is_some();
     // All persons of a drill are invented: the code that would go to a telephone is shown.

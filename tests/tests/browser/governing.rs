@@ -290,7 +290,7 @@ async fn a_new_machine_joins_by_a_token_from_a_page_and_a_lost_token_is_taken_ba
     })
     .await;
     tab.go("/machines").await;
-    assert!(!tab.text("main").await.contains("还没有出示过"), "{}", tab.text("main").await);
+    assert!(!tab.text("main").await.contains("还不知道"), "{}", tab.text("main").await);
     assert!(tab.has(".flag.ok").await && !tab.has(".flag.bad").await);
 
     // Nothing chosen, then a place.
@@ -304,6 +304,7 @@ async fn a_new_machine_joins_by_a_token_from_a_page_and_a_lost_token_is_taken_ba
     prove(&tab, hub, "admin").await;
     tab.press("main button[data-main]").await;
     tab.reads(".told", "只显示这一次").await;
+    assert!(tab.text("pre").await.contains("--officer"), "a village's data is somebody's to open");
     looked_at(&tab, "hub-token-issued").await;
     let lost = tab.value("#line").await;
 
@@ -363,34 +364,47 @@ async fn a_new_machine_joins_by_a_token_from_a_page_and_a_lost_token_is_taken_ba
     city.stop().await;
 }
 
-/// A worn seal: its successor is made by whoever keeps the register, and the former one seals nothing more.
+/// A worn seal: its successor withdraws it, and so takes two of those who keep the register.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_new_seal_takes_the_place_of_the_present_one() {
+async fn a_new_seal_takes_the_place_of_the_present_one_when_two_have_signed() {
     let city = City::start(1).await;
     let hub = &city.hub;
+    hub.employ("registrar", None, "registrar").await;
     let browser = Browser::start();
-    let tab = browser.open(hub, Screen::Desk).await;
-    tab.log_in(hub, "officer").await;
-    tab.go("/letters").await;
-    tab.press_text("刻制新章").await;
-    tab.choose("body", "sj").await;
-    tab.choose("suite", "sm2").await;
-    tab.fill("input[name=password]", "wrong").await;
-    tab.press("main button[data-main]").await;
-    tab.reads(".summary", "不对").await;
-    assert_eq!(tab.value("select[name=suite]").await, "sm2", "what was chosen stays");
-    looked_at(&tab, "hub-seal").await;
-    prove(&tab, hub, "officer").await;
-    tab.press("main button[data-main]").await;
-    tab.reads("#seals", "SM2").await;
-    looked_at(&tab, "hub-seals").await;
-    let seals = hub.node().hall().store.seals();
-    let of_body = |record: &&domain::paper::SealRecord| record.seal.owner == "sj";
-    let (withdrawn, used): (Vec<_>, Vec<_>) =
-        seals.values().filter(of_body).partition(|record| record.withdrawn.is_some());
+    let (one, two) = (browser.open(hub, Screen::Desk).await, browser.open(hub, Screen::Desk).await);
+    one.log_in(hub, "officer").await;
+    one.go("/letters").await;
+    one.press_text("刻制新章").await;
+    prove(&one, hub, "officer").await;
+    one.press("main button[data-main]").await;
+    one.reads(".summary", "请选择部门").await;
+    one.choose("body", "sj").await;
+    one.choose("suite", "sm2").await;
+    looked_at(&one, "hub-seal").await;
+    prove(&one, hub, "officer").await;
+    one.press("main button[data-main]").await;
+    one.reads("main", "SM2").await;
+    let of_body = || {
+        let seals = hub.node().hall().store.seals();
+        let of_body = |record: &&domain::paper::SealRecord| record.seal.owner == "sj";
+        seals.values().filter(of_body).cloned().partition::<Vec<_>, _>(|record| record.withdrawn.is_some())
+    };
+    assert_eq!(of_body().0.len(), 0, "one alone withdraws nothing");
+    two.log_in(hub, "registrar").await;
+    two.go("/countersigns").await;
+    two.script("document.querySelector('main details').open = true;", vec![]).await;
+    prove(&two, hub, "registrar").await;
+    two.press("form[action^='/countersigns/'] button").await;
+    two.reads("h1", "(0)").await;
+    let (withdrawn, used) = of_body();
     assert_eq!((withdrawn.len(), used.len()), (1, 1));
     let key = hub.node().hall().seals.seal_for(&"sj".parse().unwrap()).unwrap();
-    assert_eq!(key.name, used[0].seal);
-    tab.close().await;
+    assert_eq!((&key.name, key.suite()), (&used[0].seal, trust::Suite::Sm2Sm3));
+    one.go("/letters").await;
+    one.reads("#seals", "SM2").await;
+    looked_at(&one, "hub-seals").await;
+    for tab in [one, two] {
+        tab.close().await;
+    }
     city.stop().await;
 }

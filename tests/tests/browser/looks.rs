@@ -65,7 +65,7 @@ fn pages(site: &Site, case: &str, draft: &str) -> Vec<String> {
             "/countersigns",
             "/countersigns/new?kind=export_cases",
             "/catalogue/new",
-            "/seals/new",
+            "/countersigns/new?kind=renew_seal",
         ]),
     }
     pages.iter().map(|page| page.replace("{case}", case).replace("{draft}", draft)).collect()

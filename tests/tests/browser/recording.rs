@@ -162,6 +162,7 @@ async fn what_is_wrong_is_said_at_the_field_and_mended_there_and_a_draft_outlive
     tab.fill("#id_no", "522601196705199487").await;
     eventually("birth follows from the number", async || tab.value("#birth").await == "1967-05-19").await;
     tab.reads(".saved", "已保存").await;
+    assert_eq!(tab.text("[data-field=name] .error").await, "", "a name is what stands on the card");
     // Through: now everything that is still empty is told, above and at the field, and the first link leads there.
     tab.press("button[data-main]").await;
     let summary = tab.text(".summary").await;

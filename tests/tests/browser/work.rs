@@ -168,6 +168,17 @@ async fn step(tab: &Tab, case: &str) -> bool {
         }
         if verb == "decide" {
             tab.choose("outcome", "granted").await;
+            // Read as its receiver will read it, before anything is sealed.
+            tab.press(&format!("{form} button[name=_preview]")).await;
+            tab.reads("#preview", "经审查,准予").await;
+            tab.fits().await;
+            tab.picture("hub-preview").await;
+            assert!(!tab.text("#status").await.contains("准予"), "nothing is decided yet");
+            let chosen = tab.script(
+                "return document.querySelector('[name=outcome]:checked, select[name=outcome]').value;",
+                vec![],
+            );
+            assert_eq!(chosen.await, "granted", "the order is as it was filled in");
         }
         if tab.has(&format!("{form} textarea[name=officers]")).await {
             tab.fill(&format!("{form} textarea[name=officers]"), "杨一\n吴二").await;
@@ -209,8 +220,21 @@ async fn at_the_intake_desk_papers_are_looked_at_beside_the_work_and_the_next_ca
     town.picture("town-desk").await;
     // A number in a field is a number.
     town.script("document.querySelectorAll('details').forEach(one => one.open = true);", vec![]).await;
-    town.see("form[action$='/not-accept'] [name=text]").await.send_keys("1").await.unwrap();
-    assert_eq!(looked_at().await, 1);
+    town.see("form[action$='/not-accept'] [name=text]").await.send_keys("2").await.unwrap();
+    assert_eq!(town.value("form[action$='/not-accept'] [name=text]").await, "2");
+    // Another paper, asked for afterwards, is the second one that was read.
+    town.see("#papers a[data-paper='3']").await.click().await.unwrap();
+    eventually("the third paper was looked at", async || looked_at().await >= 2).await;
+    assert_eq!(looked_at().await, 2);
+
+    // Whose case it is, by the number on the card; it stands in no address.
+    let stored = city.town.node().hall().store.current_submission(&first.parse().unwrap()).await.unwrap();
+    let form = stored.unwrap().body.submission().unwrap().form.clone();
+    let number = domain::form::applicant(&form).1.to_owned();
+    town.see("#search").await.send_keys(&format!("{number}\u{e007}")).await.unwrap();
+    town.reads("h1", "查到的办件").await;
+    assert!(town.text("table").await.contains(&first) && !town.text("table").await.contains(&second));
+    assert!(!town.client.current_url().await.unwrap().as_str().contains(&number));
 
     town.go(&format!("/cases/{first}")).await;
     let turns = town.text(".turn").await;
@@ -226,7 +250,7 @@ async fn at_the_intake_desk_papers_are_looked_at_beside_the_work_and_the_next_ca
     phone.go(&format!("/cases/{first}")).await;
     phone.fits().await;
     phone.see("#papers a[data-paper]").await.click().await.unwrap();
-    eventually("on a phone as well", async || looked_at().await == 2).await;
+    eventually("on a phone as well", async || looked_at().await == 3).await;
     phone.close().await;
     city.stop().await;
 }

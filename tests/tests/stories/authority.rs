@@ -129,6 +129,8 @@ async fn a_sealed_decision_is_checked_in_the_village_without_a_network() {
     assert!(refusal(&told.unwrap_err()).unwrap().message.contains("没有制发证照"));
     let sheets = site.get(&village, &format!("/cases/{case}/sheets")).await.to_string();
     assert!(sheets.contains("service") && !sheets.contains("commitment"), "{sheets}");
+    let mandate = site.get(&village, &format!("/cases/{case}/sheets/mandate")).await.to_string();
+    assert!(mandate.contains("代办员") && mandate.contains("第一百六十五条"), "{mandate}");
 
     // A worn seal is withdrawn: what was pressed before stays good, the next paper carries the next seal.
     let made = city.hub.node().hall().renew_seal("cli", &"sj".parse().unwrap(), None).await.unwrap();

@@ -2,6 +2,7 @@
 
 use super::law::village_sees;
 use super::{draft_of, no_doors, record, waits_in_queue};
+use casework::{Place, Seating};
 use domain::NodeId;
 use domain::network::{Contact, Standing, Tier};
 use http::Method;
@@ -14,7 +15,7 @@ use tier::Parts;
 
 async fn replacement(hub: &Site, node: &NodeId) -> anyhow::Result<String> {
     let ca = hub.opened().ca().open().unwrap().fingerprint();
-    let seating = casework::Seating::InPlaceOf { node: node.clone() };
+    let seating = Seating::InPlaceOf { node: node.clone() };
     Ok(hub.node().hall().issue_token("test", &seating, &ca, 3_600_000).await?.line)
 }
 
@@ -270,5 +271,33 @@ async fn a_banned_machine_stays_banned_whatever_is_said_of_its_telephone() {
     for hall in [hub, town] {
         eventually("it is taken back", async || reads(hall) == (Standing::Active, None)).await;
     }
+    city.stop().await;
+}
+
+/// A place that was lost keeps its node, and another machine takes it; one that was closed is free, and nobody dials a closed town.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lost_place_is_replaced_and_a_closed_one_is_free_again() {
+    let city = City::start(1).await;
+    let hall = city.hub.node().hall();
+    let village = hall.store.network().get(city.villages[0].node().hall().me()).unwrap().clone();
+    let town = city.town.node().hall().me().clone();
+    let is_free =
+        async || hall.free_places().await.unwrap().iter().any(|(one, _)| one.place == village.place);
+    let new = Seating::At(Place { tier: Tier::Village, place: village.place.clone(), parent: None });
+    let issue = async || hall.issue_token("test", &new, "ca", 3_600_000).await;
+    assert!(!is_free().await);
+    hall.set_standing("test", &village.id, Standing::Banned).await.unwrap();
+    assert!(!is_free().await, "its journals are taken back by the machine that replaces it");
+    hall.set_standing("test", &village.id, Standing::Active).await.unwrap();
+    hall.set_standing("test", &village.id, Standing::Evicted).await.unwrap();
+    assert!(is_free().await);
+    hall.set_standing("test", &town, Standing::Evicted).await.unwrap();
+    let refused = issue().await.unwrap_err().to_string();
+    assert!(refused.contains("请先让镇入网"), "{refused}");
+    hall.set_standing("test", &town, Standing::Active).await.unwrap();
+    let token = issue().await.unwrap();
+    assert!(!is_free().await, "somebody is expected there");
+    let open = hall.open_tokens().await.unwrap();
+    assert_eq!(open.iter().map(|one| &one.node).collect::<Vec<_>>(), [&token.node]);
     city.stop().await;
 }

@@ -2,12 +2,13 @@
 
 use super::authority::up_to_decision;
 use super::law::{view, village_sees};
-use super::{draft_of, record, waits_in_queue};
+use super::{draft_of, no_doors, record, waits_in_queue};
+use domain::network::Tier;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use store::Store;
 use testkit::api::refusal;
-use tests::city::{City, Site, eventually, key_of};
+use tests::city::{City, Site, city_token, enter, eventually, key_of};
 use tier::Parts;
 use tier::backup::{Plan, back_up, list, restore};
 
@@ -86,6 +87,7 @@ async fn a_restored_hub_waits_for_its_towns_and_decides_nothing_a_second_time() 
     let mut city = City::start(1).await;
     let (first, _) = up_to_decision(&city, 311).await;
     let (second, head) = up_to_decision(&city, 312).await;
+    let lost = city_token(&city.hub, Tier::Village, "522601108202").await;
     let backup = last_night(&city.hub, &city.folder.0.join("vault")).await;
     let refused = json!({ "outcome": "refused", "text": "不符合", "article": "第三十八条" });
     let decide = |case: &str| format!("/cases/{case}/stages/decide/decide");
@@ -107,6 +109,11 @@ async fn a_restored_hub_waits_for_its_towns_and_decides_nothing_a_second_time() 
 
     city.town.dial(&city.hub).await;
     is_whole_again(&city.hub).await;
+    // Whether it was taken back since the backup nobody knows any more, so nobody comes in with it.
+    assert!(city.hub.node().hall().open_tokens().await.unwrap().is_empty(), "I27");
+    let data = city.folder.0.join("with-a-lost-token");
+    let late = enter(&city.hub, &city.hub, data, Tier::Village, &lost, no_doors()).await;
+    assert!(late.unwrap_err().to_string().contains("已作废"));
     let again = view(&city.hub, &head, &first).await;
     assert_eq!((again["status"].as_str(), paper(&again)), (Some("refused"), paper(&decided)), "I7");
     let later = city.hub.post(&head, &decide(&second), refused).await.unwrap();

@@ -32,6 +32,9 @@ async fn what_a_town_takes_in_at_its_window_goes_the_same_way_and_comes_back_the
     assert_eq!(view["dossier"]["holder"], json!(hub.node().hall().me()));
     uplink.switch(true);
 
+    let sheets = town.get(&token, &format!("/cases/{case}/sheets")).await.to_string();
+    assert!(!sheets.contains("mandate"), "who stands at the window needs no proxy: {sheets}");
+
     let (sj, zw) = (city.body_officer("sj").await, city.body_officer("zw").await);
     let head = city.body_colleague("sj", "2").await;
     waits_in_queue(hub, &zw, &case, "accept").await;

@@ -348,11 +348,11 @@ async fn recall(
 
 async fn rate(
     State(console): State<Console>,
-    _: ByToken,
+    ByToken(officer): ByToken,
     Path(case): Path<String>,
     Body(rating): Body<Rating>,
 ) -> Answer<Value> {
-    let slip = console.hall.rate(&id(&case, "办件编号")?, rating).await?;
+    let slip = console.hall.rate_at_counter(&officer, &id(&case, "办件编号")?, rating).await?;
     Ok(Json(json!({ "slip": slip })))
 }
 

@@ -2,23 +2,23 @@
 
 use super::{Answer, Body};
 use crate::Console;
-use crate::auth::{ByToken, Source};
+use crate::auth::ByToken;
 use crate::fault::Fault;
 use axum::extract::State;
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use casework::{LetterView, Proof};
+use casework::LetterView;
+use domain::Day;
 use domain::delegation::Letter;
-use domain::paper::{SealName, SealRecord};
-use domain::{Day, OrgId};
+use domain::paper::SealRecord;
 use serde::Deserialize;
 use serde_json::{Value, json};
-use trust::{SealClaim, Suite};
+use trust::SealClaim;
 
 pub(super) fn routes() -> Router<Console> {
     Router::new()
         .route("/letters", get(letters).post(publish))
-        .route("/seals", get(seals).post(make_seal))
+        .route("/seals", get(seals))
         .route("/papers/verify", post(verify))
 }
 
@@ -42,23 +42,6 @@ async fn publish(
 
 async fn seals(State(console): State<Console>, _: ByToken) -> Answer<Vec<SealRecord>> {
     Ok(Json(console.hall.store.seals().values().cloned().collect()))
-}
-
-#[derive(Deserialize)]
-struct NewSeal {
-    body: OrgId,
-    /// That of the seal before, where it is left out.
-    suite: Option<Suite>,
-    proof: Proof,
-}
-
-async fn make_seal(
-    State(console): State<Console>,
-    ByToken(officer): ByToken,
-    Source(source): Source,
-    Body(NewSeal { body, suite, proof }): Body<NewSeal>,
-) -> Answer<SealName> {
-    Ok(Json(console.hall.sign_seal(&officer, &body, suite, &proof, &source).await?))
 }
 
 #[derive(Deserialize)]

@@ -6,7 +6,7 @@ use crate::Console;
 use crate::api::{Act, id};
 use crate::fault::Fault;
 use crate::orders::{DELIVER, Tried};
-use crate::posted::{LOOK_FIELD, Posted, SCANS_BYTES_MAX};
+use crate::posted::{LOOK_FIELD, PREVIEW_FIELD, Posted, SCANS_BYTES_MAX};
 use crate::shell::Desk;
 use axum::Router;
 use axum::extract::{DefaultBodyLimit, Path};
@@ -41,7 +41,16 @@ async fn order(
     let Sent { desk, mut posted } = sent;
     let known = read(&desk, &case).await?;
     if posted.has(LOOK_FIELD) {
-        return case::page(&desk, &known, Some(&Tried { stage, verb, posted, fault: None }), false).await;
+        return case::page(
+            &desk,
+            &known,
+            Some(&Tried { stage, verb, posted, fault: None, preview: Vec::new() }),
+            false,
+        )
+        .await;
+    }
+    if posted.has(PREVIEW_FIELD) {
+        return preview(&desk, &known, stage, verb, posted).await;
     }
     let command = match keep_photo(&desk, &known, &stage, &verb, &mut posted).await {
         Ok(()) => command(&desk, &known, &stage, &verb, &posted),
@@ -60,10 +69,31 @@ async fn order(
         Err(fault) => {
             // Read again: somebody else may have been quicker, and the page says what is so now.
             let known = read(&desk, &case).await?;
-            let tried = Tried { stage, verb, posted, fault: Some(fault) };
+            let tried = Tried { stage, verb, posted, fault: Some(fault), preview: Vec::new() };
             case::page(&desk, &known, Some(&tried), false).await
         }
     }
+}
+
+/// The page with what the order would make, and the order as it was filled in.
+async fn preview(
+    desk: &Desk,
+    known: &Read,
+    stage: String,
+    verb: String,
+    posted: Posted,
+) -> Result<Response, Fault> {
+    let made = match command(desk, known, &stage, &verb, &posted) {
+        Ok(command) => {
+            desk.console.hall.preview(&desk.officer, &known.case, command).await.map_err(Fault::from)
+        }
+        Err(fault) => Err(fault),
+    };
+    let (preview, fault) = match made {
+        Ok(preview) => (preview, None),
+        Err(fault) => (Vec::new(), Some(fault)),
+    };
+    case::page(desk, known, Some(&Tried { stage, verb, posted, fault, preview }), false).await
 }
 
 /// A photo that came with a hand-over is the proof of it. It is kept when nothing else is lacking.
@@ -133,7 +163,7 @@ async fn rate(Path(case): Path<String>, sent: Sent) -> Result<Response, Fault> {
         return Ok(refusal(desk, &Fault::unfit("请申请人选一个评价等级")));
     };
     let rating = Rating { grade, text: posted.get("text").to_owned() };
-    desk.console.hall.rate(&id(&case, "办件编号")?, rating).await?;
+    desk.console.hall.rate_at_counter(&desk.officer, &id(&case, "办件编号")?, rating).await?;
     Ok(see(&format!("/cases/{case}")))
 }
 

@@ -1,7 +1,7 @@
 //! 电子监察: alerts within reach of the reader, an appeal of who is named responsible, and how the supervisors conclude them.
 
 use super::chart::{Bar, stacked};
-use super::lists::ROWS;
+use super::lists::{CUT, ROWS};
 use super::{Sent, Table, refusal, render, see};
 use crate::Console;
 use crate::api::id;
@@ -17,7 +17,7 @@ use domain::access::Permission;
 use domain::supervision::{ConclusionKind, Responsible, Rung};
 use serde::Deserialize;
 use std::collections::BTreeMap;
-use store::{AlertLine, AlertQuery};
+use store::{AlertLine, AlertQuery, OpenAlerts};
 
 pub(super) fn routes() -> Router<Console> {
     Router::new()
@@ -60,8 +60,6 @@ struct AlertsPage<'a> {
     rungs: [Rung; 4],
     chart: String,
     board: Vec<BoardRow>,
-    /// There are more open ones than the board counts.
-    more: bool,
     next: String,
 }
 
@@ -76,14 +74,17 @@ struct AlertFilter {
     before: Option<u64>,
 }
 
-/// Open alerts that the board counts, and rows of a table that is carried away.
-const COUNTED_MAX: u32 = 1_000;
+/// Rows of a table that is carried away.
+const TABLE_ROWS: u32 = 999;
+/// Places that the picture shows; the table has them all.
+const DRAWN_MAX: usize = 12;
 
 /// A page of the list, or as much of it as a table holds.
-fn query(desk: &Desk, filter: &AlertFilter, limit: u32) -> AlertQuery {
+fn query(desk: &Desk, filter: &AlertFilter, rung: Option<Rung>, limit: u32) -> AlertQuery {
+    let open_only = filter.all != "1";
     AlertQuery {
-        open_only: filter.all != "1",
-        rung: Rung::ALL.into_iter().find(|rung| rung.as_str() == filter.rung),
+        open_only,
+        rung,
         before: filter.before,
         within: desk.within(),
         limit,
@@ -93,27 +94,33 @@ fn query(desk: &Desk, filter: &AlertFilter, limit: u32) -> AlertQuery {
 
 async fn alerts(desk: Desk, Query(filter): Query<AlertFilter>) -> Result<Response, Fault> {
     let store = &desk.console.hall.store;
+    let rung = Rung::ALL.into_iter().find(|rung| rung.as_str() == filter.rung);
+    if rung.is_none() && !filter.rung.is_empty() {
+        return Err(Fault::unfit("请从列出的督办等级中选择"));
+    }
     if filter.csv == "1" {
         let whole = AlertFilter { before: None, ..filter };
-        return Ok(csv(&desk, &store.alerts(query(&desk, &whole, COUNTED_MAX)).await?));
+        return csv(&desk, &store.alerts(query(&desk, &whole, rung, TABLE_ROWS + 1)).await?).await;
     }
-    let lines = store.alerts(query(&desk, &filter, ROWS as u32)).await?;
-    let open =
-        AlertQuery { open_only: true, within: desk.within(), limit: COUNTED_MAX, ..Default::default() };
-    let open = store.alerts(open).await?;
-    let board = board(&desk, &open);
-    let next = lines.last().filter(|_| lines.len() == ROWS).map_or(String::new(), |last| {
-        format!("/alerts?all={}&rung={}&before={}", filter.all, filter.rung, last.no)
-    });
+    let lines = store.alerts(query(&desk, &filter, rung, ROWS as u32)).await?;
+    // What follows the first page is the list going on.
+    let board = match filter.before {
+        None => board(&desk, store.open_alerts(desk.within()).await?),
+        Some(_) => Vec::new(),
+    };
+    let (rung, all) = (rung.map_or("", Rung::as_str), if filter.all == "1" { "1" } else { "0" });
+    let next = lines
+        .last()
+        .filter(|_| lines.len() == ROWS)
+        .map_or(String::new(), |last| format!("/alerts?all={all}&rung={rung}&before={}", last.no));
     let page = AlertsPage {
         shell: &desk.shell,
         alerts: lines.iter().filter_map(|line| row(&desk, line)).collect(),
-        open_only: filter.all != "1",
-        rung: &filter.rung,
+        open_only: all == "0",
+        rung,
         rungs: Rung::ALL,
         chart: if board.is_empty() { String::new() } else { chart_of(&desk, &board) },
         board,
-        more: open.len() >= COUNTED_MAX as usize,
         next,
     };
     Ok(render(&page))
@@ -130,11 +137,12 @@ fn place_of(desk: &Desk, responsible: &Responsible) -> String {
 }
 
 /// The places with the loudest first.
-fn board(desk: &Desk, open: &[AlertLine]) -> Vec<BoardRow> {
+fn board(desk: &Desk, open: Vec<OpenAlerts>) -> Vec<BoardRow> {
     let mut places: BTreeMap<String, [u64; 4]> = BTreeMap::new();
-    for raised in open.iter().filter_map(|line| line.alert.raised.as_ref()) {
-        let rungs = places.entry(place_of(desk, &raised.responsible)).or_default();
-        rungs[Rung::ALL.iter().position(|rung| *rung == raised.rung).unwrap_or(0)] += 1;
+    for OpenAlerts { node, body, rung, count } in open {
+        let responsible = Responsible { node, body, stage: None, officer: None };
+        let rungs = places.entry(place_of(desk, &responsible)).or_default();
+        rungs[Rung::ALL.iter().position(|one| *one == rung).unwrap_or(0)] += count;
     }
     let row = |(name, rungs): (String, [u64; 4])| BoardRow { name, rungs, all: rungs.iter().sum() };
     let mut rows: Vec<BoardRow> = places.into_iter().map(row).collect();
@@ -144,8 +152,11 @@ fn board(desk: &Desk, open: &[AlertLine]) -> Vec<BoardRow> {
 
 fn chart_of(desk: &Desk, board: &[BoardRow]) -> String {
     let series = Rung::ALL.map(|rung| desk.t(rung.chinese()).into_owned());
-    let bars: Vec<Bar> =
-        board.iter().map(|row| Bar { label: row.name.clone(), parts: row.rungs.to_vec() }).collect();
+    let bars: Vec<Bar> = board
+        .iter()
+        .take(DRAWN_MAX)
+        .map(|row| Bar { label: row.name.clone(), parts: row.rungs.to_vec() })
+        .collect();
     stacked(&desk.t("未结的督办,按责任单位"), &series, &bars)
 }
 
@@ -174,10 +185,13 @@ fn row(desk: &Desk, line: &AlertLine) -> Option<AlertRow> {
     })
 }
 
-fn csv(desk: &Desk, lines: &[AlertLine]) -> Response {
+async fn csv(desk: &Desk, lines: &[AlertLine]) -> Result<Response, Fault> {
+    desk.console.may_list(&desk.officer, lines.iter().map(|line| &line.alert.case))?;
+    // A file that can be carried away is a row of its own in the audit, whatever was looked at before.
+    desk.console.note_read(&desk.officer, "/alerts?csv=1", true).await?;
     let head = ["督办等级", "办件编号", "责任单位", "责任人", "日期", "内容", "处理结果"];
     let mut table = Table::new(head.map(|cell| desk.t(cell)));
-    for alert in lines.iter().map(|line| &line.alert) {
+    for alert in lines.iter().take(TABLE_ROWS as usize).map(|line| &line.alert) {
         let Some(raised) = &alert.raised else { continue };
         let concluded = alert.conclusion.as_ref().map_or(String::new(), |one| one.kind.chinese().to_owned());
         table.row([
@@ -190,7 +204,10 @@ fn csv(desk: &Desk, lines: &[AlertLine]) -> Response {
             desk.t(&concluded).as_ref(),
         ]);
     }
-    table.file("alerts")
+    if lines.len() > TABLE_ROWS as usize {
+        table.row([desk.t(CUT)]);
+    }
+    Ok(table.file("alerts"))
 }
 
 async fn appeal(Path(case): Path<String>, sent: Sent) -> Result<Response, Fault> {

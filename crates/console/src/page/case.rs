@@ -17,13 +17,14 @@ use axum::extract::Path;
 use axum::http::StatusCode;
 use axum::response::Response;
 use axum::routing::get;
-use casework::{CaseView, Fees, Hall, ReadyStage};
+use casework::{CaseView, Fees, Hall, Preview, ReadyStage};
 use domain::access::Permission;
 use domain::catalogue::Item;
 use domain::dossier::Status;
 use domain::form::Form;
 use domain::network::Tier;
 use domain::pack::CityPack;
+use domain::sheet::Section;
 use domain::{CaseNo, plan};
 use parts::{FormRow, Happened, PaperRow, RailPoint, TimerRow};
 use std::sync::Arc;
@@ -116,6 +117,8 @@ struct CasePage<'a> {
     /// Papers are looked at beside the work.
     viewer: bool,
     turn: Option<Turn>,
+    /// What the order that is being filled in would make.
+    preview: &'a [Preview],
     /// What everybody waits for, where this desk can do nothing.
     waits_for: String,
     sheets: Vec<(&'static str, &'static str)>,
@@ -183,6 +186,7 @@ pub(super) async fn page(
         timeline: parts::happened(desk, read).await?,
         stages: stage_boxes(desk, read, &here, tried),
         viewer: hall.tier != Tier::Village && !here.is_empty(),
+        preview: tried.map_or(&[], |tried| &tried.preview),
         turn: if here.is_empty() { None } else { turn(desk, &read.case).await? },
         waits_for: waits_for(desk, read, here.is_empty()),
         sheets: sheets.iter().map(|kind| (kind.as_str(), kind.title())).collect(),
@@ -194,7 +198,8 @@ pub(super) async fn page(
         may_rate: desk.may(Permission::Assist)
             && dossier.decision.is_some()
             && dossier.rating().is_none()
-            && !rated(read),
+            && !rated(read)
+            && hall.may_take_rating(&desk.officer, dossier).await?,
         on_tablet: super::tablet::on_tablet(desk).as_ref() == Some(&read.case),
         lacking: if desk.may(Permission::Assist) { lacking } else { Vec::new() },
         originals: originals(read),
@@ -219,19 +224,20 @@ struct Turn {
     after: Option<CaseNo>,
 }
 
-/// Cases of the queue that are counted.
+/// Tasks of the queue that are counted.
 const TURNS_MAX: u32 = 200;
 
 async fn turn(desk: &Desk, case: &CaseNo) -> Result<Option<Turn>, Fault> {
+    let tasks = desk.console.hall.store.tasks(desk.queue(TURNS_MAX)).await?;
+    let more = if tasks.len() >= TURNS_MAX as usize { "+" } else { "" };
     let mut queue: Vec<CaseNo> = Vec::new();
     // Stages of one case side by side are one turn.
-    for task in desk.console.hall.store.tasks(desk.queue(TURNS_MAX)).await? {
+    for task in tasks {
         if !queue.contains(&task.case) {
             queue.push(task.case);
         }
     }
     let Some(at) = queue.iter().position(|one| one == case) else { return Ok(None) };
-    let more = if queue.len() >= TURNS_MAX as usize { "+" } else { "" };
     Ok(Some(Turn {
         desk: super::lists::queue_name(desk.shell.tier),
         place: at + 1,

@@ -12,15 +12,16 @@ use axum::extract::{Query, State};
 use axum::response::Response;
 use axum::routing::{get, post};
 use casework::{Hall, Proof};
-use domain::CaseNo;
 use domain::access::Permission;
 use domain::network::Tier;
+use domain::numbers::{CitizenNo, check_credit_code};
+use domain::{CaseNo, Day};
 use serde::Deserialize;
 
 pub(super) fn routes() -> Router<Console> {
     Router::new()
         .route("/", get(home))
-        .route("/search", get(search))
+        .route("/search", get(search).post(search_typed))
         .route("/me", get(me))
         .route("/me/password", post(change_password))
         .route("/me/log-out-everywhere", post(log_out_everywhere))
@@ -79,7 +80,7 @@ async fn tiles(desk: &Desk) -> Result<Vec<Tile>, Fault> {
     let tile = |href, label, count, class| Tile { href, label, count, class };
     let bad = |count: u64| if count > 0 { "bad" } else { "" };
     if desk.shell.tier == Tier::Village {
-        let waiting = desk.cases_waiting().await?.1;
+        let waiting = desk.console.hall.cases_unsigned(Tier::City).await?.len() as u64;
         return Ok(vec![
             tile("/drafts", "草稿", counts.drafts, ""),
             tile("/outbox", "待上传到市", waiting, ""),
@@ -116,9 +117,17 @@ struct Sought {
     q: String,
 }
 
-/// A number, a scanned code, or the beginning of a name: whatever was typed, the next page is the right one.
-async fn search(_: Desk, Query(Sought { q }): Query<Sought>) -> Result<Response, Fault> {
-    let text = q.trim();
+async fn search(desk: Desk, Query(Sought { q }): Query<Sought>) -> Result<Response, Fault> {
+    find(&desk, &q).await
+}
+
+async fn search_typed(sent: Sent) -> Result<Response, Fault> {
+    find(&sent.desk, sent.posted.get("q")).await
+}
+
+/// A case number, a scanned code, somebody's number, or the beginning of a name: whatever was typed, the next page is the right one.
+async fn find(desk: &Desk, typed: &str) -> Result<Response, Fault> {
+    let text = typed.trim();
     // A scanner types the whole code of a sheet; the case number stands somewhere in it.
     let words = text.split(|c: char| !c.is_ascii_alphanumeric() && c != '-');
     let number = words.filter_map(|word| word.to_uppercase().parse::<CaseNo>().ok()).next();
@@ -128,8 +137,17 @@ async fn search(_: Desk, Query(Sought { q }): Query<Sought>) -> Result<Response,
     if text.is_empty() {
         return Ok(see("/cases"));
     }
+    if desk.may(Permission::ReadCases) && is_somebodys(text, desk.today()) {
+        return super::lists::of_person(desk, text).await;
+    }
     let query = encoded(text);
     Ok(see(&format!("/cases?applicant={query}")))
+}
+
+/// A citizen's number or a company's.
+fn is_somebodys(text: &str, today: Day) -> bool {
+    let text = text.to_uppercase();
+    CitizenNo::parse(&text, today).is_ok() || check_credit_code(&text).is_ok()
 }
 
 /// A value as it may stand in the query of a path.

@@ -2,7 +2,7 @@
 //! back, or a seal, needs two.
 
 use super::house::Sought;
-use super::seals::suite_name;
+use super::pairs::suite_name;
 use super::{Sent, bodies_of, items_of, render, render_with, see, status_of};
 use crate::Console;
 use crate::fault::Fault;

@@ -142,14 +142,25 @@ async fn queue(desk: Desk, Query(Paged { page, csv }): Query<Paged>) -> Result<R
     }))
 }
 
+pub(super) const CUT: &str = "超出一张表能列的数量:这里只有前面的部分";
+
 /// The queue as far as its pages go, for a spreadsheet.
 async fn queue_table(desk: &Desk) -> Result<Response, Fault> {
+    const ROWS_MAX: usize = PAGES_MAX * ROWS;
+    let tasks = desk.console.hall.store.tasks(desk.queue(ROWS_MAX as u32 + 1)).await?;
+    desk.console.may_list(&desk.officer, tasks.iter().map(|task| &task.case))?;
     // A file that can be carried away is a row of its own in the audit, whatever was looked at before.
     desk.console.note_read(&desk.officer, "/queue?csv=1", true).await?;
     let head = ["办件编号", "事项", "申请人", "环节", "期限", "说明"];
     let mut table = Table::new(head.map(|cell| desk.t(cell)));
-    for task in task_views(desk, desk.queue((PAGES_MAX * ROWS) as u32)).await? {
-        table.row([task.case.as_str(), &task.item, &task.applicant, &task.stage, &task.due, &task.note]);
+    for task in tasks.iter().take(ROWS_MAX) {
+        // The day itself: "in three days" is wrong tomorrow.
+        let due = task.due.map_or(String::new(), |due| due.to_string());
+        let task = task_view(desk, task);
+        table.row([task.case.as_str(), &task.item, &task.applicant, &task.stage, &due, &task.note]);
+    }
+    if tasks.len() > ROWS_MAX {
+        table.row([desk.t(CUT)]);
     }
     Ok(table.file("queue"))
 }
@@ -270,6 +281,27 @@ async fn cases(desk: Desk, Query(filter): Query<CaseFilter>) -> Result<Response,
         further: !filter.after.is_empty(),
     };
     Ok(render(&page))
+}
+
+#[derive(Template)]
+#[template(path = "found.html")]
+struct FoundPage<'a> {
+    shell: &'a Shell,
+    cases: Vec<CaseView>,
+}
+
+/// Cases of a person or a company, by number, that the officer may see; the newest first.
+pub(super) async fn of_person(desk: &Desk, number: &str) -> Result<Response, Fault> {
+    let (hall, within) = (&desk.console.hall, desk.within());
+    let mut lines = Vec::new();
+    for stored in hall.cases_of_number(&number.to_uppercase()).await? {
+        if hall.lies_within(&within, &stored.dossier.case).await? {
+            lines.push(super::outbox::line_of(stored));
+        }
+    }
+    desk.console.may_list(&desk.officer, lines.iter().map(|line| &line.case))?;
+    let cases = lines.iter().map(|line| case_view(desk, line)).collect();
+    Ok(render(&FoundPage { shell: &desk.shell, cases }))
 }
 
 #[derive(Template)]

@@ -55,7 +55,7 @@ struct Authority {
     /// A successor is being brought in.
     next: bool,
     believed: usize,
-    /// Machines that still show a certificate under another authority.
+    /// Machines that have not shown a certificate under it.
     behind: usize,
 }
 
@@ -94,18 +94,17 @@ struct MachinesPage<'a> {
 }
 
 /// What the city believes, and who has not followed yet.
-fn authority(desk: &Desk, nodes: &[NodeStatus]) -> Result<Authority, Fault> {
+async fn authority(desk: &Desk) -> Result<Authority, Fault> {
     let (console, now) = (&desk.console, desk.now());
     let ca = console.ca()?;
     let present = ca.fingerprint();
-    let shows_another = |node: &&NodeStatus| node.shown_under.as_ref().is_some_and(|under| *under != present);
     let folder = console.authority.as_ref();
     Ok(Authority {
         issuer: Lifetime::of(ca.issuer_until(), now, ISSUER_WORRYING_DAYS),
         key_is_here: folder.is_some_and(|folder| folder.has_authority_key()),
         next: folder.is_some_and(|folder| folder.has_next()),
         believed: trust::ca_folder::authorities(ca.authorities_pem()).len(),
-        behind: nodes.iter().filter(|node| node.standing == Standing::Active).filter(shows_another).count(),
+        behind: console.hall.not_shown_under(&present).await?.len(),
         fingerprint: present,
     })
 }
@@ -138,7 +137,8 @@ fn token(desk: &Desk, one: OpenToken) -> TokenRow {
         name: one.name,
         node: one.node.to_string(),
         by: one.by,
-        issued: one.issued.to_minute(),
+        // Of tokens from before it was written down.
+        issued: if one.issued == Timestamp::default() { String::new() } else { one.issued.to_minute() },
         expires: one.expires.to_minute(),
     }
 }
@@ -150,7 +150,7 @@ fn by_need(row: &MachineRow) -> (bool, i64) {
 
 async fn machines(desk: Desk) -> Result<Response, Fault> {
     let nodes = desk.console.hall.nodes().await?;
-    let (authority, broken) = match authority(&desk, &nodes) {
+    let (authority, broken) = match authority(&desk).await {
         Ok(authority) => (Some(authority), String::new()),
         Err(fault) => (None, desk.t(&fault.message).into_owned()),
     };
@@ -171,6 +171,9 @@ struct Issued {
     program: &'static str,
     door: u16,
     above: &'static str,
+    /// What else the program wants to know.
+    rest: &'static str,
+    aside: &'static str,
 }
 
 /// Places of one town, to choose from.
@@ -282,13 +285,34 @@ fn issued(desk: &Desk, made: NewToken, seating: &Seating) -> Issued {
         Seating::At(place) => Some(place.tier),
         Seating::InPlaceOf { node } => desk.console.hall.store.network().get(node).map(|one| one.tier),
     };
-    let (program, door, above) = match tier {
-        Some(Tier::Town) => ("town-node", 7002, "市中心地址"),
-        _ => ("village-agent", 7012, "镇中心地址"),
-    };
-    let qr = qr(&made.line).unwrap_or_default();
-    Issued { name: made.name, line: made.line, qr, program, door, above }
+    let (qr, name, line) = (qr(&made.line).unwrap_or_default(), made.name, made.line);
+    match tier {
+        Some(Tier::Town) => Issued {
+            name,
+            line,
+            qr,
+            program: "town-node",
+            door: desk.console.enrol_port.unwrap_or(HUB_ENROL_PORT),
+            above: "市中心地址",
+            rest: "",
+            aside: "上级的端口不是这个的,以实际为准。",
+        },
+        _ => Issued {
+            name,
+            line,
+            qr,
+            program: "village-agent",
+            door: TOWN_ENROL_PORT,
+            above: "镇中心地址",
+            rest: " --officer NAME",
+            aside: "上级的端口不是这个的,以实际为准。NAME 换成第一位使用人的用户名,口令由程序给出,当面交给本人。",
+        },
+    }
 }
+
+/// Where `join` knocks unless somebody chose otherwise.
+const HUB_ENROL_PORT: u16 = 7002;
+const TOWN_ENROL_PORT: u16 = 7012;
 
 async fn void(Path(token): Path<String>, sent: Sent) -> Result<Response, Fault> {
     sent.desk.console.hall.void_token(&sent.desk.officer, &token).await?;

@@ -70,8 +70,9 @@ fn row(desk: &Desk, node: &NodeStatus) -> NodeRow {
     let is_me = node.id == *desk.console.hall.me();
     let silent = !is_me && node.last_contact.is_none_or(|at| now.since(at) > SILENT_MS);
     let skew = node.clock_skew_ms.filter(|ms| ms.abs() >= SKEW_TOLD_MS);
-    let at_risk =
-        node.standing == Standing::Active && node.oldest_waiting.is_some_and(|at| desk.is_stale(at));
+    // It was written by the other clock.
+    let real = node.oldest_waiting.map(|at| at.plus_ms(-node.clock_skew_ms.unwrap_or(0)));
+    let at_risk = node.standing == Standing::Active && real.is_some_and(|at| desk.is_stale(at));
     NodeRow {
         at_risk,
         version: node.version.clone().unwrap_or_default(),

@@ -18,9 +18,9 @@ use domain::NodeId;
 use domain::network::Tier;
 use futures::{StreamExt, TryStreamExt};
 use serde::Deserialize;
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
-use store::{CaseOrder, CaseQuery};
+use store::{CaseLine, StoredDossier};
 use tokio::io::AsyncBufReadExt;
 use tokio_util::io::{ReaderStream, StreamReader};
 
@@ -43,8 +43,8 @@ struct OutboxPage<'a> {
     outbox: Outbox,
     oldest: String,
     cases: Vec<Waiting>,
-    /// Newest cases that were looked through, where there are older ones.
-    looked_at: Option<usize>,
+    /// There are older ones.
+    more: bool,
     /// Scans that the parent has not confirmed.
     scans: u64,
     link: LinkView,
@@ -75,53 +75,60 @@ fn link_view(desk: &Desk) -> LinkView {
     }
 }
 
-/// Newest cases that are looked through for what is still on its way.
-const LOOKED_MAX: u32 = 1000;
+/// More cases than a page has room for wait after weeks alone; the newest are shown.
+const LISTED_MAX: usize = 200;
 /// Between the maker of a bag and the line it goes out on.
 const PIPE_BYTES: usize = 256 * 1024;
 
-/// Cases that the hub has not confirmed, a town's villages' among them; and how many were looked through where not all were.
-async fn on_their_way(desk: &Desk) -> Result<(Vec<Waiting>, Option<usize>), Fault> {
+/// Cases of which the hub has not signed for all that was written, here or at a town's villages; the newest first, and whether there
+/// are more of them.
+async fn on_their_way(desk: &Desk) -> Result<(Vec<Waiting>, bool), Fault> {
     let hall = &desk.console.hall;
-    let network = hall.store.network();
-    let query = CaseQuery { order: CaseOrder::NewestFirst, limit: LOOKED_MAX, ..CaseQuery::default() };
-    let lines = hall.store.cases(query).await?;
-    let mut signed: BTreeMap<NodeId, (u64, u64)> = BTreeMap::new();
-    let mut waiting = Vec::new();
-    for line in &lines {
-        let (parent, hub) = match signed.get(&line.origin) {
-            Some(known) => *known,
-            None => {
-                let receipts = hall.store.custody(&line.origin).await?;
-                let by = |node: Option<&NodeId>| {
-                    receipts.iter().find(|one| Some(&one.by) == node).map_or(0, |one| one.seq)
-                };
-                let hub = by(network.responsible(&line.origin, Tier::City));
-                let known = (by(network.parent(hall.me())).max(hub), hub);
-                signed.insert(line.origin.clone(), known);
-                known
-            }
-        };
-        if line.captured_seq > hub {
-            let town = hall.tier != Tier::Village || line.captured_seq <= parent;
-            waiting.push(Waiting { line: case_view(desk, line), town });
-        }
+    let unsigned = hall.cases_unsigned(Tier::City).await?;
+    let here = match hall.tier {
+        Tier::Village => hall.cases_unsigned(Tier::Town).await?,
+        Tier::Town | Tier::City => BTreeSet::new(),
+    };
+    let mut lines = Vec::new();
+    for case in &unsigned {
+        // Of a case that is held back until its first page comes there is nothing to show.
+        lines.extend(hall.store.dossier(case).await?.map(line_of));
     }
-    let all = lines.len() < LOOKED_MAX as usize;
-    Ok((waiting, (!all).then_some(lines.len())))
+    lines.sort_by_key(|line| std::cmp::Reverse(line.captured_at));
+    let more = lines.len() > LISTED_MAX;
+    lines.truncate(LISTED_MAX);
+    let waiting = |line: &CaseLine| Waiting { line: case_view(desk, line), town: !here.contains(&line.case) };
+    Ok((lines.iter().map(waiting).collect(), more))
+}
+
+/// A case as lists show it.
+pub(super) fn line_of(stored: StoredDossier) -> CaseLine {
+    let StoredDossier { dossier, missing_attachments, captured_seq, .. } = stored;
+    CaseLine {
+        status: dossier.status(),
+        case: dossier.case,
+        item: dossier.item,
+        origin: dossier.origin,
+        holder: dossier.holder,
+        applicant: dossier.applicant,
+        captured_at: dossier.captured_at,
+        captured_seq,
+        pages: dossier.pages,
+        missing_attachments,
+    }
 }
 
 async fn page(desk: &Desk, told: String, wrong: String) -> Result<Response, Fault> {
     let hall = &desk.console.hall;
     let outbox = hall.outbox().await?;
-    let (cases, looked_at) = on_their_way(desk).await?;
+    let (cases, more) = on_their_way(desk).await?;
     let oldest = outbox.oldest_waiting.map_or(String::new(), |at| desk.shell.ago(at, desk.now()));
     let page = OutboxPage {
         shell: &desk.shell,
         outbox,
         oldest,
         cases,
-        looked_at,
+        more,
         scans: desk.counts.attachments_on_way,
         link: link_view(desk),
         can_carry: desk.console.node.is_some() && desk.may_open("/bag"),

@@ -4,6 +4,8 @@
 
 mod asked;
 
+pub(super) use asked::suite_name;
+
 use super::{Sent, render_with, see, told};
 use crate::Console;
 use crate::api::id;

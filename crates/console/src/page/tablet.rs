@@ -104,7 +104,7 @@ async fn rate(sent: Sent) -> Result<Response, Fault> {
         return if rated { Ok(see("/tablet?thanks=1")) } else { page(&desk, false, GONE, "").await };
     }
     let rating = Rating { grade, text: posted.get("text").to_owned() };
-    match desk.console.hall.rate(&case, rating).await {
+    match desk.console.hall.rate_at_counter(&desk.officer, &case, rating).await {
         Ok(_) => Ok(see("/tablet?thanks=1")),
         Err(error) => page(&desk, false, &error.to_string(), "").await,
     }

@@ -5,6 +5,7 @@ use crate::calendar::DueDay;
 use crate::clock::{TimerKind, unit_name};
 use crate::dossier::{Outcome, Page, PageBody};
 use crate::form::applicant;
+use crate::network::Tier;
 use crate::numbers::mask_number;
 use crate::paper::{PaperContent, PaperKind, SealedPaper};
 use crate::{Day, MaterialId, Timestamp, tolerance};
@@ -15,6 +16,7 @@ pub fn build(kind: SheetKind, source: &Source<'_>) -> Result<Sheet, NoSheet> {
     match kind {
         SheetKind::Receipt => receipt(source),
         SheetKind::Materials => materials(source),
+        SheetKind::Mandate => mandate(source),
         SheetKind::SupplementNotice => supplement_notice(source),
         SheetKind::Acceptance => acceptance(source),
         SheetKind::NotAccepted => sealed(source, kind, PaperKind::NotAccepted),
@@ -123,6 +125,37 @@ fn receipt(source: &Source<'_>) -> Result<Sheet, NoSheet> {
         ),
     ];
     sheet.signatures = vec!["申请人", "代办员"];
+    Ok(sheet)
+}
+
+/// 《民法典》第一百六十五条 says what it names: the agent, what for, how far, how long, and whose signature.
+fn mandate(source: &Source<'_>) -> Result<Sheet, NoSheet> {
+    let Some(page) = source.find(|body| matches!(body, PageBody::Captured(_))) else {
+        return nothing("还没有收件");
+    };
+    if source.dossier.intake != Tier::Village {
+        return nothing("申请人到窗口或在网上自己申请的,不需要委托代办");
+    }
+    let mut sheet = source.blank(SheetKind::Mandate, source.place_name, page.at);
+    let mut facts = source.head();
+    facts.push(fact("代办员", page.officer.clone(), page_ref(page)));
+    facts.push(fact("代办点", source.place_name, page_ref(page)));
+    let from = page.at.day();
+    facts.push(fact("期限", format!("自 {from} 起,至本件送达、撤回或终止为止"), page_ref(page)));
+    sheet.sections = vec![
+        Section::Facts(facts),
+        Section::Text(
+            "委托人委托上述代办员,就本件代为填写申请表,提交、补正和补交材料,查询进度,领取并转交文书和证照\
+             (《行政许可法》第二十九条)。代办不收费。代办员不得代委托人放弃申请、改变所申请的事项或者转托他人。"
+                .to_owned(),
+        ),
+        Section::Text(
+            "委托人对申请内容和所交材料的真实性负责;可以随时收回委托,自己到镇或市的窗口办理\
+             (《民法典》第一百六十五条、第九百三十三条)。"
+                .to_owned(),
+        ),
+    ];
+    sheet.signatures = vec!["委托人", "代办员"];
     Ok(sheet)
 }
 
@@ -255,6 +288,16 @@ fn sealed(source: &Source<'_>, kind: SheetKind, paper: PaperKind) -> Result<Shee
     sheet.sections = sealed_sections(&content, paper);
     sheet.sealed = Some(paper.clone());
     Ok(sheet)
+}
+
+/// Title, receiver and words of a sealed paper.
+///
+/// # Errors
+/// [`NoSheet`] for one that cannot be read.
+pub fn read_paper(paper: &SealedPaper) -> Result<(String, String, Vec<Section>), NoSheet> {
+    let content = paper.read().map_err(NoSheet)?;
+    let sections = sealed_sections(&content, paper);
+    Ok((content.title, content.applicant, sections))
 }
 
 fn sealed_sections(content: &PaperContent, paper: &SealedPaper) -> Vec<Section> {

@@ -315,7 +315,8 @@ fn given(sql: &Connection, me: &Identity, author: &NodeId) -> Result<u64, StoreE
     Ok(seq.unwrap_or(0) as u64)
 }
 
-/// A token whose node is known was used after the backup was made: it must not let a second one in (I27).
+/// A token whose node is known was used after the backup was made: it must not let a second one in (I27). Of the others nobody knows
+/// which were taken back since; whoever still waits with one is given another.
 fn spend_tokens(work: &Work<'_>, now: Timestamp) -> Result<(), StoreError> {
     for node in work.known.network.iter() {
         work.sql
@@ -325,5 +326,11 @@ fn spend_tokens(work: &Work<'_>, now: Timestamp) -> Result<(), StoreError> {
             )
             .broken("spend tokens")?;
     }
+    work.sql
+        .execute(
+            "UPDATE enrolment SET voided_ms = ?1 WHERE used_ms IS NULL AND voided_ms IS NULL",
+            [now.as_ms()],
+        )
+        .broken("take tokens back")?;
     Ok(())
 }

@@ -33,6 +33,8 @@ pub struct FormRow {
 }
 
 pub struct PaperRow {
+    /// The key that opens it.
+    pub key: Option<usize>,
     pub name: String,
     pub scan: Option<Scan>,
     pub flag: String,
@@ -193,25 +195,33 @@ pub(super) fn paper_rows(desk: &Desk, read: &Read) -> Vec<PaperRow> {
         domain::delivery::PHOTO => desk.t("交付照片").into_owned(),
         _ => read.item.material(id).map_or(id.to_string(), |one| one.name.clone()),
     };
+    let without = |id: &domain::MaterialId, flag: &str, class| PaperRow {
+        key: None,
+        name: name_of(id),
+        scan: None,
+        flag: desk.t(flag).into_owned(),
+        class,
+    };
     let scan = |one: &domain::dossier::Attachment| {
         let (flag, class) =
             if dossier.checked.contains(&one.material) { ("已核对原件", "ok") } else { ("", "soft") };
+        if !desk.console.hall.blobs.has(&one.hash) {
+            return without(&one.material, "附件未到", "warn");
+        }
         PaperRow {
+            key: None,
             name: name_of(&one.material),
             scan: Some(Scan::of(one, format!("/cases/{}/papers/{}", read.case, one.hash))),
             flag: if flag.is_empty() { String::new() } else { desk.t(flag).into_owned() },
             class,
         }
     };
-    let without = |id: &domain::MaterialId, flag: &str, class| PaperRow {
-        name: name_of(id),
-        scan: None,
-        flag: desk.t(flag).into_owned(),
-        class,
-    };
     let mut rows: Vec<PaperRow> = dossier.all_attachments().map(scan).collect();
     rows.extend(dossier.lacking.iter().map(|id| without(id, "容缺,稍后补交", "warn")));
     rows.extend(dossier.borrowed.iter().map(|one| without(&one.material, "从证照库调用", "soft")));
+    for (row, key) in rows.iter_mut().filter(|row| row.scan.is_some()).zip(1..=9) {
+        row.key = Some(key);
+    }
     rows
 }
 

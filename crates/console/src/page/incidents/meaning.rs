@@ -2,7 +2,7 @@
 //! a log for it, and stands beside.
 
 /// What stands in a reason, and what it means. The first that fits counts.
-const MEANINGS: [(&str, &str); 20] = [
+const MEANINGS: [(&str, &str); 21] = [
     (
         "fork",
         "同一个序号有两条不同的签名记录:这台电脑多半被复制过,或从旧备份恢复后又继续用。查明哪一台是真的,另一台停用;不能确定就挂失。",
@@ -23,6 +23,10 @@ const MEANINGS: [(&str, &str); 20] = [
     (
         "cannot be read",
         "内容读不懂:可能在传送前已损坏,也可能由更新的版本写成。请核对两边的程序版本,再联系对方重新办理这一步。",
+    ),
+    (
+        "an older copy of its author",
+        "有一份旧的拷贝在用同一个身份联系:多半是旧备份或复制的磁盘被开了机。找到那台电脑停用,再处理完毕。",
     ),
     ("only the hub", "下级发来了只有市里才能发的内容,没有采信。请查看那台电脑是否被人改动过。"),
     ("a village does not answer its own ratings", "被评价的村不能处理对自己的评价,没有采信。"),

@@ -2,12 +2,14 @@
 
 use crate::fault::Fault;
 use crate::page::accounts::roles_of;
+use crate::page::bodies_of;
 use crate::posted::Posted;
 use crate::shell::Desk;
 use casework::{NewAccount, SensitiveAct};
 use domain::delegation::{Delegate, Revocation};
 use domain::network::{Standing, Tier};
 use domain::paper::SealName;
+use trust::Suite;
 
 pub(super) enum Kind {
     /// Known already: shown, and sent along.
@@ -42,17 +44,28 @@ pub(super) struct Asked {
 
 /// The acts that are proposed on a page: as the form names them, as people call them, and what they do. The others are done at
 /// the machine itself.
-const ACTS: [(&str, &str, &str); 9] = [
+const ACTS: [(&str, &str, &str); 10] = [
     ("ban_node", "挂失节点", "电脑丢失或被盗时用:这台电脑立即不能再联系,挂失以后以它的名义签的内容不再收。"),
     ("evict_node", "撤并节点", "这个点不再办理:已经收到的照办,以后不再接受它的连接。"),
     ("readmit_node", "恢复节点", "挂失或撤并的点重新接入;找回的电脑先检查再恢复。"),
     ("revoke_letter", "撤销授权委托书", "自所写日期起受托人不再有此权限;之前办理的仍然有效。"),
     ("withdraw_seal", "停用印章", "自今天起不再使用;之前盖的文书仍然有效。"),
+    ("renew_seal", "刻制新章", "新章立即启用并向全市备案,原章自今天起停用;原章以前盖的文书仍然有效。"),
     ("export_audit", "导出审计记录", "全部审计记录,供审计人员用单独的程序核验;复核后三十分钟内领取。"),
     ("export_cases", "导出办件清单", "全部办件的清单;复核后三十分钟内领取。"),
     ("give_account", "设立或更改账号", "口令给复核人,动态口令密钥给提出人:两个人各拿一半,当面交给本人。"),
     ("reset_account", "重设账号", "口令和动态口令都作废重设;口令给复核人,动态口令密钥给提出人。"),
 ];
+
+const SAME_SUITE: &str = "与原章相同";
+
+/// What a suite is called where people choose one.
+pub(in crate::page) fn suite_name(suite: Suite) -> &'static str {
+    match suite {
+        Suite::Ed25519Sha256 => "Ed25519(SHA-256)",
+        Suite::Sm2Sm3 => "国密 SM2(SM3)",
+    }
+}
 
 /// By the name its `kind` has.
 pub(super) fn title_of(kind: &str) -> &'static str {
@@ -74,6 +87,10 @@ pub(super) fn fact_of(desk: &Desk, act: &SensitiveAct) -> String {
             format!("{} · {whom} · {} · {}", revocation.number, revocation.from, revocation.reason)
         }
         SensitiveAct::WithdrawSeal(seal) => format!("{} {}", owner_name(desk, &seal.owner), seal.no),
+        SensitiveAct::RenewSeal { body, suite } => {
+            let suite = suite.map_or(SAME_SUITE, suite_name);
+            format!("{} · {}", owner_name(desk, body.as_str()), desk.t(suite))
+        }
         SensitiveAct::GiveAccount(new) => {
             let roles = new.roles.0.iter().map(|role| desk.t(role.chinese()).into_owned());
             format!("{} {} · {}", new.name, new.display, roles.collect::<Vec<_>>().join("、"))
@@ -110,6 +127,13 @@ pub(super) fn act_of(posted: &Posted) -> Result<SensitiveAct, Fault> {
             owner: text("owner"),
             no: posted.get("no").parse().map_err(|_| Fault::unfit("请写明第几号章"))?,
         }),
+        "renew_seal" => SensitiveAct::RenewSeal {
+            body: posted.get("body").parse().map_err(|_| Fault::unfit("请选择部门"))?,
+            suite: match posted.get("suite") {
+                "" => None,
+                name => Some(name.parse().map_err(|_| Fault::unfit("请从列出的算法中选择"))?),
+            },
+        },
         "export_audit" => SensitiveAct::ExportAudit {},
         "export_cases" => SensitiveAct::ExportCases {},
         "give_account" => SensitiveAct::GiveAccount(NewAccount {
@@ -165,6 +189,20 @@ fn fields(desk: &Desk, kind: &str, typed: &Posted) -> Vec<Field> {
         }
         "withdraw_seal" => {
             vec![fixed("owner", "部门", owner_name(desk, typed.get("owner"))), shown("no", "章号")]
+        }
+        "renew_seal" => {
+            let none = || (String::new(), String::new());
+            let bodies = desk.console.hall.pack(None).map(|(_, pack)| bodies_of(&pack)).unwrap_or_default();
+            let suite = |one: Suite| (one.name().to_owned(), desk.t(suite_name(one)).into_owned());
+            let same = (String::new(), desk.t(SAME_SUITE).into_owned());
+            vec![
+                field("body", "部门", Kind::Choice { options: [none()].into_iter().chain(bodies).collect() }),
+                field(
+                    "suite",
+                    "签名算法",
+                    Kind::Choice { options: [same].into_iter().chain(Suite::ALL.map(suite)).collect() },
+                ),
+            ]
         }
         "give_account" => {
             let roles = roles_of(typed);
