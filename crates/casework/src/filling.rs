@@ -216,11 +216,17 @@ impl Hall {
             }
         }
         let Some((case, known)) = self.known_person(&card).await? else { return Ok(()) };
+        // A company's premises and a person's home bear one key and two labels.
+        let release = self.stored(&case).await?.dossier;
+        let (_, _, of) = self.item(Some(release.release), &release.item)?;
+        let means_the_same = |field: &Field| {
+            of.fields.iter().any(|theirs| theirs.key == field.key && theirs.label == field.label)
+        };
         if only.is_some_and(|only| !only.is_of(&known)) {
             return Ok(());
         }
         for (name, field) in &fields {
-            let value = known.get(&name.key).filter(|value| fits(field, value));
+            let value = known.get(&name.key).filter(|value| fits(field, value) && means_the_same(field));
             if let (Some(value), None) = (value, draft.form.get(&name.key)) {
                 DraftForm::put(draft, name, Some(value.clone()));
             }

@@ -133,6 +133,7 @@ pub const PAGES: &[Page] = &[
     page("get", "/reconciliation", Permission::House, Tells::Nothing, EVERYWHERE),
     page("get", "/incidents", Permission::House, Tells::Nothing, EVERYWHERE),
     page("post", "/incidents/retry", Permission::Operate, Tells::Nothing, EVERYWHERE),
+    page("post", "/incidents/{no}/retry", Permission::Operate, Tells::Nothing, EVERYWHERE),
     page("post", "/incidents/{no}/settle", Permission::Operate, Tells::Nothing, EVERYWHERE),
     page("get", "/applications", Permission::House, Tells::Nothing, CITY),
     // Supervision and the hub's registers.

@@ -593,6 +593,13 @@ pub const ROUTES: &[Route] = &[
         &[],
     ),
     route(
+        "post",
+        "/incidents/{no}/retry",
+        Need::One(Permission::Operate),
+        "只重试这一条:与它所涉的直接上下级重新问候",
+        &[],
+    ),
+    route(
         "get",
         "/reconciliation",
         Need::One(Permission::House),

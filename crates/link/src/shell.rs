@@ -178,7 +178,9 @@ impl<'n> Talk<'n> {
 
     async fn on_change(&mut self, change: Result<Change, broadcast::error::RecvError>) -> Result<(), Ended> {
         match change {
-            Ok(change) if change.greet_anew => Err(Ended::GreetAnew),
+            Ok(change) if change.greet_anew || change.greet.contains(self.session.peer()) => {
+                Err(Ended::GreetAnew)
+            }
             Ok(change) => {
                 self.refresh_network();
                 let now = self.node.hall.now();

@@ -265,6 +265,7 @@ fn run_group(connection: &Connection, writing: &Writing, first: Job, mut next: i
     let nothing = total.heads.is_empty()
         && !total.reference_data
         && !total.greet_anew
+        && total.greet.is_empty()
         && total.cases.is_empty()
         && total.attachments.is_empty();
     if failure.is_none() && !nothing {
@@ -326,4 +327,5 @@ fn merge(total: &mut Change, change: Change) {
     total.cases.extend(change.cases);
     total.attachments.extend(change.attachments);
     total.greet_anew |= change.greet_anew;
+    total.greet.extend(change.greet);
 }

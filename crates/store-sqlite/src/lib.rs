@@ -461,11 +461,12 @@ impl Store for SqliteStore {
         let settle = move |work: &mut executor::Work<'_>| incidents::settle(work.sql, no, &by, &note, now);
         self.executor.write("settle an incident", settle).await
     }
-    async fn try_again(&self, by: &str, now: Timestamp) -> Result<(), StoreError> {
+    async fn try_again(&self, by: &str, peer: Option<NodeId>, now: Timestamp) -> Result<(), StoreError> {
         let by = by.to_owned();
         let again = move |work: &mut executor::Work<'_>| {
-            audit::record(work.sql, now, &by, "try-again", "")?;
-            work.change.greet_anew = true;
+            audit::record(work.sql, now, &by, "try-again", peer.as_ref().map_or("", NodeId::as_str))?;
+            work.change.greet_anew = peer.is_none();
+            work.change.greet.extend(peer.clone());
             Ok(())
         };
         self.executor.write("try again", again).await

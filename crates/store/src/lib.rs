@@ -83,6 +83,8 @@ pub struct Change {
     pub attachments: Vec<String>,
     /// Our own journals are not what they were: whoever talks to a neighbour greets anew.
     pub greet_anew: bool,
+    /// Neighbours that are greeted anew by whoever talks to them.
+    pub greet: Vec<NodeId>,
 }
 
 #[async_trait]
@@ -187,8 +189,8 @@ pub trait Store: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::Missing`] of one that is not there, or was settled before.
     async fn settle_incident(&self, no: u64, by: &str, note: &str, now: Timestamp) -> Result<(), StoreError>;
-    /// All links greet anew: what was refused, given up or waits is offered and asked for again.
-    async fn try_again(&self, by: &str, now: Timestamp) -> Result<(), StoreError>;
+    /// All links greet anew, or that of one neighbour: what was refused, given up or waits is offered and asked for again.
+    async fn try_again(&self, by: &str, peer: Option<NodeId>, now: Timestamp) -> Result<(), StoreError>;
     /// What this node has of the cases that `origin` captured among the first `seq` entries of its journal.
     async fn captured_through(&self, origin: &NodeId, seq: u64) -> Result<u64, StoreError>;
     /// When `by` first said that it has more of the journal of `author` than `seq` entries.

@@ -44,6 +44,24 @@ async fn an_incident_is_settled_once_by_whoever_may_and_stays_to_be_read() {
     assert_eq!(status(&boss, &path, json!({ "note": "  " })).await, 422);
     assert_eq!(status(&boss, &path, json!({ "note": "长".repeat(301) })).await, 422);
     assert_eq!(status(&boss, "/incidents/999999/settle", note.clone()).await, 404);
+    // Only the neighbour it is about is greeted anew.
+    let mut changes = hall.store.changes();
+    let again = format!("/incidents/{no}/retry");
+    assert_eq!(status(&window, &again, json!({})).await, 403);
+    assert_eq!(status(&boss, "/incidents/999999/retry", json!({})).await, 404);
+    town.post(&boss, &again, json!({})).await.unwrap();
+    let greeted = async {
+        loop {
+            if let Ok(change) = changes.recv().await
+                && !change.greet.is_empty()
+            {
+                return change;
+            }
+        }
+    };
+    let greeted =
+        tokio::time::timeout(std::time::Duration::from_secs(20), greeted).await.expect("its link is told");
+    assert!(greeted.greet == [author.clone()] && !greeted.greet_anew);
     town.post(&boss, &path, note.clone()).await.unwrap();
     assert_eq!(status(&boss, &path, note).await, 404, "settled once");
     let after = town.get(&boss, "/incidents").await;

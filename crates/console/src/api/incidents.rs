@@ -14,6 +14,7 @@ pub(super) fn routes() -> Router<Console> {
     Router::new()
         .route("/incidents", get(incidents))
         .route("/incidents/retry", post(retry))
+        .route("/incidents/{no}/retry", post(retry_one))
         .route("/incidents/{no}/settle", post(settle))
 }
 
@@ -33,6 +34,15 @@ async fn settle(
     Body(Note { note }): Body<Note>,
 ) -> Answer<Value> {
     console.hall.settle_incident(&officer, id(&no, "编号")?, &note).await?;
+    Ok(Json(json!({})))
+}
+
+async fn retry_one(
+    State(console): State<Console>,
+    ByToken(officer): ByToken,
+    Path(no): Path<String>,
+) -> Answer<Value> {
+    console.hall.try_one_again(&officer, id(&no, "编号")?).await?;
     Ok(Json(json!({})))
 }
 

@@ -123,7 +123,11 @@ fn command(desk: &Desk, known: &Read, stage: &str, verb: &str, posted: &Posted) 
     let orders = at.orders(&here);
     let order = orders.iter().find(|order| order.stage == stage_id && order.verb == verb);
     let Some(order) = order else {
-        let told = "这一步现在不能办:案卷可能刚刚有了新的进展,请看下面的最新状态";
+        let state = known.view.dossier.stages.get(&stage_id);
+        let told = match state.and_then(|state| state.claimed_by.as_ref()) {
+            Some(officer) if *officer != desk.officer.name => format!("这一步已由 {officer} 认领"),
+            _ => "这一步现在不能办:案卷可能刚刚有了新的进展,请看下面的最新状态".to_owned(),
+        };
         return Err(Fault::new(StatusCode::CONFLICT, "refused", told));
     };
     let faults = order.faults_of(posted);

@@ -305,6 +305,10 @@ fn waits_for(desk: &Desk, read: &Read, idle: bool) -> String {
     }
     let network = hall.store.network();
     let holder = network.name_of(&dossier.holder);
+    // Handed over on this disk, and nobody above has it yet.
+    if dossier.origin == *hall.me() && dossier.holder != *hall.me() && !read.view.ticks.town {
+        return desk.t(&format!("还在本机,没有上传;上传后由 {holder} 办理")).into_owned();
+    }
     let stages: Vec<&str> = read.view.ready.iter().map(|stage| stage.name.as_str()).collect();
     match (dossier.returned.is_some(), stages.is_empty()) {
         (true, _) => desk.t(&format!("等 {holder} 联系申请人补正")).into_owned(),

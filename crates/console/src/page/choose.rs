@@ -11,8 +11,11 @@ use axum::extract::{Path, Query};
 use axum::response::Response;
 use axum::routing::get;
 use domain::ItemId;
+use domain::pack::CityPack;
 use pinyin::ToPinyin;
 use serde::Deserialize;
+use std::collections::BTreeMap;
+use store::{CaseOrder, CaseQuery};
 
 pub(super) fn routes() -> Router<Console> {
     Router::new().route("/new", get(choose)).route("/guides/{item}", get(guide))
@@ -27,9 +30,24 @@ fn initials(name: &str) -> String {
     name.chars().zip(name.to_pinyin()).map(letter).collect()
 }
 
-/// Whether somebody who typed `sought` (lower case) may have meant `name`.
+/// Letters that say little when they only stand somewhere in order.
+const LETTERS_MIN: usize = 3;
+
+/// Whether somebody who typed `sought` (lower case) may have meant `name`: part of it, its initials, or the short form people say
+/// (社保卡 for 社会保障卡, `sbk`).
 pub(crate) fn is_meant(name: &str, sought: &str) -> bool {
-    sought.is_empty() || name.to_lowercase().contains(sought) || initials(name).contains(sought)
+    let (name, initials) = (name.to_lowercase(), initials(name));
+    let long_enough = if sought.is_ascii() { LETTERS_MIN } else { 2 };
+    let short_form = sought.chars().count() >= long_enough;
+    name.contains(sought)
+        || initials.contains(sought)
+        || short_form && (in_order(&name, sought) || in_order(&initials, sought))
+}
+
+/// Whether all characters of `sought` stand in `text`, one after another.
+fn in_order(text: &str, sought: &str) -> bool {
+    let mut rest = text.chars();
+    sought.chars().all(|wanted| rest.any(|c| c == wanted))
 }
 
 struct ItemLine {
@@ -45,6 +63,8 @@ struct ItemLine {
 struct ChoosePage<'a> {
     shell: &'a Shell,
     sought: &'a str,
+    /// What is taken in here most, while nothing is sought.
+    frequent: Vec<(String, String)>,
     /// Bodies, each with its items.
     bodies: Vec<(String, Vec<ItemLine>)>,
     bundles: Vec<(String, String, u32)>,
@@ -92,7 +112,27 @@ async fn choose(desk: Desk, Query(Sought { q }): Query<Sought>) -> Result<Respon
     let bundles = pack.bundles.iter().filter(|bundle| is_meant(&bundle.name, &sought));
     let bundles =
         bundles.map(|bundle| (bundle.id.clone(), bundle.name.clone(), bundle.promised_days)).collect();
-    Ok(render(&ChoosePage { shell: &desk.shell, sought: q.trim(), bodies, bundles }))
+    let frequent = if sought.is_empty() { frequent(&desk, &pack).await? } else { Vec::new() };
+    Ok(render(&ChoosePage { shell: &desk.shell, sought: q.trim(), frequent, bodies, bundles }))
+}
+
+/// Newest cases that are counted, and how many items they bring to the top.
+const COUNTED: u32 = 200;
+const FREQUENT: usize = 6;
+
+/// What this counter took in most of late: id and name.
+async fn frequent(desk: &Desk, pack: &CityPack) -> Result<Vec<(String, String)>, Fault> {
+    let query = CaseQuery { order: CaseOrder::NewestFirst, limit: COUNTED, ..CaseQuery::default() };
+    let mut counts: BTreeMap<ItemId, u32> = BTreeMap::new();
+    let here = desk.console.hall.me();
+    for line in desk.console.hall.store.cases(query).await?.into_iter().filter(|line| line.origin == *here) {
+        *counts.entry(line.item).or_default() += 1;
+    }
+    let mut items: Vec<(ItemId, u32)> = counts.into_iter().collect();
+    items.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let today = desk.today();
+    let open = items.iter().filter_map(|(id, _)| pack.item(id)).filter(|item| item.in_force(today).is_ok());
+    Ok(open.take(FREQUENT).map(|item| (item.id.to_string(), item.name.clone())).collect())
 }
 
 #[derive(Template)]
@@ -138,5 +178,8 @@ mod tests {
         assert_eq!(initials("最低生活保障"), "zdshbz");
         assert!(is_meant("最低生活保障审核确认", "zdsh") && is_meant("最低生活保障审核确认", "保障"));
         assert!(is_meant("食品经营许可", "") && !is_meant("食品经营许可", "zd"));
+        // As people say it.
+        assert!(is_meant("社会保障卡申领", "社保卡") && is_meant("社会保障卡申领", "sbk"));
+        assert!(is_meant("最低生活保障审核确认", "低保") && !is_meant("最低生活保障审核确认", "保低"));
     }
 }

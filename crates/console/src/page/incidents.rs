@@ -19,6 +19,7 @@ pub(super) fn routes() -> Router<Console> {
     Router::new()
         .route("/incidents", get(incidents))
         .route("/incidents/retry", post(retry))
+        .route("/incidents/{no}/retry", post(retry_one))
         .route("/incidents/{no}/settle", post(settle))
 }
 
@@ -86,6 +87,11 @@ async fn incidents(desk: Desk) -> Result<Response, Fault> {
 
 async fn retry(sent: Sent) -> Result<Response, Fault> {
     sent.desk.console.hall.try_again(&sent.desk.officer).await?;
+    Ok(see("/incidents"))
+}
+
+async fn retry_one(Path(no): Path<String>, sent: Sent) -> Result<Response, Fault> {
+    sent.desk.console.hall.try_one_again(&sent.desk.officer, id(&no, "编号")?).await?;
     Ok(see("/incidents"))
 }
 

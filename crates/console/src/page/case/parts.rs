@@ -105,16 +105,25 @@ pub(super) async fn rail(desk: &Desk, read: &Read) -> Result<Vec<RailPoint>, Fau
         None => String::new(),
     };
     let accepted = dossier.accepted.as_ref();
-    Ok(vec![
-        RailPoint { label: "村里已收", done: true, aside: dossier.captured_at.to_minute() },
-        RailPoint { label: "镇里已收", done: ticks.town, aside: at(Tier::Town, ticks.town) },
+    let captured = |label| RailPoint { label, done: true, aside: dossier.captured_at.to_minute() };
+    let mut points = match dossier.intake {
+        Tier::Village => vec![
+            captured("村里已收"),
+            RailPoint { label: "镇里已收", done: ticks.town, aside: at(Tier::Town, ticks.town) },
+        ],
+        // Taken in by the town itself: at its window, or from home.
+        Tier::Town | Tier::City if dossier.online.is_some() => vec![captured("镇里已收网上申请")],
+        Tier::Town | Tier::City => vec![captured("窗口已收")],
+    };
+    points.extend([
         RailPoint { label: "市里已收", done: ticks.hub, aside: at(Tier::City, ticks.hub) },
         RailPoint {
             label: "已受理",
             done: accepted.is_some(),
             aside: accepted.map_or(String::new(), |one| one.on.to_string()),
         },
-    ])
+    ]);
+    Ok(points)
 }
 
 pub(super) fn timers(desk: &Desk, read: &Read) -> Vec<TimerRow> {
