@@ -135,6 +135,17 @@ impl Console {
         }
     }
 
+    /// A file that can be carried away is a row of its own in the audit, whatever was looked at before.
+    pub(crate) async fn note_table<'c>(
+        &self,
+        officer: &Officer,
+        cases: impl IntoIterator<Item = &'c CaseNo>,
+        what: &str,
+    ) -> Result<(), Fault> {
+        self.may_list(officer, cases)?;
+        self.note_read(officer, what, true).await
+    }
+
     /// The row stands before the answer goes out: nobody has read what the audit does not know (I37).
     pub(crate) async fn note_read(&self, officer: &Officer, what: &str, one: bool) -> Result<(), Fault> {
         let now = self.hall.now();

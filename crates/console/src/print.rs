@@ -33,6 +33,7 @@ struct SheetPage<'a> {
     qr: String,
     /// The sealed content, safe inside a script element.
     content: String,
+    drill: bool,
 }
 
 /// A code that a phone reads from paper: a quarter of it may be spoilt.
@@ -46,7 +47,7 @@ pub(crate) fn render(sheet: &Sheet) -> Result<Response, Fault> {
     let qr = qr(&sheet.code).ok_or_else(|| failed("the code does not fit".to_owned()))?;
     // `<` alone could end the element; JSON allows it to be written otherwise, and nothing else is touched.
     let content = sheet.sealed.as_ref().map(|paper| paper.content.replace('<', "\\u003c"));
-    let page = SheetPage { sheet, qr, content: content.unwrap_or_default() };
+    let page = SheetPage { sheet, qr, content: content.unwrap_or_default(), drill: runtime::is_drill() };
     Ok(Html(page.render().map_err(|error| failed(error.to_string()))?).into_response())
 }
 

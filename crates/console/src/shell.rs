@@ -26,13 +26,15 @@ pub(crate) struct Taste {
     pub lang: Lang,
     /// 长辈版: large letters, large targets.
     pub large: bool,
+    /// Nobody's taste, and said on every page alike: a drill is on.
+    pub drill: bool,
 }
 
 impl Taste {
     pub fn of(headers: &HeaderMap) -> Taste {
         let says = |name: &str, value: &str| cookies(headers).any(|pair| pair == (name, value));
         let lang = if says(LANG_COOKIE, "en") { Lang::English } else { Lang::Chinese };
-        Taste { lang, large: says(LARGE_COOKIE, "1") }
+        Taste { lang, large: says(LARGE_COOKIE, "1"), drill: runtime::is_drill() }
     }
 }
 
@@ -62,8 +64,6 @@ pub(crate) struct Shell {
     pub csrf: String,
     /// This page, for the links that change its language.
     pub here: String,
-    /// Days pass by a drill clock: nothing here is anybody's case.
-    pub drill: bool,
 }
 
 impl Shell {
@@ -170,7 +170,6 @@ impl FromRequestParts<Console> for Desk {
             nav: Vec::new(),
             csrf,
             here,
-            drill: console.drill,
         };
         let mut desk = Desk { console: console.clone(), officer, shell, counts };
         desk.shell.badge = desk.badge().await?;

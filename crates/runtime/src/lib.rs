@@ -14,5 +14,5 @@ pub use apart::apart;
 pub use config::NodeConfig;
 pub use guests::{Guests, Place};
 pub use lock::DataLock;
-pub use seams::{DRILL_CLOCK, OsRandom, SystemClock, clock};
+pub use seams::{DRILL_CLOCK, OsRandom, SystemClock, clock, is_drill};
 pub use shutdown::Shutdown;

@@ -50,6 +50,11 @@ impl Clock for DrillClock {
     }
 }
 
+/// Whether a drill is on: nobody here is a real person, and every page says so.
+pub fn is_drill() -> bool {
+    std::env::var_os(DRILL_CLOCK).is_some()
+}
+
 /// The clock of this process: the machine's, unless a drill is on.
 pub fn clock() -> Arc<dyn Clock> {
     match std::env::var_os(DRILL_CLOCK) {

@@ -11,11 +11,11 @@ use runtime::SystemClock;
 use serde_json::json;
 use std::process::ExitCode;
 use trust::CaFolder;
+use trust::ca_folder::ISSUER_WORRYING_DAYS;
 use trust::files::IdentityFolder;
+use trust::renewal::WORRYING_DAYS;
 
 const DAY_MS: i64 = 86_400_000;
-/// A node that is on its link renews at half of ninety days; with fewer left than this something keeps it from it.
-const WORRYING_DAYS: i64 = 14;
 
 fn credentials(opened: &Opened) -> Result<Credentials> {
     Ok(Credentials::load(opened.identity.clone(), &opened.config.city, Parts::default().clock)?)
@@ -82,13 +82,12 @@ pub(crate) fn examine(folder: IdentityFolder, city: &str) -> Result<(), String> 
 
 /// For `doctor` at the hub: an issuer that runs out shuts every door of the city.
 pub(crate) fn examine_issuer(common: &Common, city: &str) -> Result<(), String> {
-    const WORRYING_DAYS: i64 = 180;
     let ca = CaFolder::of(IdentityFolder::of(&common.data_dir), city);
     let left = ca
         .issuer_days_left(SystemClock.now())
         .map_err(|e| format!("{e}; next: restore identity/ from a backup"))?;
     match left {
-        WORRYING_DAYS.. => Ok(()),
+        ISSUER_WORRYING_DAYS.. => Ok(()),
         _ => Err(format!("runs out in {left} days, and with it every certificate; next: ca renew-issuer")),
     }
 }

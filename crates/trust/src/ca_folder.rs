@@ -12,6 +12,8 @@ use domain::trust_bundle::Authority;
 
 /// Certificate and key of the issuer, one after the other.
 pub const ISSUER: &str = "issuer.pem";
+/// With fewer days left than this somebody has to see to the issuer: it is renewed at half its life.
+pub const ISSUER_WORRYING_DAYS: i64 = 180;
 const NEXT_CERT: &str = "next.ca.cert.pem";
 const NEXT_KEY: &str = "next.ca.key.pem";
 const NEXT_ISSUER: &str = "next.issuer.pem";

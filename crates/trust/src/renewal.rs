@@ -13,6 +13,8 @@ use replication::{Hash, Signature};
 use sha2::{Digest, Sha256};
 
 pub const GRACE_DAYS: i64 = 180;
+/// A node that is on its link renews at half of ninety days; with fewer left than this something keeps it from it.
+pub const WORRYING_DAYS: i64 = 14;
 const DAY_MS: i64 = 86_400_000;
 
 /// A request, signed by the key of the node's journals: whoever carries it can neither change it nor make one.

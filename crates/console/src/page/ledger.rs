@@ -59,8 +59,8 @@ async fn ledger(desk: Desk, Query(filter): Query<LedgerFilter>) -> Result<Respon
     desk.console.may_list(&desk.officer, lines.iter().map(|line| &line.case))?;
     let mut cases: Vec<CaseView> = lines.iter().map(|line| case_view(&desk, line)).collect();
     if filter.csv == "1" {
-        // A file that can be carried away is a row of its own in the audit, whatever was looked at before.
-        desk.console.note_read(&desk.officer, &format!("/ledger?month={month}&csv=1"), true).await?;
+        let listed = lines.iter().map(|line| &line.case);
+        desk.console.note_table(&desk.officer, listed, &format!("/ledger?month={month}&csv=1")).await?;
         return Ok(csv(&desk, &month, &cases, cut));
     }
     let totals = STATUSES

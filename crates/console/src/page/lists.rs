@@ -148,9 +148,8 @@ pub(super) const CUT: &str = "超出一张表能列的数量:这里只有前面�
 async fn queue_table(desk: &Desk) -> Result<Response, Fault> {
     const ROWS_MAX: usize = PAGES_MAX * ROWS;
     let tasks = desk.console.hall.store.tasks(desk.queue(ROWS_MAX as u32 + 1)).await?;
-    desk.console.may_list(&desk.officer, tasks.iter().map(|task| &task.case))?;
-    // A file that can be carried away is a row of its own in the audit, whatever was looked at before.
-    desk.console.note_read(&desk.officer, "/queue?csv=1", true).await?;
+    let cases = tasks.iter().map(|task| &task.case);
+    desk.console.note_table(&desk.officer, cases, "/queue?csv=1").await?;
     let head = ["办件编号", "事项", "申请人", "环节", "期限", "说明"];
     let mut table = Table::new(head.map(|cell| desk.t(cell)));
     for task in tasks.iter().take(ROWS_MAX) {

@@ -15,6 +15,8 @@ use axum::routing::{get, post};
 use casework::{NewToken, NodeStatus, OpenToken, Place, Seating};
 use domain::network::{Standing, Tier};
 use domain::{NodeId, Timestamp};
+use trust::ca_folder::ISSUER_WORRYING_DAYS;
+use trust::renewal::WORRYING_DAYS;
 
 pub(super) fn routes() -> Router<Console> {
     Router::new()
@@ -24,10 +26,6 @@ pub(super) fn routes() -> Router<Console> {
 }
 
 const DAY_MS: i64 = 86_400_000;
-/// A machine renews its certificate at half of ninety days, as soon as it is on its link; with fewer left something keeps it from it.
-const WORRYING_DAYS: i64 = 14;
-/// An issuer is renewed at half its life.
-const ISSUER_WORRYING_DAYS: i64 = 180;
 
 struct Lifetime {
     until: String,
