@@ -35,6 +35,7 @@ mod slips;
 mod standing;
 mod supervise;
 mod throttle;
+mod tokens;
 mod trust;
 mod view;
 
@@ -57,7 +58,8 @@ pub use library::LicenceView;
 pub use logins::{LoginError, NewAccount, Officer, Proof};
 pub use online::{LeftLying, NEEDS_A_VISIT, OnlineRequests, Waiting};
 pub use ratings::{Rated, RectificationView};
-pub use seats::{NewToken, OpenToken, Place, Seating};
+pub use seats::{NewToken, Place, Seating};
 pub use supervise::{AlertName, Scan, Sweep, Warning};
 pub use throttle::Throttle;
+pub use tokens::OpenToken;
 pub use view::{CaseView, Due, FeeLine, Fees, NodeStatus, Outbox, ReadyStage};
