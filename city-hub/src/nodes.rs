@@ -77,7 +77,7 @@ pub(crate) async fn enroll_token(common: &Common, whom: Whom, ttl: i64) -> Resul
     };
     let token = opened.hall.issue_token("cli", &seating, &ca, ttl).await?;
     if common.json {
-        println!("{}", json!({ "token": token.line, "node": token.node, "name": token.name }));
+        println!("{}", serde_json::to_string(&token)?);
     } else {
         println!("{}", token.line);
     }

@@ -114,10 +114,7 @@ impl Hall {
         suite: Option<Suite>,
     ) -> Result<SealName, ActError> {
         self.only_at(Tier::City, "备案印章")?;
-        let (_, pack) = self.pack(None)?;
-        if !pack.orgs.contains_key(body) {
-            return Err(ActError::NotFound { what: "部门", value: body.to_string() });
-        }
+        self.has_body(body)?;
         // The key is in the cupboard before its record is published: who may not publish must not change the cupboard.
         if let Some(recovery) = self.store.recovery() {
             recovery.may_write()?;
@@ -137,6 +134,15 @@ impl Hall {
             unfit(format!("新章已刻好,还没有备案,备案前不能用印;请排除故障后再办一次:{error}"))
         })?;
         Ok(key.name)
+    }
+
+    /// # Errors
+    /// [`ActError::NotFound`] for a body that the catalogue does not have.
+    pub(crate) fn has_body(&self, body: &OrgId) -> Result<(), ActError> {
+        match self.pack(None)?.1.orgs.contains_key(body) {
+            true => Ok(()),
+            false => Err(ActError::NotFound { what: "部门", value: body.to_string() }),
+        }
     }
 
     /// Publishes the record of a seal, and withdraws the owner's earlier ones from today on.

@@ -37,15 +37,12 @@ impl Hall {
     /// # Errors
     /// [`ActError::Store`].
     pub async fn cases_of(&self, citizen: &Citizen) -> Result<Vec<CaseView>, ActError> {
-        // Listed behind the work: what came a moment ago is listed now.
-        while self.store.list_persons().await? > 0 {}
         let mut views = Vec::new();
-        for case in self.store.cases_of_person(&citizen.number, CASES_MAX).await? {
-            if citizen.is_of(&self.form_of(&case).await?) {
-                views.push(self.view(&case).await?);
+        for StoredDossier { dossier, .. } in self.cases_of_number(&citizen.number).await? {
+            if citizen.is_of(&self.form_of(&dossier.case).await?) {
+                views.push(self.view(&dossier.case).await?);
             }
         }
-        views.sort_by_key(|view| std::cmp::Reverse(view.dossier.captured_at));
         Ok(views)
     }
 
@@ -54,13 +51,18 @@ impl Hall {
     /// # Errors
     /// [`ActError::Store`].
     pub async fn cases_of_number(&self, number: &str) -> Result<Vec<StoredDossier>, ActError> {
-        while self.store.list_persons().await? > 0 {}
         let mut cases = Vec::new();
-        for case in self.store.cases_of_person(number, CASES_MAX).await? {
+        for case in self.listed_under(number, CASES_MAX).await? {
             cases.extend(self.store.dossier(&case).await?);
         }
         cases.sort_by_key(|stored| std::cmp::Reverse(stored.dossier.captured_at));
         Ok(cases)
+    }
+
+    /// Cases that are listed under a number. They are listed behind the work: what came a moment ago is listed now.
+    pub(crate) async fn listed_under(&self, number: &str, limit: u32) -> Result<Vec<CaseNo>, ActError> {
+        while self.store.list_persons().await? > 0 {}
+        Ok(self.store.cases_of_person(number, limit).await?)
     }
 
     /// One case of a person.

@@ -200,12 +200,7 @@ impl Hall {
                 self.may_be_given(&new.roles, Persons::Two)?;
                 self.may_be_changed(by, &new.name, Persons::Two).await
             }
-            SensitiveAct::RenewSeal { body, .. } => {
-                if self.pack(None)?.1.orgs.contains_key(body) {
-                    return Ok(());
-                }
-                Err(ActError::NotFound { what: "部门", value: body.to_string() })
-            }
+            SensitiveAct::RenewSeal { body, .. } => self.has_body(body),
             SensitiveAct::ResetAccount { name } => {
                 if self.store.account(name).await?.is_none() {
                     return Err(ActError::NotFound { what: "账号", value: name.clone() });

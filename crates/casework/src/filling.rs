@@ -216,15 +216,15 @@ impl Hall {
             }
         }
         let Some((case, known)) = self.known_person(&card).await? else { return Ok(()) };
-        // A company's premises and a person's home bear one key and two labels.
-        let release = self.stored(&case).await?.dossier;
-        let (_, _, of) = self.item(Some(release.release), &release.item)?;
-        let means_the_same = |field: &Field| {
-            of.fields.iter().any(|theirs| theirs.key == field.key && theirs.label == field.label)
-        };
         if only.is_some_and(|only| !only.is_of(&known)) {
             return Ok(());
         }
+        // A company's premises and a person's home bear one key and two labels.
+        let before = self.stored(&case).await?.dossier;
+        let (_, _, item) = self.item(Some(before.release), &before.item)?;
+        let means_the_same = |field: &Field| {
+            item.fields.iter().any(|theirs| theirs.key == field.key && theirs.label == field.label)
+        };
         for (name, field) in &fields {
             let value = known.get(&name.key).filter(|value| fits(field, value) && means_the_same(field));
             if let (Some(value), None) = (value, draft.form.get(&name.key)) {
@@ -241,8 +241,7 @@ impl Hall {
         if number.is_empty() {
             return Ok(None);
         }
-        while self.store.list_persons().await? > 0 {}
-        let Some(case) = self.store.cases_of_person(number, 1).await?.pop() else { return Ok(None) };
+        let Some(case) = self.listed_under(number, 1).await?.pop() else { return Ok(None) };
         let form = self.form_of(&case).await?;
         Ok((domain::form::applicant(&form).1 == number).then_some((case, form)))
     }

@@ -5,6 +5,7 @@
 //! written is what its journal or its receipts show. A difference that a day does not explain is a finding: the town is cut off
 //! from the hub, or it keeps back what it took (I30).
 
+use crate::view::signed_by;
 use crate::{ActError, Hall};
 use domain::network::{NodeRecord, Standing, Tier};
 use domain::{CaseNo, NodeId, Timestamp};
@@ -131,7 +132,7 @@ impl Hall {
         let hub = network.responsible(&node.id, Tier::City).cloned();
         let has = |keeper: Option<&NodeId>| match keeper {
             Some(keeper) if keeper == self.me() => held,
-            keeper => receipts.iter().find(|line| Some(&line.by) == keeper).map_or(0, |line| line.seq),
+            keeper => signed_by(&receipts, keeper),
         };
         let at_hub = has(hub.as_ref());
         let known = contact.map_or(0, |contact| contact.own_head).max(held).max(at_hub);

@@ -3,7 +3,7 @@
 use crate::{ActError, Hall};
 use domain::network::{NodeRecord, Standing, Tier};
 use domain::{NodeId, Timestamp};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use store::{Append, Enrolment, kind};
 use trust::JoinToken;
 
@@ -19,8 +19,9 @@ pub struct Place {
 }
 
 /// A token as shown to the administrator, once.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Serialize)]
 pub struct NewToken {
+    #[serde(rename = "token")]
     pub line: String,
     pub node: NodeId,
     pub name: String,

@@ -35,11 +35,10 @@ fn stands(node: &NodeRecord) -> bool {
 }
 
 impl Hall {
-    /// The same for an officer at a page, who proves anew who they are.
+    /// [`Hall::issue_token`] for an officer at a page, who proves anew who they are, where nobody stands and nobody is expected.
     ///
     /// # Errors
-    /// [`ActError::Login`], [`ActError::Forbidden`]; [`ActError::Unfit`] for hours out of bounds, and for a place where somebody
-    /// stands already or is expected; as [`Hall::issue_token`] otherwise.
+    /// [`ActError::Login`], [`ActError::Forbidden`]; [`ActError::Unfit`] for hours out of bounds, and for a place that is taken; as [`Hall::issue_token`] otherwise.
     pub async fn sign_token(
         &self,
         officer: &Officer,

@@ -12,7 +12,7 @@ use replication::flow::{Direction, direction};
 use replication::{Channel, JournalId, Ticks};
 use serde::Serialize;
 use std::collections::{BTreeMap, BTreeSet};
-use store::{Counts, HistoryLine};
+use store::{Counts, CustodyLine, HistoryLine};
 
 #[derive(Debug, Clone, Serialize)]
 pub struct CaseView {
@@ -144,6 +144,11 @@ pub struct Due {
 /// Nobody's limit is longer; a larger number is a slip of the finger.
 const WORKING_DAYS_MAX: u32 = 1000;
 
+/// How far a node has signed for the journal that these receipts are for; 0 before the first.
+pub(crate) fn signed_by(receipts: &[CustodyLine], node: Option<&NodeId>) -> u64 {
+    receipts.iter().find(|line| Some(&line.by) == node).map_or(0, |line| line.seq)
+}
+
 impl Hall {
     /// The last day in time of a limit of `working_days` that starts with an event on `anchor`.
     ///
@@ -239,9 +244,7 @@ impl Hall {
         let town = network.responsible(&dossier.origin, Tier::Town);
         let hub = network.responsible(&dossier.origin, Tier::City);
         let receipts = self.store.custody(&dossier.origin).await?;
-        let through = |node: Option<&NodeId>| {
-            receipts.iter().find(|line| Some(&line.by) == node).map_or(0, |line| line.seq)
-        };
+        let through = |node: Option<&NodeId>| signed_by(&receipts, node);
         // A superior that holds the page itself needs no receipt from itself; its own journal of receipts says the same.
         let own = |tier: Tier| if self.tier == tier { last_seq } else { 0 };
         let (town_has, hub_has) = (through(town).max(own(Tier::Town)), through(hub).max(own(Tier::City)));
@@ -270,10 +273,7 @@ impl Hall {
     /// How far the superior of a tier has signed for an author's journal; what one above it has signed for it has seen.
     async fn signed_through(&self, author: &NodeId, by: Tier) -> Result<u64, ActError> {
         let (network, receipts) = (self.store.network(), self.store.custody(author).await?);
-        let of = |tier: Tier| {
-            let node = network.responsible(author, tier);
-            receipts.iter().find(|line| Some(&line.by) == node).map_or(0, |line| line.seq)
-        };
+        let of = |tier: Tier| signed_by(&receipts, network.responsible(author, tier));
         Ok(if by == Tier::City { of(Tier::City) } else { of(Tier::Town).max(of(Tier::City)) })
     }
 
@@ -287,9 +287,7 @@ impl Hall {
             self.store.heads().await?.into_iter().find(|(id, _)| *id == own).map_or(0, |(_, head)| head.seq);
         let network = self.store.network();
         let receipts = self.store.custody(self.me()).await?;
-        let through = |node: Option<&NodeId>| {
-            receipts.iter().find(|line| Some(&line.by) == node).map_or(0, |line| line.seq)
-        };
+        let through = |node: Option<&NodeId>| signed_by(&receipts, node);
         let hub_has = through(network.responsible(self.me(), Tier::City));
         let parent_has = through(network.parent(self.me())).max(hub_has);
         let waiting = match (self.tier, network.parent(self.me())) {

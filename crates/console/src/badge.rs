@@ -75,17 +75,14 @@ impl Desk {
     pub(crate) async fn badge(&self) -> Result<Option<Badge>, Fault> {
         let Some(link) = &self.console.uplink else { return Ok(None) };
         let (outbox, now) = (self.console.hall.outbox().await?, self.now());
-        let (all, has) = match self.shell.tier {
-            Tier::Village => self.cases_known(&outbox).await?,
-            Tier::Town | Tier::City => (0, 0),
-        };
         let scans = self.counts.attachments_on_way;
-        // What was mended or handed over waits like what was recorded.
-        let cases = match self.shell.tier {
-            Tier::Village if outbox.waiting > 0 => {
-                self.console.hall.cases_unsigned(Tier::Town).await?.len() as u64
-            }
-            _ => 0,
+        let ((all, has), cases) = match self.shell.tier {
+            // What was mended or handed over waits like what was recorded.
+            Tier::Village if outbox.waiting > 0 => (
+                self.cases_known(&outbox).await?,
+                self.console.hall.cases_unsigned(Tier::Town).await?.len() as u64,
+            ),
+            _ => ((0, 0), 0),
         };
         let waiting = Waiting { cases, records: outbox.waiting, scans }.words();
         // After a restart the last receipt says when somebody above last listened.

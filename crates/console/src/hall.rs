@@ -119,9 +119,6 @@ impl Visitor {
     pub fn place(&self) -> &str {
         &self.console.name
     }
-    pub fn drill(&self) -> bool {
-        self.console.drill
-    }
     pub fn name(&self) -> &str {
         self.citizen.as_ref().map_or("", |citizen| &citizen.name)
     }

@@ -68,8 +68,6 @@ pub struct Console {
     pub enrol_port: Option<u16>,
     /// The city's authority; the hub alone has one.
     pub authority: Option<Arc<CaFolder>>,
-    /// Days pass by a drill clock; every page says so.
-    pub drill: bool,
     /// Citizens at the hub's hall: who says who they are, and who has logged in.
     pub citizens: Arc<Citizens>,
     /// Lists that officers have open, so that a page that looks again every few seconds is one row in the audit.
@@ -108,7 +106,6 @@ impl Console {
             enrol_port: None,
             authority: None,
             devices: Arc::default(),
-            drill: false,
             citizens: Arc::default(),
             seen: Arc::default(),
             listed: Arc::default(),

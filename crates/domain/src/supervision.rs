@@ -30,6 +30,9 @@ impl Rung {
     /// The quietest first.
     pub const ALL: [Rung; 4] = [Rung::Reminder, Rung::Warning, Rung::Yellow, Rung::Red];
 
+    pub fn from_name(text: &str) -> Option<Rung> {
+        Rung::ALL.into_iter().find(|rung| rung.as_str() == text)
+    }
     pub fn as_str(self) -> &'static str {
         match self {
             Rung::Reminder => "reminder",

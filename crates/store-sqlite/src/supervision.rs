@@ -61,11 +61,10 @@ pub(crate) fn open_alerts(sql: &Connection, within: &Jurisdiction) -> Result<Vec
         })
         .broken("count alerts")?;
     let line = |(node, body, rung, count): (String, Option<String>, String, i64)| {
-        let known = Rung::ALL.into_iter().find(|one| one.as_str() == rung);
         Ok(OpenAlerts {
             node: node.parse().map_err(|e| unreadable("count alerts", e))?,
             body: body.and_then(|body| body.parse().ok()),
-            rung: known.ok_or_else(|| unreadable("count alerts", rung))?,
+            rung: Rung::from_name(&rung).ok_or_else(|| unreadable("count alerts", rung))?,
             count: count as u64,
         })
     };

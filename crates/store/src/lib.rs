@@ -390,3 +390,22 @@ pub struct StoredDossier {
     /// Pages that wait for a predecessor, are late, or cannot stand.
     pub held: u32,
 }
+
+/// As lists show it.
+impl From<StoredDossier> for CaseLine {
+    fn from(stored: StoredDossier) -> CaseLine {
+        let StoredDossier { dossier, missing_attachments, captured_seq, .. } = stored;
+        CaseLine {
+            status: dossier.status(),
+            case: dossier.case,
+            item: dossier.item,
+            origin: dossier.origin,
+            holder: dossier.holder,
+            applicant: dossier.applicant,
+            captured_at: dossier.captured_at,
+            captured_seq,
+            pages: dossier.pages,
+            missing_attachments,
+        }
+    }
+}

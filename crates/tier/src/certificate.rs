@@ -4,7 +4,6 @@ use crate::cli::{CertVerb, Common};
 use crate::serve::{Opened, Parts};
 use anyhow::{Context, Result};
 use casework::Hall;
-use domain::Timestamp;
 use domain::seams::Clock;
 use link::credentials::Credentials;
 use runtime::SystemClock;
@@ -13,16 +12,10 @@ use std::process::ExitCode;
 use trust::CaFolder;
 use trust::ca_folder::ISSUER_WORRYING_DAYS;
 use trust::files::IdentityFolder;
-use trust::renewal::WORRYING_DAYS;
-
-const DAY_MS: i64 = 86_400_000;
+use trust::renewal::{WORRYING_DAYS, days_left};
 
 fn credentials(opened: &Opened) -> Result<Credentials> {
     Ok(Credentials::load(opened.identity.clone(), &opened.config.city, Parts::default().clock)?)
-}
-
-fn days_left(until: Timestamp, now: Timestamp) -> i64 {
-    until.since(now).div_euclid(DAY_MS)
 }
 
 pub(crate) async fn run(common: &Common, opened: &Opened, verb: CertVerb) -> Result<ExitCode> {

@@ -298,9 +298,8 @@ pub(crate) async fn begin(
     console.credentials = Some(credentials.clone());
     console.enrol_port = enrol.map(|address| address.port());
     console.authority = (config.tier == Tier::City).then(|| Arc::new(opened.ca()));
-    console.drill = runtime::is_drill();
     // All persons of a drill are invented: the code that would go to a telephone is shown.
-    let shown = || console.drill.then(|| Arc::new(console::Shown) as Arc<dyn console::SendCode>);
+    let shown = || runtime::is_drill().then(|| Arc::new(console::Shown) as Arc<dyn console::SendCode>);
     if config.tier == Tier::City {
         let codes = parts.codes.clone().or_else(shown);
         let local = |sender| {

@@ -6,6 +6,7 @@
 
 use crate::ca::{ISSUER_DAYS, IssuerPair, NewCa, TrustError, authority_of, new_ca, new_issuer, pem_blocks};
 use crate::files::{CA_CERT, CA_KEY, IdentityFolder};
+use crate::renewal::days_left;
 use crate::{CityCa, fingerprint};
 use domain::Timestamp;
 use domain::trust_bundle::Authority;
@@ -100,7 +101,7 @@ impl CaFolder {
     /// # Errors
     /// As [`CaFolder::open`].
     pub fn issuer_days_left(&self, now: Timestamp) -> Result<i64, TrustError> {
-        Ok(self.open()?.issuer_until().since(now).div_euclid(86_400_000))
+        Ok(days_left(self.open()?.issuer_until(), now))
     }
     /// Whether the key that makes issuers is here, or in a safe.
     pub fn has_authority_key(&self) -> bool {

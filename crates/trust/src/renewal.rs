@@ -17,6 +17,11 @@ pub const GRACE_DAYS: i64 = 180;
 pub const WORRYING_DAYS: i64 = 14;
 const DAY_MS: i64 = 86_400_000;
 
+/// Whole days until then; negative once it is past.
+pub fn days_left(until: Timestamp, now: Timestamp) -> i64 {
+    until.since(now).div_euclid(DAY_MS)
+}
+
 /// A request, signed by the key of the node's journals: whoever carries it can neither change it nor make one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RenewalClaim {

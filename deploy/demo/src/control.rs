@@ -59,31 +59,24 @@ pub async fn supervise(options: Options) -> Result<ExitCode> {
                 // A load of a hundred cases keeps nobody from asking for a code meanwhile.
                 orders.push(attend(accepted?.0, &city, &staff));
             }
-            Some(asked) = orders.next() => if matches!(asked, Asked::Down) {
+            Some(is_down) = orders.next() => if is_down {
                 return Ok(ExitCode::SUCCESS);
             },
         }
     }
 }
 
-/// One order, and its answer.
-async fn attend(mut stream: TcpStream, city: &Arc<City>, staff: &Arc<Staff>) -> Asked {
+/// One order, and its answer. True when that was the end of the city.
+async fn attend(mut stream: TcpStream, city: &Arc<City>, staff: &Arc<Staff>) -> bool {
     let mut line = String::new();
     let (read, mut write) = stream.split();
     if BufReader::new(read).read_line(&mut line).await.is_err() {
-        return Asked::Something;
+        return false;
     }
     let answer = obey(city, staff, line.trim()).await.unwrap_or_else(|error| format!("FAILED {error:#}"));
     // Whoever asked may have gone; the order is carried out all the same.
     let _ = write.write_all(answer.as_bytes()).await;
-    if line.trim() == "down" { Asked::Down } else { Asked::Something }
-}
-
-/// What an order was.
-enum Asked {
-    /// The end of the city.
-    Down,
-    Something,
+    line.trim() == "down"
 }
 
 /// Gives an order to the supervisor; its answer.

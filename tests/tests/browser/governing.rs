@@ -16,6 +16,17 @@ async fn prove(tab: &Tab, site: &Site, account: &str) {
     }
 }
 
+async fn open_details(tab: &Tab) {
+    tab.script("document.querySelector('main details').open = true;", vec![]).await;
+}
+
+/// The second signature under what waits on the page of acts of two.
+async fn confirm(tab: &Tab, site: &Site, account: &str) {
+    open_details(tab).await;
+    prove(tab, site, account).await;
+    tab.press("form[action^='/countersigns/'] button").await;
+}
+
 async fn looked_at(tab: &Tab, picture: &str) {
     tab.fits().await;
     is_accessible(tab, &axe()).await;
@@ -51,10 +62,9 @@ async fn a_lost_machine_is_shut_out_by_two_and_a_weighty_account_is_given_in_hal
 
     two.log_in(hub, "admin-2").await;
     two.go("/countersigns").await;
-    two.script("document.querySelector('main details').open = true;", vec![]).await;
+    open_details(&two).await;
     looked_at(&two, "hub-countersigns-open").await;
-    prove(&two, hub, "admin-2").await;
-    two.press("form[action^='/countersigns/'] button").await;
+    confirm(&two, hub, "admin-2").await;
     two.reads("h1", "(0)").await;
     assert_eq!(standing(), Standing::Banned);
     let rows = store::AuditQuery { limit: Some(50), ..Default::default() };
@@ -71,9 +81,7 @@ async fn a_lost_machine_is_shut_out_by_two_and_a_weighty_account_is_given_in_hal
     prove(&one, hub, "admin-1").await;
     one.press("main button[data-main]").await;
     two.go("/countersigns").await;
-    two.script("document.querySelector('main details').open = true;", vec![]).await;
-    prove(&two, hub, "admin-2").await;
-    two.press("form[action^='/countersigns/'] button").await;
+    confirm(&two, hub, "admin-2").await;
     two.reads(".told", "口令").await;
     one.go("/countersigns").await;
     one.press_text("领取动态口令密钥").await;
@@ -185,7 +193,7 @@ async fn a_release_is_drafted_checked_compared_and_rolled_out() {
     assert_eq!(tab.value("#state").await, "proposed");
     tab.go("/catalogue/draft").await;
     tab.reads("main", "night_market").await;
-    tab.script("document.querySelector('main details').open = true;", vec![]).await;
+    open_details(&tab).await;
     tab.press("form[action$='/discard'] button").await;
     tab.reads("main", "草稿里没有改动").await;
     tab.close().await;
@@ -392,9 +400,7 @@ async fn a_new_seal_takes_the_place_of_the_present_one_when_two_have_signed() {
     assert_eq!(of_body().0.len(), 0, "one alone withdraws nothing");
     two.log_in(hub, "registrar").await;
     two.go("/countersigns").await;
-    two.script("document.querySelector('main details').open = true;", vec![]).await;
-    prove(&two, hub, "registrar").await;
-    two.press("form[action^='/countersigns/'] button").await;
+    confirm(&two, hub, "registrar").await;
     two.reads("h1", "(0)").await;
     let (withdrawn, used) = of_body();
     assert_eq!((withdrawn.len(), used.len()), (1, 1));

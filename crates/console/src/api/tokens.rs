@@ -6,7 +6,7 @@ use crate::auth::{ByToken, Source};
 use axum::extract::{Path, State};
 use axum::routing::{get, post};
 use axum::{Json, Router};
-use casework::{OpenToken, Proof, Seating};
+use casework::{NewToken, OpenToken, Proof, Seating};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -30,10 +30,9 @@ async fn issue(
     ByToken(officer): ByToken,
     Source(source): Source,
     Body(Wanted { seating, hours, proof }): Body<Wanted>,
-) -> Answer<Value> {
+) -> Answer<NewToken> {
     let ca = console.ca()?.fingerprint();
-    let made = console.hall.sign_token(&officer, &seating, &ca, hours, &proof, &source).await?;
-    Ok(Json(json!({ "token": made.line, "node": made.node, "name": made.name })))
+    Ok(Json(console.hall.sign_token(&officer, &seating, &ca, hours, &proof, &source).await?))
 }
 
 async fn void(

@@ -94,7 +94,7 @@ fn query(desk: &Desk, filter: &AlertFilter, rung: Option<Rung>, limit: u32) -> A
 
 async fn alerts(desk: Desk, Query(filter): Query<AlertFilter>) -> Result<Response, Fault> {
     let store = &desk.console.hall.store;
-    let rung = Rung::ALL.into_iter().find(|rung| rung.as_str() == filter.rung);
+    let rung = Rung::from_name(&filter.rung);
     if rung.is_none() && !filter.rung.is_empty() {
         return Err(Fault::unfit("请从列出的督办等级中选择"));
     }

@@ -36,12 +36,14 @@ const LETTERS_MIN: usize = 3;
 /// Whether somebody who typed `sought` (lower case) may have meant `name`: part of it, its initials, or the short form people say
 /// (社保卡 for 社会保障卡, `sbk`).
 pub(crate) fn is_meant(name: &str, sought: &str) -> bool {
-    let (name, initials) = (name.to_lowercase(), initials(name));
+    let name = name.to_lowercase();
+    if name.contains(sought) {
+        return true;
+    }
+    let initials = initials(&name);
     let long_enough = if sought.is_ascii() { LETTERS_MIN } else { 2 };
     let short_form = sought.chars().count() >= long_enough;
-    name.contains(sought)
-        || initials.contains(sought)
-        || short_form && (in_order(&name, sought) || in_order(&initials, sought))
+    initials.contains(sought) || short_form && (in_order(&name, sought) || in_order(&initials, sought))
 }
 
 /// Whether all characters of `sought` stand in `text`, one after another.

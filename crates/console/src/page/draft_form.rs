@@ -214,7 +214,7 @@ async fn save(Path((draft, part)): Path<(String, String)>, sent: Sent) -> Result
 /// may be an old one.
 async fn read_card(desk: &Desk, opened: &Opened, part: Part) -> Result<Response, Fault> {
     let (hall, draft) = (&desk.console.hall, &opened.draft);
-    let told = match card::read(&desk.console.devices, desk.now(), !desk.console.drill).await {
+    let told = match card::read(&desk.console.devices, desk.now(), !desk.shell.taste.drill).await {
         Ok(card) => {
             let said = [
                 ("name", &card.name),

@@ -56,13 +56,13 @@ async fn ledger(desk: Desk, Query(filter): Query<LedgerFilter>) -> Result<Respon
     let valid = format!("{}-01", filter.month).parse::<domain::Day>().is_ok();
     let month = if valid { filter.month } else { this_month };
     let (lines, cut) = month_of(&desk, &month).await?;
-    desk.console.may_list(&desk.officer, lines.iter().map(|line| &line.case))?;
+    let listed = lines.iter().map(|line| &line.case);
     let mut cases: Vec<CaseView> = lines.iter().map(|line| case_view(&desk, line)).collect();
     if filter.csv == "1" {
-        let listed = lines.iter().map(|line| &line.case);
         desk.console.note_table(&desk.officer, listed, &format!("/ledger?month={month}&csv=1")).await?;
         return Ok(csv(&desk, &month, &cases, cut));
     }
+    desk.console.may_list(&desk.officer, listed)?;
     let totals = STATUSES
         .iter()
         .map(|status| {

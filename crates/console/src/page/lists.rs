@@ -295,7 +295,7 @@ pub(super) async fn of_person(desk: &Desk, number: &str) -> Result<Response, Fau
     let mut lines = Vec::new();
     for stored in hall.cases_of_number(&number.to_uppercase()).await? {
         if hall.lies_within(&within, &stored.dossier.case).await? {
-            lines.push(super::outbox::line_of(stored));
+            lines.push(CaseLine::from(stored));
         }
     }
     desk.console.may_list(&desk.officer, lines.iter().map(|line| &line.case))?;

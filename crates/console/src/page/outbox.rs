@@ -20,7 +20,7 @@ use futures::{StreamExt, TryStreamExt};
 use serde::Deserialize;
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
-use store::{CaseLine, StoredDossier};
+use store::CaseLine;
 use tokio::io::AsyncBufReadExt;
 use tokio_util::io::{ReaderStream, StreamReader};
 
@@ -92,30 +92,13 @@ async fn on_their_way(desk: &Desk) -> Result<(Vec<Waiting>, bool), Fault> {
     let mut lines = Vec::new();
     for case in &unsigned {
         // Of a case that is held back until its first page comes there is nothing to show.
-        lines.extend(hall.store.dossier(case).await?.map(line_of));
+        lines.extend(hall.store.dossier(case).await?.map(CaseLine::from));
     }
     lines.sort_by_key(|line| std::cmp::Reverse(line.captured_at));
     let more = lines.len() > LISTED_MAX;
     lines.truncate(LISTED_MAX);
     let waiting = |line: &CaseLine| Waiting { line: case_view(desk, line), town: !here.contains(&line.case) };
     Ok((lines.iter().map(waiting).collect(), more))
-}
-
-/// A case as lists show it.
-pub(super) fn line_of(stored: StoredDossier) -> CaseLine {
-    let StoredDossier { dossier, missing_attachments, captured_seq, .. } = stored;
-    CaseLine {
-        status: dossier.status(),
-        case: dossier.case,
-        item: dossier.item,
-        origin: dossier.origin,
-        holder: dossier.holder,
-        applicant: dossier.applicant,
-        captured_at: dossier.captured_at,
-        captured_seq,
-        pages: dossier.pages,
-        missing_attachments,
-    }
 }
 
 async fn page(desk: &Desk, told: String, wrong: String) -> Result<Response, Fault> {
