@@ -99,6 +99,19 @@ impl Hall {
             .ok_or_else(|| ActError::NotFound { what: "草稿", value: id.to_string() })
     }
 
+    /// Throws a draft away: the applicant has changed their mind, or it was begun by mistake. What was captured is no draft any more,
+    /// and cannot go this way. A draft of somebody in the hall is theirs.
+    ///
+    /// # Errors
+    /// [`ActError::NotFound`]; [`store::StoreError::StaleDraft`] when somebody saved after `version` (I23).
+    pub async fn drop_draft(&self, officer: &Officer, id: EntryId, version: u32) -> Result<(), ActError> {
+        let draft = self.draft(id).await?;
+        if draft.online.is_some() {
+            return Err(ActError::NotFound { what: "草稿", value: id.to_string() });
+        }
+        Ok(self.store.drop_draft(id, version, self.now(), &officer.name).await?)
+    }
+
     /// Saves what is filled in so far; nothing is checked until capture. `own` holds what a bundle's items do not share.
     ///
     /// # Errors

@@ -188,7 +188,7 @@ impl Hall {
     /// As [`Hall::online_draft`].
     pub async fn drop_online(&self, citizen: &Citizen, id: EntryId) -> Result<(), ActError> {
         let draft = self.online_draft(citizen, id).await?;
-        Ok(self.store.drop_draft(id, draft.version).await?)
+        Ok(self.store.drop_draft(id, draft.version, self.now(), APPLICANT).await?)
     }
 
     /// Everything that keeps a draft from being handed in.
@@ -237,7 +237,8 @@ impl Hall {
         let old = self.store.drafts_untouched_since(before, 500).await?;
         let mut gone = 0;
         for draft in old.into_iter().filter(|draft| draft.online.is_some()) {
-            gone += usize::from(self.store.drop_draft(draft.id, draft.version).await.is_ok());
+            let dropped = self.store.drop_draft(draft.id, draft.version, self.now(), "").await;
+            gone += usize::from(dropped.is_ok());
         }
         Ok(gone)
     }

@@ -29,10 +29,14 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use axum::{Router, extract};
 use casework::Citizen;
+use domain::network::Contact;
 use domain::{Day, Timestamp};
 use std::borrow::Cow;
 
 pub(crate) const CITIZEN_COOKIE: &str = "tongban_citizen";
+
+/// 政务服务便民热线, the same everywhere (国办发〔2020〕53号).
+const HOTLINE: &str = "12345";
 
 /// What a form of the hall may send, scans aside: anybody may send one.
 const FORM_BYTES_MAX: usize = 64 * 1024;
@@ -118,6 +122,12 @@ impl Visitor {
     }
     pub fn place(&self) -> &str {
         &self.console.name
+    }
+    /// Whom to ring: the hub's own telephone, or the government's hotline where none is registered.
+    pub fn telephone(&self) -> Contact {
+        let hall = &self.console.hall;
+        let own = hall.store.network().get(hall.me()).and_then(|node| node.contact.clone());
+        own.unwrap_or_else(|| Contact { phone: HOTLINE.to_owned(), ..Contact::default() })
     }
     pub fn name(&self) -> &str {
         self.citizen.as_ref().map_or("", |citizen| &citizen.name)

@@ -21,6 +21,9 @@ const PHRASES: &str = include_str!("../phrases/en.txt");
 /// What the lint of the catalogue says, which is written for the command line: English, ` = `, Chinese.
 const LINT: &str = include_str!("../phrases/lint.txt");
 
+/// What the audit calls an act: as it is written there, ` = `, Chinese.
+const AUDIT: &str = include_str!("../phrases/audit.txt");
+
 /// A phrase with holes, cut at them: as it is asked for, and as it is said.
 struct Pattern {
     asked: Vec<&'static str>,
@@ -40,6 +43,7 @@ fn lines(text: &'static str) -> impl Iterator<Item = (&'static str, &'static str
 
 static BOOK: LazyLock<PhraseBook> = LazyLock::new(|| PhraseBook::of(PHRASES));
 static LINT_BOOK: LazyLock<PhraseBook> = LazyLock::new(|| PhraseBook::of(LINT));
+static AUDIT_BOOK: LazyLock<PhraseBook> = LazyLock::new(|| PhraseBook::of(AUDIT));
 
 impl PhraseBook {
     fn of(text: &'static str) -> PhraseBook {
@@ -122,6 +126,13 @@ impl Lang {
             (Lang::Chinese, _) => LINT_BOOK.look_up(text, 0).map_or(Cow::Borrowed(text), Cow::Owned),
         }
     }
+    /// An act of the audit, in this language; as it is written where nobody has named it.
+    pub fn audit<'a>(self, action: &'a str) -> Cow<'a, str> {
+        match self {
+            Lang::English => Cow::Borrowed(action),
+            Lang::Chinese => AUDIT_BOOK.look_up(action, 0).map_or(Cow::Borrowed(action), Cow::Owned),
+        }
+    }
     /// As a page declares it.
     pub fn code(self) -> &'static str {
         match self {
@@ -129,6 +140,11 @@ impl Lang {
             Lang::English => "en",
         }
     }
+}
+
+/// Acts of the audit that have a name, in the order in which a list offers them.
+pub(crate) fn audited_acts() -> impl Iterator<Item = &'static str> {
+    lines(AUDIT).map(|(action, _)| action)
 }
 
 static MISSING: LazyLock<Mutex<BTreeSet<String>>> = LazyLock::new(Mutex::default);

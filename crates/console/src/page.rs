@@ -11,9 +11,11 @@ mod chart;
 mod check;
 pub(crate) mod choose;
 mod daily;
+pub(crate) mod done;
 mod draft;
 mod draft_form;
 mod editor;
+mod flow;
 mod home;
 mod house;
 mod incidents;
@@ -98,7 +100,7 @@ pub(crate) fn routes(console: Console) -> Router<Console> {
         .route("/style.css", get(style))
         .route("/console.js", get(script))
         .route("/noscript.css", get(noscript_style))
-        .route("/print.css", get(print_style))
+        .merge(crate::print::styles())
         .merge(inside)
 }
 
@@ -107,9 +109,6 @@ pub(crate) async fn style() -> Response {
 }
 async fn noscript_style() -> Response {
     ([(header::CONTENT_TYPE, "text/css")], include_str!("../templates/noscript.css")).into_response()
-}
-async fn print_style() -> Response {
-    ([(header::CONTENT_TYPE, "text/css")], include_str!("../templates/print.css")).into_response()
 }
 async fn script() -> Response {
     ([(header::CONTENT_TYPE, "text/javascript")], include_str!("../templates/console.js")).into_response()
@@ -305,6 +304,7 @@ pub(crate) async fn prefer(Query(Preference { lang, large, to }): Query<Preferen
     answer
 }
 
+pub(crate) use done::{forget as forget_done, said as said_done};
 pub(crate) use home::encoded;
 pub(crate) use papers::{Scan, content};
 use table::Table;

@@ -68,6 +68,7 @@ pub const PAGES: &[Page] = &[
     page("get", "/drafts", Permission::Record, Tells::List, BELOW),
     page("post", "/drafts", Permission::Record, Tells::Nothing, BELOW),
     page("get", "/drafts/{draft}", Permission::Record, Tells::One, BELOW),
+    page("post", "/drafts/{draft}/drop", Permission::Record, Tells::Nothing, BELOW),
     page("get", "/drafts/{draft}/form/{part}", Permission::Record, Tells::One, BELOW),
     page("post", "/drafts/{draft}/form/{part}", Permission::Record, Tells::One, BELOW),
     page("post", "/drafts/{draft}/autosave/{part}", Permission::Record, Tells::Nothing, BELOW),
@@ -94,6 +95,7 @@ pub const PAGES: &[Page] = &[
     page("post", "/cases/{case}/mend/look", Permission::Record, Tells::Nothing, BELOW),
     page("post", "/cases/{case}/mend", Permission::Record, Tells::One, BELOW),
     page("get", "/ledger", Permission::ReadCases, Tells::List, EVERYWHERE),
+    page("get", "/ledger/print", Permission::ReadCases, Tells::List, EVERYWHERE),
     // Cases.
     page("get", "/queue", Permission::ReadCases, Tells::List, EVERYWHERE),
     page("get", "/board", Permission::ReadCases, Tells::List, CITY),
@@ -277,7 +279,8 @@ pub(crate) async fn admit(State(console): State<Console>, request: Request, next
         Ok(officer) => {
             parts.extensions.insert(officer);
             let mut around = parts.clone();
-            let answer = next.run(Request::from_parts(parts, body)).await;
+            let mut answer = next.run(Request::from_parts(parts, body)).await;
+            page::forget_done(&around, &mut answer);
             let answer = match note_answer(&console, &around, answer).await {
                 Ok(answer) => answer,
                 Err(fault) => return page::bare_refusal(taste, &fault).into_response(),

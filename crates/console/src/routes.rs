@@ -105,6 +105,13 @@ pub const ROUTES: &[Route] = &[
         "草稿开始以后,该事项有哪些变化",
         &[],
     ),
+    route(
+        "post",
+        "/drafts/{draft}/drop",
+        Need::One(Permission::Record),
+        "删除草稿;version 为读到的版本,已被他人改过则拒绝。已收件的不是草稿,不能删除",
+        &[("version", "integer")],
+    ),
     route("get", "/drafts/{draft}/check", Need::One(Permission::Record), "还差什么", &[]),
     route(
         "put",

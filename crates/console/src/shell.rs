@@ -62,6 +62,8 @@ pub(crate) struct Shell {
     pub badge: Option<Badge>,
     pub nav: Vec<NavLine>,
     pub csrf: String,
+    /// What the form that led here has done; said once.
+    pub done: Option<String>,
     /// This page, for the links that change its language.
     pub here: String,
 }
@@ -169,6 +171,7 @@ impl FromRequestParts<Console> for Desk {
             badge: None,
             nav: Vec::new(),
             csrf,
+            done: crate::page::said_done(parts),
             here,
         };
         let mut desk = Desk { console: console.clone(), officer, shell, counts };

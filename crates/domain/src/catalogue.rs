@@ -4,6 +4,7 @@
 
 pub mod diff;
 pub mod life;
+pub mod theme;
 
 pub use diff::{Change, diff};
 pub use life::{Life, NotInForce};
@@ -21,6 +22,10 @@ use std::sync::Arc;
 pub struct Item {
     pub id: ItemId,
     pub name: String,
+    /// What people call it (俗称): 低保, 开店. Only for finding it; papers bear its name.
+    pub also_called: Vec<String>,
+    /// The headings of the national platform it stands under, of persons' list or bodies'.
+    pub themes: Vec<String>,
     /// Its state, and the days in which this version is in force.
     pub life: Life,
     pub body: OrgId,

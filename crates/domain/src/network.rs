@@ -89,7 +89,7 @@ pub struct FormerKey {
 }
 
 /// How people reach a counter (联系方式): shown to citizens who look for one, and to the counters below when they are cut off.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Contact {
     /// Who is there.
@@ -99,6 +99,13 @@ pub struct Contact {
     /// When somebody is there, in words: 工作日 9:00–17:00.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub hours: String,
+}
+
+impl Contact {
+    /// What a telephone dials.
+    pub fn dial(&self) -> String {
+        self.phone.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect()
+    }
 }
 
 /// What the hub publishes about one counter; `None` takes it back.

@@ -43,7 +43,7 @@ pub fn missing_materials<'a>(
 }
 
 /// Nothing more will happen to this stage: done, conditioned away, or made pointless by a refusal, of the licence or of the application itself.
-fn is_settled(stage: &Stage, dossier: &Dossier) -> bool {
+pub fn is_settled(stage: &Stage, dossier: &Dossier) -> bool {
     let refused = dossier.not_accepted.is_some()
         || dossier.decision.as_ref().is_some_and(|decision| decision.outcome == Outcome::Refused);
     dossier.stages.get(&stage.id).is_some_and(|state| state.done.is_some())

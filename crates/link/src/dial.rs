@@ -33,6 +33,8 @@ pub struct LinkState {
     pub unconfirmed: AtomicU64,
     pub last_contact_ms: AtomicI64,
     pub attempts: AtomicU64,
+    /// When it is dialled next; 0 while it stands or is being dialled.
+    next_try_ms: AtomicI64,
     /// Switched off by a person: no dialling until it is switched on and poked.
     pub paused: AtomicBool,
     last_error: Mutex<String>,
@@ -47,6 +49,10 @@ impl LinkState {
     }
     fn set_error(&self, text: String) {
         *self.last_error.lock().unwrap_or_else(PoisonError::into_inner) = text;
+    }
+    pub fn next_try(&self) -> Option<Timestamp> {
+        let ms = self.next_try_ms.load(Ordering::Relaxed);
+        (ms > 0).then(|| Timestamp::from_ms(ms))
     }
     pub fn last_contact(&self) -> Option<Timestamp> {
         let ms = self.last_contact_ms.load(Ordering::Relaxed);
@@ -135,10 +141,13 @@ impl Uplink {
             };
             tracing::info!(node.id = %self.parent, %reason, wait_ms = wait, "no link to the parent");
             self.state.set_error(reason);
+            let next = self.node.hall.now().plus_ms(i64::try_from(wait).unwrap_or(i64::MAX));
+            self.state.next_try_ms.store(next.as_ms(), Ordering::Relaxed);
             tokio::select! {
                 () = tokio::time::sleep(Duration::from_millis(wait)) => {}
                 () = self.state.poke.notified() => knock.reset(),
             }
+            self.state.next_try_ms.store(0, Ordering::Relaxed);
         }
     }
 

@@ -154,13 +154,15 @@ pub(crate) fn rows(sql: &Connection, query: &AuditQuery) -> Result<Vec<AuditRow>
           WHERE seq < :before AND seq >= min(:before, (SELECT coalesce(max(seq), 0) + 1 FROM audit)) - :scanned
             AND (:actor IS NULL OR actor = :actor) AND (:action IS NULL OR action = :action)
             AND (:subject IS NULL OR subject = :subject)
+            AND (:from IS NULL OR at_ms >= :from) AND (:until IS NULL OR at_ms <= :until)
           ORDER BY seq DESC LIMIT :limit",
     )
     .and_then(|mut s| {
         s.query_map(
             named_params! {
                 ":before": before, ":scanned": SCANNED_MAX, ":actor": query.actor, ":action": query.action,
-                ":subject": query.subject, ":limit": query.limit.unwrap_or(100).clamp(1, 1000),
+                ":subject": query.subject, ":from": query.from.map(|day| day.plus_days(-1).end().as_ms() + 1), ":until": query.until.map(|day| day.end().as_ms()),
+                ":limit": query.limit.unwrap_or(100).clamp(1, 1000),
             },
             row_of,
         )?

@@ -497,8 +497,19 @@ impl Store for SqliteStore {
     async fn draft(&self, id: EntryId) -> Result<Option<Draft>, StoreError> {
         self.executor.read_briefly(move |sql| people::draft(sql, id)).await
     }
-    async fn drop_draft(&self, id: EntryId, version: u32) -> Result<(), StoreError> {
-        self.executor.write("drop draft", move |work| people::consume_draft(work.sql, id, version)).await
+    async fn drop_draft(
+        &self,
+        id: EntryId,
+        version: u32,
+        at: Timestamp,
+        actor: &str,
+    ) -> Result<(), StoreError> {
+        let actor = actor.to_owned();
+        let gone = move |work: &mut executor::Work<'_>| {
+            people::consume_draft(work.sql, id, version)?;
+            audit::record(work.sql, at, &actor, "drop draft", &id.to_string())
+        };
+        self.executor.write("drop draft", gone).await
     }
     async fn applications(&self, query: ApplicationQuery) -> Result<Vec<ApplicationLine>, StoreError> {
         self.executor.read(move |sql| project::applications(sql, &query)).await

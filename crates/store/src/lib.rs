@@ -208,11 +208,17 @@ pub trait Store: Send + Sync + 'static {
     /// Drafts that nobody has saved since, the oldest first.
     async fn drafts_untouched_since(&self, at: Timestamp, limit: u32) -> Result<Vec<Draft>, StoreError>;
     async fn draft(&self, id: EntryId) -> Result<Option<Draft>, StoreError>;
-    /// Takes a draft away that nobody wants any more; 0 versions were saved since `version`.
+    /// Takes a draft away that nobody wants any more; `actor` stands in the audit for it.
     ///
     /// # Errors
-    /// [`StoreError::StaleDraft`] when somebody saved in between (I23).
-    async fn drop_draft(&self, id: EntryId, version: u32) -> Result<(), StoreError>;
+    /// [`StoreError::StaleDraft`] when somebody saved after `version` (I23).
+    async fn drop_draft(
+        &self,
+        id: EntryId,
+        version: u32,
+        at: Timestamp,
+        actor: &str,
+    ) -> Result<(), StoreError>;
     /// What the next release of the catalogue shall change; the hub's alone.
     async fn pack_draft(&self) -> Result<PackDraft, StoreError>;
     /// Saves over version `draft.version`; a draft without pieces is none. `action` is what the audit calls it.

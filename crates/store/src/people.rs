@@ -1,7 +1,7 @@
 //! Accounts, log-ins, acts that wait for a second person, and the audit rows.
 
 use domain::access::Roles;
-use domain::{EntryId, OrgId, Timestamp};
+use domain::{Day, EntryId, OrgId, Timestamp};
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Clone, Serialize)]
@@ -87,6 +87,9 @@ pub struct AuditQuery {
     pub actor: Option<String>,
     pub action: Option<String>,
     pub subject: Option<String>,
+    /// Written on this day or later; and on this day or earlier.
+    pub from: Option<Day>,
+    pub until: Option<Day>,
     /// List those before this number.
     pub before: Option<u64>,
     pub limit: Option<u32>,

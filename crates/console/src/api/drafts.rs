@@ -25,6 +25,7 @@ pub(super) fn routes() -> Router<Console> {
         )
         .route("/drafts/{draft}/capture", post(capture))
         .route("/drafts/{draft}/changes", get(changes))
+        .route("/drafts/{draft}/drop", post(throw_away))
         .route("/drafts/{draft}/requests", put(save_requests))
 }
 
@@ -128,6 +129,21 @@ async fn save_requests(
 ) -> Answer<store::Draft> {
     let SavedRequests { version, requests } = asked;
     Ok(Json(console.hall.save_requests(id(&draft, "草稿编号")?, version, requests).await?))
+}
+
+#[derive(Deserialize)]
+struct Read {
+    version: u32,
+}
+
+async fn throw_away(
+    State(console): State<Console>,
+    ByToken(officer): ByToken,
+    Path(draft): Path<String>,
+    Body(Read { version }): Body<Read>,
+) -> Answer<serde_json::Value> {
+    console.hall.drop_draft(&officer, id(&draft, "草稿编号")?, version).await?;
+    Ok(Json(serde_json::json!({ "dropped": true })))
 }
 
 async fn changes(

@@ -3,7 +3,7 @@
 use super::{Visitor, answer};
 use crate::Console;
 use crate::fault::Fault;
-use crate::page::choose::is_meant;
+use crate::page::choose::{is_meant, item_is_meant};
 use crate::page::encoded;
 use askama::Template;
 use axum::Router;
@@ -11,7 +11,7 @@ use axum::extract::{Path, Query};
 use axum::response::Response;
 use axum::routing::get;
 use domain::ItemId;
-use domain::catalogue::{Handling, Item, Necessity};
+use domain::catalogue::{Handling, Item, Necessity, theme};
 use domain::network::{Contact, Standing, Tier};
 use serde::Deserialize;
 
@@ -29,8 +29,45 @@ struct HomePage<'a> {
     hall: &'a Visitor,
     persons: usize,
     bodies: usize,
-    powers: Vec<(String, usize, String)>,
+    /// 主题 that have items, of persons and of bodies.
+    themes: [Themes; 2],
     places: usize,
+}
+
+/// The headings of one of the two lists: name, how many items stand there, and the name as an address has it.
+struct Themes {
+    title: &'static str,
+    who: &'static str,
+    lines: Vec<(&'static str, usize, String)>,
+}
+
+impl Themes {
+    fn of(who: &'static str, items: &[&Item]) -> Themes {
+        let (title, list): (_, &[&str]) = match who {
+            "body" => ("法人办事", &theme::FOR_BODIES),
+            _ => ("个人办事", &theme::FOR_PERSONS),
+        };
+        let mut lines = Vec::new();
+        for theme in list {
+            let count = items.iter().filter(|item| is_for(who, item) && stands_under(item, theme)).count();
+            if count > 0 {
+                lines.push((*theme, count, encoded(theme)));
+            }
+        }
+        Themes { title, who, lines }
+    }
+}
+
+fn is_for(who: &str, item: &Item) -> bool {
+    match who {
+        "person" => item.for_persons,
+        "body" => item.for_bodies,
+        _ => true,
+    }
+}
+
+fn stands_under(item: &Item, theme: &str) -> bool {
+    item.themes.iter().any(|known| known == theme)
 }
 
 async fn home(visitor: Visitor) -> Result<Response, Fault> {
@@ -38,17 +75,10 @@ async fn home(visitor: Visitor) -> Result<Response, Fault> {
     let today = visitor.today();
     let items: Vec<&Item> =
         pack.items.values().map(|item| &**item).filter(|item| item.in_force(today).is_ok()).collect();
-    let mut powers: Vec<(String, usize, String)> = Vec::new();
-    for item in items.iter().filter(|item| !item.power.is_empty()) {
-        match powers.iter_mut().find(|(power, ..)| *power == item.power) {
-            Some((_, count, _)) => *count += 1,
-            None => powers.push((item.power.clone(), 1, encoded(&item.power))),
-        }
-    }
     let page = HomePage {
         persons: items.iter().filter(|item| item.for_persons).count(),
         bodies: items.iter().filter(|item| item.for_bodies).count(),
-        powers,
+        themes: [Themes::of("person", &items), Themes::of("body", &items)],
         places: places(&visitor, "").len(),
         hall: &visitor,
     };
@@ -61,6 +91,8 @@ struct Sought {
     q: String,
     /// `person` or `body`.
     who: String,
+    /// 主题, of persons' list or bodies'.
+    theme: String,
     power: String,
     /// The body that has the power.
     body: String,
@@ -89,6 +121,7 @@ struct ListPage<'a> {
     sought: &'a Sought,
     rows: Vec<Row>,
     who: Vec<Choice>,
+    themes: Vec<Choice>,
     powers: Vec<Choice>,
     bodies: Vec<Choice>,
     levels: Vec<Choice>,
@@ -100,16 +133,13 @@ const LEVELS: [(&str, &str, Tier); 3] =
 impl Sought {
     fn fits(&self, item: &Item, body: &str) -> bool {
         let words = self.q.trim().to_lowercase();
-        let who = match self.who.as_str() {
-            "person" => item.for_persons,
-            "body" => item.for_bodies,
-            _ => true,
-        };
         let level = LEVELS.iter().find(|(name, ..)| *name == self.level);
-        who && (self.power.is_empty() || item.power == self.power)
+        is_for(&self.who, item)
+            && (self.theme.is_empty() || stands_under(item, &self.theme))
+            && (self.power.is_empty() || item.power == self.power)
             && (self.body.is_empty() || item.body.as_str() == self.body)
             && level.is_none_or(|(_, _, tier)| item.decision_tier == *tier)
-            && (is_meant(&item.name, &words) || body.contains(&words))
+            && item_is_meant(item, body, &words)
     }
 }
 
@@ -135,6 +165,10 @@ async fn list(visitor: Visitor, Query(sought): Query<Sought>) -> Result<Response
         open().map(|item| item.power.as_str()).filter(|power| !power.is_empty()).collect();
     powers.sort_unstable();
     powers.dedup();
+    let mut themes: Vec<&str> = theme::FOR_PERSONS.iter().chain(&theme::FOR_BODIES).copied().collect();
+    themes.retain(|theme| open().any(|item| is_for(&sought.who, item) && stands_under(item, theme)));
+    let mut once = std::collections::BTreeSet::new();
+    themes.retain(|theme| once.insert(*theme));
     let mut bodies: Vec<&domain::OrgId> = open().map(|item| &item.body).collect();
     bodies.sort_unstable();
     bodies.dedup();
@@ -146,6 +180,7 @@ async fn list(visitor: Visitor, Query(sought): Query<Sought>) -> Result<Response
             choice("person", said("个人办事"), &sought.who),
             choice("body", said("法人办事"), &sought.who),
         ],
+        themes: themes.iter().map(|theme| choice(theme, said(theme), &sought.theme)).collect(),
         powers: powers.iter().map(|power| choice(power, said(power), &sought.power)).collect(),
         bodies: bodies
             .iter()
@@ -229,14 +264,6 @@ struct Place {
     name: String,
     town: String,
     contact: Option<Contact>,
-}
-
-impl Place {
-    /// What a telephone dials.
-    fn dial(&self) -> String {
-        let phone = self.contact.as_ref().map_or("", |contact| &contact.phone);
-        phone.chars().filter(|c| c.is_ascii_digit() || *c == '+').collect()
-    }
 }
 
 /// Counters that are on the network and not shut out, villages under their towns.

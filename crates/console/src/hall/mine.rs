@@ -8,9 +8,10 @@ use crate::api::id;
 use crate::fault::Fault;
 use crate::page::see;
 use crate::posted::SCANS_BYTES_MAX;
+use crate::print::Which;
 use askama::Template;
 use axum::Router;
-use axum::extract::{DefaultBodyLimit, Path, Request};
+use axum::extract::{DefaultBodyLimit, Path, Query, Request};
 use axum::response::Response;
 use axum::routing::{get, post};
 use casework::{ActError, CaseView, May, Waiting};
@@ -289,7 +290,11 @@ async fn rate(Path(case): Path<String>, filled: Filled) -> Result<Response, Faul
     }
 }
 
-async fn sheet(visitor: Visitor, Path((case, name)): Path<(String, String)>) -> Result<Response, Fault> {
+async fn sheet(
+    visitor: Visitor,
+    Path((case, name)): Path<(String, String)>,
+    Query(which): Query<Which>,
+) -> Result<Response, Fault> {
     let case: CaseNo = id(&case, "办件编号")?;
     let hall = &visitor.console.hall;
     hall.case_of(visitor.citizen()?, &case).await?;
@@ -299,7 +304,7 @@ async fn sheet(visitor: Visitor, Path((case, name)): Path<(String, String)>) -> 
         return Ok(refusal(&visitor, &told));
     };
     hall.note_applicant("read", &format!("/hall/cases/{case}/sheets/{name}")).await?;
-    crate::print::render(&hall.sheet(&case, kind, None).await?)
+    crate::print::render(&hall.sheet(&case, kind, None).await?, &Which { alert: None, ..which })
 }
 
 /// At other nodes there is no hall.

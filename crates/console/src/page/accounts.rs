@@ -3,15 +3,19 @@
 use super::{Sent, bodies_of, refusal, render_with, see, status_of};
 use crate::Console;
 use crate::fault::Fault;
+use crate::page::choose::is_meant;
+use crate::page::done::done;
+use crate::page::lists::ROWS;
 use crate::posted::Posted;
 use crate::shell::{Desk, Shell};
 use askama::Template;
 use axum::Router;
-use axum::extract::Path;
+use axum::extract::{Path, Query};
 use axum::response::Response;
 use axum::routing::{get, post};
 use casework::{Issued, NewAccount, Persons};
 use domain::access::{Role, Roles};
+use serde::Deserialize;
 use store::Account;
 
 pub(super) fn routes() -> Router<Console> {
@@ -34,6 +38,9 @@ struct AccountRow {
 struct AccountsPage<'a> {
     shell: &'a Shell,
     accounts: Vec<AccountRow>,
+    /// How many there are that were sought, on all pages.
+    all: usize,
+    seen: Seen,
     roles: Vec<(&'static str, &'static str)>,
     bodies: Vec<(String, String)>,
     /// Shown once: name, password, and the secret for the phone.
@@ -42,8 +49,23 @@ struct AccountsPage<'a> {
     typed: [String; 2],
 }
 
+/// Which of the accounts are looked at: words of a name, post or department, and which page of them.
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Seen {
+    q: String,
+    page: usize,
+}
+
+impl AccountRow {
+    fn is_meant(&self, sought: &str) -> bool {
+        [&self.name, &self.display, &self.body, &self.roles].iter().any(|text| is_meant(text, sought))
+    }
+}
+
 async fn page(
     desk: &Desk,
+    seen: Seen,
     issued: Option<(String, String, String)>,
     wrong: &str,
     typed: [String; 2],
@@ -67,14 +89,20 @@ async fn page(
         disabled: account.disabled,
         is_me: account.name == desk.officer.name,
     };
-    let accounts = hall.store.accounts().await?;
+    let sought = seen.q.trim().to_lowercase();
+    let mut accounts: Vec<AccountRow> = hall.store.accounts().await?.iter().map(row).collect();
+    accounts.retain(|account| account.is_meant(&sought));
+    let all = accounts.len();
+    let accounts: Vec<AccountRow> = accounts.into_iter().skip(seen.page * ROWS).take(ROWS).collect();
     let bodies = match hall.tier {
         domain::network::Tier::City => pack.iter().flat_map(|pack| bodies_of(pack)).collect(),
         _ => Vec::new(),
     };
     let page = AccountsPage {
         shell: &desk.shell,
-        accounts: accounts.iter().map(row).collect(),
+        accounts,
+        all,
+        seen,
         roles: Role::ALL
             .into_iter()
             .filter(|role| role.is_at(hall.tier))
@@ -88,8 +116,8 @@ async fn page(
     Ok(render_with(status_of(wrong), &page))
 }
 
-async fn accounts(desk: Desk) -> Result<Response, Fault> {
-    page(&desk, None, "", Default::default()).await
+async fn accounts(desk: Desk, Query(seen): Query<Seen>) -> Result<Response, Fault> {
+    page(&desk, seen, None, "", Default::default()).await
 }
 
 fn shown(issued: &Issued, password: String) -> Option<(String, String, String)> {
@@ -103,8 +131,8 @@ async fn put_account(sent: Sent) -> Result<Response, Fault> {
         return by_two(sent);
     }
     match made(desk, posted).await {
-        Ok((issued, password)) => page(desk, shown(&issued, password), "", Default::default()).await,
-        Err(fault) => page(desk, None, &fault.message, typed).await,
+        Ok((issued, password)) => page(desk, Seen::default(), shown(&issued, password), "", Default::default()).await,
+        Err(fault) => page(desk, Seen::default(), None, &fault.message, typed).await,
     }
 }
 
@@ -149,12 +177,12 @@ async fn change_account(Path((name, verb)): Path<(String, String)>, sent: Sent) 
             hall.may_be_changed(&desk.officer.name, &name, Persons::One).await?;
             let password = hall.random_password();
             let issued = hall.reset_account(&desk.officer.name, &name, &password).await?;
-            page(desk, shown(&issued, password), "", Default::default()).await
+            page(desk, Seen::default(), shown(&issued, password), "", Default::default()).await
         }
         "disable" | "enable" => {
             hall.may_be_changed(&desk.officer.name, &name, Persons::Two).await?;
             hall.set_disabled(&desk.officer.name, &name, verb == "disable").await?;
-            Ok(see("/accounts"))
+            Ok(done("/accounts", if verb == "disable" { "账号已停用,登录已退出" } else { "账号已启用" }))
         }
         _ => Ok(refusal(desk, &Fault::no_route())),
     }

@@ -1,11 +1,12 @@
 //! What is ordered from the page of a case. A refusal comes back on the same page, with everything that was typed.
 
 use super::case::{self, Read, read};
-use super::{FORM_BYTES_MAX, Sent, refusal, see};
+use super::{FORM_BYTES_MAX, Sent, refusal};
 use crate::Console;
 use crate::api::{Act, id};
 use crate::fault::Fault;
 use crate::orders::{DELIVER, Tried};
+use crate::page::done::{done, of_order};
 use crate::posted::{LOOK_FIELD, PREVIEW_FIELD, Posted, SCANS_BYTES_MAX};
 use crate::shell::Desk;
 use axum::Router;
@@ -65,7 +66,7 @@ async fn order(
         Err(fault) => Err(fault),
     };
     match outcome {
-        Ok(_) => Ok(see(&format!("/cases/{case}#work"))),
+        Ok(_) => Ok(done(&format!("/cases/{case}#work"), of_order(&verb))),
         Err(fault) => {
             // Read again: somebody else may have been quicker, and the page says what is so now.
             let known = read(&desk, &case).await?;
@@ -143,7 +144,7 @@ async fn slip(Path(case): Path<String>, sent: Sent) -> Result<Response, Fault> {
     let (kind, text) = (posted.get("kind"), posted.get("text").to_owned());
     let case_no = id(&case, "办件编号")?;
     desk.console.hall.add_slip(&desk.officer, &case_no, kind, text, posted.key()).await?;
-    Ok(see(&format!("/cases/{case}#timeline")))
+    Ok(done(&format!("/cases/{case}#timeline"), "便条已写入案卷,随案卷传到各级"))
 }
 
 async fn withdraw(Path(case): Path<String>, sent: Sent) -> Result<Response, Fault> {
@@ -151,14 +152,14 @@ async fn withdraw(Path(case): Path<String>, sent: Sent) -> Result<Response, Faul
     let slip: EntryId = id(posted.get("slip"), "便条编号")?;
     let (case_no, command) = (id::<CaseNo>(&case, "办件编号")?, Command::Withdraw { slip });
     desk.console.hall.perform(&desk.officer, &case_no, command, posted.key()).await?;
-    Ok(see(&format!("/cases/{case}")))
+    Ok(done(&format!("/cases/{case}"), "已按申请人的意思撤回"))
 }
 
 async fn recall(Path(case): Path<String>, sent: Sent) -> Result<Response, Fault> {
     let (desk, posted) = (&sent.desk, &sent.posted);
     let case_no: CaseNo = id(&case, "办件编号")?;
     desk.console.hall.perform(&desk.officer, &case_no, Command::Recall, posted.key()).await?;
-    Ok(see(&format!("/cases/{case}")))
+    Ok(done(&format!("/cases/{case}"), "案卷已收回本级"))
 }
 
 async fn rate(Path(case): Path<String>, sent: Sent) -> Result<Response, Fault> {
@@ -168,7 +169,7 @@ async fn rate(Path(case): Path<String>, sent: Sent) -> Result<Response, Fault> {
     };
     let rating = Rating { grade, text: posted.get("text").to_owned() };
     desk.console.hall.rate_at_counter(&desk.officer, &id(&case, "办件编号")?, rating).await?;
-    Ok(see(&format!("/cases/{case}")))
+    Ok(done(&format!("/cases/{case}"), "评价已登记"))
 }
 
 /// 原件流转: which paper, from whom, to whom.
@@ -177,7 +178,7 @@ async fn move_original(Path(case): Path<String>, sent: Sent) -> Result<Response,
     let told = |name: &str| posted.get(name).to_owned();
     let step = OriginalStep { paper: told("paper"), from: told("from"), to: told("to"), no: 0 };
     desk.console.hall.move_original(&desk.officer, &id(&case, "办件编号")?, step).await?;
-    Ok(see(&format!("/cases/{case}#originals")))
+    Ok(done(&format!("/cases/{case}#originals"), "原件流转已登记"))
 }
 
 /// 容缺补交: scans of what was promised.
@@ -192,5 +193,5 @@ async fn make_up(Path(case): Path<String>, sent: Sent) -> Result<Response, Fault
         return Ok(refusal(desk, &Fault::unfit("请先选择要补交的文件")));
     }
     desk.console.hall.make_up(&desk.officer, &id(&case, "办件编号")?, scans, posted.key()).await?;
-    Ok(see(&format!("/cases/{case}")))
+    Ok(done(&format!("/cases/{case}"), "补交的材料已收下"))
 }

@@ -2,10 +2,11 @@
 
 use super::chart::{Bar, stacked};
 use super::lists::{CUT, ROWS};
-use super::{Sent, Table, refusal, render, see};
+use super::{Sent, Table, refusal, render};
 use crate::Console;
 use crate::api::id;
 use crate::fault::Fault;
+use crate::page::done::done;
 use crate::shell::{Desk, Shell};
 use askama::Template;
 use axum::Router;
@@ -214,7 +215,7 @@ async fn appeal(Path(case): Path<String>, sent: Sent) -> Result<Response, Fault>
     let hall = &desk.console.hall;
     let (case, request) = (id(&case, "办件编号")?, posted.key());
     hall.appeal(&desk.officer, &case, posted.get("key"), posted.get("text"), request).await?;
-    Ok(see("/alerts"))
+    Ok(done("/alerts", "申诉已提交"))
 }
 
 async fn conclude(Path(case): Path<String>, sent: Sent) -> Result<Response, Fault> {
@@ -226,5 +227,5 @@ async fn conclude(Path(case): Path<String>, sent: Sent) -> Result<Response, Faul
     };
     let case = id(&case, "办件编号")?;
     desk.console.hall.conclude(&desk.officer, &case, posted.get("key"), kind, posted.get("text")).await?;
-    Ok(see("/alerts"))
+    Ok(done("/alerts", "处理结论已登记"))
 }

@@ -26,7 +26,7 @@ use domain::network::Tier;
 use domain::pack::CityPack;
 use domain::sheet::Section;
 use domain::{CaseNo, plan};
-use parts::{FormRow, Happened, PaperRow, RailPoint, TimerRow};
+use parts::{FormRow, Happened, PaperRow, RailPoint, Step, TimerRow};
 use std::sync::Arc;
 
 pub(super) fn routes() -> Router<Console> {
@@ -113,6 +113,9 @@ struct CasePage<'a> {
     shown: bool,
     papers: Vec<PaperRow>,
     timeline: Vec<Happened>,
+    /// 流程图, and its table.
+    flow: String,
+    steps: Vec<Step>,
     stages: Vec<StageBox>,
     /// Papers are looked at beside the work.
     viewer: bool,
@@ -184,6 +187,8 @@ pub(super) async fn page(
         shown,
         papers: parts::paper_rows(desk, read),
         timeline: parts::happened(desk, read).await?,
+        flow: parts::flow(desk, read),
+        steps: parts::steps(desk, read),
         stages: stage_boxes(desk, read, &here, tried),
         viewer: hall.tier != Tier::Village && !here.is_empty(),
         preview: tried.map_or(&[], |tried| &tried.preview),

@@ -11,6 +11,7 @@ use axum::extract::{Path, Query};
 use axum::response::Response;
 use axum::routing::get;
 use domain::ItemId;
+use domain::catalogue::Item;
 use domain::pack::CityPack;
 use pinyin::ToPinyin;
 use serde::Deserialize;
@@ -44,6 +45,12 @@ pub(crate) fn is_meant(name: &str, sought: &str) -> bool {
     let long_enough = if sought.is_ascii() { LETTERS_MIN } else { 2 };
     let short_form = sought.chars().count() >= long_enough;
     initials.contains(sought) || short_form && (in_order(&name, sought) || in_order(&initials, sought))
+}
+
+/// Whether somebody who typed `sought` (lower case) may have meant this item: its name, what people call it, or its body.
+pub(crate) fn item_is_meant(item: &Item, body: &str, sought: &str) -> bool {
+    let mut names = std::iter::once(&item.name).chain(&item.also_called);
+    names.any(|name| is_meant(name, sought)) || body.contains(sought)
 }
 
 /// Whether all characters of `sought` stand in `text`, one after another.
@@ -95,7 +102,7 @@ async fn choose(desk: Desk, Query(Sought { q }): Query<Sought>) -> Result<Respon
     let mut bodies: Vec<(String, Vec<ItemLine>)> = Vec::new();
     for item in pack.items.values() {
         let body = pack.org_name(&item.body);
-        if item.in_force(today).is_err() || !(is_meant(&item.name, &sought) || body.contains(&sought)) {
+        if item.in_force(today).is_err() || !item_is_meant(item, body, &sought) {
             continue;
         }
         let (service, class) = service(&item.village_service);

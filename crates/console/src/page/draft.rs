@@ -1,16 +1,17 @@
 //! The drafts of a counter, and the task list of each: what is done, what is left, in any order.
 
-use super::render;
+use super::{Sent, render};
 use crate::Console;
 use crate::api::id;
 use crate::fault::Fault;
+use crate::page::done::done;
 use crate::page::draft_form::Part;
 use crate::shell::{Desk, Shell};
 use askama::Template;
 use axum::Router;
 use axum::extract::Path;
 use axum::response::Response;
-use axum::routing::get;
+use axum::routing::{get, post};
 use casework::DraftForm;
 use domain::MaterialId;
 use domain::delivery::Channel;
@@ -23,6 +24,7 @@ pub(super) fn routes() -> Router<Console> {
     Router::new()
         .route("/drafts", get(drafts).post(super::choose::start))
         .route("/drafts/{draft}", get(tasks))
+        .route("/drafts/{draft}/drop", post(throw_away))
 }
 
 struct DraftLine {
@@ -148,6 +150,13 @@ async fn tasks(desk: Desk, Path(draft): Path<String>) -> Result<Response, Fault>
         draft: &opened.draft,
     };
     Ok(render(&page))
+}
+
+async fn throw_away(Path(draft): Path<String>, sent: Sent) -> Result<Response, Fault> {
+    let (desk, posted) = (&sent.desk, &sent.posted);
+    let version = posted.get("version").parse().map_err(|_| Fault::unfit("表单没有传完整,请重试"))?;
+    desk.console.hall.drop_draft(&desk.officer, id(&draft, "草稿编号")?, version).await?;
+    Ok(done("/drafts", "草稿已删除"))
 }
 
 fn rows(desk: &Desk, opened: &Opened) -> Vec<TaskRow> {

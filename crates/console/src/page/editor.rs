@@ -8,6 +8,7 @@ use crate::Console;
 use crate::api::id;
 use crate::auth::Source;
 use crate::fault::Fault;
+use crate::page::done::done;
 use crate::posted::Posted;
 use crate::shell::{Desk, Shell};
 use askama::Template;
@@ -62,7 +63,7 @@ async fn publish(Source(source): Source, sent: Sent) -> Result<Response, Fault> 
     let Sent { desk, posted } = sent;
     let hall = &desk.console.hall;
     match hall.sign_release(&desk.officer, version(&posted), &posted.proof(), &source).await {
-        Ok(_) => Ok(see("/catalogue")),
+        Ok(_) => Ok(done("/catalogue", "新的一版目录已发布,各级联网时收到")),
         Err(error) => {
             let fault = Fault::from(error);
             if fault.status.is_server_error() { Err(fault) } else { draft_page(&desk, Some(fault)).await }
@@ -73,7 +74,7 @@ async fn publish(Source(source): Source, sent: Sent) -> Result<Response, Fault> 
 async fn discard(sent: Sent) -> Result<Response, Fault> {
     let Sent { desk, posted } = sent;
     desk.console.hall.discard_draft(&desk.officer.name, version(&posted)).await?;
-    Ok(see("/catalogue/draft"))
+    Ok(done("/catalogue/draft", "草稿已放弃,目录没有改动"))
 }
 
 /// The version of the draft that a form was made from.

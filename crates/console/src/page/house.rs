@@ -1,15 +1,17 @@
 //! The registers of a house: what may be done at all, and who did what.
 
-use super::render;
+use super::{render, render_with, status_of};
 use crate::Console;
 use crate::fault::Fault;
-use crate::page::choose::is_meant;
+use crate::lang::audited_acts;
+use crate::page::choose::item_is_meant;
 use crate::shell::{Desk, Shell};
 use askama::Template;
 use axum::Router;
 use axum::extract::Query;
 use axum::response::Response;
 use axum::routing::get;
+use domain::Day;
 use domain::access::Permission;
 use domain::network::Tier;
 use serde::Deserialize;
@@ -64,7 +66,7 @@ async fn catalogue(desk: Desk, Query(Sought { q }): Query<Sought>) -> Result<Res
         }
     };
     let meant = |item: &&std::sync::Arc<domain::catalogue::Item>| {
-        is_meant(&item.name, &sought) || pack.org_name(&item.body).contains(&sought)
+        item_is_meant(item, pack.org_name(&item.body), &sought)
     };
     let above = desk.shell.tier != Tier::Village;
     let nodes = if above { desk.console.hall.nodes().await? } else { Vec::new() };
@@ -91,10 +93,12 @@ async fn catalogue(desk: Desk, Query(Sought { q }): Query<Sought>) -> Result<Res
 #[template(path = "audit.html")]
 struct AuditPage<'a> {
     shell: &'a Shell,
-    rows: Vec<(AuditRow, String)>,
-    actor: String,
-    action: String,
-    subject: String,
+    /// A row, when, and what was done in the reader's language.
+    rows: Vec<(AuditRow, String, String)>,
+    filter: AuditFilter,
+    /// Acts to choose from: as written, and as said.
+    acts: Vec<(&'static str, String)>,
+    wrong: String,
     next: String,
 }
 
@@ -106,34 +110,69 @@ struct AuditFilter {
     action: String,
     #[serde(default)]
     subject: String,
+    #[serde(default)]
+    from: String,
+    #[serde(default)]
+    until: String,
     before: Option<u64>,
+}
+
+impl AuditFilter {
+    /// The two days; what is no day is told rather than left out.
+    fn days(&self) -> Result<[Option<Day>; 2], &'static str> {
+        let day = |text: &str| match text.trim() {
+            "" => Ok(None),
+            text => text.parse::<Day>().map(Some).map_err(|_| "日期应写成 2026-11-28 这样"),
+        };
+        let (from, until) = (day(&self.from)?, day(&self.until)?);
+        if from.zip(until).is_some_and(|(from, until)| until < from) {
+            return Err("结束日期在开始日期之前;请改一个");
+        }
+        Ok([from, until])
+    }
 }
 
 async fn audit(desk: Desk, Query(filter): Query<AuditFilter>) -> Result<Response, Fault> {
     // Whoever watches is watched.
     desk.console.note_read(&desk.officer, "/audit", false).await?;
     let some = |text: &str| (!text.trim().is_empty()).then(|| text.trim().to_owned());
+    let (days, wrong) = match filter.days() {
+        Ok(days) => (days, ""),
+        Err(wrong) => ([None, None], wrong),
+    };
     let query = AuditQuery {
+        from: days[0],
+        until: days[1],
         actor: some(&filter.actor),
         action: some(&filter.action),
         subject: some(&filter.subject),
         before: filter.before,
         limit: Some(50),
     };
-    let rows = desk.console.hall.store.audit_rows(query).await?;
+    let rows = match wrong.is_empty() {
+        true => desk.console.hall.store.audit_rows(query).await?,
+        false => Vec::new(),
+    };
     let encoded = super::home::encoded;
     let next = rows.last().filter(|_| rows.len() == 50).map_or(String::new(), |last| {
         let (actor, action, subject) =
             (encoded(&filter.actor), encoded(&filter.action), encoded(&filter.subject));
-        format!("/audit?actor={actor}&action={action}&subject={subject}&before={}", last.seq)
+        let (from, until) = (encoded(&filter.from), encoded(&filter.until));
+        format!(
+            "/audit?actor={actor}&action={action}&subject={subject}&from={from}&until={until}&before={}",
+            last.seq
+        )
     });
+    let lang = desk.shell.taste.lang;
     let rows = rows
         .into_iter()
         .map(|row| {
-            let at = row.at.to_minute();
-            (row, at)
+            let (at, said) = (row.at.to_minute(), lang.audit(&row.action).into_owned());
+            (row, at, said)
         })
         .collect();
-    let AuditFilter { actor, action, subject, .. } = filter;
-    Ok(render(&AuditPage { shell: &desk.shell, rows, actor, action, subject, next }))
+    let acts = audited_acts().map(|action| (action, lang.audit(action).into_owned())).collect();
+    let wrong_said = desk.t(wrong).into_owned();
+    let page = AuditPage { shell: &desk.shell, rows, filter, acts, wrong: wrong_said, next };
+    Ok(render_with(status_of(wrong), &page))
 }

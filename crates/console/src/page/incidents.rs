@@ -2,10 +2,11 @@
 
 mod meaning;
 
-use super::{Sent, render, see};
+use super::{Sent, render};
 use crate::Console;
 use crate::api::id;
 use crate::fault::Fault;
+use crate::page::done::done;
 use crate::shell::{Desk, Shell};
 use askama::Template;
 use axum::Router;
@@ -87,16 +88,16 @@ async fn incidents(desk: Desk) -> Result<Response, Fault> {
 
 async fn retry(sent: Sent) -> Result<Response, Fault> {
     sent.desk.console.hall.try_again(&sent.desk.officer).await?;
-    Ok(see("/incidents"))
+    Ok(done("/incidents", "已全部重试;仍不成的还在下面"))
 }
 
 async fn retry_one(Path(no): Path<String>, sent: Sent) -> Result<Response, Fault> {
     sent.desk.console.hall.try_one_again(&sent.desk.officer, id(&no, "编号")?).await?;
-    Ok(see("/incidents"))
+    Ok(done("/incidents", "已重试;仍不成的还在下面"))
 }
 
 async fn settle(Path(no): Path<String>, sent: Sent) -> Result<Response, Fault> {
     let Sent { desk, posted } = sent;
     desk.console.hall.settle_incident(&desk.officer, id(&no, "编号")?, posted.get("note")).await?;
-    Ok(see("/incidents"))
+    Ok(done("/incidents", "已销案"))
 }

@@ -15,7 +15,7 @@ use serde::Deserialize;
 use store::{CaseLine, CaseOrder, CaseQuery};
 
 pub(super) fn routes() -> Router<Console> {
-    Router::new().route("/ledger", get(ledger))
+    Router::new().route("/ledger", get(ledger)).route("/ledger/print", get(print))
 }
 
 /// Said on the page and in the file alike: nobody takes a part for the whole.
@@ -40,10 +40,25 @@ struct LedgerFilter {
     month: String,
     #[serde(default)]
     csv: String,
+    /// Which piece of the printed ledger, from 0.
+    #[serde(default)]
+    part: usize,
 }
 
-/// Rows of the page; the file has them all.
-const LISTED_MAX: usize = 500;
+impl LedgerFilter {
+    /// The month that is asked for; this one where none is named.
+    fn month(&self, desk: &Desk) -> String {
+        match format!("{}-01", self.month).parse::<domain::Day>() {
+            Ok(_) => self.month.clone(),
+            Err(_) => desk.today().to_string()[..7].to_owned(),
+        }
+    }
+}
+
+/// Rows of the page; the file and the printed ledger have them all.
+const LISTED_MAX: usize = 100;
+/// Rows of one piece of the printed ledger: about six sheets of paper, and no page that an old machine chokes on.
+const PRINTED: usize = 200;
 
 /// What a ledger takes of a month at most. At the hub the rest is an export, which two persons sign; below it no month is so full.
 fn ledger_max(tier: Tier) -> usize {
@@ -52,9 +67,7 @@ fn ledger_max(tier: Tier) -> usize {
 
 /// 月度台账: the cases taken in during a month, as a page and for a spreadsheet.
 async fn ledger(desk: Desk, Query(filter): Query<LedgerFilter>) -> Result<Response, Fault> {
-    let this_month = desk.today().to_string()[..7].to_owned();
-    let valid = format!("{}-01", filter.month).parse::<domain::Day>().is_ok();
-    let month = if valid { filter.month } else { this_month };
+    let month = filter.month(&desk);
     let (lines, cut) = month_of(&desk, &month).await?;
     let listed = lines.iter().map(|line| &line.case);
     let mut cases: Vec<CaseView> = lines.iter().map(|line| case_view(&desk, line)).collect();
@@ -63,19 +76,66 @@ async fn ledger(desk: Desk, Query(filter): Query<LedgerFilter>) -> Result<Respon
         return Ok(csv(&desk, &month, &cases, cut));
     }
     desk.console.may_list(&desk.officer, listed)?;
-    let totals = STATUSES
-        .iter()
-        .map(|status| {
-            (
-                desk.t(status.chinese()).into_owned(),
-                lines.iter().filter(|line| line.status == *status).count(),
-            )
-        })
-        .filter(|(_, count)| *count > 0)
-        .collect();
+    let totals = totals(&lines).map(|(name, count)| (desk.t(name).into_owned(), count)).collect();
     let (all, cut) = (cases.len(), cut.then_some(CUT));
     cases.truncate(LISTED_MAX);
     Ok(render(&LedgerPage { shell: &desk.shell, month, cases, totals, all, cut }))
+}
+
+/// How many cases stand how, for those that there are.
+fn totals(lines: &[CaseLine]) -> impl Iterator<Item = (&'static str, usize)> + '_ {
+    let of = |status| lines.iter().filter(move |line| line.status == status).count();
+    STATUSES.into_iter().map(move |status| (status.chinese(), of(status))).filter(|(_, count)| *count > 0)
+}
+
+#[derive(Template)]
+#[template(path = "ledger_sheet.html")]
+struct LedgerSheet<'a> {
+    shell: &'a Shell,
+    month: String,
+    today: String,
+    /// With its number in the ledger.
+    rows: Vec<(usize, CaseView)>,
+    totals: Vec<(&'static str, usize)>,
+    all: usize,
+    part: usize,
+    parts: usize,
+    code: String,
+    qr: String,
+    cut: Option<&'static str>,
+}
+
+/// The ledger on paper: in the order in which it was taken in, signed by whoever keeps it. Its code holds a digest of the whole
+/// month, so that a sheet can be told from one that was printed of other entries.
+async fn print(desk: Desk, Query(filter): Query<LedgerFilter>) -> Result<Response, Fault> {
+    let month = filter.month(&desk);
+    let (mut lines, cut) = month_of(&desk, &month).await?;
+    lines.reverse();
+    let listed = lines.iter().map(|line| &line.case);
+    desk.console.note_table(&desk.officer, listed, &format!("/ledger/print?month={month}")).await?;
+    let parts = lines.len().div_ceil(PRINTED).max(1);
+    let part = filter.part.min(parts - 1);
+    let mut digest = blake3::Hasher::new();
+    for line in &lines {
+        digest.update(format!("{} {} {}\n", line.case, line.status.as_str(), line.applicant).as_bytes());
+    }
+    let digest = &digest.finalize().to_hex()[..16];
+    let code = format!("TONGBAN-LEDGER {} {month} {} {digest}", desk.console.hall.me(), lines.len());
+    let rows = lines.iter().enumerate().skip(part * PRINTED).take(PRINTED);
+    let sheet = LedgerSheet {
+        shell: &desk.shell,
+        today: desk.today().to_string(),
+        rows: rows.map(|(index, line)| (index + 1, case_view(&desk, line))).collect(),
+        totals: totals(&lines).collect(),
+        all: lines.len(),
+        part,
+        parts,
+        qr: crate::print::qr(&code).unwrap_or_default(),
+        code,
+        cut: cut.then_some(CUT),
+        month,
+    };
+    Ok(render(&sheet))
 }
 
 /// The cases of a month, newest first, and whether there are more than can be shown.

@@ -3,9 +3,10 @@
 
 use super::house::Sought;
 use super::pairs::suite_name;
-use super::{Sent, bodies_of, items_of, render, render_with, see, status_of};
+use super::{Sent, bodies_of, items_of, render, render_with, status_of};
 use crate::Console;
 use crate::fault::Fault;
+use crate::page::done::done;
 use crate::posted::Posted;
 use crate::shell::{Desk, Shell};
 use askama::Template;
@@ -199,7 +200,7 @@ async fn register(sent: Sent) -> Result<Response, Fault> {
         Err(fault) => Err(fault),
     };
     match outcome {
-        Ok(()) => Ok(see(&format!("/letters?q={}", super::encoded(posted.get("number"))))),
+        Ok(()) => Ok(done(&format!("/letters?q={}", super::encoded(posted.get("number"))), "委托书已登记")),
         Err(fault) if fault.status == StatusCode::UNPROCESSABLE_ENTITY => {
             page(&desk, &posted, &fault.message)
         }

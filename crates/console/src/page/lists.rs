@@ -14,7 +14,7 @@ use domain::access::Permission;
 use domain::catalogue::StageKind;
 use domain::dossier::Status;
 use domain::network::Tier;
-use domain::{CaseNo, NodeId};
+use domain::{CaseNo, Day, NodeId};
 use serde::Deserialize;
 use store::{CaseLine, CaseOrder, CaseQuery, TaskLine, TaskQuery};
 
@@ -44,23 +44,24 @@ pub(super) async fn task_views(desk: &Desk, query: TaskQuery) -> Result<Vec<Task
     Ok(tasks.iter().map(|task| task_view(desk, task)).collect())
 }
 
+/// How long there is until a limit ends, and how urgent that is.
+pub(super) fn days_left(desk: &Desk, due: Day) -> (String, &'static str) {
+    let Some((_, pack)) = desk.console.hall.store.pack(None) else { return (due.to_string(), "soft") };
+    match pack.calendar.working_days_left(desk.today(), due) {
+        left if left < 0 => (format!("超期 {} 个工作日", -left), "bad"),
+        0 => ("今天到期".to_owned(), "bad"),
+        left if left <= 2 => (format!("还剩 {left} 个工作日"), "warn"),
+        left => (format!("还剩 {left} 个工作日"), "soft"),
+    }
+}
+
 pub(super) fn task_view(desk: &Desk, task: &TaskLine) -> TaskView {
     let hall = &desk.console.hall;
     let known =
         hall.store.pack(None).and_then(|(_, pack)| Some((pack.clone(), pack.item(&task.item)?.clone())));
     let stage = known.as_ref().and_then(|(_, item)| item.stage(&task.stage).cloned());
-    let (due, urgency) = match (task.due, &known) {
-        (Some(due), Some((pack, _))) => {
-            let left = pack.calendar.working_days_left(desk.today(), due);
-            match left {
-                left if left < 0 => (format!("超期 {} 个工作日", -left), "bad"),
-                0 => ("今天到期".to_owned(), "bad"),
-                left if left <= 2 => (format!("还剩 {left} 个工作日"), "warn"),
-                left => (format!("还剩 {left} 个工作日"), "soft"),
-            }
-        }
-        _ => ("没有期限".to_owned(), "soft"),
-    };
+    let (due, urgency) =
+        task.due.map_or_else(|| ("没有期限".to_owned(), "soft"), |due| days_left(desk, due));
     let mends = task.kind == "returned";
     let note = match (&task.claimed_by, task.missing_attachments) {
         (_, missing) if missing > 0 => format!("附件未到 {missing} 份"),
@@ -101,9 +102,9 @@ struct QueuePage<'a> {
 }
 
 #[derive(Deserialize)]
-struct Paged {
+pub(super) struct Paged {
     #[serde(default)]
-    page: usize,
+    pub page: usize,
     #[serde(default)]
     csv: String,
 }

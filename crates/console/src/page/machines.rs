@@ -3,9 +3,10 @@
 mod token;
 
 use super::network::last_contact;
-use super::{Sent, render, see};
+use super::{Sent, render};
 use crate::Console;
 use crate::fault::Fault;
+use crate::page::done::done;
 use crate::shell::{Desk, Shell};
 use askama::Template;
 use axum::Router;
@@ -160,5 +161,5 @@ async fn machines(desk: Desk) -> Result<Response, Fault> {
 
 async fn void(Path(token): Path<String>, sent: Sent) -> Result<Response, Fault> {
     sent.desk.console.hall.void_token(&sent.desk.officer, &token).await?;
-    Ok(see("/machines"))
+    Ok(done("/machines", "令牌已收回,不能再用"))
 }

@@ -7,6 +7,7 @@ use super::{Sent, refusal, render, render_with, see};
 use crate::Console;
 use crate::fault::Fault;
 use crate::fields::{self, Around, FieldView, Input};
+use crate::page::done::done;
 use crate::posted::{Posted, SCANS_BYTES_MAX};
 use crate::shell::{Desk, Shell};
 use askama::Template;
@@ -183,7 +184,7 @@ async fn resubmit(Path(case): Path<String>, sent: Sent) -> Result<Response, Faul
     }
     let hall = &desk.console.hall;
     match hall.resubmit(&desk.officer, &known.case, form.clone(), scans).await {
-        Ok(_) => Ok(see(&format!("/cases/{case}"))),
+        Ok(_) => Ok(done(&format!("/cases/{case}"), "补正已收下")),
         Err(ActError::Refused(Refusal::Faulty(faults))) => Ok(page(desk, &known, &form, &faults, "")),
         Err(error) => {
             let fault = Fault::from(error);

@@ -1,8 +1,9 @@
 //! The network: all nodes below with their map, the reconciliation, what an operator must look at.
 
-use super::{Sent, render, render_with, see, status_of};
+use super::{Sent, render, render_with, status_of};
 use crate::Console;
 use crate::fault::Fault;
+use crate::page::done::done;
 use crate::shell::{Desk, Shell};
 use askama::Template;
 use axum::Router;
@@ -115,7 +116,7 @@ async fn set_contact(sent: Sent) -> Result<Response, Fault> {
         Err(_) => return nodes_page(desk, String::new(), contact, "请选择是哪个点".to_owned()).await,
     };
     match outcome {
-        Ok(_) => Ok(see("/nodes#contacts")),
+        Ok(_) => Ok(done("/nodes#contacts", "联系方式已保存,各级联网时收到")),
         Err(ActError::Unfit { .. }) => {
             let wrong = contact.fault().unwrap_or_default().to_owned();
             nodes_page(desk, node.to_owned(), contact, wrong).await

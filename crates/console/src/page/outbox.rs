@@ -1,6 +1,6 @@
 //! 发件箱 and 同步: what lies on this disk alone, why, and how it can travel otherwise. Nothing can be deleted here.
 
-use super::lists::{CaseView, case_view};
+use super::lists::{CaseView, Paged, ROWS, case_view, days_left};
 use super::{Sent, render, render_with, see};
 use crate::Console;
 use crate::fault::Fault;
@@ -15,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use casework::Outbox;
 use domain::NodeId;
+use domain::dossier::Status;
 use domain::network::Tier;
 use futures::{StreamExt, TryStreamExt};
 use serde::Deserialize;
@@ -31,9 +32,16 @@ pub(super) fn routes() -> Router<Console> {
         .route("/sync", get(sync).post(sync_now))
 }
 
+/// A case on its way: where it is, what still has to travel, and how long there is.
 struct Waiting {
     line: CaseView,
+    /// The town has signed for all of it.
     town: bool,
+    /// Scans that belong to it, and their bytes together.
+    size: String,
+    due: String,
+    /// How near the limit is.
+    class: &'static str,
 }
 
 #[derive(Template)]
@@ -43,8 +51,9 @@ struct OutboxPage<'a> {
     outbox: Outbox,
     oldest: String,
     cases: Vec<Waiting>,
-    /// There are older ones.
-    more: bool,
+    /// How many there are on all pages.
+    all: usize,
+    page: usize,
     /// Scans that the parent has not confirmed.
     scans: u64,
     link: LinkView,
@@ -58,6 +67,8 @@ struct LinkView {
     last: String,
     error: String,
     attempts: u64,
+    /// Seconds until it is dialled again.
+    next: Option<i64>,
 }
 
 fn link_view(desk: &Desk) -> LinkView {
@@ -70,19 +81,20 @@ fn link_view(desk: &Desk) -> LinkView {
             },
             error: link.last_error(),
             attempts: link.attempts.load(Ordering::Relaxed),
+            next: link.next_try().map(|at| (at.since(desk.now()) / 1000).max(1)),
         },
-        None => LinkView { connected: true, last: String::new(), error: String::new(), attempts: 0 },
+        None => {
+            LinkView { connected: true, last: String::new(), error: String::new(), attempts: 0, next: None }
+        }
     }
 }
 
-/// More cases than a page has room for wait after weeks alone; the newest are shown.
-const LISTED_MAX: usize = 200;
 /// Between the maker of a bag and the line it goes out on.
 const PIPE_BYTES: usize = 256 * 1024;
 
-/// Cases of which the hub has not signed for all that was written, here or at a town's villages; the newest first, and whether there
-/// are more of them.
-async fn on_their_way(desk: &Desk) -> Result<(Vec<Waiting>, bool), Fault> {
+/// Cases of which the hub has not signed for all that was written, here or at a town's villages: what has waited longest stands
+/// first. One page of them, and how many there are.
+async fn on_their_way(desk: &Desk, page: usize) -> Result<(Vec<Waiting>, usize), Fault> {
     let hall = &desk.console.hall;
     let unsigned = hall.cases_unsigned(Tier::City).await?;
     let here = match hall.tier {
@@ -94,24 +106,46 @@ async fn on_their_way(desk: &Desk) -> Result<(Vec<Waiting>, bool), Fault> {
         // Of a case that is held back until its first page comes there is nothing to show.
         lines.extend(hall.store.dossier(case).await?.map(CaseLine::from));
     }
-    lines.sort_by_key(|line| std::cmp::Reverse(line.captured_at));
-    let more = lines.len() > LISTED_MAX;
-    lines.truncate(LISTED_MAX);
-    let waiting = |line: &CaseLine| Waiting { line: case_view(desk, line), town: !here.contains(&line.case) };
-    Ok((lines.iter().map(waiting).collect(), more))
+    lines.sort_by_key(|line| line.captured_at);
+    let all = lines.len();
+    let mut waiting = Vec::new();
+    for line in lines.iter().skip(page * ROWS).take(ROWS) {
+        waiting.push(waiting_one(desk, line, !here.contains(&line.case)).await?);
+    }
+    Ok((waiting, all))
 }
 
-async fn page(desk: &Desk, told: String, wrong: String) -> Result<Response, Fault> {
+async fn waiting_one(desk: &Desk, line: &CaseLine, town: bool) -> Result<Waiting, Fault> {
+    let view = desk.console.hall.view(&line.case).await?;
+    let (scans, bytes) =
+        view.dossier.all_attachments().fold((0, 0), |(scans, bytes), one| (scans + 1, bytes + one.bytes));
+    let size = match scans {
+        0 => "没有扫描件".to_owned(),
+        scans => format!("{scans} 份扫描件,{} KB", bytes.div_ceil(1024)),
+    };
+    let next = view.timers.iter().filter(|timer| timer.met.is_none()).filter_map(|timer| timer.due);
+    let (due, class) = match next.min_by_key(|due| due.day) {
+        Some(due) => days_left(desk, due.day),
+        // Before somebody above has signed for it no limit runs, and nobody counts it either.
+        None if view.status == Status::Captured => ("镇里签收后起算".to_owned(), "warn"),
+        None => ("没有期限".to_owned(), "soft"),
+    };
+    let (size, due) = (desk.t(&size).into_owned(), desk.t(&due).into_owned());
+    Ok(Waiting { line: case_view(desk, line), town, size, due, class })
+}
+
+async fn page(desk: &Desk, at: usize, told: String, wrong: String) -> Result<Response, Fault> {
     let hall = &desk.console.hall;
     let outbox = hall.outbox().await?;
-    let (cases, more) = on_their_way(desk).await?;
+    let (cases, all) = on_their_way(desk, at).await?;
     let oldest = outbox.oldest_waiting.map_or(String::new(), |at| desk.shell.ago(at, desk.now()));
     let page = OutboxPage {
         shell: &desk.shell,
         outbox,
         oldest,
         cases,
-        more,
+        all,
+        page: at,
         scans: desk.counts.attachments_on_way,
         link: link_view(desk),
         can_carry: desk.console.node.is_some() && desk.may_open("/bag"),
@@ -124,8 +158,8 @@ async fn page(desk: &Desk, told: String, wrong: String) -> Result<Response, Faul
     })
 }
 
-async fn outbox(desk: Desk) -> Result<Response, Fault> {
-    page(&desk, String::new(), String::new()).await
+async fn outbox(desk: Desk, Query(Paged { page: at, .. }): Query<Paged>) -> Result<Response, Fault> {
+    page(&desk, at, String::new(), String::new()).await
 }
 
 #[derive(Deserialize)]
@@ -174,27 +208,27 @@ async fn import(desk: Desk, State(console): State<Console>, request: Request) ->
     let mut form = posted::open_file(request, &console).await?;
     let broken = |_| Fault::unfit("文件没有传完整,请再导入一次;已收下的不会重复");
     let (Some(node), Some(file)) = (&console.node, form.next_field().await.map_err(broken)?) else {
-        return page(&desk, String::new(), desk.t(CHOOSE_A_FILE).into_owned()).await;
+        return page(&desk, 0, String::new(), desk.t(CHOOSE_A_FILE).into_owned()).await;
     };
     let mut bytes = tokio::io::BufReader::new(StreamReader::new(file.map_err(std::io::Error::other)));
     if bytes.fill_buf().await.is_ok_and(|first| first.is_empty()) {
-        return page(&desk, String::new(), desk.t(CHOOSE_A_FILE).into_owned()).await;
+        return page(&desk, 0, String::new(), desk.t(CHOOSE_A_FILE).into_owned()).await;
     }
     let report = match link::bag::import(node, bytes).await {
         Ok(report) => report,
         Err(link::bag::BagError::NotABag) => {
             let told = "这不是数据包文件;请选择扩展名为 .tbag 的文件";
-            return page(&desk, String::new(), desk.t(told).into_owned()).await;
+            return page(&desk, 0, String::new(), desk.t(told).into_owned()).await;
         }
-        Err(error) => return page(&desk, String::new(), error.to_string()).await,
+        Err(error) => return page(&desk, 0, String::new(), error.to_string()).await,
     };
     let told = format!("已导入 {} 批记录、{} 份附件", report.runs, report.attachments);
     let told = desk.t(&told).into_owned();
     match report.complete && report.refused.is_empty() {
-        true => page(&desk, told, String::new()).await,
+        true => page(&desk, 0, told, String::new()).await,
         false => {
             let wrong = [told, report.note, report.refused.join(";")].join(" ");
-            page(&desk, String::new(), wrong).await
+            page(&desk, 0, String::new(), wrong).await
         }
     }
 }

@@ -6,12 +6,13 @@ mod asked;
 
 pub(super) use asked::suite_name;
 
-use super::{Sent, render_with, see, told};
+use super::{Sent, render_with, told};
 use crate::Console;
 use crate::api::id;
 use crate::api::people::exported;
 use crate::auth::Source;
 use crate::fault::Fault;
+use crate::page::done::done;
 use crate::posted::Posted;
 use crate::shell::{Desk, Shell};
 use askama::Template;
@@ -147,7 +148,7 @@ async fn propose(Source(source): Source, sent: Sent) -> Result<Response, Fault> 
         Err(fault) => Err(fault),
     };
     match outcome {
-        Ok(_) => Ok(see("/countersigns")),
+        Ok(_) => Ok(done("/countersigns", "已提出,等另一个人确认")),
         Err(fault) if fault.status.is_server_error() => Err(fault),
         Err(fault) => ask_page(&desk, &posted, Some(fault)),
     }
@@ -160,7 +161,7 @@ async fn confirm(Path(text): Path<String>, Source(source): Source, sent: Sent) -
         Ok(made) if made.get("password").is_some() => {
             list(&desk, Some(shown(&made, "口令", "password")), None).await
         }
-        Ok(_) => Ok(see("/countersigns")),
+        Ok(_) => Ok(done("/countersigns", "已确认并执行")),
         Err(error) => {
             let fault = Fault::from(error);
             if fault.status.is_server_error() { Err(fault) } else { list(&desk, None, Some(fault)).await }

@@ -2,11 +2,12 @@
 //! and one day after another what is agreed. Times are proposed for many cases at once: one trip to a village serves all of them.
 
 use super::lists::task_view;
-use super::{Sent, render_with, see, status_of};
+use super::{Sent, render_with, status_of};
 use crate::Console;
 use crate::api::id;
 use crate::fault::Fault;
 use crate::orders::{is_clock, slots};
+use crate::page::done::done;
 use crate::posted::Posted;
 use crate::shell::{Desk, Shell};
 use askama::Template;
@@ -261,7 +262,7 @@ async fn propose(sent: Sent) -> Result<Response, Fault> {
         }
     }
     match refused.is_empty() {
-        true => Ok(see("/inspections")),
+        true => Ok(done("/inspections", "查验时间已提出,等各部门确认")),
         false => page(&desk, &posted, &refused.join(";")).await,
     }
 }

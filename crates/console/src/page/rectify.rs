@@ -2,10 +2,11 @@
 //! rated never sees who rated.
 
 use super::chart::{Bar, stacked};
-use super::{Sent, render, render_with, see, status_of};
+use super::{Sent, render, render_with, status_of};
 use crate::Console;
 use crate::api::id;
 use crate::fault::Fault;
+use crate::page::done::done;
 use crate::posted::Posted;
 use crate::shell::{Desk, Shell};
 use askama::Template;
@@ -204,7 +205,7 @@ async fn step(Path(case): Path<String>, sent: Sent) -> Result<Response, Fault> {
         Err(fault) => Err(fault),
     };
     match outcome {
-        Ok(_) => Ok(see(&format!("/cases/{case}/rectification"))),
+        Ok(_) => Ok(done(&format!("/cases/{case}/rectification"), "这一步已登记")),
         Err(fault) if fault.status == StatusCode::UNPROCESSABLE_ENTITY => {
             page(&desk, &case, &posted, &fault.message).await
         }

@@ -62,6 +62,14 @@ pub fn diff(before: &Item, after: &Item) -> Vec<Change> {
     let mut changes = Vec::new();
     let one = |name: &str, text: String| vec![(name.to_owned(), text)];
     compare(&mut changes, "name", one("名称", before.name.clone()), one("名称", after.name.clone()));
+    let headings = |item: &Item| {
+        let list = |texts: &[String]| texts.join("、");
+        vec![
+            ("俗称".to_owned(), list(&item.also_called)),
+            ("主题".to_owned(), list(&item.themes)),
+        ]
+    };
+    compare(&mut changes, "name", headings(before), headings(after));
     let life = |item: &Item| {
         let day = |day: Option<crate::Day>| day.map_or("—".to_owned(), |day| day.to_string());
         let life = item.life;

@@ -89,6 +89,7 @@ pub(super) fn read(name: &str, value: &Value, groups: &Value, faults: &mut Fault
     let handling =
         reader.one_of("project_type", &[("即办件", Handling::Instant), ("承诺件", Handling::Promised)]);
     let village_service = reader.text("village_service");
+    let (also_called, themes) = (reader.texts("also_called"), themes(&mut reader));
     let power = reader.optional_text("task_type").unwrap_or("").to_owned();
     // 1 is a natural person; an item that does not say is for everybody.
     let serves = reader.texts("service_object_codes");
@@ -128,6 +129,8 @@ pub(super) fn read(name: &str, value: &Value, groups: &Value, faults: &mut Fault
     Some(Item {
         id: id?,
         name: title,
+        also_called,
+        themes,
         life,
         body: body?,
         implement_code: code.flatten(),
@@ -151,6 +154,16 @@ pub(super) fn read(name: &str, value: &Value, groups: &Value, faults: &mut Fault
         fees,
         result,
     })
+}
+
+/// Headings that the national lists have; an item that names none is found by its name alone.
+fn themes(reader: &mut Reader<'_>) -> Vec<String> {
+    reader.field = "themes".into();
+    let themes = reader.texts("themes");
+    for unknown in themes.iter().filter(|theme| !theme::is_known(theme)) {
+        reader.fault(format!("{unknown} is not a theme of GB/T 39554.2"));
+    }
+    themes
 }
 
 /// What the statutory limit rests on; the general limit where the item names none.

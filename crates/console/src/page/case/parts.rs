@@ -3,10 +3,11 @@
 use super::Read;
 use crate::fault::Fault;
 use crate::fields;
+use crate::page::flow::{self, State};
 use crate::page::papers::Scan;
 use crate::shell::Desk;
 use crate::timeline::{self, Said};
-use domain::catalogue::FieldKind;
+use domain::catalogue::{FieldKind, Stage};
 use domain::dossier::Page;
 use domain::form::filling;
 use domain::network::Tier;
@@ -232,6 +233,45 @@ pub(super) fn paper_rows(desk: &Desk, read: &Read) -> Vec<PaperRow> {
         row.key = Some(key);
     }
     rows
+}
+
+/// One stage of the case as a row beside the picture.
+pub struct Step {
+    pub name: String,
+    pub who: String,
+    pub state: &'static str,
+    pub class: &'static str,
+    /// When, and by whom.
+    pub done: String,
+}
+
+pub(super) fn flow(desk: &Desk, read: &Read) -> String {
+    let state = |stage: &Stage| {
+        let state = State::of(stage, &read.item, &read.view.dossier);
+        (state, desk.t(state.chinese()).into_owned())
+    };
+    flow::svg(&desk.t("流程图"), &read.item.stages, state)
+}
+
+pub(super) fn steps(desk: &Desk, read: &Read) -> Vec<Step> {
+    let network = desk.console.hall.store.network();
+    let step = |stage: &Stage| {
+        let state = State::of(stage, &read.item, &read.view.dossier);
+        let done = read.view.dossier.stages.get(&stage.id).and_then(|state| state.done.as_ref());
+        let bodies: Vec<&str> = stage.bodies.iter().map(|body| read.pack.org_name(body)).collect();
+        let tier = desk.t(domain::plan::tier_of(stage, &read.view.dossier).chinese());
+        Step {
+            name: stage.name.clone(),
+            who: if bodies.is_empty() { tier.into_owned() } else { bodies.join("、") },
+            state: state.chinese(),
+            class: state.class(),
+            done: done.map_or(String::new(), |done| {
+                let place = done.by.as_ref().map_or(String::new(), |by| network.name_of(by));
+                format!("{} {place} {}", done.at.to_minute(), done.officer)
+            }),
+        }
+    };
+    read.item.stages.iter().map(step).collect()
 }
 
 pub(super) async fn happened(desk: &Desk, read: &Read) -> Result<Vec<Happened>, Fault> {

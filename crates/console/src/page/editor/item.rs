@@ -2,7 +2,8 @@
 
 use crate::api::id;
 use crate::fault::Fault;
-use crate::page::{Sent, bodies_of, render_with, see, status_of};
+use crate::page::done::done;
+use crate::page::{Sent, bodies_of, render_with, status_of};
 use crate::posted::Posted;
 use crate::shell::{Desk, Shell};
 use askama::Template;
@@ -176,7 +177,7 @@ async fn keep(
 ) -> Result<Response, Fault> {
     let hall = &desk.console.hall;
     match hall.draft_item(&desk.officer, item, posted.get("read"), value).await {
-        Ok(()) => Ok(see("/catalogue/draft")),
+        Ok(()) => Ok(done("/catalogue/draft", "已保存到草稿,还没有发布")),
         // Saved by somebody else meanwhile: what was typed stays on the page, and whoever looked at both may save it.
         Err(ActError::Store(StoreError::StalePackDraft)) => {
             let (now, _) = hall.drafted_item(item).await?;
