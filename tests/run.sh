@@ -17,6 +17,11 @@ mkdir -p target/axe
 [ -e target/axe/node_modules/axe-core/axe.min.js ] ||
     npm install --silent --no-fund --no-audit --prefix target/axe axe-core@4 >&2 ||
     echo "axe-core could not be installed: the story about accessibility will fail" >&2
+# A provider of citizens' log-ins that is no work of ours.
+mkdir -p target/oidc
+[ -e target/oidc/node_modules/oidc-provider/package.json ] ||
+    npm install --silent --no-fund --no-audit --prefix target/oidc oidc-provider@8 >&2 ||
+    echo "oidc-provider could not be installed: the story of a provider of another make will fail" >&2
 ulimit -n "$(ulimit -Hn)" 2>/dev/null || true
 
 log=$(mktemp)

@@ -1,8 +1,8 @@
 //! Citizens prove who they are at an OpenID Connect provider (统一身份认证): authorization code flow with PKCE, state and nonce; the
-//! ID token is verified with the provider's published keys, and name and number are read from it.
+//! ID token is verified with the provider's published keys; name and number are read from it, or asked of the userinfo endpoint.
 //!
 //! # Source
-//! OpenID Connect Core 1.0, 3.1; RFC 7636; 《国务院关于在线政务服务的若干规定》 (统一身份认证).
+//! OpenID Connect Core 1.0, 3.1 and 5.3; RFC 6750, 7636; 《国务院关于在线政务服务的若干规定》 (统一身份认证).
 
 use anyhow::{Context, Result, bail};
 use async_trait::async_trait;
@@ -22,9 +22,10 @@ use openidconnect::core::{
     CoreProviderMetadata,
 };
 use openidconnect::{
-    AsyncHttpClient, AuthorizationCode, ClaimsVerificationError, ClientId, ClientSecret, CsrfToken,
-    EndpointMaybeSet, EndpointNotSet, EndpointSet, HttpRequest, HttpResponse, IssuerUrl, Nonce,
-    PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RequestTokenError, Scope, TokenResponse,
+    AccessToken, AsyncHttpClient, AuthorizationCode, ClaimsVerificationError, ClientId, ClientSecret,
+    CsrfToken, EndpointMaybeSet, EndpointNotSet, EndpointSet, HttpRequest, HttpResponse, IssuerUrl, Nonce,
+    OAuth2TokenResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RequestTokenError, Scope,
+    TokenResponse,
 };
 use runtime::config::SignOn;
 use serde_json::Value;
@@ -163,18 +164,39 @@ impl Oidc {
         away.insert(state.to_owned(), left);
     }
 
-    /// Name and number, from a token that has been verified.
-    fn citizen_in(&self, token: &CoreIdToken) -> Result<Citizen, NoLogin> {
-        let text = token.to_string();
-        let payload = text.split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
-        let claims: Option<Value> = payload.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        let claim =
-            |name: &str| claims.as_ref()?.get(name)?.as_str().map(str::trim).filter(|text| !text.is_empty());
-        match (claim(&self.config.name_claim), claim(&self.config.number_claim)) {
-            (Some(name), Some(number)) => {
-                Ok(Citizen { name: name.to_owned(), number: number.to_uppercase() })
-            }
-            _ => Err(NoLogin::Nameless),
+    /// Name and number, where these claims say both.
+    fn citizen_in(&self, claims: &Value) -> Option<Citizen> {
+        let claim = |name: &str| claims.get(name)?.as_str().map(str::trim).filter(|text| !text.is_empty());
+        let (name, number) = (claim(&self.config.name_claim)?, claim(&self.config.number_claim)?);
+        Some(Citizen { name: name.to_owned(), number: number.to_uppercase() })
+    }
+
+    /// What the provider tells of whoever the access token is for. It must speak of the subject that the ID token names: an answer
+    /// about anybody else is none.
+    ///
+    /// # Source
+    /// OpenID Connect Core 1.0, 5.3.2.
+    async fn user_info(&self, token: &AccessToken, subject: &str) -> Result<Value, NoLogin> {
+        let provider = self.provider(false).await?;
+        let endpoint = provider.userinfo_endpoint().ok_or(NoLogin::Nameless)?;
+        let unusable = |what: &str| {
+            tracing::warn!(%what, "the provider does not tell who a citizen is");
+            NoLogin::Unavailable
+        };
+        let request = openidconnect::http::Request::get(endpoint.as_str())
+            .header("authorization", format!("Bearer {}", token.secret()))
+            .header("accept", "application/json")
+            .body(Vec::new())
+            .map_err(|error| unusable(&error.to_string()))?;
+        let answer = self.http.ask(request).await.map_err(|error| unusable(&error.to_string()))?;
+        if !answer.status().is_success() {
+            return Err(unusable(answer.status().as_str()));
+        }
+        let claims: Value =
+            serde_json::from_slice(answer.body()).map_err(|_| unusable("its answer is no JSON"))?;
+        match claims["sub"].as_str() == Some(subject) {
+            true => Ok(claims),
+            false => Err(unusable("it speaks of another subject")),
         }
     }
 }
@@ -229,8 +251,21 @@ impl console::SignOn for Oidc {
             tracing::warn!(%error, "a citizen's ID token does not verify");
             return Err(NoLogin::Unavailable);
         }
-        self.citizen_in(token)
+        let claims = claims_of(token);
+        if let Some(citizen) = self.citizen_in(&claims) {
+            return Ok(citizen);
+        }
+        let subject = claims["sub"].as_str().unwrap_or_default();
+        let told = self.user_info(tokens.access_token(), subject).await?;
+        self.citizen_in(&told).ok_or(NoLogin::Nameless)
     }
+}
+
+/// What a token that has been verified says.
+fn claims_of(token: &CoreIdToken) -> Value {
+    let text = token.to_string();
+    let payload = text.split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
+    payload.and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default()
 }
 
 impl Oidc {

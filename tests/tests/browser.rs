@@ -15,6 +15,8 @@ mod devices;
 mod governing;
 #[path = "browser/hall.rs"]
 mod hall;
+#[path = "browser/house.rs"]
+mod house;
 #[path = "browser/incidents.rs"]
 mod incidents;
 #[path = "browser/killed.rs"]

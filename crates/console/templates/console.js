@@ -9,6 +9,19 @@
   var summary = one('.summary');
   if (summary) { summary.focus(); }
 
+  // On a phone the rows of a wide table stand as cards, and each cell says which column it is of.
+  function name_cells(within) {
+    all('main table', within).forEach(function (table) {
+      var heads = all('thead th', table).map(function (head) { return head.textContent; });
+      if (heads.length < 3 || table.classList.contains('cells')) { return; }
+      table.classList.add('stack');
+      all('tbody tr', table).forEach(function (row) {
+        all('td', row).forEach(function (cell, index) { cell.setAttribute('data-head', heads[index] || ''); });
+      });
+    });
+  }
+  name_cells(document);
+
   // A form is sent once, however often the button is pressed; and not while it is being saved, or the two would be taken for two
   // windows: the button is pressed again when the answer is here.
   all('form[method=post]').forEach(function (form) {
@@ -167,7 +180,9 @@
     fetching = true;
     fetch(window.location.href, { credentials: 'same-origin', headers: { 'x-unasked': '1' } }).then(function (answer) { return answer.ok ? answer.text() : null; }).then(function (text) {
       if (!text) { return; }
-      var fresh = all('[data-live]', new DOMParser().parseFromString(text, 'text/html'));
+      var page = new DOMParser().parseFromString(text, 'text/html');
+      name_cells(page);
+      var fresh = all('[data-live]', page);
       if (fresh.length !== live.length) { return; }
       live.forEach(function (part, index) {
         if (part.contains(document.activeElement) || one('details[open]', part) || part.innerHTML === fresh[index].innerHTML) { return; }

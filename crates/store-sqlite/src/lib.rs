@@ -443,6 +443,9 @@ impl Store for SqliteStore {
     async fn cases(&self, query: CaseQuery) -> Result<Vec<CaseLine>, StoreError> {
         self.executor.read(move |sql| queries::cases(sql, &query)).await
     }
+    async fn count_cases(&self, query: CaseQuery) -> Result<u64, StoreError> {
+        self.executor.read(move |sql| queries::count_cases(sql, &query)).await
+    }
     async fn tasks(&self, query: TaskQuery) -> Result<Vec<TaskLine>, StoreError> {
         self.executor.read(move |sql| queries::tasks(sql, &query)).await
     }

@@ -141,25 +141,29 @@ fn case_line(row: &Row<'_>) -> rusqlite::Result<CaseLine> {
     Ok(line)
 }
 
-pub(crate) fn cases(sql: &Connection, query: &CaseQuery) -> Result<Vec<CaseLine>, StoreError> {
+/// Rows of `dossier` that a query asks for, as `wrapped` makes a statement of the condition.
+fn of_cases<T>(
+    sql: &Connection,
+    query: &CaseQuery,
+    wrapped: impl FnOnce(&str) -> String,
+    read: fn(&Row<'_>) -> rusqlite::Result<T>,
+) -> Result<Vec<T>, StoreError> {
     // Each filter has an index; the planner is not left to choose between them with an OR.
     let filter = match (&query.status, &query.holder) {
         (Some(_), _) => "d.status = :status AND (:holder IS NULL OR d.holder = :holder)",
         (None, Some(_)) => "d.holder = :holder AND :status IS NULL",
         (None, None) => ":status IS NULL AND :holder IS NULL",
     };
-    let (beyond, from, order) = match query.order {
-        CaseOrder::OldestFirst => (">", "0", "ASC"),
-        CaseOrder::NewestFirst => ("<", "9223372036854775807", "DESC"),
+    let (beyond, from) = match query.order {
+        CaseOrder::OldestFirst => (">", "0"),
+        CaseOrder::NewestFirst => ("<", "9223372036854775807"),
     };
-    sql
-        .prepare_cached(&format!(
-            "SELECT d.case_no, d.item, d.origin, d.holder, d.status, d.applicant, d.captured_ms, d.captured_pos, d.pages, {MISSING} AS missing
-               FROM dossier d WHERE {filter} AND (:origin IS NULL OR d.origin = :origin)
-                AND (:applicant IS NULL OR substr(d.applicant, 1, length(:applicant)) = :applicant)
-                AND (:items IS NULL OR d.item IN (SELECT value FROM json_each(:items))) AND d.no {beyond} coalesce((SELECT no FROM dossier WHERE case_no = :after AND (:items IS NULL OR item IN (SELECT value FROM json_each(:items)))), {from})
-              ORDER BY d.no {order} LIMIT :limit"
-        ))
+    let asked = format!(
+        "{filter} AND (:origin IS NULL OR d.origin = :origin)
+            AND (:applicant IS NULL OR substr(d.applicant, 1, length(:applicant)) = :applicant)
+            AND (:items IS NULL OR d.item IN (SELECT value FROM json_each(:items))) AND d.no {beyond} coalesce((SELECT no FROM dossier WHERE case_no = :after AND (:items IS NULL OR item IN (SELECT value FROM json_each(:items)))), {from})"
+    );
+    sql.prepare_cached(&wrapped(&asked))
         .and_then(|mut s| {
             s.query_map(
                 named_params! {
@@ -168,11 +172,33 @@ pub(crate) fn cases(sql: &Connection, query: &CaseQuery) -> Result<Vec<CaseLine>
                     ":applicant": query.applicant,
                     ":after": query.after.as_ref().map_or("", CaseNo::as_str), ":limit": query.limit.clamp(1, 1000),
                 },
-                case_line,
+                read,
             )?
             .collect()
         })
         .broken("list cases")
+}
+
+pub(crate) fn cases(sql: &Connection, query: &CaseQuery) -> Result<Vec<CaseLine>, StoreError> {
+    let order = match query.order {
+        CaseOrder::OldestFirst => "ASC",
+        CaseOrder::NewestFirst => "DESC",
+    };
+    let listed = |asked: &str| {
+        format!(
+            "SELECT d.case_no, d.item, d.origin, d.holder, d.status, d.applicant, d.captured_ms, d.captured_pos, d.pages, {MISSING} AS missing
+               FROM dossier d WHERE {asked} ORDER BY d.no {order} LIMIT :limit"
+        )
+    };
+    of_cases(sql, query, listed, case_line)
+}
+
+/// How many there are, up to the query's limit: nobody counts a million rows for a heading.
+pub(crate) fn count_cases(sql: &Connection, query: &CaseQuery) -> Result<u64, StoreError> {
+    let counted =
+        |asked: &str| format!("SELECT count(*) FROM (SELECT 1 FROM dossier d WHERE {asked} LIMIT :limit)");
+    let counts = of_cases(sql, query, counted, |row| row.get::<_, i64>(0))?;
+    Ok(counts.first().map_or(0, |count| *count as u64))
 }
 
 pub(crate) fn tasks(sql: &Connection, query: &TaskQuery) -> Result<Vec<TaskLine>, StoreError> {

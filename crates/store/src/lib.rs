@@ -178,6 +178,8 @@ pub trait Store: Send + Sync + 'static {
     /// The case that the act with this id was about.
     async fn case_of_request(&self, id: EntryId) -> Result<Option<CaseNo>, StoreError>;
     async fn cases(&self, query: CaseQuery) -> Result<Vec<CaseLine>, StoreError>;
+    /// How many a query would list in all, up to its limit.
+    async fn count_cases(&self, query: CaseQuery) -> Result<u64, StoreError>;
     async fn tasks(&self, query: TaskQuery) -> Result<Vec<TaskLine>, StoreError>;
     async fn counts(&self) -> Result<Counts, StoreError>;
     /// Last receipts for a journal's author, by the node that gave them.

@@ -16,7 +16,7 @@ async fn prove(tab: &Tab, site: &Site, account: &str) {
     }
 }
 
-async fn open_details(tab: &Tab) {
+pub async fn open_details(tab: &Tab) {
     tab.script("document.querySelector('main details').open = true;", vec![]).await;
 }
 
@@ -76,7 +76,7 @@ async fn a_lost_machine_is_shut_out_by_two_and_a_weighty_account_is_given_in_hal
     one.fill("#name", "zhao").await;
     one.fill("#display", "赵登记").await;
     one.choose("role", "registrar").await;
-    one.press("form[action='/accounts'] button").await;
+    one.press("form[action='/accounts'][method=post] button").await;
     one.reads("main", "登记员").await;
     prove(&one, hub, "admin-1").await;
     one.press("main button[data-main]").await;
@@ -163,11 +163,17 @@ async fn a_release_is_drafted_checked_compared_and_rolled_out() {
     tab.press("main li a").await;
     tab.fill("#promised_days", "5").await;
     tab.fill("input[name='paper.m3.name']", "").await;
-    tab.fill("input[name='paper.new.name']", "场地租赁合同").await;
+    tab.fill("input[name='paper.+.name']", "场地租赁合同").await;
+    // Fields, stages and fees are rows too.
+    tab.fill("input[name='field.+.label']", "是否外卖").await;
+    tab.choose("field.+.type", "bool").await;
+    tab.fill("input[name='stage.accept.name']", "市中心一口受理").await;
     tab.fill("#conditions", "有固定的经营场所").await;
     tab.press("main button[data-main]").await;
     tab.reads("main", "5 个工作日").await;
     tab.reads("main", "场地租赁合同").await;
+    tab.reads("main", "是否外卖").await;
+    tab.reads("main", "市中心一口受理").await;
     tab.reads("main", "经营场所布局和操作流程图").await;
     tab.reads("main", "有固定的经营场所").await;
     looked_at(&tab, "hub-catalogue-draft").await;

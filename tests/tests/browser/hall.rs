@@ -216,7 +216,7 @@ async fn a_hall_without_a_log_in_says_so() {
     desk.fits().await;
     desk.close().await;
     tab.go("/hall/proxies").await;
-    assert_eq!(tab.count("tbody tr").await, 2, "the window of the town, and the village");
+    assert_eq!(tab.count(".places li").await, 2, "the window of the town, and the village");
     assert!(tab.has("a[href='tel:08558200001']").await);
     let below = city.villages[0].node().hall().store.clone();
     eventually("the village has it too", async || {

@@ -26,6 +26,80 @@ impl SignOn for Later {
     }
 }
 
+/// A provider that is no work of ours, as a process of its own; it ends with the test.
+struct Foreign {
+    issuer: String,
+    _process: tokio::process::Child,
+    /// What it says goes somewhere as long as it lives.
+    _said: tokio::io::Lines<tokio::io::BufReader<tokio::process::ChildStdout>>,
+}
+
+impl Foreign {
+    async fn start(public: &str, name: &str, number: &str) -> Foreign {
+        use tokio::io::{AsyncBufReadExt, BufReader};
+        let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR"));
+        let mut process = tokio::process::Command::new("node")
+            .arg(root.join("oidc/provider.mjs"))
+            .arg(root.join("../target/oidc"))
+            .args([&format!("{public}/hall/login/back"), name, number])
+            .stdout(std::process::Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .expect("node is installed (tests/run.sh)");
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        while let Some(line) = lines.next_line().await.unwrap() {
+            if let Some(port) = line.strip_prefix("ready ") {
+                let issuer = format!("http://localhost:{port}");
+                return Foreign { issuer, _process: process, _said: lines };
+            }
+        }
+        panic!("oidc-provider did not start; is it in target/oidc (tests/run.sh)?");
+    }
+
+    fn config(&self, public: &str, secret: std::path::PathBuf) -> runtime::config::SignOn {
+        std::fs::write(&secret, "a-secret-of-two\n").unwrap();
+        runtime::config::SignOn {
+            name: "省统一身份认证".into(),
+            issuer: self.issuer.clone(),
+            client_id: "tongban-hall".into(),
+            client_secret_file: Some(secret),
+            public: public.to_owned(),
+            scopes: vec!["profile".into()],
+            name_claim: "name".into(),
+            number_claim: "id_number".into(),
+            ca_file: None,
+        }
+    }
+}
+
+/// A certified provider of another make, which tells name and number at its userinfo endpoint alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_provider_of_another_make_lets_a_citizen_in() {
+    let later = Arc::new(Later::default());
+    let centre = Parts { sign_on: Some(later.clone()), ..Parts::default() };
+    let city = City::start_by(1, centre, Parts::default()).await;
+    let public = format!("http://127.0.0.1:{}", city.hub.node().web.port());
+    let who = testkit::applicants().into_iter().nth(41).unwrap();
+    let provider = Foreign::start(&public, &who.name, &who.id_no).await;
+    let folder = tests::city::Folder::new();
+    let oidc = Oidc::new(&provider.config(&public, folder.0.join("secret")), runtime::clock()).unwrap();
+    assert!(later.0.set(oidc).is_ok());
+
+    let browser = Browser::start();
+    let tab = browser.open(&city.hub, Screen::Phone).await;
+    tab.go("/hall/login?to=/hall/mine").await;
+    tab.press_text("用实名账号登录").await;
+    tab.fill("input[name=login]", "42").await;
+    tab.fill("input[name=password]", "whatever").await;
+    tab.press("button[type=submit]").await;
+    // It asks whether the hall may know who they are.
+    tab.press("button[type=submit]").await;
+    tab.reads(".me", &who.name).await;
+    assert_eq!(tab.path().await, "/hall/mine");
+    tab.close().await;
+    city.stop().await;
+}
+
 async fn says_yes(tab: &Tab) {
     tab.press_text("用实名账号登录").await;
     assert!(tab.text("main").await.contains("允许"), "at the provider's own page");

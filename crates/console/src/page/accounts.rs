@@ -131,7 +131,9 @@ async fn put_account(sent: Sent) -> Result<Response, Fault> {
         return by_two(sent);
     }
     match made(desk, posted).await {
-        Ok((issued, password)) => page(desk, Seen::default(), shown(&issued, password), "", Default::default()).await,
+        Ok((issued, password)) => {
+            page(desk, Seen::default(), shown(&issued, password), "", Default::default()).await
+        }
         Err(fault) => page(desk, Seen::default(), None, &fault.message, typed).await,
     }
 }

@@ -1,7 +1,7 @@
 //! 电子监察: alerts within reach of the reader, an appeal of who is named responsible, and how the supervisors conclude them.
 
 use super::chart::{Bar, stacked};
-use super::lists::{CUT, ROWS};
+use super::lists::{COUNTED_MAX, CUT, ROWS};
 use super::{Sent, Table, refusal, render};
 use crate::Console;
 use crate::api::id;
@@ -61,6 +61,8 @@ struct AlertsPage<'a> {
     rungs: [Rung; 4],
     chart: String,
     board: Vec<BoardRow>,
+    /// How many there are on all pages.
+    all: String,
     next: String,
 }
 
@@ -109,6 +111,10 @@ async fn alerts(desk: Desk, Query(filter): Query<AlertFilter>) -> Result<Respons
         None => board(&desk, store.open_alerts(desk.within()).await?),
         Some(_) => Vec::new(),
     };
+    let counted =
+        store.alerts(AlertQuery { before: None, ..query(&desk, &filter, rung, COUNTED_MAX) }).await?.len();
+    let count =
+        if counted >= COUNTED_MAX as usize { format!("{}+", counted - 1) } else { counted.to_string() };
     let (rung, all) = (rung.map_or("", Rung::as_str), if filter.all == "1" { "1" } else { "0" });
     let next = lines
         .last()
@@ -122,6 +128,7 @@ async fn alerts(desk: Desk, Query(filter): Query<AlertFilter>) -> Result<Respons
         rungs: Rung::ALL,
         chart: if board.is_empty() { String::new() } else { chart_of(&desk, &board) },
         board,
+        all: count,
         next,
     };
     Ok(render(&page))

@@ -2,6 +2,7 @@
 //! publication. Nothing of a draft counts before that.
 
 mod item;
+mod rows;
 
 use super::{Sent, items_of, render_with, see, told};
 use crate::Console;
@@ -18,6 +19,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use casework::DraftView;
 use domain::ItemId;
+use std::collections::BTreeMap;
 
 pub(super) fn routes() -> Router<Console> {
     Router::new()
@@ -34,6 +36,8 @@ pub(super) fn routes() -> Router<Console> {
 struct DraftPage<'a> {
     shell: &'a Shell,
     draft: DraftView,
+    /// Names of the items it speaks of, by id.
+    names: BTreeMap<String, String>,
     at: String,
     codes: bool,
     wrong: &'a str,
@@ -52,11 +56,35 @@ async fn draft_page(desk: &Desk, fault: Option<Fault>) -> Result<Response, Fault
     let page = DraftPage {
         shell: &desk.shell,
         at: draft.at.to_minute(),
+        names: names(desk, &draft).await?,
         draft,
         codes: desk.officer.second_factor,
         wrong: &wrong,
     };
     Ok(render_with(fault.map_or(StatusCode::OK, |fault| fault.status), &page))
+}
+
+/// As the draft has them; of an item that it takes out, as it is in force.
+async fn names(desk: &Desk, draft: &DraftView) -> Result<BTreeMap<String, String>, Fault> {
+    let hall = &desk.console.hall;
+    let (_, pack) = hall.pack(None)?;
+    let pieces = draft.pieces.iter().filter_map(|piece| piece.strip_prefix("item/"));
+    let listed = draft.diff.added.iter().chain(&draft.diff.removed).map(|item| item.as_str());
+    let mut names = BTreeMap::new();
+    for item in pieces.chain(listed) {
+        let Ok(id) = item.parse::<ItemId>() else { continue };
+        let drafted =
+            hall.drafted_item(&id).await.ok().and_then(|(_, value)| Some(value["name"].as_str()?.to_owned()));
+        let name = drafted.or_else(|| Some(pack.item(&id)?.name.clone()));
+        names.insert(item.to_owned(), name.unwrap_or_else(|| item.to_owned()));
+    }
+    Ok(names)
+}
+
+impl DraftPage<'_> {
+    fn name<'a>(&'a self, item: &'a str) -> &'a str {
+        self.names.get(item).map_or(item, String::as_str)
+    }
 }
 
 async fn publish(Source(source): Source, sent: Sent) -> Result<Response, Fault> {

@@ -60,8 +60,7 @@ pub(super) fn task_view(desk: &Desk, task: &TaskLine) -> TaskView {
     let known =
         hall.store.pack(None).and_then(|(_, pack)| Some((pack.clone(), pack.item(&task.item)?.clone())));
     let stage = known.as_ref().and_then(|(_, item)| item.stage(&task.stage).cloned());
-    let (due, urgency) =
-        task.due.map_or_else(|| ("没有期限".to_owned(), "soft"), |due| days_left(desk, due));
+    let (due, urgency) = task.due.map_or_else(|| ("没有期限".to_owned(), "soft"), |due| days_left(desk, due));
     let mends = task.kind == "returned";
     let note = match (&task.claimed_by, task.missing_attachments) {
         (_, missing) if missing > 0 => format!("附件未到 {missing} 份"),
@@ -119,6 +118,8 @@ pub(super) fn queue_name(tier: Tier) -> &'static str {
 }
 
 pub(super) const ROWS: usize = 20;
+/// Beyond it a heading says that there are more.
+pub(super) const COUNTED_MAX: u32 = 1_000;
 const PAGES_MAX: usize = 45;
 
 async fn queue(desk: Desk, Query(Paged { page, csv }): Query<Paged>) -> Result<Response, Fault> {
@@ -227,6 +228,8 @@ pub(super) const STATUSES: [Status; 9] = [
 struct CasesPage<'a> {
     shell: &'a Shell,
     cases: Vec<CaseView>,
+    /// How many there are on all pages.
+    all: String,
     statuses: Vec<StatusChoice>,
     applicant: String,
     /// Link to the next page; empty at the end.
@@ -262,7 +265,13 @@ async fn cases(desk: Desk, Query(filter): Query<CaseFilter>) -> Result<Response,
         limit: ROWS as u32 + 1,
         ..CaseQuery::default()
     };
-    let mut lines = desk.console.hall.store.cases(query).await?;
+    let store = &desk.console.hall.store;
+    let counted = CaseQuery { after: None, limit: COUNTED_MAX, ..query.clone() };
+    let all = match store.count_cases(counted).await? {
+        all if all >= u64::from(COUNTED_MAX) => format!("{}+", COUNTED_MAX - 1),
+        all => all.to_string(),
+    };
+    let mut lines = store.cases(query).await?;
     let more = lines.len() > ROWS;
     lines.truncate(ROWS);
     desk.console.may_list(&desk.officer, lines.iter().map(|line| &line.case))?;
@@ -275,6 +284,7 @@ async fn cases(desk: Desk, Query(filter): Query<CaseFilter>) -> Result<Response,
         may_export: desk.may(Permission::Conclude),
         shell: &desk.shell,
         cases: lines.iter().map(|line| case_view(&desk, line)).collect(),
+        all,
         statuses: STATUSES.into_iter().map(choice).collect(),
         applicant,
         next,

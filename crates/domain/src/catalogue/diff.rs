@@ -64,10 +64,7 @@ pub fn diff(before: &Item, after: &Item) -> Vec<Change> {
     compare(&mut changes, "name", one("名称", before.name.clone()), one("名称", after.name.clone()));
     let headings = |item: &Item| {
         let list = |texts: &[String]| texts.join("、");
-        vec![
-            ("俗称".to_owned(), list(&item.also_called)),
-            ("主题".to_owned(), list(&item.themes)),
-        ]
+        vec![("俗称".to_owned(), list(&item.also_called)), ("主题".to_owned(), list(&item.themes))]
     };
     compare(&mut changes, "name", headings(before), headings(after));
     let life = |item: &Item| {

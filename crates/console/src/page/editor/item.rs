@@ -1,5 +1,6 @@
 //! One item of the draft: the values people change as lines of a form, and the whole of it as text.
 
+use super::rows::{Choices, Input, LISTS, List, Row};
 use crate::api::id;
 use crate::fault::Fault;
 use crate::page::done::done;
@@ -13,7 +14,7 @@ use casework::ActError;
 use domain::ItemId;
 use domain::catalogue::life::State;
 use domain::pack::{CityPack, edit};
-use serde_json::{Value, json};
+use serde_json::Value;
 use store::StoreError;
 
 struct Line {
@@ -23,10 +24,10 @@ struct Line {
     value: String,
 }
 
-struct Paper {
-    id: String,
-    name: String,
-    necessity: String,
+/// One list of the item, as rows of the form.
+struct ListView {
+    list: &'static List,
+    rows: Vec<Row>,
 }
 
 #[derive(Template)]
@@ -43,7 +44,10 @@ struct ItemPage<'a> {
     bodies: Vec<(String, String)>,
     conditions: String,
     basis: String,
-    papers: Vec<Paper>,
+    /// 主题 and 俗称, one after another.
+    themes: String,
+    also_called: String,
+    lists: Vec<ListView>,
     text: String,
     /// The whole text was what was sent.
     by_text: bool,
@@ -60,8 +64,6 @@ const LINES: [(&str, &str, &str); 7] = [
     ("deferral_days", "容缺期限(天数)", "number"),
     ("green_days", "绿色通道(天数)", "number"),
 ];
-const NECESSITIES: [(&str, &str); 3] =
-    [("required", "必要"), ("deferrable", "可容缺"), ("optional", "非必要")];
 
 pub(super) async fn show(Path(item): Path<String>, desk: Desk) -> Result<Response, Fault> {
     let item: ItemId = id(&item, "事项编号")?;
@@ -88,6 +90,11 @@ fn lines_of(value: &Value) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
+fn words_of(value: &Value) -> String {
+    let words = value.as_array().into_iter().flatten().filter_map(Value::as_str);
+    words.collect::<Vec<_>>().join("、")
+}
+
 fn item_page(
     desk: &Desk,
     item: &ItemId,
@@ -105,12 +112,11 @@ fn item_page(
             _ => edit::get(value, name),
         },
     };
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let paper = |one: &Value| Paper {
-        id: text(&one["id"]),
-        name: text(&one["name"]),
-        necessity: text(&one["necessity"]),
+    let choices = Choices {
+        bodies: bodies_of(&pack),
+        licences: pack.licence_types.values().map(|one| (one.id.clone(), one.name.clone())).collect(),
     };
+    let list = |list: &'static List| ListView { rows: list.shown(value, typed.lines, &choices), list };
     let wrong = desk.t(typed.wrong).into_owned();
     let page = ItemPage {
         shell: &desk.shell,
@@ -123,7 +129,9 @@ fn item_page(
         bodies: bodies(&pack, &edit::get(value, "department")),
         conditions: lines_of(&value["accept_conditions"]),
         basis: lines_of(&value["legal_basis"]),
-        papers: value["materials"].as_array().into_iter().flatten().map(paper).collect(),
+        themes: words_of(&value["themes"]),
+        also_called: words_of(&value["also_called"]),
+        lists: LISTS.iter().map(list).collect(),
         text: typed.text,
         by_text: typed.by_text,
         wrong: &wrong,
@@ -231,43 +239,14 @@ fn changed(value: &mut Value, posted: &Posted) -> Result<(), Vec<String>> {
             value[key] = lines(name).into();
         }
     }
-    papers(value, posted);
+    for key in ["themes", "also_called"] {
+        if posted.has(key) && posted.get(key) != words_of(&value[key]) {
+            let words = posted.get(key).split(['、', ',', ',', ' ']).filter(|word| !word.is_empty());
+            value[key] = words.map(Value::from).collect();
+        }
+    }
+    for list in &LISTS {
+        wrong.extend(list.take(value, posted));
+    }
     if wrong.is_empty() { Ok(()) } else { Err(wrong) }
-}
-
-/// Papers keep what the form does not show; one without a name is taken out, and a new one is asked of everybody.
-fn papers(value: &mut Value, posted: &Posted) {
-    let Some(known) = value["materials"].as_array().cloned() else { return };
-    // The id of a paper that goes is not given to another in the same release.
-    let ids: Vec<Value> = known.iter().map(|paper| paper["id"].clone()).collect();
-    let mut kept = Vec::new();
-    for mut paper in known {
-        let id = paper["id"].as_str().unwrap_or_default().to_owned();
-        let (name, necessity) = (format!("paper.{id}.name"), format!("paper.{id}.necessity"));
-        if !posted.has(&name) {
-            kept.push(paper);
-            continue;
-        }
-        if posted.get(&name).is_empty() {
-            continue;
-        }
-        paper["name"] = posted.get(&name).into();
-        if NECESSITIES.iter().any(|(known, _)| *known == posted.get(&necessity)) {
-            paper["necessity"] = posted.get(&necessity).into();
-        }
-        kept.push(paper);
-    }
-    let fresh = posted.get("paper.new.name");
-    if !fresh.is_empty() {
-        let taken = |id: &str| ids.iter().any(|known| known == id);
-        let id = (1..).map(|no| format!("m{no}")).find(|id| !taken(id)).unwrap_or_default();
-        let necessity = posted.get("paper.new.necessity");
-        let necessity =
-            NECESSITIES.iter().find(|(known, _)| *known == necessity).map_or("required", |one| one.0);
-        kept.push(json!({
-            "id": id, "name": fresh, "necessity": necessity, "kind": "other", "form": "either", "source": "self",
-            "originals": 1, "copies": 0,
-        }));
-    }
-    value["materials"] = kept.into();
 }
