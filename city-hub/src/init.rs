@@ -13,7 +13,7 @@ use trust::CaFolder;
 use trust::files::{IdentityFolder, SIGN_KEY, TLS_CERT, TLS_KEY};
 
 /// Piece name and file name of everything but the items.
-pub(crate) const FILES: [(&str, &str); 9] = [
+pub(crate) const FILES: [(&str, &str); 10] = [
     ("divisions", "divisions_kaili.csv"),
     ("calendar", "calendar_cn.csv"),
     ("calendar_years", "calendar_cn_years.csv"),
@@ -23,7 +23,11 @@ pub(crate) const FILES: [(&str, &str); 9] = [
     ("licence_types", "licence_types.json"),
     ("standards", "standards.csv"),
     ("supervision", "supervision.json"),
+    ("english", "english.txt"),
 ];
+
+/// A city may do without these.
+const OPTIONAL: [&str; 1] = ["english"];
 
 /// Reads and checks a city pack.
 ///
@@ -40,6 +44,9 @@ pub fn read_pack(folder: &Path) -> Result<Pieces> {
     };
     let mut pieces = split_items(&read("items.json")?).map_err(broken)?;
     for (piece, file) in FILES {
+        if OPTIONAL.contains(&piece) && !folder.join(file).exists() {
+            continue;
+        }
         pieces.insert(piece.to_owned(), read(file)?);
     }
     CityPack::parse(&pieces).map_err(broken)?;

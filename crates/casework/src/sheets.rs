@@ -90,15 +90,21 @@ impl Hall {
         Ok(kinds.filter(|kind| gathered.sheet(*kind, None).is_ok()).collect())
     }
 
-    /// The pages that count, in order, and the hash of the entry that holds the capture.
+    /// The pages that count, in order, and the hash of the entry that holds the capture. Whoever wrote a page here stands in it by the
+    /// name people know them by: pages bear log-ins, and other houses' log-ins say nothing here.
     async fn applied_pages(&self, case: &CaseNo) -> Result<(Vec<Page>, String), ActError> {
         let (mut pages, mut captured) = (Vec::new(), String::new());
+        let accounts = self.store.accounts().await?;
         for line in self.store.history(case).await?.into_iter().filter(|line| line.verdict == "applied") {
-            let Some(page) = line.page.and_then(|page| serde_json::from_value::<Page>(page).ok()) else {
+            let Some(mut page) = line.page.and_then(|page| serde_json::from_value::<Page>(page).ok()) else {
                 continue;
             };
             if matches!(page.body, PageBody::Captured(_)) {
                 captured = line.hash;
+            }
+            let known = accounts.iter().find(|account| account.name == page.officer);
+            if let Some(account) = known.filter(|one| line.author == *self.me() && !one.display.is_empty()) {
+                page.officer = account.display.clone();
             }
             pages.push(page);
         }

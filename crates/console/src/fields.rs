@@ -125,7 +125,7 @@ pub(crate) fn view(
     let more = usize::from(around.more == control);
     FieldView {
         input: input(&control, field, &value, around, more),
-        label: field.label.clone(),
+        label: around.lang.c(&field.label).into_owned(),
         required: field.required,
         readonly: field.rules.computed.is_some(),
         asked: filling::is_asked(field, &form.around(draft, name), around.today),
@@ -149,9 +149,12 @@ fn hint(field: &Field) -> &'static str {
     }
 }
 
-fn choices(options: &[String], chosen: impl Fn(&str) -> bool) -> Vec<Choice> {
-    let one =
-        |option: &String| Choice { value: option.clone(), label: option.clone(), chosen: chosen(option) };
+fn choices(options: &[String], lang: Lang, chosen: impl Fn(&str) -> bool) -> Vec<Choice> {
+    let one = |option: &String| Choice {
+        value: option.clone(),
+        label: lang.c(option).into_owned(),
+        chosen: chosen(option),
+    };
     options.iter().map(one).collect()
 }
 
@@ -178,12 +181,14 @@ fn input(name: &str, field: &Field, value: &Value, around: &Around<'_>, more: us
         FieldKind::MultiSelect => {
             let has =
                 |option: &str| value.as_array().is_some_and(|list| list.iter().any(|one| one == option));
-            Input::Checks { options: choices(&field.options, has) }
+            Input::Checks { options: choices(&field.options, around.lang, has) }
         }
         FieldKind::Select if field.options.len() <= 3 => {
-            Input::Radios { options: choices(&field.options, |option| value == option) }
+            Input::Radios { options: choices(&field.options, around.lang, |option| value == option) }
         }
-        FieldKind::Select => Input::Choice { options: choices(&field.options, |option| value == option) },
+        FieldKind::Select => {
+            Input::Choice { options: choices(&field.options, around.lang, |option| value == option) }
+        }
         kind => scalar(kind, value, field.rules.max_length, around),
     }
 }
@@ -253,18 +258,20 @@ fn table(
     let cell = |row: usize, column: &Column| {
         let value = filled.get(row).and_then(|row| row.get(&column.key)).unwrap_or(&Value::Null);
         let input = match (&column.kind, column.options.is_empty()) {
-            (_, false) => Input::Choice { options: choices(&column.options, |option| value == option) },
+            (_, false) => {
+                Input::Choice { options: choices(&column.options, around.lang, |option| value == option) }
+            }
             (FieldKind::Bool, _) => Input::Choice { options: yes_no(value, around.lang) },
             (kind, _) => scalar(kind, value, None, around),
         };
         Cell {
             name: format!("{name}.{row}.{}", column.key),
-            label: format!("{} {} {}", field.label, row + 1, column.label),
+            label: format!("{} {} {}", around.lang.c(&field.label), row + 1, around.lang.c(&column.label)),
             input,
         }
     };
     Input::Table(Table {
-        columns: columns.iter().map(|column| column.label.clone()).collect(),
+        columns: columns.iter().map(|column| around.lang.c(&column.label).into_owned()).collect(),
         rows: (0..count).map(|row| columns.iter().map(|column| cell(row, column)).collect()).collect(),
     })
 }
@@ -306,7 +313,7 @@ pub(crate) fn spoken(field: &Field, value: &Value, divisions: &Divisions, lang: 
                     Value::Bool(is) => yes(*is),
                     other => plain(other),
                 };
-                Some(format!("{} {text}", column.label))
+                Some(format!("{} {text}", lang.c(&column.label)))
             };
             let line = |row: &Value| {
                 let cells: Vec<String> = columns.iter().filter_map(|column| cell(row, column)).collect();
@@ -320,7 +327,11 @@ pub(crate) fn spoken(field: &Field, value: &Value, divisions: &Divisions, lang: 
         }
         (_, Value::Bool(is)) => yes(*is),
         (FieldKind::Geo, value) => points(value),
+        (FieldKind::MultiSelect, Value::Array(list)) => {
+            list.iter().map(|one| lang.c(&plain(one)).into_owned()).collect::<Vec<_>>().join("、")
+        }
         (_, Value::Array(list)) => list.iter().map(plain).collect::<Vec<_>>().join("、"),
+        (FieldKind::Select, Value::String(option)) => lang.c(option).into_owned(),
         (_, other) => plain(other),
     }
 }

@@ -114,6 +114,10 @@ impl Visitor {
     pub fn t<'a>(&self, text: &'a str) -> Cow<'a, str> {
         self.taste.lang.t(text)
     }
+    /// What stands in the catalogue, in the reader's language.
+    pub fn c<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        self.taste.lang.c(text)
+    }
     pub fn now(&self) -> Timestamp {
         self.console.hall.now()
     }
@@ -147,6 +151,9 @@ impl FromRequestParts<Console> for Visitor {
         let session = cookie(parts).unwrap_or("").to_owned();
         let citizen = console.citizens.find(&session, console.hall.now());
         let Source(source) = Source::from_request_parts(parts, console).await?;
+        if let Some((_, pack)) = console.hall.store.pack(None) {
+            crate::lang::learn(&pack);
+        }
         Ok(Visitor {
             console: console.clone(),
             taste: Taste::of(&parts.headers),

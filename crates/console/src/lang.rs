@@ -2,11 +2,13 @@
 //! it, and the phrase book gives the English beside it.
 //!
 //! A phrase may have holes (`第 {} 行`), so that what the domain says about a form needs no second way of saying it. What stands in a
-//! hole is looked up too. Not translated, on purpose: what people and the catalogue wrote (names, items, opinions).
+//! hole is looked up too. What stands in the catalogue (items, papers, fields) is the city's to say: its pack has the English, and a
+//! page asks for it by `c`. Not translated, on purpose: what people wrote (names, opinions).
 
+use domain::pack::{CityPack, English};
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::{LazyLock, Mutex, PoisonError, RwLock};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub enum Lang {
@@ -45,6 +47,22 @@ static BOOK: LazyLock<PhraseBook> = LazyLock::new(|| PhraseBook::of(PHRASES));
 static LINT_BOOK: LazyLock<PhraseBook> = LazyLock::new(|| PhraseBook::of(LINT));
 static AUDIT_BOOK: LazyLock<PhraseBook> = LazyLock::new(|| PhraseBook::of(AUDIT));
 
+/// The city's own words, of the release that was looked at last. One for the program: whoever serves several nodes in one, as tests
+/// do, serves one city.
+static CITY: LazyLock<RwLock<English>> = LazyLock::new(RwLock::default);
+
+/// From now on the catalogue is said in the words of this pack.
+pub(crate) fn learn(pack: &CityPack) {
+    let known = CITY.read().unwrap_or_else(PoisonError::into_inner).clone();
+    if !std::sync::Arc::ptr_eq(&known, &pack.english) {
+        *CITY.write().unwrap_or_else(PoisonError::into_inner) = pack.english.clone();
+    }
+}
+
+fn city_says(text: &str) -> Option<String> {
+    CITY.read().unwrap_or_else(PoisonError::into_inner).get(text).map(|said| said.to_string())
+}
+
 impl PhraseBook {
     fn of(text: &'static str) -> PhraseBook {
         let mut book = PhraseBook { whole: BTreeMap::new(), patterns: Vec::new() };
@@ -70,6 +88,7 @@ impl PhraseBook {
         let mut said = pattern.said.first().map(|part| (*part).to_owned()).unwrap_or_default();
         for (hole, part) in holes.iter().zip(pattern.said.iter().skip(1)) {
             let inner = (depth < DEPTH_MAX).then(|| self.look_up(hole, depth + 1)).flatten();
+            let inner = inner.or_else(|| city_says(hole));
             said.push_str(inner.as_deref().unwrap_or(hole));
             said.push_str(part);
         }
@@ -116,6 +135,13 @@ impl Lang {
                     Cow::Borrowed(text)
                 }
             },
+        }
+    }
+    /// What stands in the catalogue, in this language; as it is where the city has no word for it.
+    pub fn c<'a>(self, text: &'a str) -> Cow<'a, str> {
+        match self {
+            Lang::Chinese => Cow::Borrowed(text),
+            Lang::English => city_says(text).map_or(Cow::Borrowed(text), Cow::Owned),
         }
     }
     /// What the lint says of a catalogue, in this language.

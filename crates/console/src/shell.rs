@@ -72,6 +72,10 @@ impl Shell {
     pub fn t<'a>(&self, text: &'a str) -> Cow<'a, str> {
         self.taste.lang.t(text)
     }
+    /// What stands in the catalogue, in the reader's language.
+    pub fn c<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        self.taste.lang.c(text)
+    }
     pub fn tier_name(&self) -> &'static str {
         match self.tier {
             Tier::Village => "村级代办点",
@@ -162,6 +166,9 @@ impl FromRequestParts<Console> for Desk {
             false => crate::pages::opened_above(parts.uri.path()).to_owned(),
         };
         let hall = &console.hall;
+        if let Some((_, pack)) = hall.store.pack(None) {
+            crate::lang::learn(&pack);
+        }
         let counts = console.counts().await?;
         let shell = Shell {
             taste: Taste::of(&parts.headers),

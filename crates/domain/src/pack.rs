@@ -4,6 +4,7 @@
 //! node builds the same [`CityPack`] from the same pieces. A pack with faults is refused whole, all faults told at once.
 
 pub mod edit;
+mod english;
 mod item;
 mod lint;
 
@@ -13,13 +14,14 @@ use crate::catalogue::{Item, Items, LicenceType, Org};
 use crate::division::Divisions;
 use crate::{ItemId, OrgId};
 use crate::{standards, supervision};
+pub use english::English;
 use serde_json::Value;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 /// Named texts of a pack: `divisions`, `calendar`, `calendar_years`, `calendar_provisional`, `calendar_region`, `orgs`,
-/// `licence_types`, `standards`, `supervision`, `form_groups`, `bundles`, and one `item/<id>` for each item.
+/// `licence_types`, `standards`, `supervision`, `english`, `form_groups`, `bundles`, and one `item/<id>` for each item.
 pub type Pieces = BTreeMap<String, String>;
 
 /// One thing that is wrong with a pack.
@@ -55,6 +57,8 @@ pub struct CityPack {
     pub standards: standards::Register,
     /// Empty in a pack without the piece `supervision`: nothing is supervised then.
     pub supervision: supervision::Rules,
+    /// Empty in a pack without the piece `english`.
+    pub english: English,
     /// The whole of each item as published, for the people who read the guide.
     pub guides: BTreeMap<ItemId, Arc<str>>,
 }
@@ -161,6 +165,7 @@ impl CityPack {
         let bundles = read_bundles(text("bundles"), &items, &mut faults);
         let supervision = read_supervision(text("supervision"), &mut faults);
         let standards = read_standards(text("standards"), &items, &mut faults);
+        let english = english::read(text("english"), &mut faults);
         if faults.0.is_empty() {
             Ok(CityPack {
                 items,
@@ -171,6 +176,7 @@ impl CityPack {
                 calendar,
                 standards,
                 supervision,
+                english,
                 guides,
             })
         } else {
@@ -324,6 +330,7 @@ pub fn kaili_pieces() -> Pieces {
         ("licence_types", include_str!("../../../deploy/kaili/licence_types.json")),
         ("standards", include_str!("../../../deploy/kaili/standards.csv")),
         ("supervision", include_str!("../../../deploy/kaili/supervision.json")),
+        ("english", include_str!("../../../deploy/kaili/english.txt")),
     ] {
         pieces.insert(name.to_owned(), text.to_owned());
     }

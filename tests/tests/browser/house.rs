@@ -115,6 +115,17 @@ async fn people_look_by_theme_and_by_what_they_say() {
         tab.go(&format!("/hall/items?q={said}")).await;
         tab.reads("main", meant).await;
     }
+    // The city says its catalogue in English too.
+    tab.go("/prefer?lang=en&to=/hall/items/food").await;
+    for said in [
+        "Food business licence",
+        "Market Regulation Bureau",
+        "Layout and work flow",
+        "Village officer takes the papers in",
+    ] {
+        tab.reads("main", said).await;
+    }
+    tab.go("/prefer?lang=zh&to=/hall").await;
     // In large print there is always somebody to ring, and to ask.
     tab.go("/prefer?large=1&to=/hall/verify").await;
     assert!(tab.has(".ask a[href='tel:12345']").await && tab.has(".ask a[href='/hall/proxies']").await);

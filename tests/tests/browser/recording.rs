@@ -118,6 +118,7 @@ async fn a_case_is_recorded_with_no_network_and_its_receipt_printed() {
         tab.script("return document.querySelector('a[data-print]').getAttribute('href');", vec![]).await;
     tab.go(sheet.as_str().unwrap()).await;
     assert!(tab.text(".sheet").await.contains(&case) && tab.has(".qr svg").await);
+    assert!(tab.text(".sheet").await.contains("officer(测试)"), "by name, not by log-in");
     tab.go("/outbox").await;
     assert!(tab.text("main").await.contains(&case));
     tab.go("/").await;

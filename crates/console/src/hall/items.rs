@@ -184,7 +184,7 @@ async fn list(visitor: Visitor, Query(sought): Query<Sought>) -> Result<Response
         powers: powers.iter().map(|power| choice(power, said(power), &sought.power)).collect(),
         bodies: bodies
             .iter()
-            .map(|body| choice(body.as_str(), pack.org_name(body).to_owned(), &sought.body))
+            .map(|body| choice(body.as_str(), visitor.c(pack.org_name(body)).into_owned(), &sought.body))
             .collect(),
         levels: LEVELS.iter().map(|(value, label, _)| choice(value, said(label), &sought.level)).collect(),
         sought: &sought,
