@@ -183,6 +183,10 @@ impl Oidc {
             tracing::warn!(%what, "the provider does not tell who a citizen is");
             NoLogin::Unavailable
         };
+        // Its answer bears no signature: the line it comes over is what is believed.
+        if endpoint.url().scheme() != self.issuer.url().scheme() {
+            return Err(unusable("its userinfo endpoint is not as safe as the issuer"));
+        }
         let request = openidconnect::http::Request::get(endpoint.as_str())
             .header("authorization", format!("Bearer {}", token.secret()))
             .header("accept", "application/json")

@@ -36,6 +36,8 @@ struct PhraseBook {
     whole: BTreeMap<&'static str, &'static str>,
     /// Those that say most first: a longer phrase is the more certain one.
     patterns: Vec<Pattern>,
+    /// What it does not know of a hole the city's own words may: they are English, as this book is.
+    with_city: bool,
 }
 
 fn lines(text: &'static str) -> impl Iterator<Item = (&'static str, &'static str)> {
@@ -43,7 +45,8 @@ fn lines(text: &'static str) -> impl Iterator<Item = (&'static str, &'static str
     lines.filter_map(|line| line.split_once(" = "))
 }
 
-static BOOK: LazyLock<PhraseBook> = LazyLock::new(|| PhraseBook::of(PHRASES));
+static BOOK: LazyLock<PhraseBook> =
+    LazyLock::new(|| PhraseBook { with_city: true, ..PhraseBook::of(PHRASES) });
 static LINT_BOOK: LazyLock<PhraseBook> = LazyLock::new(|| PhraseBook::of(LINT));
 static AUDIT_BOOK: LazyLock<PhraseBook> = LazyLock::new(|| PhraseBook::of(AUDIT));
 
@@ -65,7 +68,7 @@ fn city_says(text: &str) -> Option<String> {
 
 impl PhraseBook {
     fn of(text: &'static str) -> PhraseBook {
-        let mut book = PhraseBook { whole: BTreeMap::new(), patterns: Vec::new() };
+        let mut book = PhraseBook { whole: BTreeMap::new(), patterns: Vec::new(), with_city: false };
         for (asked, said) in lines(text) {
             match asked.contains("{}") {
                 false => drop(book.whole.insert(asked, said)),
@@ -88,7 +91,7 @@ impl PhraseBook {
         let mut said = pattern.said.first().map(|part| (*part).to_owned()).unwrap_or_default();
         for (hole, part) in holes.iter().zip(pattern.said.iter().skip(1)) {
             let inner = (depth < DEPTH_MAX).then(|| self.look_up(hole, depth + 1)).flatten();
-            let inner = inner.or_else(|| city_says(hole));
+            let inner = inner.or_else(|| city_says(hole).filter(|_| self.with_city));
             said.push_str(inner.as_deref().unwrap_or(hole));
             said.push_str(part);
         }
@@ -137,11 +140,14 @@ impl Lang {
             },
         }
     }
-    /// What stands in the catalogue, in this language; as it is where the city has no word for it.
+    /// What stands in the catalogue, in this language: as the city says it, or the phrase book where it is no word of the city's.
     pub fn c<'a>(self, text: &'a str) -> Cow<'a, str> {
         match self {
             Lang::Chinese => Cow::Borrowed(text),
-            Lang::English => city_says(text).map_or(Cow::Borrowed(text), Cow::Owned),
+            Lang::English => match city_says(text) {
+                Some(said) => Cow::Owned(said),
+                None => self.t(text),
+            },
         }
     }
     /// What the lint says of a catalogue, in this language.

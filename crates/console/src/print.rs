@@ -51,6 +51,13 @@ struct SheetPage<'a> {
     drill: bool,
 }
 
+impl SheetPage<'_> {
+    /// What the column of a cell is called, where the paper is too narrow for a head.
+    fn column(&self, head: &[&'static str], index: &usize) -> &'static str {
+        head.get(*index).copied().unwrap_or_default()
+    }
+}
+
 /// What a sheet is printed on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 enum Size {

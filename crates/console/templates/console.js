@@ -15,8 +15,13 @@
       var heads = all('thead th', table).map(function (head) { return head.textContent; });
       if (heads.length < 3 || table.classList.contains('cells')) { return; }
       table.classList.add('stack');
+      // As blocks they would be no table to whoever hears the page.
+      table.setAttribute('role', 'table');
+      all('thead, tbody', table).forEach(function (part) { part.setAttribute('role', 'rowgroup'); });
+      all('tr', table).forEach(function (row) { row.setAttribute('role', 'row'); });
+      all('thead th', table).forEach(function (head) { head.setAttribute('role', 'columnheader'); });
       all('tbody tr', table).forEach(function (row) {
-        all('td', row).forEach(function (cell, index) { cell.setAttribute('data-head', heads[index] || ''); });
+        all('td', row).forEach(function (cell, index) { cell.setAttribute('role', 'cell'); cell.setAttribute('data-head', heads[index] || ''); });
       });
     });
   }

@@ -10,7 +10,7 @@ use replication::Hash;
 use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
-use store::{AuditHead, AuditQuery, AuditRow, StoreError};
+use store::{AuditFound, AuditHead, AuditQuery, AuditRow, StoreError};
 
 pub(crate) fn record(
     sql: &Connection,
@@ -143,32 +143,76 @@ fn row_of(row: &Row<'_>) -> rusqlite::Result<AuditRow> {
     })
 }
 
-/// A search looks at so many rows at most; the next page goes on before the oldest of them.
+/// A search looks at so many rows at most, and says from where it goes on.
 const SCANNED_MAX: i64 = 200_000;
+/// Rows stand in the order in which they were written. Clocks of a node go back by so much at most, or its rows are found without days.
+const CLOCK_BACK_MS: i64 = 3 * 86_400_000;
 
 /// Newest first. No index beside the order of the rows: the audit is written with every act and searched now and then.
-pub(crate) fn rows(sql: &Connection, query: &AuditQuery) -> Result<Vec<AuditRow>, StoreError> {
-    let before = query.before.map_or(i64::MAX, |seq| seq as i64);
-    sql.prepare_cached(
-        "SELECT seq, at_ms, actor, action, subject, previous, hash FROM audit
-          WHERE seq < :before AND seq >= min(:before, (SELECT coalesce(max(seq), 0) + 1 FROM audit)) - :scanned
-            AND (:actor IS NULL OR actor = :actor) AND (:action IS NULL OR action = :action)
-            AND (:subject IS NULL OR subject = :subject)
-            AND (:from IS NULL OR at_ms >= :from) AND (:until IS NULL OR at_ms <= :until)
-          ORDER BY seq DESC LIMIT :limit",
-    )
-    .and_then(|mut s| {
-        s.query_map(
-            named_params! {
-                ":before": before, ":scanned": SCANNED_MAX, ":actor": query.actor, ":action": query.action,
-                ":subject": query.subject, ":from": query.from.map(|day| day.plus_days(-1).end().as_ms() + 1), ":until": query.until.map(|day| day.end().as_ms()),
-                ":limit": query.limit.unwrap_or(100).clamp(1, 1000),
-            },
-            row_of,
-        )?
-        .collect()
-    })
-    .broken("search the audit")
+pub(crate) fn rows(sql: &Connection, query: &AuditQuery) -> Result<AuditFound, StoreError> {
+    search(sql, query, SCANNED_MAX)
+}
+
+fn search(sql: &Connection, query: &AuditQuery, scanned: i64) -> Result<AuditFound, StoreError> {
+    let newest = sql
+        .prepare_cached("SELECT coalesce(max(seq), 0) FROM audit")
+        .and_then(|mut s| s.query_row([], |row| row.get::<_, i64>(0)))
+        .broken("search the audit")?;
+    let from = query.from.map(|day| day.plus_days(-1).end().as_ms() + 1);
+    let until = query.until.map(|day| day.end().as_ms());
+    let mut before = query.before.map_or(i64::MAX, |seq| seq as i64).min(newest + 1);
+    if let Some(until) = until {
+        before = before.min(first_after(sql, until + CLOCK_BACK_MS, newest)?);
+    }
+    let floor = before - scanned;
+    let limit = query.limit.unwrap_or(100).clamp(1, 1000);
+    let rows: Vec<AuditRow> = sql
+        .prepare_cached(
+            "SELECT seq, at_ms, actor, action, subject, previous, hash FROM audit
+              WHERE seq < :before AND seq >= :floor
+                AND (:actor IS NULL OR actor = :actor) AND (:action IS NULL OR action = :action)
+                AND (:subject IS NULL OR subject = :subject)
+                AND (:from IS NULL OR at_ms >= :from) AND (:until IS NULL OR at_ms <= :until)
+              ORDER BY seq DESC LIMIT :limit",
+        )
+        .and_then(|mut s| {
+            s.query_map(
+                named_params! {
+                    ":before": before, ":floor": floor, ":actor": query.actor, ":action": query.action,
+                    ":subject": query.subject, ":from": from, ":until": until, ":limit": limit,
+                },
+                row_of,
+            )?
+            .collect()
+        })
+        .broken("search the audit")?;
+    let next = match rows.last() {
+        Some(last) if rows.len() == limit as usize => Some(last.seq),
+        // What was looked at was not all there is, and what is older may be of these days.
+        _ if floor > 1 => {
+            let too_old =
+                from.map(|from| time_of(sql, floor).map(|at| at < from - CLOCK_BACK_MS)).transpose()?;
+            (too_old != Some(true)).then_some(floor as u64)
+        }
+        _ => None,
+    };
+    Ok(AuditFound { rows, next })
+}
+
+fn time_of(sql: &Connection, seq: i64) -> Result<i64, StoreError> {
+    sql.prepare_cached("SELECT at_ms FROM audit WHERE seq = ?1")
+        .and_then(|mut s| s.query_row([seq], |row| row.get(0)))
+        .broken("search the audit")
+}
+
+/// The first row written after a time, by halves; one behind the last where there is none.
+fn first_after(sql: &Connection, ms: i64, newest: i64) -> Result<i64, StoreError> {
+    let (mut low, mut high) = (1, newest + 1);
+    while low < high {
+        let middle = low + (high - low) / 2;
+        if time_of(sql, middle)? > ms { high = middle } else { low = middle + 1 }
+    }
+    Ok(low)
 }
 
 pub(crate) fn after(sql: &Connection, seq: u64, limit: u32) -> Result<Vec<AuditRow>, StoreError> {
@@ -177,4 +221,59 @@ pub(crate) fn after(sql: &Connection, seq: u64, limit: u32) -> Result<Vec<AuditR
     )
     .and_then(|mut s| s.query_map((seq as i64, limit), row_of)?.collect())
     .broken("read the audit")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use domain::{Day, Timestamp};
+
+    fn day(text: &str) -> Day {
+        text.parse().unwrap()
+    }
+
+    /// Ten rows a day for a hundred days, as a house writes them.
+    fn house() -> Connection {
+        let mut sql = Connection::open_in_memory().unwrap();
+        crate::schema::migrate(&mut sql).unwrap();
+        for no in 0..1000i64 {
+            let at = day("2026-01-01").plus_days((no / 10) as i32).end().as_ms() - 3_600_000;
+            record(&sql, Timestamp::from_ms(at), "wang", if no % 500 == 7 { "publish" } else { "read" }, "")
+                .unwrap();
+        }
+        sql
+    }
+
+    #[test]
+    fn a_search_that_looked_at_a_part_says_where_it_goes_on_until_it_is_through() {
+        let (sql, mut found, mut query) =
+            (house(), 0, AuditQuery { action: Some("publish".into()), ..Default::default() });
+        let mut looks = 0;
+        loop {
+            let piece = search(&sql, &query, 100).unwrap();
+            found += piece.rows.len();
+            looks += 1;
+            match piece.next {
+                Some(before) => query.before = Some(before),
+                None => break,
+            }
+        }
+        assert_eq!((found, looks), (2, 10), "all of it, a hundred rows at a time");
+    }
+
+    #[test]
+    fn a_day_far_back_is_found_at_once_and_what_is_older_is_not_looked_at() {
+        let sql = house();
+        let of_day = |from: &str, until: &str| AuditQuery {
+            from: Some(day(from)),
+            until: Some(day(until)),
+            limit: Some(1000),
+            ..Default::default()
+        };
+        let found = search(&sql, &of_day("2026-01-20", "2026-01-21"), 100).unwrap();
+        assert_eq!((found.rows.len(), found.next), (20, None));
+        assert!(found.rows.iter().all(|row| (day("2026-01-20")..=day("2026-01-21")).contains(&row.at.day())));
+        let before_all = search(&sql, &of_day("2025-01-01", "2025-12-01"), 100).unwrap();
+        assert_eq!((before_all.rows.len(), before_all.next), (0, None));
+    }
 }

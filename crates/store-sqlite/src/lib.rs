@@ -646,7 +646,7 @@ impl Store for SqliteStore {
     async fn reaches(&self, case: &CaseNo, within: &Jurisdiction) -> Result<bool, StoreError> {
         self.executor.read_briefly(|sql| accounts::reaches(sql, case, within)).await
     }
-    async fn audit_rows(&self, query: AuditQuery) -> Result<Vec<AuditRow>, StoreError> {
+    async fn audit_rows(&self, query: AuditQuery) -> Result<AuditFound, StoreError> {
         self.executor.read(move |sql| audit::rows(sql, &query)).await
     }
     async fn audit_after(&self, seq: u64, limit: u32) -> Result<Vec<AuditRow>, StoreError> {

@@ -315,7 +315,7 @@ pub trait Store: Send + Sync + 'static {
 
     /// Whether a case is here and within a jurisdiction. Of one that is not, nobody learns which of the two it is (I36).
     async fn reaches(&self, case: &CaseNo, within: &Jurisdiction) -> Result<bool, StoreError>;
-    async fn audit_rows(&self, query: AuditQuery) -> Result<Vec<AuditRow>, StoreError>;
+    async fn audit_rows(&self, query: AuditQuery) -> Result<AuditFound, StoreError>;
     /// Rows after a number, oldest first: for an export in pieces.
     async fn audit_after(&self, seq: u64, limit: u32) -> Result<Vec<AuditRow>, StoreError>;
     /// Signs with the key of our journals what is not an entry. The hash must be of a text that says what it is.

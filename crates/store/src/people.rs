@@ -95,6 +95,14 @@ pub struct AuditQuery {
     pub limit: Option<u32>,
 }
 
+/// What a search of the audit found.
+#[derive(Debug, Clone, Default)]
+pub struct AuditFound {
+    pub rows: Vec<AuditRow>,
+    /// The search goes on before this number; `None` when there is nothing older to find.
+    pub next: Option<u64>,
+}
+
 /// What an entry of kind `audit.head` says: so far did the audit of its author reach.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditHead {

@@ -68,7 +68,7 @@ async fn a_lost_machine_is_shut_out_by_two_and_a_weighty_account_is_given_in_hal
     two.reads("h1", "(0)").await;
     assert_eq!(standing(), Standing::Banned);
     let rows = store::AuditQuery { limit: Some(50), ..Default::default() };
-    let rows = hub.node().hall().store.audit_rows(rows).await.unwrap();
+    let rows = hub.node().hall().store.audit_rows(rows).await.unwrap().rows;
     assert!(rows.iter().any(|row| row.actor == "admin-1+admin-2"), "{rows:?}");
 
     // An account that signs with another one: the page of accounts leads on to two.
@@ -162,13 +162,26 @@ async fn a_release_is_drafted_checked_compared_and_rolled_out() {
     assert!(!tab.has("form[action$='/publish']").await);
     tab.press("main li a").await;
     tab.fill("#promised_days", "5").await;
+    tab.fill("#conditions", "有固定的经营场所").await;
+    tab.press("main button[data-main]").await;
+    // Its lists are rows, each on a page of its own; what was refused is mended there and nothing of it is forgotten.
+    tab.go("/catalogue/items/food/lists/paper").await;
+    looked_at(&tab, "hub-catalogue-papers").await;
     tab.fill("input[name='paper.m3.name']", "").await;
     tab.fill("input[name='paper.+.name']", "场地租赁合同").await;
-    // Fields, stages and fees are rows too.
+    tab.press("main button[data-main]").await;
+    tab.go("/catalogue/items/food/lists/field").await;
     tab.fill("input[name='field.+.label']", "是否外卖").await;
     tab.choose("field.+.type", "bool").await;
+    tab.press("main button[data-main]").await;
+    tab.go("/catalogue/items/food/lists/stage").await;
+    looked_at(&tab, "hub-catalogue-stages").await;
     tab.fill("input[name='stage.accept.name']", "市中心一口受理").await;
-    tab.fill("#conditions", "有固定的经营场所").await;
+    tab.fill("input[name='stage.accept.limit_days']", "soon").await;
+    tab.press("main button[data-main]").await;
+    tab.reads(".summary", "时限(天数)应为").await;
+    assert_eq!(tab.value("input[name='stage.accept.limit_days']").await, "soon");
+    tab.fill("input[name='stage.accept.limit_days']", "0").await;
     tab.press("main button[data-main]").await;
     tab.reads("main", "5 个工作日").await;
     tab.reads("main", "场地租赁合同").await;
@@ -364,7 +377,7 @@ async fn a_new_machine_joins_by_a_token_from_a_page_and_a_lost_token_is_taken_ba
     let open = hall.open_tokens().await.unwrap();
     assert_eq!(open.iter().map(|one| (&one.node, one.incarnation)).collect::<Vec<_>>(), [(village, 2)]);
     let rows = store::AuditQuery { limit: Some(200), ..Default::default() };
-    let rows = hall.store.audit_rows(rows).await.unwrap();
+    let rows = hall.store.audit_rows(rows).await.unwrap().rows;
     let noted = |action: &str| rows.iter().filter(|row| row.actor == "admin" && row.action == action).count();
     assert_eq!((noted("issue token"), noted("void token")), (3, 1));
     tab.close().await;

@@ -131,7 +131,7 @@ async fn a_citizen_looks_after_their_own_matter_on_a_phone_and_after_nobody_else
     let town = city.town.node().hall();
     eventually("the town hears of it", async || wants(town).await).await;
     let rows = store::AuditQuery { action: Some("read".to_owned()), limit: Some(50), ..Default::default() };
-    let rows = hub.store.audit_rows(rows).await.unwrap();
+    let rows = hub.store.audit_rows(rows).await.unwrap().rows;
     let read = |row: &store::AuditRow| row.actor == casework::APPLICANT && row.subject.ends_with(&case);
     assert!(rows.iter().any(read), "I37: {rows:?}");
     let me = casework::Citizen { name: name.to_owned(), number: number.clone() };

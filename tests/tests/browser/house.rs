@@ -23,7 +23,7 @@ async fn a_draft_nobody_wants_goes_and_the_outbox_says_what_still_travels() {
     tab.reads("main", "没有找到").await;
     let hall = city.villages[0].node().hall();
     let query = store::AuditQuery { action: Some("drop draft".into()), ..Default::default() };
-    let rows = hall.store.audit_rows(query).await.unwrap();
+    let rows = hall.store.audit_rows(query).await.unwrap().rows;
     assert_eq!((rows.len(), &*rows[0].actor), (1, "officer"), "who did it stays");
 
     city.town.stop().await;

@@ -44,7 +44,7 @@ async fn of_two_officers_one_claims_and_the_licence_comes_home() {
     assert!(town.text("form[action$='/not-accept'] .field.bad .error").await.contains("必填"));
     assert_eq!(town.value("form[action$='/not-accept'] [name=text]").await, "不属于本机关");
     let rows = store::AuditQuery { action: Some("read".to_owned()), limit: Some(50), ..Default::default() };
-    let rows = city.town.node().hall().store.audit_rows(rows).await.unwrap();
+    let rows = city.town.node().hall().store.audit_rows(rows).await.unwrap().rows;
     assert!(rows.iter().any(|row| row.subject.ends_with("/not-accept")), "I37: {rows:?}");
     assert!(town.text("#status").await.contains("已收件"), "nothing was decided");
     town.go(&format!("/cases/{case}")).await;
@@ -205,7 +205,7 @@ async fn at_the_intake_desk_papers_are_looked_at_beside_the_work_and_the_next_ca
     let looked_at = async || {
         let read =
             store::AuditQuery { action: Some("read".to_owned()), limit: Some(50), ..Default::default() };
-        let rows = city.town.node().hall().store.audit_rows(read).await.unwrap();
+        let rows = city.town.node().hall().store.audit_rows(read).await.unwrap().rows;
         rows.iter().filter(|row| row.subject.starts_with(&format!("/cases/{first}/papers/"))).count()
     };
     assert_eq!(looked_at().await, 0, "nobody has read a paper before somebody looks at it");

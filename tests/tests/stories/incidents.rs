@@ -71,7 +71,7 @@ async fn an_incident_is_settled_once_by_whoever_may_and_stays_to_be_read() {
     assert_eq!(hall.counts().await.unwrap().quarantined, 0);
     assert_eq!(hall.store.incidents_about(&author).await.unwrap(), 0);
     let rows = store::AuditQuery { action: Some("settle-incident".into()), ..store::AuditQuery::default() };
-    assert_eq!(hall.store.audit_rows(rows).await.unwrap().len(), 1, "I37");
+    assert_eq!(hall.store.audit_rows(rows).await.unwrap().rows.len(), 1, "I37");
     city.stop().await;
 }
 

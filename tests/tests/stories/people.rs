@@ -235,7 +235,7 @@ async fn a_node_is_banned_by_two_and_no_administrator_makes_an_auditor() {
     two_persons(hub, ban).await.unwrap();
     let standing = hub.node().hall().store.network().get(&village).unwrap().standing;
     assert_eq!(standing, domain::network::Standing::Banned);
-    let rows = hub.node().hall().store.audit_rows(store::AuditQuery::default()).await.unwrap();
+    let rows = hub.node().hall().store.audit_rows(store::AuditQuery::default()).await.unwrap().rows;
     assert!(
         rows.iter().any(|row| row.actor == "administrator.first+administrator.second" && row.action == "ban")
     );
@@ -304,7 +304,7 @@ async fn an_act_that_fails_after_the_second_signature_is_not_told_as_done() {
     let admin = hub.token("administrator.first").await;
     let waiting = hub.get(&admin, "/countersigns").await;
     assert!(waiting[0].get("done").is_none(), "it was not done and does not look like it: {waiting}");
-    let rows = hub.node().hall().store.audit_rows(store::AuditQuery::default()).await.unwrap();
+    let rows = hub.node().hall().store.audit_rows(store::AuditQuery::default()).await.unwrap().rows;
     assert!(rows.iter().any(|row| row.action == "countersign failed"), "the audit tells of the attempt");
     city.stop().await;
 }

@@ -113,3 +113,29 @@ async fn stages_of_a_village_are_noted_where_the_application_lies_and_the_hub_ta
     assert_eq!(refusal(&refused).unwrap().status, 403, "the hub's officers have no counter");
     city.stop().await;
 }
+
+/// A draft goes by the hand of whoever saw it as it is; what is captured is none any more (I23).
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_draft_is_thrown_away_as_it_was_read_and_a_case_never() {
+    let city = City::start(1).await;
+    let village = &city.villages[0];
+    let token = village.token("officer").await;
+    let begun = village.post(&token, "/drafts", json!({ "item": "linshi" })).await.unwrap();
+    let path = format!("/drafts/{}", begun["id"].as_str().unwrap());
+    let body = json!({ "version": begun["version"], "form": { "name": "杨阿榜" } }).to_string();
+    village.call(&token, http::Method::PUT, &path, body.into()).await.unwrap();
+    let stale = village.post(&token, &format!("{path}/drop"), json!({ "version": begun["version"] })).await;
+    assert_eq!(refusal(&stale.unwrap_err()).unwrap().status, 409, "somebody wrote in it since");
+    let now = village.get(&token, &path).await;
+    assert_eq!(now["form"]["name"], "杨阿榜", "and nothing of it is gone");
+    village.post(&token, &format!("{path}/drop"), json!({ "version": now["version"] })).await.unwrap();
+    assert_eq!(village.raw(http::Method::GET, &format!("/api/v1{path}"), Some(&token)).await.0, 404);
+
+    let case = record(village, &token, "linshi", 77).await;
+    let hall = village.node().hall();
+    let view = hall.view(&case.parse().unwrap()).await.unwrap();
+    let gone = village.post(&token, &format!("{path}/drop"), json!({ "version": 1 })).await;
+    assert_eq!(refusal(&gone.unwrap_err()).unwrap().status, 404);
+    assert_eq!(hall.view(&view.case).await.unwrap().dossier.pages, view.dossier.pages, "a case is no draft");
+    city.stop().await;
+}

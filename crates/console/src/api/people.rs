@@ -137,7 +137,7 @@ async fn audit(
 ) -> Answer<Vec<AuditRow>> {
     // Whoever watches is watched.
     console.note_read(&officer, "/audit", false).await?;
-    Ok(Json(console.hall.store.audit_rows(query).await?))
+    Ok(Json(console.hall.store.audit_rows(query).await?.rows))
 }
 
 async fn waiting(State(console): State<Console>, _: ByToken) -> Answer<Vec<Countersign>> {

@@ -13,6 +13,7 @@ use axum::routing::get;
 use domain::ItemId;
 use domain::catalogue::{Handling, Item, Necessity, theme};
 use domain::network::{Contact, Standing, Tier};
+use domain::pack::CityPack;
 use serde::Deserialize;
 
 pub(super) fn routes() -> Router<Console> {
@@ -131,7 +132,7 @@ const LEVELS: [(&str, &str, Tier); 3] =
     [("village", "村级", Tier::Village), ("town", "镇级", Tier::Town), ("city", "市级", Tier::City)];
 
 impl Sought {
-    fn fits(&self, item: &Item, body: &str) -> bool {
+    fn fits(&self, item: &Item, pack: &CityPack) -> bool {
         let words = self.q.trim().to_lowercase();
         let level = LEVELS.iter().find(|(name, ..)| *name == self.level);
         is_for(&self.who, item)
@@ -139,7 +140,7 @@ impl Sought {
             && (self.power.is_empty() || item.power == self.power)
             && (self.body.is_empty() || item.body.as_str() == self.body)
             && level.is_none_or(|(_, _, tier)| item.decision_tier == *tier)
-            && item_is_meant(item, body, &words)
+            && item_is_meant(item, pack, &words)
     }
 }
 
@@ -154,7 +155,7 @@ async fn list(visitor: Visitor, Query(sought): Query<Sought>) -> Result<Response
         promised: visitor.t(&format!("承诺 {}", item.promised.chinese())).into_owned(),
         visits: visits(&visitor, item),
     };
-    let fitting = open().filter(|item| sought.fits(item, pack.org_name(&item.body)));
+    let fitting = open().filter(|item| sought.fits(item, &pack));
     let choice = |value: &str, label: String, chosen: &str| Choice {
         chosen: value == chosen,
         value: value.to_owned(),

@@ -5,7 +5,7 @@ use crate::Console;
 use crate::fault::Fault;
 use crate::page::choose::is_meant;
 use crate::page::done::done;
-use crate::page::lists::ROWS;
+use crate::page::lists::{PAGES_MAX, ROWS};
 use crate::posted::Posted;
 use crate::shell::{Desk, Shell};
 use askama::Template;
@@ -55,6 +55,13 @@ struct AccountsPage<'a> {
 struct Seen {
     q: String,
     page: usize,
+}
+
+impl Seen {
+    /// Where the form stood.
+    fn of(posted: &Posted) -> Seen {
+        Seen { q: posted.get("q").to_owned(), page: posted.get("page").parse().unwrap_or(0).min(PAGES_MAX) }
+    }
 }
 
 impl AccountRow {
@@ -116,7 +123,8 @@ async fn page(
     Ok(render_with(status_of(wrong), &page))
 }
 
-async fn accounts(desk: Desk, Query(seen): Query<Seen>) -> Result<Response, Fault> {
+async fn accounts(desk: Desk, Query(mut seen): Query<Seen>) -> Result<Response, Fault> {
+    seen.page = seen.page.min(PAGES_MAX);
     page(&desk, seen, None, "", Default::default()).await
 }
 
@@ -132,7 +140,7 @@ async fn put_account(sent: Sent) -> Result<Response, Fault> {
     }
     match made(desk, posted).await {
         Ok((issued, password)) => {
-            page(desk, Seen::default(), shown(&issued, password), "", Default::default()).await
+            page(desk, Seen::of(&sent.posted), shown(&issued, password), "", Default::default()).await
         }
         Err(fault) => page(desk, Seen::default(), None, &fault.message, typed).await,
     }
@@ -184,7 +192,9 @@ async fn change_account(Path((name, verb)): Path<(String, String)>, sent: Sent) 
         "disable" | "enable" => {
             hall.may_be_changed(&desk.officer.name, &name, Persons::Two).await?;
             hall.set_disabled(&desk.officer.name, &name, verb == "disable").await?;
-            Ok(done("/accounts", if verb == "disable" { "账号已停用,登录已退出" } else { "账号已启用" }))
+            let seen = Seen::of(&sent.posted);
+            let back = format!("/accounts?q={}&page={}", super::encoded(&seen.q), seen.page);
+            Ok(done(&back, if verb == "disable" { "账号已停用,登录已退出" } else { "账号已启用" }))
         }
         _ => Ok(refusal(desk, &Fault::no_route())),
     }

@@ -1,7 +1,7 @@
 //! 电子监察: alerts within reach of the reader, an appeal of who is named responsible, and how the supervisors conclude them.
 
 use super::chart::{Bar, stacked};
-use super::lists::{COUNTED_MAX, CUT, ROWS};
+use super::lists::{CUT, ROWS};
 use super::{Sent, Table, refusal, render};
 use crate::Console;
 use crate::api::id;
@@ -107,14 +107,15 @@ async fn alerts(desk: Desk, Query(filter): Query<AlertFilter>) -> Result<Respons
     }
     let lines = store.alerts(query(&desk, &filter, rung, ROWS as u32)).await?;
     // What follows the first page is the list going on.
-    let board = match filter.before {
-        None => board(&desk, store.open_alerts(desk.within()).await?),
-        Some(_) => Vec::new(),
+    let open = store.open_alerts(desk.within()).await?;
+    let waiting: u64 =
+        open.iter().filter(|one| rung.is_none_or(|rung| rung == one.rung)).map(|one| one.count).sum();
+    let count = match filter.all.as_str() {
+        // Of all that ever was, nobody counts more than the page shows.
+        "1" => format!("{}{}", lines.len(), if lines.len() == ROWS { "+" } else { "" }),
+        _ => waiting.to_string(),
     };
-    let counted =
-        store.alerts(AlertQuery { before: None, ..query(&desk, &filter, rung, COUNTED_MAX) }).await?.len();
-    let count =
-        if counted >= COUNTED_MAX as usize { format!("{}+", counted - 1) } else { counted.to_string() };
+    let board = if filter.before.is_none() { board(&desk, open) } else { Vec::new() };
     let (rung, all) = (rung.map_or("", Rung::as_str), if filter.all == "1" { "1" } else { "0" });
     let next = lines
         .last()

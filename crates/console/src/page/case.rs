@@ -291,7 +291,12 @@ fn stage_boxes(desk: &Desk, read: &Read, here: &[&ReadyStage], tried: Option<&Tr
         let state = read.view.dossier.stages.get(&stage.stage);
         StageBox {
             name: stage.name.clone(),
-            who: stage.bodies.iter().map(|body| read.pack.org_name(body)).collect::<Vec<_>>().join("、"),
+            who: stage
+                .bodies
+                .iter()
+                .map(|body| desk.shell.c(read.pack.org_name(body)))
+                .collect::<Vec<_>>()
+                .join("、"),
             claimed: state.and_then(|state| state.claimed_by.clone()).unwrap_or_default(),
             orders: orders.iter().map(view).collect(),
         }

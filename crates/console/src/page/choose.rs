@@ -47,10 +47,15 @@ pub(crate) fn is_meant(name: &str, sought: &str) -> bool {
     initials.contains(sought) || short_form && (in_order(&name, sought) || in_order(&initials, sought))
 }
 
-/// Whether somebody who typed `sought` (lower case) may have meant this item: its name, what people call it, or its body.
-pub(crate) fn item_is_meant(item: &Item, body: &str, sought: &str) -> bool {
+/// Whether somebody who typed `sought` (lower case) may have meant this item: its name, what people call it, or its body;
+/// in Chinese, or as an English page shows it.
+pub(crate) fn item_is_meant(item: &Item, pack: &CityPack, sought: &str) -> bool {
+    let (body, english) = (pack.org_name(&item.body), |text: &str| pack.english.get(text));
     let mut names = std::iter::once(&item.name).chain(&item.also_called);
-    names.any(|name| is_meant(name, sought)) || body.contains(sought)
+    let said = [english(&item.name), english(body)];
+    names.any(|name| is_meant(name, sought))
+        || body.contains(sought)
+        || said.into_iter().flatten().any(|text| text.to_lowercase().contains(sought))
 }
 
 /// Whether all characters of `sought` stand in `text`, one after another.
@@ -102,7 +107,7 @@ async fn choose(desk: Desk, Query(Sought { q }): Query<Sought>) -> Result<Respon
     let mut bodies: Vec<(String, Vec<ItemLine>)> = Vec::new();
     for item in pack.items.values() {
         let body = pack.org_name(&item.body);
-        if item.in_force(today).is_err() || !item_is_meant(item, body, &sought) {
+        if item.in_force(today).is_err() || !item_is_meant(item, &pack, &sought) {
             continue;
         }
         let (service, class) = service(&item.village_service);

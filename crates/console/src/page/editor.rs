@@ -2,7 +2,9 @@
 //! publication. Nothing of a draft counts before that.
 
 mod item;
+mod list;
 mod rows;
+mod text;
 
 use super::{Sent, items_of, render_with, see, told};
 use crate::Console;
@@ -19,6 +21,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use casework::DraftView;
 use domain::ItemId;
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 pub(super) fn routes() -> Router<Console> {
@@ -28,7 +31,8 @@ pub(super) fn routes() -> Router<Console> {
         .route("/catalogue/draft/discard", post(discard))
         .route("/catalogue/new", get(blank).post(add))
         .route("/catalogue/items/{item}", get(item::show).post(item::save))
-        .route("/catalogue/items/{item}/text", post(item::save_text))
+        .route("/catalogue/items/{item}/lists/{list}", get(list::show).post(list::save))
+        .route("/catalogue/items/{item}/text", get(text::show).post(text::save))
 }
 
 #[derive(Template)]
@@ -64,18 +68,23 @@ async fn draft_page(desk: &Desk, fault: Option<Fault>) -> Result<Response, Fault
     Ok(render_with(fault.map_or(StatusCode::OK, |fault| fault.status), &page))
 }
 
+fn piece_of(item: &ItemId) -> String {
+    format!("item/{item}")
+}
+
 /// As the draft has them; of an item that it takes out, as it is in force.
 async fn names(desk: &Desk, draft: &DraftView) -> Result<BTreeMap<String, String>, Fault> {
     let hall = &desk.console.hall;
-    let (_, pack) = hall.pack(None)?;
+    let ((_, pack), (_, drafted)) = (hall.pack(None)?, hall.drafted_pieces().await?);
     let pieces = draft.pieces.iter().filter_map(|piece| piece.strip_prefix("item/"));
     let listed = draft.diff.added.iter().chain(&draft.diff.removed).map(|item| item.as_str());
     let mut names = BTreeMap::new();
     for item in pieces.chain(listed) {
         let Ok(id) = item.parse::<ItemId>() else { continue };
-        let drafted =
-            hall.drafted_item(&id).await.ok().and_then(|(_, value)| Some(value["name"].as_str()?.to_owned()));
-        let name = drafted.or_else(|| Some(pack.item(&id)?.name.clone()));
+        let value =
+            drafted.get(piece_of(&id).as_str()).and_then(|text| serde_json::from_str::<Value>(text).ok());
+        let name = value.and_then(|value| Some(value["name"].as_str()?.to_owned()));
+        let name = name.or_else(|| Some(pack.item(&id)?.name.clone()));
         names.insert(item.to_owned(), name.unwrap_or_else(|| item.to_owned()));
     }
     Ok(names)

@@ -15,6 +15,8 @@ pub(super) enum State {
     Done,
     Now,
     Waits,
+    /// Done only when somebody asks for it.
+    IfAsked,
     /// Its condition does not hold for this case, or a refusal made it pointless.
     NotNeeded,
 }
@@ -26,6 +28,7 @@ impl State {
             true => State::Done,
             false if plan::is_settled(stage, dossier) || dossier.is_void() => State::NotNeeded,
             false if plan::ready_stages(item, dossier).iter().any(|ready| ready.id == stage.id) => State::Now,
+            false if stage.trigger.is_some() => State::IfAsked,
             false => State::Waits,
         }
     }
@@ -34,6 +37,7 @@ impl State {
             State::Done => "已办结",
             State::Now => "正在办",
             State::Waits => "还没到",
+            State::IfAsked => "有需要时办",
             State::NotNeeded => "不需要",
         }
     }
@@ -41,14 +45,14 @@ impl State {
         match self {
             State::Done => "ok",
             State::Now => "warn",
-            State::Waits | State::NotNeeded => "soft",
+            State::Waits | State::IfAsked | State::NotNeeded => "soft",
         }
     }
     fn mark(self) -> &'static str {
         match self {
             State::Done => "✓",
             State::Now => "▶",
-            State::Waits => "",
+            State::Waits | State::IfAsked => "",
             State::NotNeeded => "✕",
         }
     }
@@ -56,7 +60,7 @@ impl State {
         match self {
             State::Done => "done",
             State::Now => "now",
-            State::Waits => "waits",
+            State::Waits | State::IfAsked => "waits",
             State::NotNeeded => "not-needed",
         }
     }
@@ -67,6 +71,7 @@ const WIDTH: f64 = 340.0;
 const GAP: f64 = 8.0;
 const BOX_MAX: f64 = 180.0;
 const LETTER: f64 = 11.0;
+const LATIN: f64 = 5.8;
 const LINE: f64 = 15.0;
 const LINES_MAX: usize = 5;
 /// Between two rows, where the lines run.
@@ -98,11 +103,18 @@ fn rows(stages: &[Stage]) -> Vec<Vec<&Stage>> {
     rows.into_values().collect()
 }
 
-/// A name cut into lines that fit; what does not fit ends in dots, the title has it whole.
+/// A name cut into lines that fit, between its words where it has any; what does not fit ends in dots, the title has it whole.
 fn cut(name: &str, width: f64) -> Vec<String> {
-    let letters = ((width - 10.0) / LETTER).max(2.0) as usize;
-    let all: Vec<char> = name.chars().collect();
-    let mut lines: Vec<String> = all.chunks(letters).map(|line| line.iter().collect()).collect();
+    let room = width - 10.0;
+    let wide = |text: &str| text.chars().map(|c| if c.is_ascii() { LATIN } else { LETTER }).sum::<f64>();
+    let mut lines: Vec<String> = Vec::new();
+    for word in name.split_inclusive(|c: char| !c.is_ascii() || c == ' ') {
+        match lines.last_mut() {
+            Some(line) if wide(line) + wide(word.trim_end()) <= room => line.push_str(word),
+            _ => lines.push(word.to_owned()),
+        }
+    }
+    lines.iter_mut().for_each(|line| line.truncate(line.trim_end().len()));
     if lines.len() > LINES_MAX {
         lines.truncate(LINES_MAX);
         if let Some(last) = lines.last_mut() {
@@ -113,12 +125,12 @@ fn cut(name: &str, width: f64) -> Vec<String> {
     lines
 }
 
-fn place(stages: &[Stage]) -> (Vec<Placed<'_>>, f64) {
+fn place<'s>(stages: &'s [Stage], name: &impl Fn(&Stage) -> String) -> (Vec<Placed<'s>>, f64) {
     let (mut placed, mut top) = (Vec::new(), 2.0);
     for row in rows(stages) {
         let share = (WIDTH - GAP * (row.len() as f64 - 1.0) - 4.0) / row.len() as f64;
         let width = share.min(BOX_MAX);
-        let texts: Vec<Vec<String>> = row.iter().map(|stage| cut(&stage.name, width)).collect();
+        let texts: Vec<Vec<String>> = row.iter().map(|stage| cut(&name(stage), width)).collect();
         let height = texts.iter().map(Vec::len).max().unwrap_or(1) as f64 * LINE + 10.0;
         let all = width * row.len() as f64 + GAP * (row.len() as f64 - 1.0);
         let left = (WIDTH - all) / 2.0;
@@ -131,9 +143,15 @@ fn place(stages: &[Stage]) -> (Vec<Placed<'_>>, f64) {
     (placed, top - BETWEEN + 2.0)
 }
 
-/// The picture. `title` is in the reader's language; `state` says how far each stage is, and how that is said.
-pub(super) fn svg(title: &str, stages: &[Stage], state: impl Fn(&Stage) -> (State, String)) -> String {
-    let (placed, height) = place(stages);
+/// The picture. `title` is in the reader's language; `name` says what a stage is called there, `state` how far it is and how
+/// that is said.
+pub(super) fn svg(
+    title: &str,
+    stages: &[Stage],
+    name: impl Fn(&Stage) -> String,
+    state: impl Fn(&Stage) -> (State, String),
+) -> String {
+    let (placed, height) = place(stages, &name);
     let mut svg = format!(
         "<svg class=\"flow\" viewBox=\"0 0 {WIDTH} {height:.0}\" role=\"img\" xmlns=\"http://www.w3.org/2000/svg\"><title>{}</title>",
         escape(title)
@@ -153,19 +171,18 @@ pub(super) fn svg(title: &str, stages: &[Stage], state: impl Fn(&Stage) -> (Stat
     }
     for one in &placed {
         let (state, said) = state(one.stage);
-        draw(&mut svg, one, state, &said);
+        draw(&mut svg, one, state, &format!("{} {said}", name(one.stage)));
     }
     svg.push_str("</svg>");
     svg
 }
 
 fn draw(svg: &mut String, one: &Placed<'_>, state: State, said: &str) {
-    let Placed { stage, x, y, width, height, lines } = one;
+    let Placed { stage: _, x, y, width, height, lines } = one;
     let _ = write!(
         svg,
-        "<g class=\"{}\"><title>{} {}</title><rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" rx=\"4\"/>",
+        "<g class=\"{}\"><title>{}</title><rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" rx=\"4\"/>",
         state.outline(),
-        escape(&stage.name),
         escape(said)
     );
     let first = y + (height - lines.len() as f64 * LINE) / 2.0 + 11.5;
@@ -203,7 +220,12 @@ mod tests {
                     assert!(row_of(before) < row_of(&stage.id), "{}: {before} before {}", item.id, stage.id);
                 }
             }
-            let svg = svg(&item.name, &item.stages, |_| (State::Waits, "还没到".to_owned()));
+            let svg = svg(
+                &item.name,
+                &item.stages,
+                |stage| stage.name.clone(),
+                |_| (State::Waits, "还没到".to_owned()),
+            );
             assert_eq!(svg.matches("<rect").count(), item.stages.len());
             assert!(!svg.contains("NaN") && !svg.contains("=\"-"), "{svg}");
         }
@@ -212,6 +234,7 @@ mod tests {
     #[test]
     fn a_long_name_is_cut_and_a_circle_ends() {
         assert_eq!(cut("镇核对材料", 60.0), ["镇核对材", "料"]);
+        assert_eq!(cut("Village officer takes in", 100.0), ["Village officer", "takes in"]);
         assert_eq!(cut(&"很".repeat(100), 60.0).len(), LINES_MAX);
         let pack = city();
         let mut stages = pack.items.values().next().unwrap().stages.clone();

@@ -15,7 +15,7 @@ use domain::Day;
 use domain::access::Permission;
 use domain::network::Tier;
 use serde::Deserialize;
-use store::{AuditQuery, AuditRow};
+use store::{AuditFound, AuditQuery, AuditRow};
 
 pub(super) fn routes() -> Router<Console> {
     Router::new().route("/catalogue", get(catalogue)).route("/audit", get(audit))
@@ -65,9 +65,7 @@ async fn catalogue(desk: Desk, Query(Sought { q }): Query<Sought>) -> Result<Res
             promised: desk.t(&item.promised.chinese()).into_owned(),
         }
     };
-    let meant = |item: &&std::sync::Arc<domain::catalogue::Item>| {
-        item_is_meant(item, pack.org_name(&item.body), &sought)
-    };
+    let meant = |item: &&std::sync::Arc<domain::catalogue::Item>| item_is_meant(item, &pack, &sought);
     let above = desk.shell.tier != Tier::Village;
     let nodes = if above { desk.console.hall.nodes().await? } else { Vec::new() };
     let behind: Vec<String> = nodes
@@ -97,7 +95,7 @@ struct AuditPage<'a> {
     rows: Vec<(AuditRow, String, String)>,
     filter: AuditFilter,
     /// Acts to choose from: as written, and as said.
-    acts: Vec<(&'static str, String)>,
+    acts: Vec<(String, String)>,
     wrong: String,
     next: String,
 }
@@ -149,18 +147,17 @@ async fn audit(desk: Desk, Query(filter): Query<AuditFilter>) -> Result<Response
         before: filter.before,
         limit: Some(50),
     };
-    let rows = match wrong.is_empty() {
+    let AuditFound { rows, next } = match wrong.is_empty() {
         true => desk.console.hall.store.audit_rows(query).await?,
-        false => Vec::new(),
+        false => AuditFound::default(),
     };
     let encoded = super::home::encoded;
-    let next = rows.last().filter(|_| rows.len() == 50).map_or(String::new(), |last| {
+    let next = next.map_or(String::new(), |before| {
         let (actor, action, subject) =
             (encoded(&filter.actor), encoded(&filter.action), encoded(&filter.subject));
         let (from, until) = (encoded(&filter.from), encoded(&filter.until));
         format!(
-            "/audit?actor={actor}&action={action}&subject={subject}&from={from}&until={until}&before={}",
-            last.seq
+            "/audit?actor={actor}&action={action}&subject={subject}&from={from}&until={until}&before={before}"
         )
     });
     let lang = desk.shell.taste.lang;
@@ -171,7 +168,12 @@ async fn audit(desk: Desk, Query(filter): Query<AuditFilter>) -> Result<Response
             (row, at, said)
         })
         .collect();
-    let acts = audited_acts().map(|action| (action, lang.audit(action).into_owned())).collect();
+    let said = |action: &str| (action.to_owned(), lang.audit(action).into_owned());
+    let mut acts: Vec<(String, String)> = audited_acts().map(said).collect();
+    // One that nobody has named, asked for by its address, stays chosen.
+    if !filter.action.is_empty() && !acts.iter().any(|(action, _)| *action == filter.action) {
+        acts.push(said(&filter.action));
+    }
     let wrong_said = desk.t(wrong).into_owned();
     let page = AuditPage { shell: &desk.shell, rows, filter, acts, wrong: wrong_said, next };
     Ok(render_with(status_of(wrong), &page))

@@ -88,12 +88,12 @@ async fn incidents(desk: Desk) -> Result<Response, Fault> {
 
 async fn retry(sent: Sent) -> Result<Response, Fault> {
     sent.desk.console.hall.try_again(&sent.desk.officer).await?;
-    Ok(done("/incidents", "已全部重试;仍不成的还在下面"))
+    Ok(done("/incidents", "已安排全部重试;成了的会从下面消失"))
 }
 
 async fn retry_one(Path(no): Path<String>, sent: Sent) -> Result<Response, Fault> {
     sent.desk.console.hall.try_one_again(&sent.desk.officer, id(&no, "编号")?).await?;
-    Ok(done("/incidents", "已重试;仍不成的还在下面"))
+    Ok(done("/incidents", "已安排重试;成了会从下面消失"))
 }
 
 async fn settle(Path(no): Path<String>, sent: Sent) -> Result<Response, Fault> {

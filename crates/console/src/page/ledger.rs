@@ -105,8 +105,8 @@ struct LedgerSheet<'a> {
     cut: Option<&'static str>,
 }
 
-/// The ledger on paper: in the order in which it was taken in, signed by whoever keeps it. Its code holds a digest of the whole
-/// month, so that a sheet can be told from one that was printed of other entries.
+/// The ledger on paper: in the order in which it was taken in, signed by whoever keeps it. Its code holds a digest of everything that
+/// is printed of the month, so that a sheet can be told from one that was printed of other entries.
 async fn print(desk: Desk, Query(filter): Query<LedgerFilter>) -> Result<Response, Fault> {
     let month = filter.month(&desk);
     let (mut lines, cut) = month_of(&desk, &month).await?;
@@ -115,17 +115,21 @@ async fn print(desk: Desk, Query(filter): Query<LedgerFilter>) -> Result<Respons
     desk.console.note_table(&desk.officer, listed, &format!("/ledger/print?month={month}")).await?;
     let parts = lines.len().div_ceil(PRINTED).max(1);
     let part = filter.part.min(parts - 1);
+    let views: Vec<CaseView> = lines.iter().map(|line| case_view(&desk, line)).collect();
     let mut digest = blake3::Hasher::new();
-    for line in &lines {
-        digest.update(format!("{} {} {}\n", line.case, line.status.as_str(), line.applicant).as_bytes());
+    for one in &views {
+        let cells = [one.case.as_str(), &one.item, &one.applicant, &one.at, &one.status, &one.holder];
+        digest.update(format!("{}\n", cells.join("\t")).as_bytes());
     }
-    let digest = &digest.finalize().to_hex()[..16];
-    let code = format!("TONGBAN-LEDGER {} {month} {} {digest}", desk.console.hall.me(), lines.len());
-    let rows = lines.iter().enumerate().skip(part * PRINTED).take(PRINTED);
+    let digest = &digest.finalize().to_hex()[..32];
+    // A month that is longer than a ledger goes is not passed off as a whole one.
+    let whole = if cut { "PART" } else { "WHOLE" };
+    let code = format!("TONGBAN-LEDGER {} {month} {whole} {} {digest}", desk.console.hall.me(), views.len());
+    let rows = views.into_iter().enumerate().skip(part * PRINTED).take(PRINTED);
     let sheet = LedgerSheet {
         shell: &desk.shell,
         today: desk.today().to_string(),
-        rows: rows.map(|(index, line)| (index + 1, case_view(&desk, line))).collect(),
+        rows: rows.map(|(index, one)| (index + 1, one)).collect(),
         totals: totals(&lines).collect(),
         all: lines.len(),
         part,

@@ -10,7 +10,7 @@ use axum::Router;
 use axum::extract::Query;
 use axum::response::Response;
 use axum::routing::get;
-use domain::access::Permission;
+use domain::access::{Jurisdiction, Permission};
 use domain::catalogue::StageKind;
 use domain::dossier::Status;
 use domain::network::Tier;
@@ -119,8 +119,8 @@ pub(super) fn queue_name(tier: Tier) -> &'static str {
 
 pub(super) const ROWS: usize = 20;
 /// Beyond it a heading says that there are more.
-pub(super) const COUNTED_MAX: u32 = 1_000;
-const PAGES_MAX: usize = 45;
+const COUNTED_MAX: u32 = 1_000;
+pub(super) const PAGES_MAX: usize = 45;
 
 async fn queue(desk: Desk, Query(Paged { page, csv }): Query<Paged>) -> Result<Response, Fault> {
     if csv == "1" {
@@ -267,12 +267,18 @@ async fn cases(desk: Desk, Query(filter): Query<CaseFilter>) -> Result<Response,
     };
     let store = &desk.console.hall.store;
     let counted = CaseQuery { after: None, limit: COUNTED_MAX, ..query.clone() };
-    let all = match store.count_cases(counted).await? {
-        all if all >= u64::from(COUNTED_MAX) => format!("{}+", COUNTED_MAX - 1),
-        all => all.to_string(),
-    };
+    // By status and node there is an index. Names and departments would be looked for in every row of a city: the page says then
+    // that there are more, and not how many.
+    let counts = applicant.is_empty() && counted.within == Jurisdiction::Everything;
     let mut lines = store.cases(query).await?;
     let more = lines.len() > ROWS;
+    let all = match counts {
+        true => match store.count_cases(counted).await? {
+            all if all >= u64::from(COUNTED_MAX) => format!("{}+", COUNTED_MAX - 1),
+            all => all.to_string(),
+        },
+        false => format!("{}{}", lines.len().min(ROWS), if more { "+" } else { "" }),
+    };
     lines.truncate(ROWS);
     desk.console.may_list(&desk.officer, lines.iter().map(|line| &line.case))?;
     let next = lines.last().filter(|_| more).map_or(String::new(), |last| {

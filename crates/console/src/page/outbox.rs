@@ -1,6 +1,6 @@
 //! 发件箱 and 同步: what lies on this disk alone, why, and how it can travel otherwise. Nothing can be deleted here.
 
-use super::lists::{CaseView, Paged, ROWS, case_view, days_left};
+use super::lists::{CaseView, PAGES_MAX, Paged, ROWS, case_view, days_left};
 use super::{Sent, render, render_with, see};
 use crate::Console;
 use crate::fault::Fault;
@@ -15,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use casework::Outbox;
 use domain::NodeId;
+use domain::clock::TimerKind;
 use domain::dossier::Status;
 use domain::network::Tier;
 use futures::{StreamExt, TryStreamExt};
@@ -92,7 +93,7 @@ fn link_view(desk: &Desk) -> LinkView {
 /// Between the maker of a bag and the line it goes out on.
 const PIPE_BYTES: usize = 256 * 1024;
 
-/// Cases of which the hub has not signed for all that was written, here or at a town's villages: what has waited longest stands
+/// Cases of which the hub has not signed for all that was written, here or at a town's villages: what was captured first stands
 /// first. One page of them, and how many there are.
 async fn on_their_way(desk: &Desk, page: usize) -> Result<(Vec<Waiting>, usize), Fault> {
     let hall = &desk.console.hall;
@@ -106,7 +107,8 @@ async fn on_their_way(desk: &Desk, page: usize) -> Result<(Vec<Waiting>, usize),
         // Of a case that is held back until its first page comes there is nothing to show.
         lines.extend(hall.store.dossier(case).await?.map(CaseLine::from));
     }
-    lines.sort_by_key(|line| line.captured_at);
+    // In the order of a village's own journal; a town lists its villages one after another.
+    lines.sort_by_key(|line| (line.origin.clone(), line.captured_seq));
     let all = lines.len();
     let mut waiting = Vec::new();
     for line in lines.iter().skip(page * ROWS).take(ROWS) {
@@ -123,7 +125,9 @@ async fn waiting_one(desk: &Desk, line: &CaseLine, town: bool) -> Result<Waiting
         0 => "没有扫描件".to_owned(),
         scans => format!("{scans} 份扫描件,{} KB", bytes.div_ceil(1024)),
     };
-    let next = view.timers.iter().filter(|timer| timer.met.is_none()).filter_map(|timer| timer.due);
+    // What the applicant has promised to bring is their own limit.
+    let ours = view.timers.iter().filter(|timer| timer.met.is_none() && timer.timer != TimerKind::MakeUp);
+    let next = ours.filter_map(|timer| timer.due);
     let (due, class) = match next.min_by_key(|due| due.day) {
         Some(due) => days_left(desk, due.day),
         // Before somebody above has signed for it no limit runs, and nobody counts it either.
@@ -159,7 +163,7 @@ async fn page(desk: &Desk, at: usize, told: String, wrong: String) -> Result<Res
 }
 
 async fn outbox(desk: Desk, Query(Paged { page: at, .. }): Query<Paged>) -> Result<Response, Fault> {
-    page(&desk, at, String::new(), String::new()).await
+    page(&desk, at.min(PAGES_MAX), String::new(), String::new()).await
 }
 
 #[derive(Deserialize)]

@@ -161,7 +161,7 @@ async fn confirm(Path(text): Path<String>, Source(source): Source, sent: Sent) -
         Ok(made) if made.get("password").is_some() => {
             list(&desk, Some(shown(&made, "口令", "password")), None).await
         }
-        Ok(_) => Ok(done("/countersigns", "已确认并执行")),
+        Ok(_) => Ok(done("/countersigns", "已确认;导出等要领取的在下面领取")),
         Err(error) => {
             let fault = Fault::from(error);
             if fault.status.is_server_error() { Err(fault) } else { list(&desk, None, Some(fault)).await }

@@ -250,7 +250,8 @@ pub(super) fn flow(desk: &Desk, read: &Read) -> String {
         let state = State::of(stage, &read.item, &read.view.dossier);
         (state, desk.t(state.chinese()).into_owned())
     };
-    flow::svg(&desk.t("流程图"), &read.item.stages, state)
+    let name = |stage: &Stage| desk.shell.c(&stage.name).into_owned();
+    flow::svg(&desk.t("流程图"), &read.item.stages, name, state)
 }
 
 pub(super) fn steps(desk: &Desk, read: &Read) -> Vec<Step> {
@@ -258,7 +259,8 @@ pub(super) fn steps(desk: &Desk, read: &Read) -> Vec<Step> {
     let step = |stage: &Stage| {
         let state = State::of(stage, &read.item, &read.view.dossier);
         let done = read.view.dossier.stages.get(&stage.id).and_then(|state| state.done.as_ref());
-        let bodies: Vec<&str> = stage.bodies.iter().map(|body| read.pack.org_name(body)).collect();
+        let body = |body| desk.shell.c(read.pack.org_name(body)).into_owned();
+        let bodies: Vec<String> = stage.bodies.iter().map(body).collect();
         let tier = desk.t(domain::plan::tier_of(stage, &read.view.dossier).chinese());
         Step {
             name: stage.name.clone(),

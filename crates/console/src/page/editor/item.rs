@@ -1,6 +1,6 @@
-//! One item of the draft: the values people change as lines of a form, and the whole of it as text.
+//! One item of the draft: the values people change, as lines of a form. Its lists have pages of their own.
 
-use super::rows::{Choices, Input, LISTS, List, Row};
+use super::rows::{LISTS, List};
 use crate::api::id;
 use crate::fault::Fault;
 use crate::page::done::done;
@@ -24,12 +24,6 @@ struct Line {
     value: String,
 }
 
-/// One list of the item, as rows of the form.
-struct ListView {
-    list: &'static List,
-    rows: Vec<Row>,
-}
-
 #[derive(Template)]
 #[template(path = "catalogue_item.html")]
 struct ItemPage<'a> {
@@ -47,10 +41,8 @@ struct ItemPage<'a> {
     /// 主题 and 俗称, one after another.
     themes: String,
     also_called: String,
-    lists: Vec<ListView>,
-    text: String,
-    /// The whole text was what was sent.
-    by_text: bool,
+    /// Its lists, each on a page of its own, and how many rows each has.
+    lists: Vec<(&'static List, usize)>,
     wrong: &'a str,
 }
 
@@ -68,21 +60,7 @@ const LINES: [(&str, &str, &str); 7] = [
 pub(super) async fn show(Path(item): Path<String>, desk: Desk) -> Result<Response, Fault> {
     let item: ItemId = id(&item, "事项编号")?;
     let (read, value) = desk.console.hall.drafted_item(&item).await?;
-    let text = pretty(&value);
-    item_page(&desk, &item, read, &value, Typed { text, ..Typed::default() })
-}
-
-fn pretty(value: &Value) -> String {
-    serde_json::to_string_pretty(value).unwrap_or_default()
-}
-
-#[derive(Default)]
-struct Typed<'a> {
-    text: String,
-    by_text: bool,
-    /// The form of lines, as it was sent.
-    lines: Option<&'a Posted>,
-    wrong: &'a str,
+    item_page(&desk, &item, read, &value, None, "")
 }
 
 fn lines_of(value: &Value) -> String {
@@ -100,24 +78,20 @@ fn item_page(
     item: &ItemId,
     read: String,
     value: &Value,
-    typed: Typed<'_>,
+    typed: Option<&Posted>,
+    wrong: &str,
 ) -> Result<Response, Fault> {
     let (_, pack) = desk.console.hall.pack(None)?;
     let line = |(name, label, kind): (&'static str, &'static str, &'static str)| Line {
         name,
         label,
         kind,
-        value: match typed.lines {
+        value: match typed {
             Some(posted) if posted.has(name) => posted.get(name).to_owned(),
             _ => edit::get(value, name),
         },
     };
-    let choices = Choices {
-        bodies: bodies_of(&pack),
-        licences: pack.licence_types.values().map(|one| (one.id.clone(), one.name.clone())).collect(),
-    };
-    let list = |list: &'static List| ListView { rows: list.shown(value, typed.lines, &choices), list };
-    let wrong = desk.t(typed.wrong).into_owned();
+    let wrong = desk.t(wrong).into_owned();
     let page = ItemPage {
         shell: &desk.shell,
         id: item.as_str(),
@@ -131,9 +105,7 @@ fn item_page(
         basis: lines_of(&value["legal_basis"]),
         themes: words_of(&value["themes"]),
         also_called: words_of(&value["also_called"]),
-        lists: LISTS.iter().map(list).collect(),
-        text: typed.text,
-        by_text: typed.by_text,
+        lists: LISTS.iter().map(|list| (list, list.count(value))).collect(),
         wrong: &wrong,
     };
     Ok(render_with(status_of(&wrong), &page))
@@ -153,54 +125,47 @@ pub(super) async fn save(Path(item): Path<String>, sent: Sent) -> Result<Respons
     let item: ItemId = id(&item, "事项编号")?;
     let (_, mut value) = desk.console.hall.drafted_item(&item).await?;
     let wrong = changed(&mut value, &posted).err().unwrap_or_default();
-    if wrong.is_empty() {
-        return keep(&desk, &item, &value, &posted, false).await;
+    if !wrong.is_empty() {
+        let wrong = wrong.iter().map(|one| desk.t(one).into_owned()).collect::<Vec<_>>().join(";");
+        return item_page(&desk, &item, posted.get("read").to_owned(), &value, Some(&posted), &wrong);
     }
-    let wrong = wrong.iter().map(|one| desk.t(one).into_owned()).collect::<Vec<_>>().join(";");
-    let typed = Typed { text: pretty(&value), lines: Some(&posted), wrong: &wrong, ..Typed::default() };
-    item_page(&desk, &item, posted.get("read").to_owned(), &value, typed)
-}
-
-pub(super) async fn save_text(Path(item): Path<String>, sent: Sent) -> Result<Response, Fault> {
-    let Sent { desk, posted } = sent;
-    let item: ItemId = id(&item, "事项编号")?;
-    match serde_json::from_str::<Value>(posted.get("text")) {
-        Ok(value) => keep(&desk, &item, &value, &posted, true).await,
-        Err(error) => {
-            let (_, value) = desk.console.hall.drafted_item(&item).await?;
-            let wrong = format!("不是合法的 JSON:第 {} 行第 {} 列", error.line(), error.column());
-            let text = posted.get("text").to_owned();
-            let typed = Typed { text, by_text: true, wrong: &wrong, ..Typed::default() };
-            item_page(&desk, &item, posted.get("read").to_owned(), &value, typed)
-        }
+    match keep(&desk, &item, &value, posted.get("read")).await? {
+        Kept::Saved => Ok(saved()),
+        Kept::Not { read, wrong } => item_page(&desk, &item, read, &value, None, &wrong),
     }
 }
 
-async fn keep(
-    desk: &Desk,
-    item: &ItemId,
-    value: &Value,
-    posted: &Posted,
-    by_text: bool,
-) -> Result<Response, Fault> {
+/// How a save ended: what was typed stays on the page unless it is in the draft.
+pub(super) enum Kept {
+    Saved,
+    /// With the fingerprint that saving again begins from.
+    Not {
+        read: String,
+        wrong: String,
+    },
+}
+
+pub(super) fn saved() -> Response {
+    done("/catalogue/draft", "已保存到草稿,还没有发布")
+}
+
+pub(super) async fn keep(desk: &Desk, item: &ItemId, value: &Value, read: &str) -> Result<Kept, Fault> {
     let hall = &desk.console.hall;
-    match hall.draft_item(&desk.officer, item, posted.get("read"), value).await {
-        Ok(()) => Ok(done("/catalogue/draft", "已保存到草稿,还没有发布")),
-        // Saved by somebody else meanwhile: what was typed stays on the page, and whoever looked at both may save it.
+    match hall.draft_item(&desk.officer, item, read, value).await {
+        Ok(()) => Ok(Kept::Saved),
+        // Saved by somebody else meanwhile: whoever looked at both may save it.
         Err(ActError::Store(StoreError::StalePackDraft)) => {
-            let (now, _) = hall.drafted_item(item).await?;
+            let (read, _) = hall.drafted_item(item).await?;
             let wrong =
                 "这个事项刚刚被另一个人改过。下面是您写的;请在另一个窗口打开对照,再按保存即以本页为准";
-            let typed = Typed { text: pretty(value), by_text, wrong, ..Typed::default() };
-            item_page(desk, item, now, value, typed)
+            Ok(Kept::Not { read, wrong: wrong.to_owned() })
         }
         Err(error) => {
             let fault = Fault::from(error);
-            if fault.status.is_server_error() {
-                return Err(fault);
+            match fault.status.is_server_error() {
+                true => Err(fault),
+                false => Ok(Kept::Not { read: read.to_owned(), wrong: fault.message }),
             }
-            let typed = Typed { text: pretty(value), by_text, wrong: &fault.message, ..Typed::default() };
-            item_page(desk, item, posted.get("read").to_owned(), value, typed)
         }
     }
 }
@@ -241,12 +206,10 @@ fn changed(value: &mut Value, posted: &Posted) -> Result<(), Vec<String>> {
     }
     for key in ["themes", "also_called"] {
         if posted.has(key) && posted.get(key) != words_of(&value[key]) {
-            let words = posted.get(key).split(['、', ',', ',', ' ']).filter(|word| !word.is_empty());
+            let words =
+                posted.get(key).split(['、', ',', ',']).map(str::trim).filter(|word| !word.is_empty());
             value[key] = words.map(Value::from).collect();
         }
-    }
-    for list in &LISTS {
-        wrong.extend(list.take(value, posted));
     }
     if wrong.is_empty() { Ok(()) } else { Err(wrong) }
 }

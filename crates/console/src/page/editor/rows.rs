@@ -1,4 +1,4 @@
-//! The lists of an item (papers, fields of the form, stages, fees) as rows of a form. A row keeps what the form does not show; one
+//! The lists of an item (papers, fields of the form, stages, fees) as rows of a form; nothing here knows of pages. A row keeps what the form does not show; one
 //! whose first cell is emptied goes, and the empty row at the end becomes a new one.
 
 use crate::posted::Posted;
@@ -14,8 +14,8 @@ pub(super) enum Shape {
     Days,
     /// Yuan, as people write a price.
     Yuan,
-    /// Words, one after another: `甲、乙`.
-    Words,
+    /// Texts, one a line.
+    Lines,
     /// Rows of the same list that it comes after.
     Siblings,
     /// Bodies of the city: one stands as `dept`, several as `depts`.
@@ -81,6 +81,7 @@ const KINDS: &[(&str, &str)] = &[
     ("deliver", "送达"),
     ("post_inspection", "批后检查"),
 ];
+const UNITS: &[(&str, &str)] = &[("workday", "工作日"), ("natural", "自然日")];
 const TYPES: &[(&str, &str)] = &[
     ("text", "文字"),
     ("textarea", "长文字"),
@@ -124,7 +125,7 @@ pub(super) const LISTS: [List; 4] = [
     List {
         name: "field",
         title: "表单(本事项自己的项)",
-        hint: "单选、多选的选项用顿号隔开;各事项共用的申请人等项不在这里。",
+        hint: "单选、多选的选项一行写一个;各事项共用的申请人等项不在这里。",
         fresh: "新增一项",
         path: &["form", "fields"],
         id: Some("key"),
@@ -132,7 +133,7 @@ pub(super) const LISTS: [List; 4] = [
             column("label", "名称", Shape::Text),
             column("type", "种类", Shape::Choice(TYPES)),
             column("required", "必填", Shape::Flag),
-            column("options", "选项", Shape::Words),
+            column("options", "选项", Shape::Lines),
             column("when", "什么情况下问", Shape::Text),
         ],
     },
@@ -148,7 +149,8 @@ pub(super) const LISTS: [List; 4] = [
             column("tier", "在哪一级办", Shape::Choice(TIERS)),
             column("kind", "种类", Shape::Choice(KINDS)),
             column("after", "在哪些环节之后", Shape::Siblings),
-            column("limit_days", "几个工作日", Shape::Days),
+            column("limit_days", "时限(天数)", Shape::Days),
+            column("limit_unit", "按什么算", Shape::Choice(UNITS)),
             column("counted", "计时", Shape::Flag),
             column("dept", "由哪些部门办", Shape::Bodies),
             column("when", "什么情况下有", Shape::Text),
@@ -176,6 +178,7 @@ pub(super) type Option3 = (String, String, bool);
 
 pub(super) enum Input {
     Text(String),
+    Area(String),
     Flag(bool),
     One(Vec<Option3>),
     Several(Vec<Option3>),
@@ -218,9 +221,9 @@ impl Column {
                     Vec::new()
                 }
             }
-            Shape::Words => match texts(value) {
-                words if words.is_empty() => Vec::new(),
-                words => vec![words.join("、")],
+            Shape::Lines => match texts(value) {
+                lines if lines.is_empty() => Vec::new(),
+                lines => vec![lines.join("\n")],
             },
             Shape::Siblings => texts(value),
             Shape::Bodies => {
@@ -234,7 +237,9 @@ impl Column {
     /// Writes what was sent into the row; what it says already is not touched.
     fn put(&self, row: &mut Value, sent: &[String]) -> Result<(), String> {
         let mut known = self.get(row);
-        let mut asked: Vec<String> = sent.iter().filter(|one| !one.is_empty()).cloned().collect();
+        // Browsers end lines with both.
+        let plain = |one: &String| one.replace('\r', "");
+        let mut asked: Vec<String> = sent.iter().filter(|one| !one.is_empty()).map(plain).collect();
         if matches!(self.shape, Shape::Siblings | Shape::Bodies) {
             known.sort_unstable();
             known.dedup();
@@ -254,10 +259,9 @@ impl Column {
                 _ => return Err(format!("{}应为 0 到 3650 的整数", self.label)),
             },
             Shape::Yuan => Some(yuan(one).ok_or_else(|| format!("{}应为金额,如 20 或 12.50", self.label))?),
-            Shape::Words => {
-                let words =
-                    one.split(['、', ',', ',', '|', '\n']).map(str::trim).filter(|word| !word.is_empty());
-                Some(words.collect::<Vec<_>>().into()).filter(|words: &Value| words != &json!([]))
+            Shape::Lines => {
+                let lines: Vec<&str> = one.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+                (!lines.is_empty()).then(|| lines.into())
             }
             Shape::Siblings => Some(asked.into()),
             Shape::Bodies => {
@@ -295,23 +299,38 @@ impl List {
         found.and_then(Value::as_array).map_or(&[], Vec::as_slice)
     }
 
-    fn id_of(&self, row: &Value, place: usize) -> String {
-        let named = self.id.and_then(|key| row[key].as_str());
-        named.map_or_else(|| place.to_string(), str::to_owned)
+    /// What each row is known by. Rows without an id are known by what they say: a place would mean another row as soon as
+    /// somebody takes one out.
+    fn ids(&self, rows: &[Value]) -> Vec<String> {
+        let mut ids: Vec<String> = Vec::new();
+        for row in rows {
+            let named = self.id.and_then(|key| row[key].as_str()).map(str::to_owned);
+            let mut id =
+                named.unwrap_or_else(|| blake3::hash(row.to_string().as_bytes()).to_hex()[..12].to_owned());
+            // Two that say the same are two.
+            while ids.contains(&id) {
+                id.push('+');
+            }
+            ids.push(id);
+        }
+        ids
+    }
+
+    pub fn count(&self, item: &Value) -> usize {
+        self.rows(item).len()
     }
 
     fn cell(&self, id: &str, column: &Column) -> String {
         format!("{}.{id}.{}", self.name, column.key)
     }
 
-    /// The rows as a form shows them, with an empty one at the end. What was typed stays, where a form comes back.
+    /// The rows as a form shows them, with an empty one at the end. Where a form comes back, what was typed stands in the rows that
+    /// `item` has, those among them that were emptied to go; `item` is what the next save begins from.
     pub fn shown(&self, item: &Value, typed: Option<&Posted>, choices: &Choices) -> Vec<Row> {
         let rows = self.rows(item);
-        let siblings: Vec<(String, String)> = rows
-            .iter()
-            .enumerate()
-            .map(|(place, row)| (self.id_of(row, place), row["name"].as_str().unwrap_or_default().to_owned()))
-            .collect();
+        let ids = self.ids(rows);
+        let named = |row: &Value| row["name"].as_str().unwrap_or_default().to_owned();
+        let siblings: Vec<(String, String)> = ids.iter().cloned().zip(rows.iter().map(named)).collect();
         let row = |id: String, new: bool, value: &Value| {
             let cells = self.columns.iter().map(|column| {
                 let name = self.cell(&id, column);
@@ -327,26 +346,23 @@ impl List {
                     Shape::Licence => (one_or_none(&choices.licences, &said), false),
                     Shape::Flag => (Input::Flag(!said.is_empty()), true),
                     Shape::Choice(options) => (one_of(options, &said), true),
+                    Shape::Lines => (Input::Area(said.into_iter().next().unwrap_or_default()), true),
                     _ => (Input::Text(said.into_iter().next().unwrap_or_default()), true),
                 };
                 Cell { name, label: column.label, input, translated }
             });
             Row { cells: cells.collect(), id: id.clone(), new }
         };
-        let mut all: Vec<Row> = rows
-            .iter()
-            .enumerate()
-            .map(|(place, value)| row(self.id_of(value, place), false, value))
-            .collect();
-        all.push(row(NEW.to_owned(), true, &Value::Null));
-        all
+        let known = ids.iter().zip(rows).map(|(id, value)| row(id.clone(), false, value));
+        // Its choices stand as a new row begins: a browser sends the first one otherwise.
+        known.chain([row(NEW.to_owned(), true, &self.blank(String::new()))]).collect()
     }
 
-    /// Writes the rows that were sent into the item. What is wrong is told by row and cell; the rest is written all the same.
+    /// Writes the rows that were sent into the item. What is wrong is told by row and cell; the item is of no use then.
     pub fn take(&self, item: &mut Value, posted: &Posted) -> Vec<String> {
         let (known, mut wrong, mut kept) = (self.rows(item).to_vec(), Vec::new(), Vec::new());
         // The id of a row that goes is not given to another in the same release.
-        let ids: Vec<String> = known.iter().enumerate().map(|(place, row)| self.id_of(row, place)).collect();
+        let ids = self.ids(&known);
         let Some(first) = self.columns.first() else { return wrong };
         for (mut row, id) in known.iter().cloned().zip(&ids) {
             let name = self.cell(id, first);
@@ -393,7 +409,7 @@ impl List {
             "stage" => {
                 json!({ "id": id, "tier": "city", "role": "dept_reviewer", "kind": "review", "after": [], "limit_days": 0, "limit_unit": "workday", "counted": false })
             }
-            _ => json!({ "amount": 0, "unit": "件" }),
+            _ => json!({ "unit": "件" }),
         }
     }
 }
@@ -455,10 +471,15 @@ mod tests {
         for list in &LISTS {
             for cell in list.shown(item, None, &NONE).into_iter().flat_map(|row| row.cells) {
                 match cell.input {
-                    Input::Text(text) => posted.set(&cell.name, &text),
+                    Input::Text(text) | Input::Area(text) => posted.set(&cell.name, &text),
                     Input::Flag(true) => posted.set(&cell.name, "on"),
                     Input::Flag(false) => {}
-                    Input::One(all) | Input::Several(all) => {
+                    Input::One(all) => {
+                        // A list to choose one from sends its first where none is chosen.
+                        let sent = all.iter().find(|one| one.2).or(all.first());
+                        posted.fields.extend(sent.map(|one| (cell.name.clone(), one.0.clone())));
+                    }
+                    Input::Several(all) => {
                         let chosen = all.into_iter().filter(|one| one.2);
                         posted.fields.extend(chosen.map(|one| (cell.name.clone(), one.0)));
                     }
@@ -491,7 +512,7 @@ mod tests {
         posted.set("stage.accept.limit_days", "2");
         posted.set("field.+.label", "经营面积说明");
         posted.set("field.+.type", "select");
-        posted.set("field.+.options", "堂食、外卖");
+        posted.set("field.+.options", "堂食\r\n外卖、自取");
         posted.set("paper.m3.name", "");
         posted.set("fee.+.name", "工本费");
         posted.set("fee.+.amount", "12.50");
@@ -505,7 +526,7 @@ mod tests {
         };
         assert_eq!(found(2, "accept").unwrap()["limit_days"], 2);
         let field = found(1, "f1").unwrap();
-        assert_eq!((&field["type"], &field["options"]), (&json!("select"), &json!(["堂食", "外卖"])));
+        assert_eq!((&field["type"], &field["options"]), (&json!("select"), &json!(["堂食", "外卖、自取"])));
         assert_eq!(found(0, "m3"), None);
         assert_eq!(LISTS[3].rows(&item).last().unwrap()["amount"], 12.5);
     }
@@ -517,12 +538,54 @@ mod tests {
         posted.set("stage.accept.limit_days", "soon");
         let wrong = LISTS[2].take(&mut item, &posted);
         assert_eq!(wrong.len(), 1);
-        assert!(wrong[0].contains("几个工作日应为 0 到 3650 的整数"), "{wrong:?}");
+        assert!(wrong[0].contains("时限(天数)应为 0 到 3650 的整数"), "{wrong:?}");
         let shown = LISTS[2].shown(&item, Some(&posted), &NONE);
         let typed =
             shown.iter().flat_map(|row| &row.cells).find(|cell| cell.name == "stage.accept.limit_days");
         assert!(matches!(&typed.unwrap().input, Input::Text(text) if text == "soon"));
         assert_eq!((yuan("20"), yuan("1.234"), yuan("-1"), yuan("x")), (Some(json!(20)), None, None, None));
+    }
+
+    /// A save that was refused is mended and sent again: what was taken out stays out, what was added is there once.
+    #[test]
+    fn a_form_that_was_refused_and_mended_does_what_it_said() {
+        let item: Value = serde_json::from_str(&domain::pack::kaili_pieces()["item/idcard"]).unwrap();
+        let fees = &LISTS[3];
+        let ids = fees.ids(fees.rows(&item));
+        assert!(ids.len() > 1, "it has several fees");
+        let mut posted = sent(&item);
+        posted.set(&format!("fee.{}.name", ids[0]), "");
+        posted.set(&format!("fee.{}.amount", ids[1]), "many");
+        posted.set("fee.+.name", "加急费");
+        posted.set("fee.+.amount", "3");
+        let mut tried = item.clone();
+        assert_eq!(fees.take(&mut tried, &posted).len(), 1);
+        // The page that comes back stands on the item as it is stored.
+        let mut again = Posted::default();
+        for cell in fees.shown(&item, Some(&posted), &NONE).into_iter().flat_map(|row| row.cells) {
+            if let Input::Text(text) = cell.input {
+                again.set(&cell.name, &text);
+            }
+        }
+        assert_eq!(again.get(&format!("fee.{}.amount", ids[1])), "many");
+        again.set(&format!("fee.{}.amount", ids[1]), "40");
+        let mut after = item.clone();
+        assert_eq!(fees.take(&mut after, &again), Vec::<String>::new());
+        let names: Vec<&str> = fees.rows(&after).iter().filter_map(|fee| fee["name"].as_str()).collect();
+        let before = fees.rows(&item);
+        assert_eq!(names.len(), before.len(), "one went, one came: {names:?}");
+        assert!(!names.contains(&before[0]["name"].as_str().unwrap()) && names.contains(&"加急费"));
+        assert_eq!(fees.rows(&after)[0]["amount"], 40);
+    }
+
+    #[test]
+    fn a_new_stage_begins_as_a_review_of_the_city() {
+        let mut item = food();
+        let mut posted = sent(&item);
+        posted.set("stage.+.name", "复核");
+        assert_eq!(LISTS[2].take(&mut item, &posted), Vec::<String>::new());
+        let fresh = LISTS[2].rows(&item).last().unwrap();
+        assert_eq!((&fresh["tier"], &fresh["kind"]), (&json!("city"), &json!("review")));
     }
 
     #[test]
