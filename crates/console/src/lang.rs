@@ -144,9 +144,11 @@ impl Lang {
     pub fn c<'a>(self, text: &'a str) -> Cow<'a, str> {
         match self {
             Lang::Chinese => Cow::Borrowed(text),
-            Lang::English => match city_says(text) {
-                Some(said) => Cow::Owned(said),
-                None => self.t(text),
+            Lang::English => match (city_says(text), text.split_once(':')) {
+                (Some(said), _) => Cow::Owned(said),
+                // A field of a bundle says which item asks for it.
+                (None, Some((item, field))) => Cow::Owned(format!("{}: {}", self.c(item), self.c(field))),
+                (None, None) => self.t(text),
             },
         }
     }

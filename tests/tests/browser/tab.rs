@@ -29,22 +29,30 @@ pub struct Browser {
     windows: AtomicU32,
 }
 
+/// A driver, and the port it listens on; `None` when it ended without one.
+fn driver() -> Option<(Child, u16)> {
+    let mut driver = Command::new("chromedriver")
+        .arg("--port=0")
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("chromedriver is missing: tests/run.sh installs chromium and chromium-driver");
+    let said = driver.stdout.take().expect("it was asked for");
+    let mut lines = BufReader::new(said).lines().map_while(Result::ok);
+    let port = lines.find_map(|line| {
+        line.split("successfully on port ").nth(1)?.trim_end_matches('.').trim().parse::<u16>().ok()
+    });
+    if port.is_none() {
+        let _ = driver.wait();
+    }
+    port.map(|port| (driver, port))
+}
+
 impl Browser {
     pub fn start() -> Browser {
-        let told = "chromedriver is missing: tests/run.sh installs chromium and chromium-driver";
-        let mut driver = Command::new("chromedriver")
-            .arg("--port=0")
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect(told);
-        let lines = BufReader::new(driver.stdout.take().unwrap()).lines();
-        let port = lines
-            .map_while(Result::ok)
-            .find_map(|line| {
-                line.split("successfully on port ").nth(1)?.trim_end_matches('.').trim().parse::<u16>().ok()
-            })
-            .expect("chromedriver says on which port it listens");
+        // It chooses a port and opens it for both kinds of address one after the other: another may be quicker at the second.
+        let (driver, port) =
+            (0..5).find_map(|_| driver()).expect("chromedriver says on which port it listens");
         Browser { driver, port, profile: Folder::new(), windows: AtomicU32::new(0) }
     }
 

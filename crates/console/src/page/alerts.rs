@@ -141,7 +141,7 @@ fn place_of(desk: &Desk, responsible: &Responsible) -> String {
     let body = responsible.body.as_ref().zip(hall.store.pack(None));
     body.map_or_else(
         || hall.store.network().name_of(&responsible.node),
-        |(body, (_, pack))| pack.org_name(body).to_owned(),
+        |(body, (_, pack))| desk.shell.c(pack.org_name(body)).into_owned(),
     )
 }
 
