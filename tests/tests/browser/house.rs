@@ -70,7 +70,13 @@ async fn a_case_shows_its_stages_and_prints_on_any_paper() {
     assert_eq!(tab.count("svg.flow rect").await, stages, "every stage is in the picture");
     assert_eq!(tab.count("svg.flow g.now").await, 1, "the one that waits stands out");
     assert_eq!(tab.count("#flow tbody tr").await, stages, "and the table says the same");
+    tab.script("document.querySelector('#flow').scrollIntoView();", vec![]).await;
     tab.picture("town-case-flow").await;
+    tab.go(&format!("/prefer?lang=en&to=/cases/{case}")).await;
+    assert!(tab.text("svg.flow").await.contains("Village officer"), "in the reader's language");
+    tab.script("document.querySelector('#flow').scrollIntoView();", vec![]).await;
+    tab.picture("town-case-flow-en").await;
+    tab.go(&format!("/prefer?lang=zh&to=/cases/{case}")).await;
     // The order is said when it is done.
     tab.press("form.act[action$='/complete'] button[data-main]").await;
     tab.reads(".done", "本环节已办结").await;
