@@ -303,7 +303,16 @@ mod tests {
         ]
         .map(|file| root.join(file))
         .into();
-        for folder in ["orders", "page", "page/case", "hall"] {
+        for folder in [
+            "orders",
+            "page",
+            "page/case",
+            "page/editor",
+            "page/incidents",
+            "page/machines",
+            "page/pairs",
+            "hall",
+        ] {
             let inside = std::fs::read_dir(root.join(folder)).unwrap().map(|entry| entry.unwrap().path());
             files.extend(inside.filter(|path| path.is_file() && !path.ends_with("tests.rs")));
         }

@@ -656,7 +656,7 @@ pub const ROUTES: &[Route] = &[
         "get",
         "/audit",
         Need::One(Permission::Audit),
-        "审计记录,新的在前;参数 actor、action、subject、before、limit",
+        "审计记录,新的在前;参数 actor、action、subject、from、until(日期)、before、limit。一次最多查一百万条,没有查完时响应头 x-audit-next 给出接着查的 before",
         &[],
     ),
     route("get", "/countersigns", Need::One(Permission::House), "等待第二人复核的操作", &[]),

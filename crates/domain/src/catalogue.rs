@@ -310,6 +310,8 @@ pub struct Org {
     pub id: OrgId,
     pub name: String,
     pub credit_code: String,
+    /// The government of a town or street, not a department of the city.
+    pub of_town: bool,
 }
 
 #[derive(Debug, Clone)]

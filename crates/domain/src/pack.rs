@@ -246,7 +246,9 @@ fn read_orgs(text: &str, faults: &mut Faults) -> BTreeMap<OrgId, Org> {
         if let Err(fault) = crate::numbers::check_credit_code(get("uscc")) {
             faults.add(FILE, id.as_str(), "uscc", fault.to_string());
         }
-        orgs.insert(id.clone(), Org { id, name: get("name").into(), credit_code: get("uscc").into() });
+        let of_town = get("tier") == "town";
+        let (name, credit_code) = (get("name").into(), get("uscc").into());
+        orgs.insert(id.clone(), Org { id, name, credit_code, of_town });
     }
     orgs
 }

@@ -134,11 +134,17 @@ async fn audit(
     State(console): State<Console>,
     ByToken(officer): ByToken,
     Query(query): Query<AuditQuery>,
-) -> Answer<Vec<AuditRow>> {
+) -> Result<([(&'static str, String); 1], Json<Vec<AuditRow>>), Fault> {
     // Whoever watches is watched.
     console.note_read(&officer, "/audit", false).await?;
-    Ok(Json(console.hall.store.audit_rows(query).await?.rows))
+    let found = console.hall.store.audit_rows(query).await?;
+    // Nothing found and not through yet is not nothing there.
+    let next = found.next.map_or(String::new(), |before| before.to_string());
+    Ok(([(AUDIT_NEXT, next)], Json(found.rows)))
 }
+
+/// The `before` with which a search goes on; empty when it is through.
+const AUDIT_NEXT: &str = "x-audit-next";
 
 async fn waiting(State(console): State<Console>, _: ByToken) -> Answer<Vec<Countersign>> {
     Ok(Json(console.hall.waiting_acts().await?))

@@ -3,6 +3,7 @@
 use super::{Visitor, answer};
 use crate::Console;
 use crate::fault::Fault;
+use crate::lang::Lang;
 use crate::page::choose::{is_meant, item_is_meant};
 use crate::page::encoded;
 use askama::Template;
@@ -132,7 +133,7 @@ const LEVELS: [(&str, &str, Tier); 3] =
     [("village", "村级", Tier::Village), ("town", "镇级", Tier::Town), ("city", "市级", Tier::City)];
 
 impl Sought {
-    fn fits(&self, item: &Item, pack: &CityPack) -> bool {
+    fn fits(&self, item: &Item, pack: &CityPack, lang: Lang) -> bool {
         let words = self.q.trim().to_lowercase();
         let level = LEVELS.iter().find(|(name, ..)| *name == self.level);
         is_for(&self.who, item)
@@ -140,7 +141,7 @@ impl Sought {
             && (self.power.is_empty() || item.power == self.power)
             && (self.body.is_empty() || item.body.as_str() == self.body)
             && level.is_none_or(|(_, _, tier)| item.decision_tier == *tier)
-            && item_is_meant(item, pack, &words)
+            && item_is_meant(item, pack, &words, lang)
     }
 }
 
@@ -155,7 +156,7 @@ async fn list(visitor: Visitor, Query(sought): Query<Sought>) -> Result<Response
         promised: visitor.t(&format!("承诺 {}", item.promised.chinese())).into_owned(),
         visits: visits(&visitor, item),
     };
-    let fitting = open().filter(|item| sought.fits(item, &pack));
+    let fitting = open().filter(|item| sought.fits(item, &pack, visitor.taste.lang));
     let choice = |value: &str, label: String, chosen: &str| Choice {
         chosen: value == chosen,
         value: value.to_owned(),

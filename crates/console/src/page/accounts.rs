@@ -5,7 +5,7 @@ use crate::Console;
 use crate::fault::Fault;
 use crate::page::choose::is_meant;
 use crate::page::done::done;
-use crate::page::lists::{PAGES_MAX, ROWS};
+use crate::page::lists::ROWS;
 use crate::posted::Posted;
 use crate::shell::{Desk, Shell};
 use askama::Template;
@@ -60,7 +60,7 @@ struct Seen {
 impl Seen {
     /// Where the form stood.
     fn of(posted: &Posted) -> Seen {
-        Seen { q: posted.get("q").to_owned(), page: posted.get("page").parse().unwrap_or(0).min(PAGES_MAX) }
+        Seen { q: posted.get("q").to_owned(), page: posted.get("page").parse().unwrap_or(0) }
     }
 }
 
@@ -100,6 +100,7 @@ async fn page(
     let mut accounts: Vec<AccountRow> = hall.store.accounts().await?.iter().map(row).collect();
     accounts.retain(|account| account.is_meant(&sought));
     let all = accounts.len();
+    let seen = Seen { page: seen.page.min(all.saturating_sub(1) / ROWS), ..seen };
     let accounts: Vec<AccountRow> = accounts.into_iter().skip(seen.page * ROWS).take(ROWS).collect();
     let bodies = match hall.tier {
         domain::network::Tier::City => pack.iter().flat_map(|pack| bodies_of(pack)).collect(),
@@ -123,8 +124,7 @@ async fn page(
     Ok(render_with(status_of(wrong), &page))
 }
 
-async fn accounts(desk: Desk, Query(mut seen): Query<Seen>) -> Result<Response, Fault> {
-    seen.page = seen.page.min(PAGES_MAX);
+async fn accounts(desk: Desk, Query(seen): Query<Seen>) -> Result<Response, Fault> {
     page(&desk, seen, None, "", Default::default()).await
 }
 
@@ -140,7 +140,7 @@ async fn put_account(sent: Sent) -> Result<Response, Fault> {
     }
     match made(desk, posted).await {
         Ok((issued, password)) => {
-            page(desk, Seen::of(&sent.posted), shown(&issued, password), "", Default::default()).await
+            page(desk, Seen::default(), shown(&issued, password), "", Default::default()).await
         }
         Err(fault) => page(desk, Seen::default(), None, &fault.message, typed).await,
     }
@@ -187,7 +187,7 @@ async fn change_account(Path((name, verb)): Path<(String, String)>, sent: Sent) 
             hall.may_be_changed(&desk.officer.name, &name, Persons::One).await?;
             let password = hall.random_password();
             let issued = hall.reset_account(&desk.officer.name, &name, &password).await?;
-            page(desk, Seen::default(), shown(&issued, password), "", Default::default()).await
+            page(desk, Seen::of(&sent.posted), shown(&issued, password), "", Default::default()).await
         }
         "disable" | "enable" => {
             hall.may_be_changed(&desk.officer.name, &name, Persons::Two).await?;

@@ -61,7 +61,7 @@ struct AlertsPage<'a> {
     rungs: [Rung; 4],
     chart: String,
     board: Vec<BoardRow>,
-    /// How many there are on all pages.
+    /// How many there are on all pages; empty where nobody knows.
     all: String,
     next: String,
 }
@@ -105,21 +105,24 @@ async fn alerts(desk: Desk, Query(filter): Query<AlertFilter>) -> Result<Respons
         let whole = AlertFilter { before: None, ..filter };
         return csv(&desk, &store.alerts(query(&desk, &whole, rung, TABLE_ROWS + 1)).await?).await;
     }
-    let lines = store.alerts(query(&desk, &filter, rung, ROWS as u32)).await?;
+    let mut lines = store.alerts(query(&desk, &filter, rung, ROWS as u32 + 1)).await?;
+    let more = lines.len() > ROWS;
+    lines.truncate(ROWS);
     // What follows the first page is the list going on.
     let open = store.open_alerts(desk.within()).await?;
     let waiting: u64 =
         open.iter().filter(|one| rung.is_none_or(|rung| rung == one.rung)).map(|one| one.count).sum();
     let count = match filter.all.as_str() {
         // Of all that ever was, nobody counts more than the page shows.
-        "1" => format!("{}{}", lines.len(), if lines.len() == ROWS { "+" } else { "" }),
+        "1" if filter.before.is_some() => String::new(),
+        "1" => format!("{}{}", lines.len(), if more { "+" } else { "" }),
         _ => waiting.to_string(),
     };
     let board = if filter.before.is_none() { board(&desk, open) } else { Vec::new() };
     let (rung, all) = (rung.map_or("", Rung::as_str), if filter.all == "1" { "1" } else { "0" });
     let next = lines
         .last()
-        .filter(|_| lines.len() == ROWS)
+        .filter(|_| more)
         .map_or(String::new(), |last| format!("/alerts?all={all}&rung={rung}&before={}", last.no));
     let page = AlertsPage {
         shell: &desk.shell,

@@ -4,6 +4,7 @@ use super::{Sent, render, see};
 use crate::Console;
 use crate::api::id;
 use crate::fault::Fault;
+use crate::lang::Lang;
 use crate::shell::{Desk, Shell};
 use askama::Template;
 use axum::Router;
@@ -49,13 +50,18 @@ pub(crate) fn is_meant(name: &str, sought: &str) -> bool {
 
 /// Whether somebody who typed `sought` (lower case) may have meant this item: its name, what people call it, or its body;
 /// in Chinese, or as an English page shows it.
-pub(crate) fn item_is_meant(item: &Item, pack: &CityPack, sought: &str) -> bool {
+pub(crate) fn item_is_meant(item: &Item, pack: &CityPack, sought: &str, lang: Lang) -> bool {
     let (body, english) = (pack.org_name(&item.body), |text: &str| pack.english.get(text));
     let mut names = std::iter::once(&item.name).chain(&item.also_called);
     let said = [english(&item.name), english(body)];
     names.any(|name| is_meant(name, sought))
         || body.contains(sought)
-        || said.into_iter().flatten().any(|text| text.to_lowercase().contains(sought))
+        || lang == Lang::English && said.into_iter().flatten().any(|text| begins_a_word(text, sought))
+}
+
+/// `food` in `Small food workshop`, and not `oo`.
+fn begins_a_word(text: &str, sought: &str) -> bool {
+    format!(" {}", text.to_lowercase()).contains(&format!(" {sought}"))
 }
 
 /// Whether all characters of `sought` stand in `text`, one after another.
@@ -107,7 +113,7 @@ async fn choose(desk: Desk, Query(Sought { q }): Query<Sought>) -> Result<Respon
     let mut bodies: Vec<(String, Vec<ItemLine>)> = Vec::new();
     for item in pack.items.values() {
         let body = pack.org_name(&item.body);
-        if item.in_force(today).is_err() || !item_is_meant(item, &pack, &sought) {
+        if item.in_force(today).is_err() || !item_is_meant(item, &pack, &sought, desk.shell.taste.lang) {
             continue;
         }
         let (service, class) = service(&item.village_service);
@@ -192,6 +198,9 @@ mod tests {
         assert_eq!(initials("最低生活保障"), "zdshbz");
         assert!(is_meant("最低生活保障审核确认", "zdsh") && is_meant("最低生活保障审核确认", "保障"));
         assert!(is_meant("食品经营许可", "") && !is_meant("食品经营许可", "zd"));
+        assert!(
+            begins_a_word("Small food workshop", "food w") && !begins_a_word("Small food workshop", "oo")
+        );
         // As people say it.
         assert!(is_meant("社会保障卡申领", "社保卡") && is_meant("社会保障卡申领", "sbk"));
         assert!(is_meant("最低生活保障审核确认", "低保") && !is_meant("最低生活保障审核确认", "保低"));

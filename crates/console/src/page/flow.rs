@@ -115,6 +115,12 @@ fn cut(name: &str, width: f64) -> Vec<String> {
         }
     }
     lines.iter_mut().for_each(|line| line.truncate(line.trim_end().len()));
+    // A single word may be longer than a box of a crowded row.
+    let letters = (room / LATIN).max(2.0) as usize;
+    let short = |line: &String| -> Vec<String> {
+        line.chars().collect::<Vec<_>>().chunks(letters).map(|part| part.iter().collect()).collect()
+    };
+    lines = lines.iter().flat_map(short).collect();
     if lines.len() > LINES_MAX {
         lines.truncate(LINES_MAX);
         if let Some(last) = lines.last_mut() {
@@ -235,6 +241,7 @@ mod tests {
     fn a_long_name_is_cut_and_a_circle_ends() {
         assert_eq!(cut("镇核对材料", 60.0), ["镇核对材", "料"]);
         assert_eq!(cut("Village officer takes in", 100.0), ["Village officer", "takes in"]);
+        assert_eq!(cut("Administrative", 68.0), ["Administra", "tive"]);
         assert_eq!(cut(&"很".repeat(100), 60.0).len(), LINES_MAX);
         let pack = city();
         let mut stages = pack.items.values().next().unwrap().stages.clone();

@@ -65,7 +65,9 @@ async fn catalogue(desk: Desk, Query(Sought { q }): Query<Sought>) -> Result<Res
             promised: desk.t(&item.promised.chinese()).into_owned(),
         }
     };
-    let meant = |item: &&std::sync::Arc<domain::catalogue::Item>| item_is_meant(item, &pack, &sought);
+    let meant = |item: &&std::sync::Arc<domain::catalogue::Item>| {
+        item_is_meant(item, &pack, &sought, desk.shell.taste.lang)
+    };
     let above = desk.shell.tier != Tier::Village;
     let nodes = if above { desk.console.hall.nodes().await? } else { Vec::new() };
     let behind: Vec<String> = nodes

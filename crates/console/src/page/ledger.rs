@@ -105,8 +105,8 @@ struct LedgerSheet<'a> {
     cut: Option<&'static str>,
 }
 
-/// The ledger on paper: in the order in which it was taken in, signed by whoever keeps it. Its code holds a digest of everything that
-/// is printed of the month, so that a sheet can be told from one that was printed of other entries.
+/// The ledger on paper: in the order in which it was taken in, signed by whoever keeps it. Its code holds a digest of what the rows
+/// of the month say, in whatever language they are printed, so that a sheet can be told from one that was printed of other entries.
 async fn print(desk: Desk, Query(filter): Query<LedgerFilter>) -> Result<Response, Fault> {
     let month = filter.month(&desk);
     let (mut lines, cut) = month_of(&desk, &month).await?;
@@ -117,8 +117,10 @@ async fn print(desk: Desk, Query(filter): Query<LedgerFilter>) -> Result<Respons
     let part = filter.part.min(parts - 1);
     let views: Vec<CaseView> = lines.iter().map(|line| case_view(&desk, line)).collect();
     let mut digest = blake3::Hasher::new();
-    for one in &views {
-        let cells = [one.case.as_str(), &one.item, &one.applicant, &one.at, &one.status, &one.holder];
+    for line in &lines {
+        let (item, status, holder) = (line.item.as_str(), line.status.as_str(), line.holder.as_str());
+        let cells =
+            [line.case.as_str(), item, &line.applicant, &line.captured_at.to_minute(), status, holder];
         digest.update(format!("{}\n", cells.join("\t")).as_bytes());
     }
     let digest = &digest.finalize().to_hex()[..32];

@@ -120,7 +120,7 @@ pub(super) fn queue_name(tier: Tier) -> &'static str {
 pub(super) const ROWS: usize = 20;
 /// Beyond it a heading says that there are more.
 const COUNTED_MAX: u32 = 1_000;
-pub(super) const PAGES_MAX: usize = 45;
+const PAGES_MAX: usize = 45;
 
 async fn queue(desk: Desk, Query(Paged { page, csv }): Query<Paged>) -> Result<Response, Fault> {
     if csv == "1" {
@@ -228,7 +228,7 @@ pub(super) const STATUSES: [Status; 9] = [
 struct CasesPage<'a> {
     shell: &'a Shell,
     cases: Vec<CaseView>,
-    /// How many there are on all pages.
+    /// How many there are on all pages; empty where nobody knows.
     all: String,
     statuses: Vec<StatusChoice>,
     applicant: String,
@@ -277,6 +277,8 @@ async fn cases(desk: Desk, Query(filter): Query<CaseFilter>) -> Result<Response,
             all if all >= u64::from(COUNTED_MAX) => format!("{}+", COUNTED_MAX - 1),
             all => all.to_string(),
         },
+        // Of a later page it is not known how many stand before it.
+        false if !filter.after.is_empty() => String::new(),
         false => format!("{}{}", lines.len().min(ROWS), if more { "+" } else { "" }),
     };
     lines.truncate(ROWS);

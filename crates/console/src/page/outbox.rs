@@ -1,6 +1,6 @@
 //! 发件箱 and 同步: what lies on this disk alone, why, and how it can travel otherwise. Nothing can be deleted here.
 
-use super::lists::{CaseView, PAGES_MAX, Paged, ROWS, case_view, days_left};
+use super::lists::{CaseView, Paged, ROWS, case_view, days_left};
 use super::{Sent, render, render_with, see};
 use crate::Console;
 use crate::fault::Fault;
@@ -93,9 +93,9 @@ fn link_view(desk: &Desk) -> LinkView {
 /// Between the maker of a bag and the line it goes out on.
 const PIPE_BYTES: usize = 256 * 1024;
 
-/// Cases of which the hub has not signed for all that was written, here or at a town's villages: what was captured first stands
-/// first. One page of them, and how many there are.
-async fn on_their_way(desk: &Desk, page: usize) -> Result<(Vec<Waiting>, usize), Fault> {
+/// Cases of which the hub has not signed for all that was written, here or at a town's villages: each village's in the order of capture.
+/// One page of them, how many there are, and which page it is.
+async fn on_their_way(desk: &Desk, page: usize) -> Result<(Vec<Waiting>, usize, usize), Fault> {
     let hall = &desk.console.hall;
     let unsigned = hall.cases_unsigned(Tier::City).await?;
     let here = match hall.tier {
@@ -110,11 +110,13 @@ async fn on_their_way(desk: &Desk, page: usize) -> Result<(Vec<Waiting>, usize),
     // In the order of a village's own journal; a town lists its villages one after another.
     lines.sort_by_key(|line| (line.origin.clone(), line.captured_seq));
     let all = lines.len();
+    // It may have emptied since the page before was shown.
+    let page = page.min(all.saturating_sub(1) / ROWS);
     let mut waiting = Vec::new();
     for line in lines.iter().skip(page * ROWS).take(ROWS) {
         waiting.push(waiting_one(desk, line, !here.contains(&line.case)).await?);
     }
-    Ok((waiting, all))
+    Ok((waiting, all, page))
 }
 
 async fn waiting_one(desk: &Desk, line: &CaseLine, town: bool) -> Result<Waiting, Fault> {
@@ -141,7 +143,7 @@ async fn waiting_one(desk: &Desk, line: &CaseLine, town: bool) -> Result<Waiting
 async fn page(desk: &Desk, at: usize, told: String, wrong: String) -> Result<Response, Fault> {
     let hall = &desk.console.hall;
     let outbox = hall.outbox().await?;
-    let (cases, all) = on_their_way(desk, at).await?;
+    let (cases, all, at) = on_their_way(desk, at).await?;
     let oldest = outbox.oldest_waiting.map_or(String::new(), |at| desk.shell.ago(at, desk.now()));
     let page = OutboxPage {
         shell: &desk.shell,
@@ -163,7 +165,7 @@ async fn page(desk: &Desk, at: usize, told: String, wrong: String) -> Result<Res
 }
 
 async fn outbox(desk: Desk, Query(Paged { page: at, .. }): Query<Paged>) -> Result<Response, Fault> {
-    page(&desk, at.min(PAGES_MAX), String::new(), String::new()).await
+    page(&desk, at, String::new(), String::new()).await
 }
 
 #[derive(Deserialize)]

@@ -46,6 +46,9 @@ struct ItemPage<'a> {
     wrong: &'a str,
 }
 
+/// 、 and the commas of both kinds of keyboard.
+const BETWEEN_WORDS: [char; 3] = ['、', '\u{ff0c}', ','];
+
 /// Lines of the form, by the column each changes.
 const LINES: [(&str, &str, &str); 7] = [
     ("name", "事项名称", "text"),
@@ -206,8 +209,7 @@ fn changed(value: &mut Value, posted: &Posted) -> Result<(), Vec<String>> {
     }
     for key in ["themes", "also_called"] {
         if posted.has(key) && posted.get(key) != words_of(&value[key]) {
-            let words =
-                posted.get(key).split(['、', ',', ',']).map(str::trim).filter(|word| !word.is_empty());
+            let words = posted.get(key).split(BETWEEN_WORDS).map(str::trim).filter(|word| !word.is_empty());
             value[key] = words.map(Value::from).collect();
         }
     }

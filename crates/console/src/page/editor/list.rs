@@ -10,12 +10,9 @@ use crate::shell::{Desk, Shell};
 use askama::Template;
 use axum::extract::Path;
 use axum::response::Response;
-use domain::catalogue::Item;
+use domain::ItemId;
 use domain::pack::CityPack;
-use domain::{ItemId, OrgId};
 use serde_json::Value;
-use std::collections::BTreeSet;
-use std::sync::Arc;
 
 #[derive(Template)]
 #[template(path = "catalogue_list.html")]
@@ -45,7 +42,7 @@ fn page(
     let (_, pack) = desk.console.hall.pack(None)?;
     let said = |name: &str| desk.shell.c(name).into_owned();
     let choices = Choices {
-        bodies: in_use(&pack).into_iter().map(|(id, name)| (id, said(&name))).collect(),
+        bodies: offered(&pack).into_iter().map(|(id, name)| (id, said(&name))).collect(),
         licences: pack.licence_types.values().map(|one| (one.id.clone(), said(&one.name))).collect(),
     };
     let page = ListPage {
@@ -60,14 +57,9 @@ fn page(
     Ok(render_with(status_of(wrong), &page))
 }
 
-/// Bodies that have an item or a stage: towns and streets, which have none, would fill the page.
-fn in_use(pack: &CityPack) -> Vec<(String, String)> {
-    let of_item = |item: &Arc<Item>| {
-        let stages = item.stages.iter().flat_map(|stage| stage.bodies.iter().cloned());
-        stages.chain([item.body.clone()]).collect::<Vec<_>>()
-    };
-    let used: BTreeSet<OrgId> = pack.items.values().flat_map(of_item).collect();
-    used.iter().map(|id| (id.to_string(), pack.org_name(id).to_owned())).collect()
+/// Departments: governments of towns and streets, which no stage of the city names, would fill the page.
+fn offered(pack: &CityPack) -> Vec<(String, String)> {
+    pack.orgs.values().filter(|org| !org.of_town).map(|org| (org.id.to_string(), org.name.clone())).collect()
 }
 
 pub(super) async fn show(Path((item, list)): Path<(String, String)>, desk: Desk) -> Result<Response, Fault> {

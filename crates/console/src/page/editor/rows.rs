@@ -1,5 +1,5 @@
-//! The lists of an item (papers, fields of the form, stages, fees) as rows of a form; nothing here knows of pages. A row keeps what the form does not show; one
-//! whose first cell is emptied goes, and the empty row at the end becomes a new one.
+//! The lists of an item (papers, fields of the form, stages, fees) as rows of a form; nothing here knows of pages.
+//! A row keeps what the form does not show; one whose first cell is emptied goes, and the empty row at the end becomes a new one.
 
 use crate::posted::Posted;
 use serde_json::{Number, Value, json};
@@ -48,7 +48,7 @@ pub(super) struct List {
     /// What a new row is called.
     pub fresh: &'static str,
     path: &'static [&'static str],
-    /// What tells rows apart; fees have nothing but their place.
+    /// What tells rows apart; fees have nothing but what they say.
     id: Option<&'static str>,
     pub columns: &'static [Column],
 }
@@ -193,7 +193,6 @@ pub(super) struct Cell {
 }
 
 pub(super) struct Row {
-    pub id: String,
     /// The empty one at the end.
     pub new: bool,
     pub cells: Vec<Cell>,
@@ -351,7 +350,7 @@ impl List {
                 };
                 Cell { name, label: column.label, input, translated }
             });
-            Row { cells: cells.collect(), id: id.clone(), new }
+            Row { cells: cells.collect(), new }
         };
         let known = ids.iter().zip(rows).map(|(id, value)| row(id.clone(), false, value));
         // Its choices stand as a new row begins: a browser sends the first one otherwise.
@@ -373,6 +372,7 @@ impl List {
                 kept.push(row);
             }
         }
+        wrong.extend(self.gone(posted, &ids, first));
         let named = posted.get(&self.cell(NEW, first)).to_owned();
         if !named.is_empty() {
             let id = (1..).map(|no| format!("{}{no}", &self.name[..1])).find(|id| !ids.contains(id));
@@ -384,6 +384,17 @@ impl List {
             put_at(item, self.path, kept.into());
         }
         wrong
+    }
+
+    /// Rows that were sent and are there no more, or say something else by now: what was written in them is told, not dropped.
+    fn gone(&self, posted: &Posted, ids: &[String], first: &Column) -> Vec<String> {
+        let row_of = |name: &str| -> Option<String> {
+            let rest = name.strip_prefix(self.name)?.strip_prefix('.')?;
+            Some(rest.strip_suffix(first.key)?.strip_suffix('.')?.to_owned())
+        };
+        let gone = posted.fields.iter().filter_map(|(name, value)| Some((row_of(name)?, value)));
+        let gone = gone.filter(|(id, value)| id != NEW && !ids.contains(id) && !value.is_empty());
+        gone.map(|(_, value)| format!("“{value}”一行刚被别人改过或取消,您在这一行的改动没有采用")).collect()
     }
 
     fn fill(&self, row: &mut Value, id: &str, posted: &Posted) -> Vec<String> {
@@ -576,6 +587,11 @@ mod tests {
         assert_eq!(names.len(), before.len(), "one went, one came: {names:?}");
         assert!(!names.contains(&before[0]["name"].as_str().unwrap()) && names.contains(&"加急费"));
         assert_eq!(fees.rows(&after)[0]["amount"], 40);
+        // By another's hand the second fee is another by now: what was typed in it is told, not dropped.
+        let mut theirs = item.clone();
+        theirs["fees"][1]["amount"] = 7.into();
+        let told = fees.take(&mut theirs, &posted);
+        assert!(told.iter().any(|one| one.contains("刚被别人改过或取消")), "{told:?}");
     }
 
     #[test]
