@@ -43,6 +43,8 @@ impl Foreign {
             .arg(root.join("../target/oidc"))
             .args([&format!("{public}/hall/login/back"), name, number])
             .stdout(std::process::Stdio::piped())
+            // It warns of what a test wants of it.
+            .stderr(std::process::Stdio::null())
             .kill_on_drop(true)
             .spawn()
             .expect("node is installed (tests/run.sh)");
