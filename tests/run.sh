@@ -13,15 +13,16 @@ if ! command -v chromium >/dev/null || ! command -v chromedriver >/dev/null || !
     (apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $packages) >&2 ||
         echo "the browser could not be installed: its stories will fail" >&2
 fi
-mkdir -p target/axe
-[ -e target/axe/node_modules/axe-core/axe.min.js ] ||
-    npm install --silent --no-fund --no-audit --prefix target/axe axe-core@4 >&2 ||
-    echo "axe-core could not be installed: the story about accessibility will fail" >&2
+# from_npm FOLDER PACKAGE VERSION WHAT_FAILS_WITHOUT
+from_npm() {
+    mkdir -p "target/$1"
+    [ -e "target/$1/node_modules/$2/package.json" ] ||
+        npm install --silent --no-fund --no-audit --prefix "target/$1" "$2@$3" >&2 ||
+        echo "$2 could not be installed: $4 will fail" >&2
+}
+from_npm axe axe-core 4 "the story about accessibility"
 # A provider of citizens' log-ins that is no work of ours.
-mkdir -p target/oidc
-[ -e target/oidc/node_modules/oidc-provider/package.json ] ||
-    npm install --silent --no-fund --no-audit --prefix target/oidc oidc-provider@8 >&2 ||
-    echo "oidc-provider could not be installed: the story of a provider of another make will fail" >&2
+from_npm oidc oidc-provider 8 "the story of a provider of another make"
 ulimit -n "$(ulimit -Hn)" 2>/dev/null || true
 
 log=$(mktemp)

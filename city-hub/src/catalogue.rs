@@ -6,7 +6,7 @@
 use anyhow::{Context, Result, bail};
 use clap::Subcommand;
 use domain::pack::edit::{self, COLUMNS};
-use domain::pack::{CityPack, Pieces, split_items};
+use domain::pack::{CityPack, Pieces, piece_of, split_items};
 use serde_json::{Map, Value};
 use std::path::{Path, PathBuf};
 use tier::Common;
@@ -188,7 +188,7 @@ fn imported(file: &Path, mut draft: Pieces) -> Result<Pieces> {
             let items = value.as_array().cloned().unwrap_or_else(|| vec![value]);
             for item in items {
                 let id = item["id"].as_str().context("an item has no id")?;
-                draft.insert(format!("item/{id}"), item.to_string());
+                draft.insert(piece_of(id), item.to_string());
             }
             Ok(draft)
         }
@@ -230,7 +230,7 @@ fn apply_table(draft: &mut Pieces, rows: &[Vec<String>]) -> Result<()> {
     for (index, row) in rows.iter().enumerate() {
         let line = index + 2;
         let id = row.get(id_at).map_or("", |cell| cell.trim());
-        let name = format!("item/{id}");
+        let name = piece_of(id);
         let Some(mut item) = draft.get(&name).and_then(|text| serde_json::from_str::<Value>(text).ok())
         else {
             faults.push(format!("line {line}: item {id:?} is not in the catalogue"));
@@ -280,8 +280,7 @@ fn export_csv(pieces: &Pieces, to: &Path) -> Result<usize> {
     let mut writer = csv::Writer::from_path(to.join("items.csv"))?;
     writer.write_record(std::iter::once("id").chain(COLUMNS.map(|(name, _)| name)))?;
     for item in pack.items.values() {
-        let value: Value =
-            serde_json::from_str(pieces.get(&format!("item/{}", item.id)).map_or("", String::as_str))?;
+        let value: Value = serde_json::from_str(pieces.get(&piece_of(&item.id)).map_or("", String::as_str))?;
         let row =
             std::iter::once(item.id.to_string()).chain(COLUMNS.map(|(name, _)| edit::get(&value, name)));
         writer.write_record(row)?;

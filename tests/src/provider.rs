@@ -47,6 +47,23 @@ fn text(bytes: &[u8]) -> String {
     URL_SAFE_NO_PAD.encode(bytes)
 }
 
+/// What a hub that browsers reach at `public` is told of a provider that knows it as [`CLIENT`].
+pub fn config(issuer: &str, public: &str) -> runtime::config::SignOn {
+    let secret = std::env::temp_dir().join(format!("tongban-client-{}", issuer.replace([':', '/'], "-")));
+    std::fs::write(&secret, format!("{SECRET}\n")).unwrap();
+    runtime::config::SignOn {
+        name: "省统一身份认证".into(),
+        issuer: issuer.to_owned(),
+        client_id: CLIENT.into(),
+        client_secret_file: Some(secret),
+        public: public.to_owned(),
+        scopes: vec!["profile".into()],
+        name_claim: "name".into(),
+        number_claim: "id_number".into(),
+        ca_file: None,
+    }
+}
+
 impl Provider {
     /// Serves until the test ends. Another host than the hub's, as it is in life.
     pub async fn start() -> Arc<Provider> {
@@ -71,20 +88,7 @@ impl Provider {
     }
 
     pub fn config(&self, public: &str) -> runtime::config::SignOn {
-        let secret =
-            std::env::temp_dir().join(format!("tongban-client-{}", self.issuer.replace([':', '/'], "-")));
-        std::fs::write(&secret, format!("{SECRET}\n")).unwrap();
-        runtime::config::SignOn {
-            name: "省统一身份认证".into(),
-            issuer: self.issuer.clone(),
-            client_id: CLIENT.into(),
-            client_secret_file: Some(secret),
-            public: public.to_owned(),
-            scopes: vec!["profile".into()],
-            name_claim: "name".into(),
-            number_claim: "id_number".into(),
-            ca_file: None,
-        }
+        config(&self.issuer, public)
     }
 
     fn signed(&self, asked: &Asked) -> String {

@@ -5,7 +5,7 @@ use domain::EntryId;
 use domain::ItemId;
 use domain::catalogue::{Change, Item, diff, life::State};
 use domain::network::Tier;
-use domain::pack::{CityPack, Pieces};
+use domain::pack::{CityPack, Pieces, piece_of};
 use domain::standards::Summary;
 use serde::Serialize;
 use std::sync::Arc;
@@ -146,7 +146,7 @@ pub(crate) fn compared(
             continue;
         };
         let mut changes = diff(old, item);
-        let text = format!("item/{id}");
+        let text = piece_of(id);
         if let (Some(old), Some(new)) = (before.get(&text), pieces.get(&text)) {
             changes.extend(untold(old, new, &changes));
         }

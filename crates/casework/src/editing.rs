@@ -3,7 +3,7 @@
 use crate::catalogue::{CatalogueDiff, compared, life_faults};
 use crate::{ActError, Hall, Officer, Proof};
 use domain::network::Tier;
-use domain::pack::{CityPack, Pieces};
+use domain::pack::{CityPack, Pieces, piece_of};
 use domain::{ItemId, Timestamp};
 use serde::Serialize;
 use serde_json::Value;
@@ -45,10 +45,6 @@ fn unfit(reason: impl Into<String>) -> ActError {
     ActError::Unfit { what: "catalogue", reason: reason.into() }
 }
 
-fn piece_name(item: &ItemId) -> String {
-    format!("item/{item}")
-}
-
 impl Hall {
     async fn drafted(&self) -> Result<Drafted, ActError> {
         let (draft, known) = (self.store.pack_draft().await?, self.store.pack_pieces(None).await?);
@@ -69,7 +65,7 @@ impl Hall {
     pub async fn drafted_item(&self, item: &ItemId) -> Result<(String, Value), ActError> {
         let pieces = self.drafted().await?.pieces;
         let missing = || ActError::NotFound { what: "事项", value: item.to_string() };
-        let text = pieces.get(&piece_name(item)).ok_or_else(missing)?;
+        let text = pieces.get(&piece_of(item)).ok_or_else(missing)?;
         Ok((fingerprint(text), serde_json::from_str(text).map_err(|error| unfit(error.to_string()))?))
     }
 
@@ -96,7 +92,7 @@ impl Hall {
         }
         for _ in 0..ROUNDS_MAX {
             let Drafted { draft, known, pieces } = self.drafted().await?;
-            let name = piece_name(item);
+            let name = piece_of(item);
             if pieces.get(&name).is_some_and(|now| fingerprint(now) != read) {
                 return Err(StoreError::StalePackDraft.into());
             }

@@ -151,12 +151,9 @@ impl FromRequestParts<Console> for Visitor {
         let session = cookie(parts).unwrap_or("").to_owned();
         let citizen = console.citizens.find(&session, console.hall.now());
         let Source(source) = Source::from_request_parts(parts, console).await?;
-        if let Some((_, pack)) = console.hall.store.pack(None) {
-            crate::lang::learn(&pack);
-        }
         Ok(Visitor {
             console: console.clone(),
-            taste: Taste::of(&parts.headers),
+            taste: console.taste(&parts.headers),
             csrf: csrf_token(&session),
             here: here(parts),
             session,

@@ -27,15 +27,17 @@ mod timeline;
 
 use axum::Router;
 use axum::extract::DefaultBodyLimit;
-use axum::http::StatusCode;
+use axum::http::{HeaderMap, StatusCode};
 use axum::middleware;
 use casework::{ActError, Hall, Officer, RectificationView};
 use domain::network::Tier;
 use domain::rating::Stage;
 use domain::{CaseNo, Timestamp};
 use fault::Fault;
+use lang::Lang;
 use link::LinkState;
 use link::credentials::Credentials;
+use shell::Taste;
 use std::sync::{Arc, Mutex, PoisonError};
 use store::Counts;
 use trust::{CaFolder, CityCa};
@@ -116,6 +118,15 @@ impl Console {
             rectified: Arc::default(),
             counted: Arc::default(),
         }
+    }
+
+    /// How somebody wants to see a page of this node. Whoever reads English is told the catalogue in the city's newest words.
+    pub(crate) fn taste(&self, headers: &HeaderMap) -> Taste {
+        let taste = Taste::of(headers);
+        if let Some((_, pack)) = self.hall.store.pack(None).filter(|_| taste.lang == Lang::English) {
+            lang::learn(&pack);
+        }
+        taste
     }
 
     /// What issues certificates, as it is now: another process may have changed it.

@@ -166,12 +166,9 @@ impl FromRequestParts<Console> for Desk {
             false => crate::pages::opened_above(parts.uri.path()).to_owned(),
         };
         let hall = &console.hall;
-        if let Some((_, pack)) = hall.store.pack(None) {
-            crate::lang::learn(&pack);
-        }
         let counts = console.counts().await?;
         let shell = Shell {
-            taste: Taste::of(&parts.headers),
+            taste: console.taste(&parts.headers),
             place: console.name.clone(),
             tier: hall.tier,
             officer: officer.display.clone(),

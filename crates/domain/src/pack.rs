@@ -24,6 +24,11 @@ use std::sync::Arc;
 /// `licence_types`, `standards`, `supervision`, `english`, `form_groups`, `bundles`, and one `item/<id>` for each item.
 pub type Pieces = BTreeMap<String, String>;
 
+/// What the piece of an item is called, by its id; that of an id nobody has is no piece.
+pub fn piece_of(item: impl fmt::Display) -> String {
+    format!("item/{item}")
+}
+
 /// One thing that is wrong with a pack.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Fault {
@@ -101,7 +106,7 @@ pub fn split_items(text: &str) -> Result<Pieces, BrokenPack> {
                 for (index, item) in items.iter().enumerate() {
                     match item.get("id").and_then(Value::as_str).and_then(|id| id.parse::<ItemId>().ok()) {
                         Some(id) => {
-                            if pieces.insert(format!("item/{id}"), item.to_string()).is_some() {
+                            if pieces.insert(piece_of(&id), item.to_string()).is_some() {
                                 faults.add("items.json", id.as_str(), "id", "two items have this id");
                             }
                         }

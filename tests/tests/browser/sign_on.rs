@@ -6,7 +6,7 @@ use city_hub::sign_on::Oidc;
 use console::{Away, NoLogin, SignOn};
 use std::sync::{Arc, OnceLock};
 use tests::city::City;
-use tests::provider::{Lie, Provider};
+use tests::provider::{self, CLIENT, Lie, Provider, SECRET};
 use tier::Parts;
 
 /// The hub's own address is known only once it serves.
@@ -41,7 +41,7 @@ impl Foreign {
         let mut process = tokio::process::Command::new("node")
             .arg(root.join("oidc/provider.mjs"))
             .arg(root.join("../target/oidc"))
-            .args([&format!("{public}/hall/login/back"), name, number])
+            .args([CLIENT, SECRET, &format!("{public}/hall/login/back"), name, number])
             .stdout(std::process::Stdio::piped())
             // It warns of what a test wants of it.
             .stderr(std::process::Stdio::null())
@@ -57,21 +57,6 @@ impl Foreign {
         }
         panic!("oidc-provider did not start; is it in target/oidc (tests/run.sh)?");
     }
-
-    fn config(&self, public: &str, secret: std::path::PathBuf) -> runtime::config::SignOn {
-        std::fs::write(&secret, "a-secret-of-two\n").unwrap();
-        runtime::config::SignOn {
-            name: "省统一身份认证".into(),
-            issuer: self.issuer.clone(),
-            client_id: "tongban-hall".into(),
-            client_secret_file: Some(secret),
-            public: public.to_owned(),
-            scopes: vec!["profile".into()],
-            name_claim: "name".into(),
-            number_claim: "id_number".into(),
-            ca_file: None,
-        }
-    }
 }
 
 /// A certified provider of another make, which tells name and number at its userinfo endpoint alone.
@@ -82,9 +67,8 @@ async fn a_provider_of_another_make_lets_a_citizen_in() {
     let city = City::start_by(1, centre, Parts::default()).await;
     let public = format!("http://127.0.0.1:{}", city.hub.node().web.port());
     let who = testkit::applicants().into_iter().nth(41).unwrap();
-    let provider = Foreign::start(&public, &who.name, &who.id_no).await;
-    let folder = tests::city::Folder::new();
-    let oidc = Oidc::new(&provider.config(&public, folder.0.join("secret")), runtime::clock()).unwrap();
+    let foreign = Foreign::start(&public, &who.name, &who.id_no).await;
+    let oidc = Oidc::new(&provider::config(&foreign.issuer, &public), runtime::clock()).unwrap();
     assert!(later.0.set(oidc).is_ok());
 
     let browser = Browser::start();

@@ -5,7 +5,7 @@ use crate::Console;
 use crate::fault::Fault;
 use crate::page::choose::is_meant;
 use crate::page::done::done;
-use crate::page::lists::ROWS;
+use crate::page::lists::{ROWS, page_within};
 use crate::posted::Posted;
 use crate::shell::{Desk, Shell};
 use askama::Template;
@@ -100,7 +100,7 @@ async fn page(
     let mut accounts: Vec<AccountRow> = hall.store.accounts().await?.iter().map(row).collect();
     accounts.retain(|account| account.is_meant(&sought));
     let all = accounts.len();
-    let seen = Seen { page: seen.page.min(all.saturating_sub(1) / ROWS), ..seen };
+    let seen = Seen { page: page_within(seen.page, all), ..seen };
     let accounts: Vec<AccountRow> = accounts.into_iter().skip(seen.page * ROWS).take(ROWS).collect();
     let bodies = match hall.tier {
         domain::network::Tier::City => pack.iter().flat_map(|pack| bodies_of(pack)).collect(),

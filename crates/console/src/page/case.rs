@@ -177,6 +177,7 @@ pub(super) async fn page(
     let name_of =
         |id: &domain::MaterialId| read.item.material(id).map_or(id.to_string(), |one| one.name.clone());
     let lacking = dossier.lacking.iter().map(|id| (id.to_string(), name_of(id))).collect::<Vec<_>>();
+    let steps = parts::steps(desk, read);
     let page = CasePage {
         shell: &desk.shell,
         status_class: status_class(read.view.status),
@@ -187,8 +188,8 @@ pub(super) async fn page(
         shown,
         papers: parts::paper_rows(desk, read),
         timeline: parts::happened(desk, read).await?,
-        flow: parts::flow(desk, read),
-        steps: parts::steps(desk, read),
+        flow: parts::flow(desk, read, &steps),
+        steps,
         stages: stage_boxes(desk, read, &here, tried),
         viewer: hall.tier != Tier::Village && !here.is_empty(),
         preview: tried.map_or(&[], |tried| &tried.preview),
@@ -291,12 +292,7 @@ fn stage_boxes(desk: &Desk, read: &Read, here: &[&ReadyStage], tried: Option<&Tr
         let state = read.view.dossier.stages.get(&stage.stage);
         StageBox {
             name: stage.name.clone(),
-            who: stage
-                .bodies
-                .iter()
-                .map(|body| desk.shell.c(read.pack.org_name(body)))
-                .collect::<Vec<_>>()
-                .join("、"),
+            who: parts::bodies(desk, read, &stage.bodies),
             claimed: state.and_then(|state| state.claimed_by.clone()).unwrap_or_default(),
             orders: orders.iter().map(view).collect(),
         }

@@ -21,6 +21,7 @@ use axum::response::Response;
 use axum::routing::{get, post};
 use casework::DraftView;
 use domain::ItemId;
+use domain::pack::piece_of;
 use serde_json::Value;
 use std::collections::BTreeMap;
 
@@ -68,10 +69,6 @@ async fn draft_page(desk: &Desk, fault: Option<Fault>) -> Result<Response, Fault
     Ok(render_with(fault.map_or(StatusCode::OK, |fault| fault.status), &page))
 }
 
-fn piece_of(item: &ItemId) -> String {
-    format!("item/{item}")
-}
-
 /// As the draft has them; of an item that it takes out, as it is in force.
 async fn names(desk: &Desk, draft: &DraftView) -> Result<BTreeMap<String, String>, Fault> {
     let hall = &desk.console.hall;
@@ -81,8 +78,7 @@ async fn names(desk: &Desk, draft: &DraftView) -> Result<BTreeMap<String, String
     let mut names = BTreeMap::new();
     for item in pieces.chain(listed) {
         let Ok(id) = item.parse::<ItemId>() else { continue };
-        let value =
-            drafted.get(piece_of(&id).as_str()).and_then(|text| serde_json::from_str::<Value>(text).ok());
+        let value = drafted.get(&piece_of(&id)).and_then(|text| serde_json::from_str::<Value>(text).ok());
         let name = value.and_then(|value| Some(value["name"].as_str()?.to_owned()));
         let name = name.or_else(|| Some(pack.item(&id)?.name.clone()));
         names.insert(item.to_owned(), name.unwrap_or_else(|| item.to_owned()));

@@ -21,17 +21,23 @@ pub(super) enum State {
     NotNeeded,
 }
 
-impl State {
-    pub fn of(stage: &Stage, item: &Item, dossier: &Dossier) -> State {
+/// How far each stage of an item is, in the order of the catalogue.
+pub(super) fn states(item: &Item, dossier: &Dossier) -> Vec<State> {
+    let ready = plan::ready_stages(item, dossier);
+    let state = |stage: &Stage| {
         let done = dossier.stages.get(&stage.id).is_some_and(|state| state.done.is_some());
         match done {
             true => State::Done,
             false if plan::is_settled(stage, dossier) || dossier.is_void() => State::NotNeeded,
-            false if plan::ready_stages(item, dossier).iter().any(|ready| ready.id == stage.id) => State::Now,
+            false if ready.iter().any(|one| one.id == stage.id) => State::Now,
             false if stage.trigger.is_some() => State::IfAsked,
             false => State::Waits,
         }
-    }
+    };
+    item.stages.iter().map(state).collect()
+}
+
+impl State {
     pub fn chinese(self) -> &'static str {
         match self {
             State::Done => "已办结",
@@ -77,8 +83,17 @@ const LINES_MAX: usize = 5;
 /// Between two rows, where the lines run.
 const BETWEEN: f64 = 22.0;
 
+/// A stage as the picture shows it, in the reader's language.
+pub(super) struct Shown<'s> {
+    pub stage: &'s Stage,
+    pub name: String,
+    pub state: State,
+    /// The state in words.
+    pub told: String,
+}
+
 struct Placed<'s> {
-    stage: &'s Stage,
+    shown: &'s Shown<'s>,
     x: f64,
     y: f64,
     width: f64,
@@ -87,18 +102,18 @@ struct Placed<'s> {
 }
 
 /// Rows of stages: each stands below everything it comes after.
-fn rows(stages: &[Stage]) -> Vec<Vec<&Stage>> {
-    let mut row_of: BTreeMap<&StageId, usize> = stages.iter().map(|stage| (&stage.id, 0)).collect();
+fn rows<'s>(stages: &'s [Shown<'s>]) -> Vec<Vec<&'s Shown<'s>>> {
+    let mut row_of: BTreeMap<&StageId, usize> = stages.iter().map(|shown| (&shown.stage.id, 0)).collect();
     // One round settles one more row; a graph that goes in a circle ends here too.
     for _ in stages {
-        for stage in stages {
+        for Shown { stage, .. } in stages {
             let below = stage.after.iter().filter_map(|id| row_of.get(id)).max().map_or(0, |row| row + 1);
             row_of.insert(&stage.id, below.min(stages.len()));
         }
     }
-    let mut rows: BTreeMap<usize, Vec<&Stage>> = BTreeMap::new();
-    for stage in stages {
-        rows.entry(row_of.get(&stage.id).copied().unwrap_or(0)).or_default().push(stage);
+    let mut rows: BTreeMap<usize, Vec<&Shown<'_>>> = BTreeMap::new();
+    for shown in stages {
+        rows.entry(row_of.get(&shown.stage.id).copied().unwrap_or(0)).or_default().push(shown);
     }
     rows.into_values().collect()
 }
@@ -131,39 +146,33 @@ fn cut(name: &str, width: f64) -> Vec<String> {
     lines
 }
 
-fn place<'s>(stages: &'s [Stage], name: &impl Fn(&Stage) -> String) -> (Vec<Placed<'s>>, f64) {
+fn place<'s>(stages: &'s [Shown<'s>]) -> (Vec<Placed<'s>>, f64) {
     let (mut placed, mut top) = (Vec::new(), 2.0);
     for row in rows(stages) {
         let share = (WIDTH - GAP * (row.len() as f64 - 1.0) - 4.0) / row.len() as f64;
         let width = share.min(BOX_MAX);
-        let texts: Vec<Vec<String>> = row.iter().map(|stage| cut(&name(stage), width)).collect();
+        let texts: Vec<Vec<String>> = row.iter().map(|shown| cut(&shown.name, width)).collect();
         let height = texts.iter().map(Vec::len).max().unwrap_or(1) as f64 * LINE + 10.0;
         let all = width * row.len() as f64 + GAP * (row.len() as f64 - 1.0);
         let left = (WIDTH - all) / 2.0;
-        for (index, (stage, lines)) in row.into_iter().zip(texts).enumerate() {
+        for (index, (shown, lines)) in row.into_iter().zip(texts).enumerate() {
             let x = left + (width + GAP) * index as f64;
-            placed.push(Placed { stage, x, y: top, width, height, lines });
+            placed.push(Placed { shown, x, y: top, width, height, lines });
         }
         top += height + BETWEEN;
     }
     (placed, top - BETWEEN + 2.0)
 }
 
-/// The picture. `title` is in the reader's language; `name` says what a stage is called there, `state` how far it is and how
-/// that is said.
-pub(super) fn svg(
-    title: &str,
-    stages: &[Stage],
-    name: impl Fn(&Stage) -> String,
-    state: impl Fn(&Stage) -> (State, String),
-) -> String {
-    let (placed, height) = place(stages, &name);
+/// The picture. `title` is in the reader's language.
+pub(super) fn svg(title: &str, stages: &[Shown<'_>]) -> String {
+    let (placed, height) = place(stages);
     let mut svg = format!(
         "<svg class=\"flow\" viewBox=\"0 0 {WIDTH} {height:.0}\" role=\"img\" xmlns=\"http://www.w3.org/2000/svg\"><title>{}</title>",
         escape(title)
     );
     for to in &placed {
-        for from in placed.iter().filter(|from| to.stage.after.contains(&from.stage.id)) {
+        for from in placed.iter().filter(|from| to.shown.stage.after.contains(&from.shown.stage.id)) {
             // Writing to a String cannot fail.
             let _ = write!(
                 svg,
@@ -175,25 +184,23 @@ pub(super) fn svg(
             );
         }
     }
-    for one in &placed {
-        let (state, said) = state(one.stage);
-        draw(&mut svg, one, state, &format!("{} {said}", name(one.stage)));
-    }
+    placed.iter().for_each(|one| draw(&mut svg, one));
     svg.push_str("</svg>");
     svg
 }
 
-fn draw(svg: &mut String, one: &Placed<'_>, state: State, said: &str) {
-    let Placed { stage: _, x, y, width, height, lines } = one;
+fn draw(svg: &mut String, one: &Placed<'_>) {
+    let Placed { shown, x, y, width, height, lines } = one;
     let _ = write!(
         svg,
-        "<g class=\"{}\"><title>{}</title><rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" rx=\"4\"/>",
-        state.outline(),
-        escape(said)
+        "<g class=\"{}\"><title>{} {}</title><rect x=\"{x:.1}\" y=\"{y:.1}\" width=\"{width:.1}\" height=\"{height:.1}\" rx=\"4\"/>",
+        shown.state.outline(),
+        escape(&shown.name),
+        escape(&shown.told)
     );
     let first = y + (height - lines.len() as f64 * LINE) / 2.0 + 11.5;
     for (index, line) in lines.iter().enumerate() {
-        let mark = if index == 0 { state.mark() } else { "" };
+        let mark = if index == 0 { shown.state.mark() } else { "" };
         let _ = write!(
             svg,
             "<text x=\"{:.1}\" y=\"{:.1}\">{mark}{}</text>",
@@ -214,24 +221,26 @@ mod tests {
         CityPack::parse(&kaili_pieces()).unwrap()
     }
 
+    fn shown(stages: &[Stage]) -> Vec<Shown<'_>> {
+        let one =
+            |stage| Shown { stage, name: stage.name.clone(), state: State::Waits, told: "还没到".into() };
+        stages.iter().map(one).collect()
+    }
+
     #[test]
     fn what_runs_side_by_side_stands_in_one_row_below_what_it_comes_after() {
         let pack = city();
         for item in pack.items.values() {
-            let rows = rows(&item.stages);
+            let shown = shown(&item.stages);
+            let rows = rows(&shown);
             assert_eq!(rows.iter().map(Vec::len).sum::<usize>(), item.stages.len(), "{}", item.id);
-            let row_of = |id: &StageId| rows.iter().position(|row| row.iter().any(|stage| stage.id == *id));
+            let row_of = |id: &StageId| rows.iter().position(|row| row.iter().any(|one| one.stage.id == *id));
             for stage in &item.stages {
                 for before in &stage.after {
                     assert!(row_of(before) < row_of(&stage.id), "{}: {before} before {}", item.id, stage.id);
                 }
             }
-            let svg = svg(
-                &item.name,
-                &item.stages,
-                |stage| stage.name.clone(),
-                |_| (State::Waits, "还没到".to_owned()),
-            );
+            let svg = svg(&item.name, &shown);
             assert_eq!(svg.matches("<rect").count(), item.stages.len());
             assert!(!svg.contains("NaN") && !svg.contains("=\"-"), "{svg}");
         }
@@ -247,6 +256,6 @@ mod tests {
         let mut stages = pack.items.values().next().unwrap().stages.clone();
         let last = stages.last().unwrap().id.clone();
         stages[0].after = vec![last];
-        assert!(!rows(&stages).is_empty());
+        assert!(!rows(&shown(&stages)).is_empty());
     }
 }

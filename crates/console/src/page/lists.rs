@@ -47,11 +47,20 @@ pub(super) async fn task_views(desk: &Desk, query: TaskQuery) -> Result<Vec<Task
 /// How long there is until a limit ends, and how urgent that is.
 pub(super) fn days_left(desk: &Desk, due: Day) -> (String, &'static str) {
     let Some((_, pack)) = desk.console.hall.store.pack(None) else { return (due.to_string(), "soft") };
-    match pack.calendar.working_days_left(desk.today(), due) {
-        left if left < 0 => (format!("超期 {} 个工作日", -left), "bad"),
-        0 => ("今天到期".to_owned(), "bad"),
-        left if left <= 2 => (format!("还剩 {left} 个工作日"), "warn"),
-        left => (format!("还剩 {left} 个工作日"), "soft"),
+    let left = pack.calendar.working_days_left(desk.today(), due);
+    let class = match left {
+        left if left <= 0 => "bad",
+        1 | 2 => "warn",
+        _ => "soft",
+    };
+    (left_in_words(left.into()), class)
+}
+
+fn left_in_words(left: i64) -> String {
+    match left {
+        left if left < 0 => format!("超期 {} 个工作日", -left),
+        0 => "今天到期".to_owned(),
+        left => format!("还剩 {left} 个工作日"),
     }
 }
 
@@ -118,6 +127,11 @@ pub(super) fn queue_name(tier: Tier) -> &'static str {
 }
 
 pub(super) const ROWS: usize = 20;
+/// A page of a list of so many; one past its end is the last.
+pub(super) fn page_within(page: usize, all: usize) -> usize {
+    page.min(all.saturating_sub(1) / ROWS)
+}
+
 /// Beyond it a heading says that there are more.
 const COUNTED_MAX: u32 = 1_000;
 const PAGES_MAX: usize = 45;
@@ -373,11 +387,8 @@ async fn warnings(desk: Desk) -> Result<Response, Fault> {
             .iter()
             .map(|one| format!("{} {} {}", desk.t(one.timer.chinese()), one.due, desk.t(one.rung.chinese())))
             .collect();
-        let (left, class) = match warning.days_left {
-            left if left < 0 => (format!("超期 {} 个工作日", -left), "bad"),
-            0 => ("今天到期".to_owned(), "bad"),
-            left => (format!("还剩 {left} 个工作日"), "warn"),
-        };
+        let left = left_in_words(warning.days_left.into());
+        let class = if warning.days_left <= 0 { "bad" } else { "warn" };
         WarningRow {
             case: warning.case.clone(),
             item: warning.item_name.clone(),

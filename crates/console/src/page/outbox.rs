@@ -1,6 +1,6 @@
 //! 发件箱 and 同步: what lies on this disk alone, why, and how it can travel otherwise. Nothing can be deleted here.
 
-use super::lists::{CaseView, Paged, ROWS, case_view, days_left};
+use super::lists::{CaseView, Paged, ROWS, case_view, days_left, page_within};
 use super::{Sent, render, render_with, see};
 use crate::Console;
 use crate::fault::Fault;
@@ -111,7 +111,7 @@ async fn on_their_way(desk: &Desk, page: usize) -> Result<(Vec<Waiting>, usize, 
     lines.sort_by_key(|line| (line.origin.clone(), line.captured_seq));
     let all = lines.len();
     // It may have emptied since the page before was shown.
-    let page = page.min(all.saturating_sub(1) / ROWS);
+    let page = page_within(page, all);
     let mut waiting = Vec::new();
     for line in lines.iter().skip(page * ROWS).take(ROWS) {
         waiting.push(waiting_one(desk, line, !here.contains(&line.case)).await?);

@@ -54,6 +54,15 @@ pub fn get(item: &Value, column: &str) -> String {
     }
 }
 
+/// The object at a place, made where it is not there yet; `None` where something else stands in the way.
+pub fn within<'v>(item: &'v mut Value, place: &[&str]) -> Option<&'v mut Map<String, Value>> {
+    let mut at = item;
+    for key in place {
+        at = at.as_object_mut()?.entry(*key).or_insert_with(|| Map::new().into());
+    }
+    at.as_object_mut()
+}
+
 /// Writes a cell into its place; days of what an item did not have give it that.
 ///
 /// # Errors
@@ -70,15 +79,7 @@ pub fn put(item: &mut Value, column: &str, cell: &str) -> Result<(), String> {
     } else {
         Value::from(cell)
     };
-    let mut at = &mut *item;
-    for key in above {
-        at = at
-            .as_object_mut()
-            .ok_or("the item is no object")?
-            .entry(*key)
-            .or_insert_with(|| Map::new().into());
-    }
-    at.as_object_mut().ok_or("the item is no object")?.insert((*last).to_owned(), value);
+    within(item, above).ok_or("the item is no object")?.insert((*last).to_owned(), value);
     turn(item, column, true);
     Ok(())
 }

@@ -3,7 +3,7 @@
 use super::Read;
 use crate::fault::Fault;
 use crate::fields;
-use crate::page::flow::{self, State};
+use crate::page::flow::{self, Shown, State};
 use crate::page::papers::Scan;
 use crate::shell::Desk;
 use crate::timeline::{self, Said};
@@ -11,7 +11,7 @@ use domain::catalogue::{FieldKind, Stage};
 use domain::dossier::Page;
 use domain::form::filling;
 use domain::network::Tier;
-use domain::{NodeId, access::Permission};
+use domain::{NodeId, OrgId, access::Permission};
 use serde_json::Value;
 use store::AlertQuery;
 
@@ -235,45 +235,47 @@ pub(super) fn paper_rows(desk: &Desk, read: &Read) -> Vec<PaperRow> {
     rows
 }
 
-/// One stage of the case as a row beside the picture.
+/// One stage of the case: a box of the picture, and a row of the table beside it.
 pub struct Step {
     pub name: String,
     pub who: String,
-    pub state: &'static str,
-    pub class: &'static str,
+    pub state: State,
     /// When, and by whom.
     pub done: String,
 }
 
-pub(super) fn flow(desk: &Desk, read: &Read) -> String {
-    let state = |stage: &Stage| {
-        let state = State::of(stage, &read.item, &read.view.dossier);
-        (state, desk.t(state.chinese()).into_owned())
-    };
-    let name = |stage: &Stage| desk.shell.c(&stage.name).into_owned();
-    flow::svg(&desk.t("流程图"), &read.item.stages, name, state)
+/// Names of bodies, in the reader's language.
+pub(super) fn bodies(desk: &Desk, read: &Read, bodies: &[OrgId]) -> String {
+    bodies.iter().map(|body| desk.shell.c(read.pack.org_name(body))).collect::<Vec<_>>().join("、")
 }
 
 pub(super) fn steps(desk: &Desk, read: &Read) -> Vec<Step> {
-    let network = desk.console.hall.store.network();
-    let step = |stage: &Stage| {
-        let state = State::of(stage, &read.item, &read.view.dossier);
-        let done = read.view.dossier.stages.get(&stage.id).and_then(|state| state.done.as_ref());
-        let body = |body| desk.shell.c(read.pack.org_name(body)).into_owned();
-        let bodies: Vec<String> = stage.bodies.iter().map(body).collect();
-        let tier = desk.t(domain::plan::tier_of(stage, &read.view.dossier).chinese());
+    let (network, dossier) = (desk.console.hall.store.network(), &read.view.dossier);
+    let step = |(stage, state): (&Stage, State)| {
+        let done = dossier.stages.get(&stage.id).and_then(|state| state.done.as_ref());
         Step {
-            name: stage.name.clone(),
-            who: if bodies.is_empty() { tier.into_owned() } else { bodies.join("、") },
-            state: state.chinese(),
-            class: state.class(),
+            name: desk.shell.c(&stage.name).into_owned(),
+            who: match stage.bodies.is_empty() {
+                true => desk.t(domain::plan::tier_of(stage, dossier).chinese()).into_owned(),
+                false => bodies(desk, read, &stage.bodies),
+            },
+            state,
             done: done.map_or(String::new(), |done| {
                 let place = done.by.as_ref().map_or(String::new(), |by| network.name_of(by));
                 format!("{} {place} {}", done.at.to_minute(), done.officer)
             }),
         }
     };
-    read.item.stages.iter().map(step).collect()
+    read.item.stages.iter().zip(flow::states(&read.item, dossier)).map(step).collect()
+}
+
+pub(super) fn flow(desk: &Desk, read: &Read, steps: &[Step]) -> String {
+    let told = |state: State| desk.t(state.chinese()).into_owned();
+    let mut shown = Vec::new();
+    for (stage, Step { name, state, .. }) in read.item.stages.iter().zip(steps) {
+        shown.push(Shown { stage, name: name.clone(), state: *state, told: told(*state) });
+    }
+    flow::svg(&desk.t("流程图"), &shown)
 }
 
 pub(super) async fn happened(desk: &Desk, read: &Read) -> Result<Vec<Happened>, Fault> {

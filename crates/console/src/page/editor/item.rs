@@ -66,14 +66,14 @@ pub(super) async fn show(Path(item): Path<String>, desk: Desk) -> Result<Respons
     item_page(&desk, &item, read, &value, None, "")
 }
 
-fn lines_of(value: &Value) -> String {
-    let lines = value.as_array().into_iter().flatten().filter_map(Value::as_str);
-    lines.collect::<Vec<_>>().join("\n")
+fn joined(value: &Value, between: &str) -> String {
+    let texts = value.as_array().into_iter().flatten().filter_map(Value::as_str);
+    texts.collect::<Vec<_>>().join(between)
 }
 
-fn words_of(value: &Value) -> String {
-    let words = value.as_array().into_iter().flatten().filter_map(Value::as_str);
-    words.collect::<Vec<_>>().join("、")
+/// Faults as a page tells them.
+pub(super) fn told(desk: &Desk, wrong: &[String]) -> String {
+    wrong.iter().map(|one| desk.t(one).into_owned()).collect::<Vec<_>>().join(";")
 }
 
 fn item_page(
@@ -104,10 +104,10 @@ fn item_page(
         states: State::ALL,
         department: edit::get(value, "department"),
         bodies: bodies(&pack, &edit::get(value, "department")),
-        conditions: lines_of(&value["accept_conditions"]),
-        basis: lines_of(&value["legal_basis"]),
-        themes: words_of(&value["themes"]),
-        also_called: words_of(&value["also_called"]),
+        conditions: joined(&value["accept_conditions"], "\n"),
+        basis: joined(&value["legal_basis"], "\n"),
+        themes: joined(&value["themes"], "、"),
+        also_called: joined(&value["also_called"], "、"),
         lists: LISTS.iter().map(|list| (list, list.count(value))).collect(),
         wrong: &wrong,
     };
@@ -129,8 +129,8 @@ pub(super) async fn save(Path(item): Path<String>, sent: Sent) -> Result<Respons
     let (_, mut value) = desk.console.hall.drafted_item(&item).await?;
     let wrong = changed(&mut value, &posted).err().unwrap_or_default();
     if !wrong.is_empty() {
-        let wrong = wrong.iter().map(|one| desk.t(one).into_owned()).collect::<Vec<_>>().join(";");
-        return item_page(&desk, &item, posted.get("read").to_owned(), &value, Some(&posted), &wrong);
+        let (read, wrong) = (posted.get("read").to_owned(), told(&desk, &wrong));
+        return item_page(&desk, &item, read, &value, Some(&posted), &wrong);
     }
     match keep(&desk, &item, &value, posted.get("read")).await? {
         Kept::Saved => Ok(saved()),
@@ -208,7 +208,7 @@ fn changed(value: &mut Value, posted: &Posted) -> Result<(), Vec<String>> {
         }
     }
     for key in ["themes", "also_called"] {
-        if posted.has(key) && posted.get(key) != words_of(&value[key]) {
+        if posted.has(key) && posted.get(key) != joined(&value[key], "、") {
             let words = posted.get(key).split(BETWEEN_WORDS).map(str::trim).filter(|word| !word.is_empty());
             value[key] = words.map(Value::from).collect();
         }

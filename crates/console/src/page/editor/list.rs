@@ -1,6 +1,6 @@
 //! One list of an item of the draft, a row a line: papers, fields, stages or fees.
 
-use super::item::{Kept, keep, saved};
+use super::item::{Kept, keep, saved, told};
 use super::rows::{Choices, Input, LISTS, List, Row};
 use crate::api::id;
 use crate::fault::Fault;
@@ -11,7 +11,6 @@ use askama::Template;
 use axum::extract::Path;
 use axum::response::Response;
 use domain::ItemId;
-use domain::pack::CityPack;
 use serde_json::Value;
 
 #[derive(Template)]
@@ -42,7 +41,13 @@ fn page(
     let (_, pack) = desk.console.hall.pack(None)?;
     let said = |name: &str| desk.shell.c(name).into_owned();
     let choices = Choices {
-        bodies: offered(&pack).into_iter().map(|(id, name)| (id, said(&name))).collect(),
+        // Governments of towns and streets, which no stage of the city names, would fill the page.
+        bodies: pack
+            .orgs
+            .values()
+            .filter(|org| !org.of_town)
+            .map(|org| (org.id.to_string(), said(&org.name)))
+            .collect(),
         licences: pack.licence_types.values().map(|one| (one.id.clone(), said(&one.name))).collect(),
     };
     let page = ListPage {
@@ -55,11 +60,6 @@ fn page(
         wrong,
     };
     Ok(render_with(status_of(wrong), &page))
-}
-
-/// Departments: governments of towns and streets, which no stage of the city names, would fill the page.
-fn offered(pack: &CityPack) -> Vec<(String, String)> {
-    pack.orgs.values().filter(|org| !org.of_town).map(|org| (org.id.to_string(), org.name.clone())).collect()
 }
 
 pub(super) async fn show(Path((item, list)): Path<(String, String)>, desk: Desk) -> Result<Response, Fault> {
@@ -76,8 +76,8 @@ pub(super) async fn save(Path((item, list)): Path<(String, String)>, sent: Sent)
     let mut value = stored.clone();
     let wrong = list.take(&mut value, &posted);
     if !wrong.is_empty() {
-        let wrong = wrong.iter().map(|one| desk.t(one).into_owned()).collect::<Vec<_>>().join(";");
-        return page(&desk, (&item, list), (posted.get("read"), &stored), Some(&posted), &wrong);
+        let (read, wrong) = (posted.get("read"), told(&desk, &wrong));
+        return page(&desk, (&item, list), (read, &stored), Some(&posted), &wrong);
     }
     match keep(&desk, &item, &value, posted.get("read")).await? {
         Kept::Saved => Ok(saved()),
