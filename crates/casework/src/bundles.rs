@@ -194,7 +194,7 @@ fn submissions(draft: &Draft, items: &[Arc<Item>], today: Day) -> Vec<Submission
         let mut form = bundle::form_of(item, &all, &draft.form, own.and_then(|own| own.get(&item.id)));
         filling::ask_only(item, &mut form, today);
         Submission {
-            form,
+            form: form.into(),
             attachments: bundle::papers_of(item, &all, &draft.attachments),
             wish: draft.wish.clone(),
             ..Submission::default()
@@ -206,7 +206,7 @@ fn submissions(draft: &Draft, items: &[Arc<Item>], today: Day) -> Vec<Submission
 /// Every fault once: what several items ask for together is asked for, and mended, in one place.
 fn faults_of(items: &[Arc<Item>], submissions: &[Submission], today: Day) -> Vec<FormFault> {
     let all: Vec<&Item> = items.iter().map(|item| &**item).collect();
-    let forms: Vec<_> = submissions.iter().map(|submission| submission.form.clone()).collect();
+    let forms: Vec<_> = submissions.iter().map(|submission| submission.form.to_form()).collect();
     let papers = bundle::papers_asked(&all, &forms, today);
     let mut faults: Vec<FormFault> = Vec::new();
     for (item, submission) in items.iter().zip(submissions) {

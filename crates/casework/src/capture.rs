@@ -106,8 +106,15 @@ impl Hall {
         let wish = before.wish.clone();
         let laid = self.lay_out(&stored).await?;
         filling::ask_only(&laid.item, &mut form, self.now().day());
-        let submission =
-            Submission { form, attachments, commitment, green, borrowed, wish, ..Submission::default() };
+        let submission = Submission {
+            form: form.into(),
+            attachments,
+            commitment,
+            green,
+            borrowed,
+            wish,
+            ..Submission::default()
+        };
         let (actor, now) = (self.actor(officer), self.now());
         let command = decide::Command::Resubmit(submission);
         let act = decide::decide(&stored.dossier, &laid.plain(), &actor, command, now)?;
@@ -165,7 +172,7 @@ pub(crate) fn submission_of(draft: &Draft, item: &Item, today: Day) -> Submissio
     let mut form = draft.form.clone();
     filling::ask_only(item, &mut form, today);
     Submission {
-        form,
+        form: form.into(),
         attachments: draft.attachments.clone(),
         commitment: draft.commitment.clone(),
         green: draft.green.clone(),

@@ -61,7 +61,7 @@ impl Hall {
 
     /// Cases that are listed under a number. They are listed behind the work: what came a moment ago is listed now.
     pub(crate) async fn listed_under(&self, number: &str, limit: u32) -> Result<Vec<CaseNo>, ActError> {
-        while self.store.list_persons().await? > 0 {}
+        while self.store.list_persons().await? {}
         Ok(self.store.cases_of_person(number, limit).await?)
     }
 

@@ -128,7 +128,7 @@ impl Hall {
     pub(crate) async fn form_of(&self, case: &CaseNo) -> Result<Form, ActError> {
         let page = self.store.current_submission(case).await?;
         let submission = page.as_ref().and_then(|page| page.body.submission());
-        Ok(submission.map(|submission| submission.form.clone()).unwrap_or_default())
+        Ok(submission.map(|submission| submission.form.to_form()).unwrap_or_default())
     }
 
     /// The seal for a decision on `item` made here now.

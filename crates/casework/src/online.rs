@@ -69,7 +69,7 @@ impl Hall {
         let before = page.as_ref().and_then(|page| page.body.submission()).ok_or(Refusal::NotReturned)?;
         let online = Some(OnlineDraft { town: Some(dossier.origin.clone()), mends: answers });
         let mut draft = Draft {
-            form: before.form.clone(),
+            form: before.form.to_form(),
             attachments: dossier.attachments.clone(),
             borrowed: before.borrowed.clone(),
             green: before.green.clone(),

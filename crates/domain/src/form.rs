@@ -4,6 +4,7 @@
 //! a value is stored as typed or refused. Not here: which papers are handed in (`plan::missing_materials`).
 
 pub mod filling;
+mod written;
 
 use crate::Day;
 use crate::catalogue::{Bound, Field, FieldKind, Item, Rules};
@@ -11,6 +12,7 @@ use crate::expr::{Outcome, Scope};
 use crate::numbers::{CitizenNo, check_credit_code};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+pub use written::Written;
 
 pub type Form = Map<String, Value>;
 

@@ -1,8 +1,10 @@
 //! Identifiers. Every id is its own type, so that a stage can never be passed where an item is meant.
 
 use crate::numbers::check37_36;
-use serde::{Deserialize, Serialize};
+use serde::de::Visitor;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::fmt;
+use std::marker::PhantomData;
 use std::str::FromStr;
 
 /// An identifier that does not have the form its type asks for.
@@ -13,11 +15,24 @@ pub struct BadId {
     pub value: String,
 }
 
+/// Reads an id where it stands.
+struct Parsed<T>(PhantomData<T>);
+
+impl<T: FromStr<Err = BadId>> Visitor<'_> for Parsed<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an id")
+    }
+    fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<T, E> {
+        text.parse().map_err(E::custom)
+    }
+}
+
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident, $kind:literal, $ok:expr) => {
         $(#[$doc])*
-        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
+        #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
         pub struct $name(std::sync::Arc<str>);
 
         impl $name {
@@ -30,6 +45,17 @@ macro_rules! text_id {
             fn from_str(text: &str) -> Result<Self, BadId> {
                 let ok: fn(&str) -> bool = $ok;
                 if ok(text) { Ok(Self(text.into())) } else { Err(BadId { kind: $kind, value: text.chars().take(80).collect() }) }
+            }
+        }
+        // By hand, because the derived way makes a text of its own of each, and a page names a dozen.
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.serialize_str(&self.0)
+            }
+        }
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                deserializer.deserialize_str(Parsed(PhantomData))
             }
         }
         impl TryFrom<String> for $name {

@@ -4,6 +4,7 @@
 //! [`GROUP_MAX`]), runs each job so that it can be undone alone, commits once, and only then answers. A job that fails or
 //! panics is rolled back alone. Both executors run the very same closures.
 
+use crate::checkpoint::Checkpointer;
 use crate::error::Broken;
 use crate::known::Known;
 use replication::{JournalId, Position};
@@ -54,12 +55,16 @@ pub(crate) struct Readers {
 }
 
 impl Executor {
+    /// With `busy`, the log is moved into the database by a thread of its own.
     pub fn threaded(
         connection: Connection,
         path: &Path,
         key: Option<&DataKey>,
+        busy: bool,
         writing: Writing,
     ) -> Result<Executor, StoreError> {
+        let beside = busy.then(|| crate::connect(path, key)).transpose()?;
+        let checkpointer = beside.map(|beside| Checkpointer::of(&connection, beside)).transpose()?;
         let mut idle = Vec::new();
         for _ in 0..READERS {
             let reader = crate::look_into(path, key)?;
@@ -70,7 +75,7 @@ impl Executor {
         let (jobs, queue) = sync_channel(QUEUE_MAX);
         let writer = std::thread::Builder::new()
             .name("db-writer".to_owned())
-            .spawn(move || serve(&connection, &queue, &writing))
+            .spawn(move || serve(&connection, &queue, &writing, checkpointer.as_ref()))
             .map_err(|e| StoreError::Broken { what: "start the writer", detail: e.to_string() })?;
         let readers =
             Arc::new(Readers { idle: Mutex::new(idle), permits: Arc::new(Semaphore::new(READERS)) });
@@ -201,7 +206,12 @@ async fn enqueue(jobs: &SyncSender<Job>, mut job: Job) -> Result<(), StoreError>
     }
 }
 
-fn serve(connection: &Connection, queue: &Receiver<Job>, writing: &Writing) {
+fn serve(
+    connection: &Connection,
+    queue: &Receiver<Job>,
+    writing: &Writing,
+    checkpointer: Option<&Checkpointer>,
+) {
     let mut version = data_version(connection);
     while let Ok(first) = queue.recv() {
         let now = data_version(connection);
@@ -210,6 +220,9 @@ fn serve(connection: &Connection, queue: &Receiver<Job>, writing: &Writing) {
             reload(connection, writing);
         }
         run_group(connection, writing, first, || queue.try_recv().ok());
+        if let Some(checkpointer) = checkpointer {
+            checkpointer.look();
+        }
     }
 }
 

@@ -6,7 +6,7 @@ mod receive;
 mod recover;
 mod write;
 
-pub(crate) use receive::{note, quarantine, receive};
+pub(crate) use receive::{Arrived, note, quarantine, receive};
 pub(crate) use recover::{answered, begin, read as read_recovery, settle};
 use write::{ToWrite, write_own};
 
@@ -24,7 +24,7 @@ use replication::session::Load;
 use replication::{
     Channel, Entry, Hash, JournalId, Position, Previous, RawEntry, Run, Signature, Stored, Verify,
 };
-use rusqlite::{Connection, OptionalExtension, named_params};
+use rusqlite::{Connection, OptionalExtension};
 use std::collections::BTreeMap;
 use store::*;
 
@@ -88,13 +88,11 @@ fn insert_entry(
     hash: &Hash,
 ) -> Result<(), StoreError> {
     sql.prepare_cached(
-        "INSERT INTO entry(pos, epoch, core, body, signature, hash) VALUES(:pos, :epoch, :core, :body, :signature, :hash)",
+        "INSERT INTO entry(pos, epoch, core, body, signature, hash) VALUES(?1, ?2, ?3, ?4, ?5, ?6)",
     )
     .and_then(|mut s| {
-        s.execute(named_params! {
-            ":pos": pos, ":epoch": epoch, ":core": raw.core.as_ref(), ":body": raw.body.as_ref(),
-            ":signature": raw.signature.as_ref().map(|s| s.0.as_slice()), ":hash": hash.0.as_slice(),
-        })
+        let signature = raw.signature.as_ref().map(|s| s.0.as_slice());
+        s.execute((pos, epoch, raw.core.as_ref(), raw.body.as_ref(), signature, hash.0.as_slice()))
     })
     .broken("write an entry")?;
     Ok(())
@@ -354,13 +352,10 @@ fn load_entries(
     let mut entries: Vec<RawEntry> = Vec::new();
     let (mut size, mut whole, mut whole_size) = (0, 0, 0);
     while let Some(row) = rows.next().broken("load entries")? {
-        let blob = |name: &str| row.get::<_, Vec<u8>>(name).map(Bytes::from).broken("load entries");
-        let signature: Option<Vec<u8>> = row.get("signature").broken("load entries")?;
-        let entry = RawEntry {
-            core: blob("core")?,
-            body: blob("body")?,
-            signature: signature.and_then(|s| Signature::from_slice(&s)),
-        };
+        let blob = |column: usize| row.get::<_, Vec<u8>>(column).map(Bytes::from).broken("load entries");
+        let signature = row.get_ref(2).and_then(|s| Ok(s.as_blob_or_null()?)).broken("load entries")?;
+        let signature = signature.and_then(Signature::from_slice);
+        let entry = RawEntry { core: blob(0)?, body: blob(1)?, signature };
         size += entry.size();
         // Stop before the budget or the batch limit is passed, once something whole can be sent.
         if whole > 0 && (size > budget || size > replication::BATCH_BYTES_MAX - 4096) {

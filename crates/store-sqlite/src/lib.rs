@@ -8,6 +8,7 @@ mod accounts;
 mod audit;
 pub mod backup;
 pub mod blobs;
+mod checkpoint;
 mod days;
 mod error;
 mod executor;
@@ -37,6 +38,7 @@ use domain::trust_bundle::TrustBundle;
 use domain::{CaseNo, Day, EntryId, LicenceNo, NodeId, Timestamp};
 use error::Broken;
 use executor::Executor;
+use journals::Arrived;
 use known::Known;
 use replication::epoch::Compared;
 use replication::session::Load;
@@ -72,6 +74,13 @@ pub struct Identity {
     pub key: Option<DataKey>,
 }
 
+impl Identity {
+    /// A village has one officer who records one case at a time, and its PC little memory.
+    fn is_busy(&self) -> bool {
+        self.page_cache_kib > VILLAGE_CACHE_KIB
+    }
+}
+
 /// Page cache of a village on an old PC: it writes one case at a time.
 pub const VILLAGE_CACHE_KIB: u32 = 2 * 1024;
 /// Page cache of a town or the hub.
@@ -96,9 +105,9 @@ impl SqliteStore {
         let connection = connect(&path, identity.key.as_ref())?;
         let cache = -i64::from(identity.page_cache_kib);
         connection.pragma_update(None, "cache_size", cache).broken("bound the page cache")?;
-        let key = identity.key.clone();
+        let (key, busy) = (identity.key.clone(), identity.is_busy());
         Self::assemble(connection, identity, |connection, writing| {
-            Executor::threaded(connection, &path, key.as_ref(), writing)
+            Executor::threaded(connection, &path, key.as_ref(), busy, writing)
         })
     }
 
@@ -162,7 +171,7 @@ impl SqliteStore {
     async fn receive_some(
         &self,
         peer: &NodeId,
-        runs: &Arc<Vec<CheckedRun>>,
+        runs: &Arc<Vec<Arrived>>,
         range: std::ops::Range<usize>,
         now: Timestamp,
     ) -> Result<Received, StoreError> {
@@ -177,7 +186,7 @@ impl SqliteStore {
     async fn receive_one_by_one(
         &self,
         peer: &NodeId,
-        runs: &Arc<Vec<CheckedRun>>,
+        runs: &Arc<Vec<Arrived>>,
         now: Timestamp,
     ) -> Result<Received, StoreError> {
         let mut all = Received::default();
@@ -189,8 +198,8 @@ impl SqliteStore {
                     all.stored += stored;
                 }
                 Err(error @ StoreError::Broken { .. }) => {
-                    tracing::error!(%error, journal = %run.journal, "a run could not be stored; it will be asked for again");
-                    all.faults.push((run.journal.clone(), RunFault::Storage));
+                    tracing::error!(%error, journal = %run.journal(), "a run could not be stored; it will be asked for again");
+                    all.faults.push((run.journal().clone(), RunFault::Storage));
                 }
                 Err(error) => return Err(error),
             }
@@ -229,8 +238,9 @@ pub fn connect(path: &Path, key: Option<&DataKey>) -> Result<Connection, StoreEr
 /// # Errors
 /// [`StoreError::Broken`] when it is not a database that `key` opens.
 pub fn look_into(path: &Path, key: Option<&DataKey>) -> Result<Connection, StoreError> {
-    let connection =
-        Connection::open_with_flags(path, OpenFlags::SQLITE_OPEN_READ_ONLY).broken("open the database")?;
+    // Used by one thread at a time, as every connection here: it needs no locks of its own.
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags).broken("open the database")?;
     unlock(&connection, key)?;
     connection.busy_timeout(BUSY_TIMEOUT).broken("set the busy timeout")?;
     Ok(connection)
@@ -342,7 +352,7 @@ impl Store for SqliteStore {
         runs: Vec<CheckedRun>,
         now: Timestamp,
     ) -> Result<Received, StoreError> {
-        let runs = Arc::new(runs);
+        let runs: Arc<Vec<Arrived>> = Arc::new(runs.into_iter().map(Arrived::read).collect());
         match self.receive_some(peer, &runs, 0..runs.len(), now).await {
             Err(error @ StoreError::Broken { .. }) if runs.len() > 1 => {
                 tracing::warn!(%error, %peer, "a batch could not be stored as one; run by run now");
@@ -717,8 +727,13 @@ impl Store for SqliteStore {
         let number = number.to_owned();
         self.executor.read(move |sql| project::cases_of_person(sql, &number, limit)).await
     }
-    async fn list_persons(&self) -> Result<usize, StoreError> {
-        self.executor.write("list persons", |work| project::list_persons(work.sql)).await
+    async fn list_persons(&self) -> Result<bool, StoreError> {
+        let found = self.executor.read(project::unlisted).await?;
+        if found.is_empty() {
+            return Ok(false);
+        }
+        self.executor.write("list persons", move |work| project::list_persons(work.sql, &found)).await?;
+        Ok(true)
     }
     async fn tickets(&self, day: Day) -> Result<Vec<Ticket>, StoreError> {
         self.executor.read_briefly(|sql| days::tickets(sql, day)).await

@@ -35,9 +35,9 @@ fn identity() -> Identity {
 fn inline() -> SqliteStore {
     SqliteStore::open_inline(Connection::open_in_memory().unwrap(), identity()).unwrap()
 }
-struct Folder(PathBuf);
+pub(crate) struct Folder(pub PathBuf);
 impl Folder {
-    fn new(name: &str) -> Folder {
+    pub fn new(name: &str) -> Folder {
         let path = std::env::temp_dir().join(format!("tongban-store-{name}-{}", std::process::id()));
         let _ = std::fs::remove_dir_all(&path);
         Folder(path)

@@ -42,7 +42,7 @@ fn case(n: u64) -> CaseNo {
 
 fn capture_page(case: &CaseNo) -> Page {
     let form = json!({ "name": "杨兰梅" }).as_object().cloned().unwrap_or_default();
-    let submission = Submission { form, ..Submission::default() };
+    let submission = Submission { form: form.into(), ..Submission::default() };
     let body = PageBody::Captured(Captured {
         item: "dibao".parse().expect("an item"),
         release: 1,

@@ -361,8 +361,8 @@ pub trait Store: Send + Sync + 'static {
     /// Cases of the person (or body) with this number, the newest first, as far as they are listed; see [`Store::list_persons`].
     /// What its town has not taken in yet is no case.
     async fn cases_of_person(&self, number: &str, limit: u32) -> Result<Vec<CaseNo>, StoreError>;
-    /// Lists the next cases under their persons, a bounded number at once; returns how many, 0 when all are listed.
-    async fn list_persons(&self) -> Result<usize, StoreError>;
+    /// Lists the next cases under their persons, a bounded number at once; `false` when all are listed.
+    async fn list_persons(&self) -> Result<bool, StoreError>;
     /// The numbers taken here on a day, in no order that means anything.
     async fn tickets(&self, day: Day) -> Result<Vec<Ticket>, StoreError>;
     /// Carries out an order on the tickets of the day of `now`, in one step: no two windows are given the same number.

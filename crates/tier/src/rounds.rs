@@ -98,13 +98,13 @@ pub(crate) async fn list_persons(hall: Hall) {
     let mut changes = hall.store.changes();
     loop {
         match hall.store.list_persons().await {
-            Ok(0) => {
+            Ok(false) => {
                 if !goes_on(&mut changes).await {
                     return;
                 }
                 tokio::time::sleep(Duration::from_secs(10)).await;
             }
-            Ok(_) => {}
+            Ok(true) => {}
             Err(error) => {
                 tracing::warn!(%error, "cases were not listed under their persons");
                 tokio::time::sleep(Duration::from_secs(60)).await;

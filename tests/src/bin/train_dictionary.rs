@@ -44,7 +44,7 @@ fn captures() -> Vec<Vec<u8>> {
         for _ in 0..6 {
             let form = testkit::fill(item, &people, now.day(), &mut dice);
             let closes = vec!["intake".parse().unwrap()];
-            let submission = Submission { form, closes, ..Submission::default() };
+            let submission = Submission { form: form.into(), closes, ..Submission::default() };
             let case = CaseNo::make(&"v-7k3qzpam".parse().unwrap(), now.day(), dice.next_u64());
             let body = PageBody::Captured(Captured {
                 item: item.id.clone(),

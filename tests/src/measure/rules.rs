@@ -51,7 +51,7 @@ fn captured(pack: &CityPack, network: &Network, number: u64) -> Dossier {
             mime: "image/jpeg".into(),
         })
         .collect();
-    let submission = domain::dossier::Submission { form, attachments, ..Default::default() };
+    let submission = domain::dossier::Submission { form: form.into(), attachments, ..Default::default() };
     let village = actor("v-1", Tier::Village);
     let case = CaseNo::make(&village.node, MONDAY.day(), number);
     decide::capture(Opening { case, item, release: 1, bundle: None }, submission, &village, network, MONDAY)

@@ -61,7 +61,7 @@ pub(super) async fn do_task(
     }
     if task.kind == "returned" {
         let page = hall.store.current_submission(&task.case).await.unwrap().unwrap();
-        let Some(form) = page.body.submission().map(|submission| submission.form.clone()) else {
+        let Some(form) = page.body.submission().map(|submission| submission.form.to_form()) else {
             return Ok(());
         };
         let dossier = hall.store.dossier(&task.case).await.unwrap().unwrap().dossier;

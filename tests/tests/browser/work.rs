@@ -229,7 +229,7 @@ async fn at_the_intake_desk_papers_are_looked_at_beside_the_work_and_the_next_ca
 
     // Whose case it is, by the number on the card; it stands in no address.
     let stored = city.town.node().hall().store.current_submission(&first.parse().unwrap()).await.unwrap();
-    let form = stored.unwrap().body.submission().unwrap().form.clone();
+    let form = stored.unwrap().body.submission().unwrap().form.to_form();
     let number = domain::form::applicant(&form).1.to_owned();
     town.see("#search").await.send_keys(&format!("{number}\u{e007}")).await.unwrap();
     town.reads("h1", "查到的办件").await;

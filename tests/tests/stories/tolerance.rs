@@ -169,7 +169,7 @@ async fn a_promised_paper_is_brought_by_the_applicant_at_the_citizens_hall() {
     accept(&city, &case).await;
     let (hall, case_no) = (city.hub.node().hall(), case.parse::<domain::CaseNo>().unwrap());
     let form = hall.store.current_submission(&case_no).await.unwrap().unwrap();
-    let form = form.body.submission().unwrap().form.clone();
+    let form = form.body.submission().unwrap().form.to_form();
     let text = |key: &str| form.get(key).and_then(Value::as_str).unwrap_or("").to_owned();
     let (name, number) = domain::form::applicant(&form);
     // A body goes by its own code as well as by the number of whoever acts for it.

@@ -46,7 +46,7 @@ async fn what_a_town_takes_in_at_its_window_goes_the_same_way_and_comes_back_the
     })
     .await;
     let known = town.node().hall().store.current_submission(&case.parse().unwrap()).await.unwrap().unwrap();
-    let form = known.body.submission().unwrap().form.clone();
+    let form = known.body.submission().unwrap().form.to_form();
     let again = json!({ "form": form, "materials": {} });
     town.post(&token, &format!("/cases/{case}/resubmit"), again).await.unwrap();
     waits_in_queue(hub, &zw, &case, "accept").await;

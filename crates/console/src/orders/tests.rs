@@ -33,7 +33,7 @@ fn captured(item: &Item) -> Dossier {
         mime: "image/jpeg".into(),
     };
     let attachments = domain::plan::asked_materials(item, &form, now.day()).into_iter().map(paper).collect();
-    let submission = Submission { form, attachments, ..Submission::default() };
+    let submission = Submission { form: form.into(), attachments, ..Submission::default() };
     let node: domain::NodeId = "v-1".parse().unwrap();
     let village = Actor { node: node.clone(), tier: Tier::Village, officer: "v".into(), body: None };
     let case = CaseNo::make(&node, now.day(), 1);

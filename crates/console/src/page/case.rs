@@ -51,7 +51,7 @@ pub(super) async fn read(desk: &Desk, case: &str) -> Result<Read, Fault> {
     let view = hall.view(&case).await?;
     let (_, pack, item) = hall.item(Some(view.dossier.release), &view.dossier.item)?;
     let submission = hall.store.current_submission(&case).await?;
-    let form = submission.as_ref().and_then(|page| page.body.submission()).map(|one| one.form.clone());
+    let form = submission.as_ref().and_then(|page| page.body.submission()).map(|one| one.form.to_form());
     let fees = hall.fees(&case).await?;
     Ok(Read { case, view, item, pack, form: form.unwrap_or_default(), fees })
 }

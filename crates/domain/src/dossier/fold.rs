@@ -213,7 +213,7 @@ impl Dossier {
     }
 
     pub(super) fn take_submission(&mut self, submission: &Submission, page: &Page, author: &NodeId) {
-        self.applicant = crate::form::applicant(&submission.form).0.to_owned();
+        self.applicant = submission.form.applicant_name().to_owned();
         self.attachments = submission.attachments.clone();
         self.skipped = submission.skipped.clone();
         self.submitted_page = page.no;

@@ -4,7 +4,7 @@ use super::Licence;
 use crate::bundle::InBundle;
 use crate::clock::{Moved, Procedure};
 use crate::delivery::{Channel, ProofKind, Wish};
-use crate::form::{Form, FormFault};
+use crate::form::{FormFault, Written};
 use crate::green;
 use crate::inspection::Slot;
 use crate::library::Borrowed;
@@ -286,7 +286,7 @@ pub struct Online {
 /// What the citizen hands in.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Submission {
-    pub form: Form,
+    pub form: Written,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub attachments: Vec<Attachment>,
     /// Stages conditioned away by this form.

@@ -7,7 +7,7 @@ use crate::clock::{self, Receipts, Suspension, TimerKind};
 use crate::delegation::Power;
 use crate::dossier::{Dossier, Page, PageBody, Slip, Verdict};
 use crate::fee::{self, Charge};
-use crate::form::Form;
+use crate::form::Written;
 use crate::network::Tier;
 use crate::plan;
 use crate::{Day, NodeId, StageId, duty, inspection};
@@ -150,7 +150,7 @@ struct Walk<'a> {
     since: Day,
     ready_since: BTreeMap<StageId, Day>,
     /// The form that counts: what fees are checked against.
-    form: Form,
+    form: Written,
     found: Vec<Finding>,
 }
 

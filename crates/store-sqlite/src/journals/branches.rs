@@ -39,18 +39,18 @@ pub(super) fn fit(
 
 /// Leaves every branch that one of the runs shows to have ended; `true` when there was one. The projections are then built
 /// anew, for they are a function of what the journals hold.
-pub(super) fn leave_ended(
+pub(super) fn leave_ended<'r>(
     work: &mut Work<'_>,
     me: &Identity,
     peer: &NodeId,
-    runs: &[CheckedRun],
+    runs: impl Iterator<Item = &'r CheckedRun>,
     now: Timestamp,
 ) -> Result<bool, StoreError> {
     let mut left = false;
     let mut seen = BTreeSet::new();
     // In what neighbours send every day nothing of this happens, and nothing is looked up for it.
     let may_end = |run: &&CheckedRun| run.journal.author == me.node || run.may_end_a_branch();
-    for run in runs.iter().filter(may_end).filter(|run| seen.insert(run.journal.clone())) {
+    for run in runs.filter(may_end).filter(|run| seen.insert(run.journal.clone())) {
         let Some(row) = known_journal(work.sql, &run.journal)? else { continue };
         if let Ok(Fit::Rewind { keep }) = fit(work, me, &row, run)?
             && keep < row.head.seq

@@ -6,30 +6,50 @@ use super::{
 };
 use crate::error::{Broken, unreadable};
 use crate::executor::Work;
-use crate::project::Projector;
+use crate::project::{Projector, page_of};
 use crate::{Identity, audit};
+use domain::dossier::Page;
 use domain::{NodeId, Timestamp};
 use replication::run::Fit;
-use replication::{Channel, CheckedRun, Custody, Entry, Position, RunFault};
+use replication::{Channel, CheckedRun, Custody, Entry, JournalId, Position, RunFault};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use store::*;
+
+/// A run whose pages have been read. Reading needs no database, so whoever brings the run does it, and the writer only writes.
+pub(crate) struct Arrived {
+    run: CheckedRun,
+    /// Of each entry that is a page, what is on it.
+    pages: Vec<Option<Result<Page, String>>>,
+}
+
+impl Arrived {
+    pub fn read(run: CheckedRun) -> Arrived {
+        let page = |entry: &Entry| (entry.kind == kind::PAGE).then(|| page_of(entry));
+        let pages = run.entries.iter().map(page).collect();
+        Arrived { run, pages }
+    }
+    pub fn journal(&self) -> &JournalId {
+        &self.run.journal
+    }
+}
 
 /// Takes runs from a neighbour. Each stands or falls alone; receipts for what arrived are written in the same step.
 pub(crate) fn receive(
     work: &mut Work<'_>,
     me: &Identity,
     peer: &NodeId,
-    runs: &[CheckedRun],
+    arrived: &[Arrived],
     now: Timestamp,
 ) -> Result<Received, StoreError> {
+    let runs = || arrived.iter().map(|arrived| &arrived.run);
     let mut received = Received::default();
     let mut receipts: BTreeMap<NodeId, Position> = BTreeMap::new();
-    let left = branches::leave_ended(work, me, peer, runs, now)?;
+    let left = branches::leave_ended(work, me, peer, runs(), now)?;
     let mut projector = Projector::new(work, me, now);
-    for run in runs {
-        let id = run.journal.clone();
-        match store_run(&mut projector, me, peer, run, now)? {
+    for one in arrived {
+        let id = one.run.journal.clone();
+        match store_run(&mut projector, me, peer, one, now)? {
             Ok((position, new)) => {
                 received.positions.push((id.clone(), position));
                 received.stored += new;
@@ -51,7 +71,7 @@ pub(crate) fn receive(
         announce(&mut projector, &returned)?;
     }
     projector.finish()?;
-    if runs.iter().any(|run| !run.returned.is_empty()) {
+    if runs().any(|run| !run.returned.is_empty()) {
         recover::file_again(work, me, now)?;
     }
     if received.stored > 0 {
@@ -78,7 +98,7 @@ fn store_run(
     projector: &mut Projector<'_, '_>,
     me: &Identity,
     peer: &NodeId,
-    run: &CheckedRun,
+    Arrived { run, pages }: &Arrived,
     now: Timestamp,
 ) -> Result<StoredRun, StoreError> {
     let sql = projector.work.sql;
@@ -99,9 +119,12 @@ fn store_run(
         Err(fault) => return Ok(Err(fault)),
     };
     let new: Vec<_> = run.entries[from..].iter().map(|entry| (pos_of(row.no, entry.seq), entry)).collect();
-    for (pos, entry) in &new {
+    for ((pos, entry), page) in new.iter().zip(&pages[from..]) {
         insert_entry(sql, *pos, entry.epoch, &entry.raw, &entry.hash)?;
-        projector.project(*pos, entry)?;
+        match page {
+            Some(page) => projector.project_page(*pos, entry, page)?,
+            None => projector.project(*pos, entry)?,
+        }
     }
     if run.journal.author == me.node {
         recover::came_back(projector.work, &new)?;

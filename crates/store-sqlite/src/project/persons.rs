@@ -40,8 +40,19 @@ pub(crate) fn breach_of(sql: &Connection, number: &str) -> Result<Option<CaseNo>
 /// Cases that are listed under their persons in one step.
 const LISTED_AT_ONCE: i64 = 500;
 
-/// Lists the next cases under their persons; returns how many were looked at, 0 when all are listed.
-pub(crate) fn list_persons(sql: &Connection) -> Result<usize, StoreError> {
+/// Cases that are not listed under their persons yet, in their order, each with whom it belongs under.
+pub(crate) struct Unlisted(Vec<(i64, String, Vec<Person>)>);
+
+type Person = [u8; 32];
+
+impl Unlisted {
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+/// The next cases to list. To find them out takes most of the work, and needs no writer.
+pub(crate) fn unlisted(sql: &Connection) -> Result<Unlisted, StoreError> {
     let through: i64 = sql
         .prepare_cached("SELECT coalesce(max(dossier), 0) FROM person_through")
         .and_then(|mut s| s.query_row([], |row| row.get(0)))
@@ -53,34 +64,56 @@ pub(crate) fn list_persons(sql: &Connection) -> Result<usize, StoreError> {
                 .collect()
         })
         .broken("read cases to list")?;
-    for (_, case, submitted) in &cases {
-        list_person(sql, case, *submitted)?;
-    }
-    if let Some((last, ..)) = cases.last() {
-        sql.prepare_cached(
-            "INSERT INTO person_through(one, dossier) VALUES(1, ?1) ON CONFLICT(one) DO UPDATE SET dossier = ?1",
-        )
-        .and_then(|mut s| s.execute([last]))
-        .broken("note how far persons are listed")?;
-    }
-    Ok(cases.len())
+    let with_persons = |(no, case, submitted)| Ok((no, case, persons_in(sql, submitted)?));
+    cases.into_iter().map(with_persons).collect::<Result<_, _>>().map(Unlisted)
 }
 
-/// Notes whose case it is, as the submission at `submitted` says.
-fn list_person(sql: &Connection, case: &str, submitted: i64) -> Result<(), StoreError> {
-    let Some(form) = form_in(sql, submitted)? else { return Ok(()) };
-    list_by_form(sql, case, &form)
+/// Lists cases under their persons, up to the first that is no longer where it was found: the rest is looked for again.
+pub(crate) fn list_persons(sql: &Connection, found: &Unlisted) -> Result<(), StoreError> {
+    let mut through = None;
+    for (no, case, persons) in &found.0 {
+        let stands: bool = sql
+            .prepare_cached("SELECT EXISTS(SELECT 1 FROM dossier WHERE no = ?1 AND case_no = ?2)")
+            .and_then(|mut s| s.query_row((no, case), |row| row.get(0)))
+            .broken("look for a case to list")?;
+        if !stands {
+            break;
+        }
+        list_under(sql, case, persons)?;
+        through = Some(no);
+    }
+    let Some(through) = through else { return Ok(()) };
+    sql.prepare_cached(
+        "INSERT INTO person_through(one, dossier) VALUES(1, ?1)
+         ON CONFLICT(one) DO UPDATE SET dossier = max(dossier, ?1)",
+    )
+    .and_then(|mut s| s.execute([through]))
+    .broken("note how far persons are listed")?;
+    Ok(())
 }
 
-/// Lists a case under everybody whose number its form names.
-pub(super) fn list_by_form(sql: &Connection, case: &str, form: &Form) -> Result<(), StoreError> {
-    for number in domain::form::numbers(form) {
-        let person = person_hash(sql, number)?;
+/// Whose case it is, as the submission at `submitted` says.
+fn persons_in(sql: &Connection, submitted: i64) -> Result<Vec<Person>, StoreError> {
+    form_in(sql, submitted)?.map_or(Ok(Vec::new()), |form| persons_of(sql, &form))
+}
+
+/// Everybody whose number a form names.
+fn persons_of(sql: &Connection, form: &Form) -> Result<Vec<Person>, StoreError> {
+    domain::form::numbers(form).map(|number| person_hash(sql, number)).collect()
+}
+
+fn list_under(sql: &Connection, case: &str, persons: &[Person]) -> Result<(), StoreError> {
+    for person in persons {
         sql.prepare_cached("INSERT OR IGNORE INTO person_case(person, case_no) VALUES(?1, ?2)")
             .and_then(|mut s| s.execute((person.as_slice(), case)))
             .broken("list a case under its person")?;
     }
     Ok(())
+}
+
+/// Lists a case under everybody whose number its form names.
+pub(super) fn list_by_form(sql: &Connection, case: &str, form: &Form) -> Result<(), StoreError> {
+    list_under(sql, case, &persons_of(sql, form)?)
 }
 
 /// The cases listed under a person, the newest first: their numbers begin with the day.
@@ -101,7 +134,7 @@ pub(crate) fn cases_of_person(sql: &Connection, number: &str, limit: u32) -> Res
 fn form_in(sql: &Connection, submitted: i64) -> Result<Option<Form>, StoreError> {
     let entry = crate::queries::entry_at(sql, submitted)?;
     let page: Option<Page> = serde_json::from_slice(&entry.raw.body).ok();
-    Ok(page.and_then(|page| Some(page.body.submission()?.form.clone())))
+    Ok(page.and_then(|page| Some(page.body.submission()?.form.to_form())))
 }
 
 impl Projector<'_, '_> {
@@ -121,24 +154,27 @@ impl Projector<'_, '_> {
     ) -> Result<(), StoreError> {
         // Under the number that was put right, too, if it was that. What is not listed yet will be, with the rest.
         if matches!(page.body, PageBody::Resubmitted(_)) {
-            list_person(self.work.sql, page.case.as_str(), submitted_pos)?;
+            let persons = persons_in(self.work.sql, submitted_pos)?;
+            list_under(self.work.sql, page.case.as_str(), &persons)?;
         }
         match &page.body {
             PageBody::CommitmentFalse { .. } => self.note_breach(&page.case, submitted_pos),
             PageBody::Issued { licence } => self.file_licence(submitted_pos, dossier, licence),
             PageBody::Decided { outcome: Outcome::Granted, .. } => self.file_copies(submitted_pos, dossier),
-            body if self.is_hub() && body.submission().is_some() => self.ask_library(dossier),
+            PageBody::Captured(_) | PageBody::Resubmitted(_) if self.is_hub() => self.ask_library(dossier),
             _ => Ok(()),
         }
     }
 
-    /// What the submission that counts now asks of the library and has not been answered; earlier questions are moot.
+    /// What the submission that counts now asks of the library and has not been answered; earlier questions, if there were any,
+    /// are moot.
     fn ask_library(&self, dossier: &Dossier) -> Result<(), StoreError> {
-        let sql = self.work.sql;
-        sql.prepare_cached("DELETE FROM library_ask WHERE case_no = ?1")
-            .and_then(|mut s| s.execute([dossier.case.as_str()]))
-            .broken("ask the library")?;
-        let page = dossier.submitted_page;
+        let (sql, page) = (self.work.sql, dossier.submitted_page);
+        if page > 1 {
+            sql.prepare_cached("DELETE FROM library_ask WHERE case_no = ?1")
+                .and_then(|mut s| s.execute([dossier.case.as_str()]))
+                .broken("ask the library")?;
+        }
         let answer = |slip: &Slip| slip.kind == library::ANSWER && slip.about_page == page;
         if dossier.borrowed.is_empty() || dossier.slips.iter().any(answer) {
             return Ok(());

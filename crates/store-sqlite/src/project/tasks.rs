@@ -301,14 +301,13 @@ fn insert_task(
 ) -> Result<(), StoreError> {
     sql.prepare_cached(
         "INSERT INTO task(case_no, stage, body, kind, item, applicant, due, claimed_by)
-         VALUES(:case, :stage, :body, :kind, :item, :applicant, :due, :claimed)",
+         VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)",
     )
     .and_then(|mut s| {
-        s.execute(named_params! {
-            ":case": dossier.case.as_str(), ":stage": stage, ":body": body, ":kind": kind, ":item": dossier.item.as_str(),
-            // Cases without a due day come after all that have one.
-            ":applicant": dossier.applicant, ":due": if due.is_empty() { "9999" } else { due }, ":claimed": claimed,
-        })
+        // Cases without a due day come after all that have one.
+        let due = if due.is_empty() { "9999" } else { due };
+        let (case, item) = (dossier.case.as_str(), dossier.item.as_str());
+        s.execute((case, stage, body, kind, item, &dossier.applicant, due, claimed))
     })
     .broken("write a task")?;
     Ok(())
