@@ -15,6 +15,7 @@ pub mod quota;
 mod room;
 pub mod shell;
 mod squeeze;
+mod taking;
 pub mod tls;
 
 pub use dial::{LinkState, Uplink};

@@ -2,13 +2,14 @@
 
 use crate::codec::Packer;
 use crate::quota::{Allowance, Goods};
+use crate::taking::{Looked, UNDERWAY_MAX, Underway};
 use crate::tls::Shown;
 use casework::Hall;
 use domain::NodeId;
 use domain::network::Network;
 use proto::link::v1 as pb;
 use replication::session::{Greeting, Output, Session, Taken};
-use replication::{CheckedRun, Frame, JournalId, Position, Run, RunFault, Verify};
+use replication::{Frame, JournalId, Position, Run, RunFault};
 use std::collections::{BTreeSet, VecDeque};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
@@ -91,7 +92,8 @@ impl Node {
             };
             let step = tokio::select! {
                 () = async { payday.as_mut().expect("only polled when set").await }, if payday.is_some() => talk.pay().await,
-                frame = inbound.next() => talk.on_inbound(frame).await,
+                frame = inbound.next(), if talk.underway.len() < UNDERWAY_MAX => talk.on_inbound(frame).await,
+                (no, taken) = talk.underway.first(), if !talk.underway.is_empty() => talk.on_stored(no, taken).await,
                 change = changes.recv() => talk.on_change(change).await,
                 _ = tick.tick() => {
                     ticks += 1;
@@ -117,6 +119,7 @@ struct Talk<'n> {
     network: Arc<Network>,
     packer: Packer,
     outbound: mpsc::Sender<pb::Frame>,
+    underway: Underway,
     shown: Shown,
     /// What the peer said of itself when it greeted.
     contact: Option<Contact>,
@@ -136,8 +139,9 @@ impl<'n> Talk<'n> {
         node.keys.refresh(&network);
         let session = Session::new(hall.me().clone(), peer, network.clone());
         let packer = Packer::for_stream().map_err(|e| Ended::Reason(e.to_string()))?;
-        let mut talk =
-            Talk { node, session, network, packer, outbound, shown, contact: None, noted: Vec::new() };
+        let underway = Underway::default();
+        let (contact, noted) = (None, Vec::new());
+        let mut talk = Talk { node, session, network, packer, outbound, underway, shown, contact, noted };
         let heads = hall.store.heads().await?;
         let oldest = hall.outbox().await.map_err(|e| Ended::Reason(e.to_string()))?.oldest_waiting;
         let outputs =
@@ -254,10 +258,7 @@ impl<'n> Talk<'n> {
                     let runs = self.node.hall.store.load_runs(load).await?;
                     todo.extend(self.session.on_loaded(runs, now));
                 }
-                Output::Store { no, runs } => {
-                    let taken = self.store(runs).await?;
-                    todo.extend(self.session.on_stored(no, taken, now));
-                }
+                Output::Store { no, runs } => todo.extend(self.take(no, runs).await?),
                 Output::Refused { journal, fault } => {
                     tracing::error!(%journal, %fault, peer = %self.session.peer(), "the peer does not take a journal");
                     self.note(&journal, &format!("refused by {}: {fault}", self.session.peer())).await?;
@@ -310,7 +311,7 @@ impl<'n> Talk<'n> {
         self.outbound.send(frame).await.map_err(|_| Ended::Line)
     }
 
-    async fn note(&self, journal: &JournalId, reason: &str) -> Result<(), Ended> {
+    async fn note(&mut self, journal: &JournalId, reason: &str) -> Result<(), Ended> {
         let (at, peer) = (self.node.hall.now(), self.session.peer().clone());
         let item = Quarantined {
             at,
@@ -323,19 +324,46 @@ impl<'n> Talk<'n> {
         Ok(self.node.hall.store.quarantine(item).await?)
     }
 
-    /// Checks every run on its own and stores those that hold. What we are told of positions comes after COMMIT.
-    async fn store(&mut self, runs: Vec<Run>) -> Result<Taken, Ended> {
+    /// Looks at a batch and sends it on its way to the disk. What we are told of positions comes after COMMIT.
+    async fn take(&mut self, no: u64, runs: Vec<Run>) -> Result<Vec<Output>, Ended> {
         let bytes = runs.iter().map(Run::size).sum::<usize>() as u64;
         if !self.node.has_room_for(self.session.peer(), Goods::Entries, bytes).await? {
             let faults = runs.into_iter().map(|run| (run.journal, RunFault::Storage)).collect();
-            return Ok(Taken { positions: Vec::new(), faults, whole: false });
+            let taken = Taken { positions: Vec::new(), faults, whole: false };
+            return Ok(self.session.on_stored(no, taken, self.node.hall.now()));
         }
         self.node.brought(self.session.peer(), Goods::Entries, bytes);
+        let again = (!self.underway.is_empty()).then(|| runs.clone());
+        let mut looked = self.look(runs).await?;
+        let mut outputs = Vec::new();
+        if let Some(runs) = again.filter(|_| !looked.all_hold()) {
+            // It may rest on what is still on its way: on an entry, or on a node that is introduced there.
+            while !self.underway.is_empty() {
+                let (no, taken) = self.underway.first().await;
+                outputs.extend(self.stored(no, taken)?);
+            }
+            looked = self.look(runs).await?;
+        }
+        self.underway.send(self.node, self.session.peer(), no, looked).await;
+        Ok(outputs)
+    }
+
+    async fn look(&mut self, runs: Vec<Run>) -> Result<Looked, StoreError> {
         let incoming = |journal: &JournalId| self.session.is_incoming(journal);
-        let taken = self.node.take_runs(self.session.peer(), runs, incoming).await?;
+        self.node.look(runs, incoming, &self.underway.ends()).await
+    }
+
+    /// A batch has come to the disk, or not.
+    fn stored(&mut self, no: u64, taken: Result<Taken, StoreError>) -> Result<Vec<Output>, Ended> {
+        let taken = taken?;
         // Nodes may just have been introduced: their entries may follow in the very next batch.
         self.refresh_network();
-        Ok(taken)
+        Ok(self.session.on_stored(no, taken, self.node.hall.now()))
+    }
+
+    async fn on_stored(&mut self, no: u64, taken: Result<Taken, StoreError>) -> Result<(), Ended> {
+        let outputs = self.stored(no, taken)?;
+        self.carry_out(outputs).await
     }
 }
 
@@ -380,28 +408,6 @@ impl Node {
         Some(cut.through.get(&journal.channel.to_string()).copied().unwrap_or(0))
     }
 
-    fn has_lost_machine(&self, node: &NodeId) -> bool {
-        let network = self.hall.store.network();
-        network.get(node).is_some_and(|record| record.keys().any(|(_, cut)| cut.is_some()))
-    }
-
-    /// What a machine wrote that was reported lost, after the last entry that counts: kept whole, for a person to look at.
-    async fn keep_late(&self, peer: &NodeId, run: &Run) -> Result<(), StoreError> {
-        let first = run.first_seq().unwrap_or(0);
-        for (seq, entry) in (first..).zip(&run.entries) {
-            let item = Quarantined {
-                at: self.hall.now(),
-                peer: peer.clone(),
-                journal: run.journal.to_string(),
-                seq,
-                reason: format!("late: {}", late_word(entry)),
-                bytes: entry.evidence(),
-            };
-            self.hall.store.quarantine(item).await?;
-        }
-        Ok(())
-    }
-
     /// Whose word a restored node waits for: its parent's; at the hub, every town's.
     pub fn authorities(&self) -> BTreeSet<NodeId> {
         let (network, me) = (self.hall.store.network(), self.hall.me());
@@ -410,99 +416,4 @@ impl Node {
             None => network.children(me).map(|child| child.id.clone()).collect(),
         }
     }
-
-    fn is_stranger(&self, journal: &JournalId) -> bool {
-        let network = self.hall.store.network();
-        let addressee = match &journal.channel {
-            replication::Channel::To(node) => Some(node),
-            replication::Channel::Up | replication::Channel::All => None,
-        };
-        network.get(&journal.author).is_none() || addressee.is_some_and(|node| network.get(node).is_none())
-    }
-
-    async fn check(&self, run: Run) -> Result<Result<CheckedRun, RunFault>, StoreError> {
-        let Some(first) = run.first_seq() else { return Ok(Err(RunFault::BadEntry("core"))) };
-        match self.hall.store.stored(&run.journal, first).await {
-            Ok(stored) => Ok(CheckedRun::check(run, stored, &*self.keys as &dyn Verify)),
-            Err(StoreError::Closed) => Err(StoreError::Closed),
-            Err(error) => {
-                tracing::error!(%error, journal = %run.journal, "a journal could not be read; it will be asked for again");
-                Ok(Err(RunFault::Storage))
-            }
-        }
-    }
-
-    /// The one validator of everything that comes in, over a stream or in a bag.
-    ///
-    /// # Errors
-    /// [`StoreError`] only when nothing at all could be stored or noted.
-    pub async fn take_runs(
-        &self,
-        peer: &NodeId,
-        runs: Vec<Run>,
-        incoming: impl Fn(&JournalId) -> bool,
-    ) -> Result<Taken, StoreError> {
-        let now = self.hall.now();
-        let (mut checked, mut faults) = (Vec::new(), Vec::new());
-        for run in runs {
-            let journal = run.journal.clone();
-            let sample = run.entries.first().map(|entry| entry.core.to_vec()).unwrap_or_default();
-            let late = self.has_lost_machine(&journal.author).then(|| run.clone());
-            let outcome = if incoming(&journal) {
-                self.check(run).await?
-            } else if self.is_stranger(&journal) {
-                // Enrolled a moment ago, perhaps: the node list may be in this very batch.
-                Err(RunFault::UnknownAuthor)
-            } else {
-                Err(RunFault::NotYours)
-            };
-            match outcome {
-                Ok(run) => checked.push(run),
-                Err(fault) => {
-                    if let (RunFault::Revoked, Some(late)) = (&fault, &late) {
-                        self.keep_late(peer, late).await?;
-                    } else if !fault.is_passing() {
-                        let (peer, reason) = (peer.clone(), fault.to_string());
-                        let item = Quarantined {
-                            at: now,
-                            peer,
-                            journal: journal.to_string(),
-                            seq: 0,
-                            reason,
-                            bytes: sample,
-                        };
-                        self.hall.store.quarantine(item).await?;
-                    }
-                    faults.push((journal, fault));
-                }
-            }
-        }
-        let sent = checked.iter().map(|run| run.entries.len() as u64).sum::<u64>();
-        let ends: Vec<(JournalId, Position)> =
-            checked.iter().map(|run| (run.journal.clone(), run.head())).collect();
-        match self.hall.store.receive(peer, checked, now).await {
-            Ok(received) => {
-                faults.extend(received.faults);
-                let positions = received.positions;
-                // A repetition is answered in full: its first answer may have come too late to count.
-                let whole = faults.is_empty()
-                    && received.stored == sent
-                    && ends.iter().all(|end| positions.contains(end));
-                Ok(Taken { positions, faults, whole })
-            }
-            Err(StoreError::Closed) => Err(StoreError::Closed),
-            Err(error) => {
-                tracing::error!(%error, %peer, "could not store what a neighbour sent; it will be asked for again");
-                faults.extend(ends.into_iter().map(|(journal, _)| (journal, RunFault::Storage)));
-                Ok(Taken { positions: Vec::new(), faults, whole: false })
-            }
-        }
-    }
-}
-
-/// For the person who decides about it.
-fn late_word(entry: &replication::RawEntry) -> String {
-    use prost::Message;
-    let core = replication::Core::decode(entry.core.clone()).unwrap_or_default();
-    format!("{} {} was signed by a machine that had been reported lost", core.kind, core.subject)
 }
