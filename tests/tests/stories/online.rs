@@ -135,7 +135,10 @@ async fn what_was_sent_back_is_mended_where_it_was_written() {
     waits_in_queue(town, &token, case.as_str(), "accept").await;
     let page = town.node().hall().store.current_submission(&case).await.unwrap().unwrap();
     assert_eq!(page.body.submission().unwrap().form["deposit"], 1200);
-    assert_eq!(hub.waiting_of(&me).await.unwrap().len(), 0);
+    eventually("the hub knows that its town took it in", async || {
+        hub.waiting_of(&me).await.unwrap().is_empty()
+    })
+    .await;
     for site in [&city.hub, town] {
         folds_alike(site).await;
         let open = ApplicationQuery { open_only: true, limit: 9, ..Default::default() };
