@@ -333,18 +333,28 @@ impl<'n> Talk<'n> {
             return Ok(self.session.on_stored(no, taken, self.node.hall.now()));
         }
         self.node.brought(self.session.peer(), Goods::Entries, bytes);
+        let mut outputs = match self.underway.speaks_of_nodes() {
+            true => self.settle().await?,
+            false => Vec::new(),
+        };
         let again = (!self.underway.is_empty()).then(|| runs.clone());
         let mut looked = self.look(runs).await?;
-        let mut outputs = Vec::new();
         if let Some(runs) = again.filter(|_| !looked.all_hold()) {
-            // It may rest on what is still on its way: on an entry, or on a node that is introduced there.
-            while !self.underway.is_empty() {
-                let (no, taken) = self.underway.first().await;
-                outputs.extend(self.stored(no, taken)?);
-            }
+            // It may rest on what is still on its way.
+            outputs.extend(self.settle().await?);
             looked = self.look(runs).await?;
         }
         self.underway.send(self.node, self.session.peer(), no, looked).await;
+        Ok(outputs)
+    }
+
+    /// Waits for everything that is on its way to the disk.
+    async fn settle(&mut self) -> Result<Vec<Output>, Ended> {
+        let mut outputs = Vec::new();
+        while !self.underway.is_empty() {
+            let (no, taken) = self.underway.first().await;
+            outputs.extend(self.stored(no, taken)?);
+        }
         Ok(outputs)
     }
 

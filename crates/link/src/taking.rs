@@ -6,7 +6,7 @@
 use crate::shell::Node;
 use domain::NodeId;
 use replication::session::Taken;
-use replication::{CheckedRun, JournalId, Position, RawEntry, Run, RunFault, Stored, Verify};
+use replication::{Channel, CheckedRun, JournalId, Position, RawEntry, Run, RunFault, Stored, Verify};
 use std::collections::{BTreeMap, VecDeque};
 use std::future::{Future, poll_fn, ready};
 use std::pin::Pin;
@@ -34,6 +34,10 @@ struct Refused {
 impl Looked {
     pub fn all_hold(&self) -> bool {
         self.refused.is_empty()
+    }
+    /// It says who is who: what comes after is looked at with that known.
+    fn speaks_of_nodes(&self) -> bool {
+        self.held.iter().any(|run| run.journal.channel == Channel::All)
     }
     fn ends(&self) -> Vec<(JournalId, Position)> {
         self.held.iter().map(|run| (run.journal.clone(), run.head())).collect()
@@ -107,13 +111,15 @@ impl Node {
     pub(crate) async fn keep(&self, peer: &NodeId, looked: Looked) -> Result<Taken, StoreError> {
         let ends = looked.ends();
         let Looked { held, refused } = looked;
+        let sent = held.iter().map(|run| run.entries.len() as u64).sum::<u64>();
+        // Before anything else: what rests on this batch may stand in the writer's queue already.
+        let received = self.hall.store.receive(peer, held, self.hall.now()).await;
         let mut faults = Vec::new();
         for one in refused {
             self.note_refused(peer, &one).await?;
             faults.push((one.journal, one.fault));
         }
-        let sent = held.iter().map(|run| run.entries.len() as u64).sum::<u64>();
-        match self.hall.store.receive(peer, held, self.hall.now()).await {
+        match received {
             Ok(received) => {
                 faults.extend(received.faults);
                 let positions = received.positions;
@@ -170,8 +176,8 @@ impl Node {
     fn is_stranger(&self, journal: &JournalId) -> bool {
         let network = self.hall.store.network();
         let addressee = match &journal.channel {
-            replication::Channel::To(node) => Some(node),
-            replication::Channel::Up | replication::Channel::All => None,
+            Channel::To(node) => Some(node),
+            Channel::Up | Channel::All => None,
         };
         network.get(&journal.author).is_none() || addressee.is_some_and(|node| network.get(node).is_none())
     }
@@ -195,6 +201,7 @@ type Answer = Result<Taken, StoreError>;
 
 struct OnItsWay {
     no: u64,
+    speaks_of_nodes: bool,
     ends: Vec<(JournalId, Position)>,
     answer: Pin<Box<dyn Future<Output = Answer> + Send>>,
 }
@@ -206,13 +213,17 @@ impl Underway {
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
+    /// Something that is under way may change what the next batch is judged by: who is known, and whose machine was lost.
+    pub fn speaks_of_nodes(&self) -> bool {
+        self.0.iter().any(|batch| batch.speaks_of_nodes)
+    }
     pub fn ends(&self) -> Ends {
         self.0.iter().flat_map(|batch| batch.ends.iter().cloned()).collect()
     }
 
     /// Sends a batch on its way, behind those that are.
     pub async fn send(&mut self, node: &Node, peer: &NodeId, no: u64, looked: Looked) {
-        let ends = looked.ends();
+        let (ends, speaks_of_nodes) = (looked.ends(), looked.speaks_of_nodes());
         let (node, peer) = (node.clone(), peer.clone());
         let mut answer: Pin<Box<dyn Future<Output = Answer> + Send>> =
             Box::pin(async move { node.keep(&peer, looked).await });
@@ -221,7 +232,7 @@ impl Underway {
         if let Poll::Ready(taken) = at_once {
             answer = Box::pin(ready(taken));
         }
-        self.0.push_back(OnItsWay { no, ends, answer });
+        self.0.push_back(OnItsWay { no, speaks_of_nodes, ends, answer });
     }
 
     /// Waits for the first; there must be one. Whoever stops waiting loses nothing.

@@ -5,8 +5,8 @@
 //! little that is left, and it can.
 
 use crate::error::Broken;
+use rusqlite::Connection;
 use rusqlite::hooks::Wal;
-use rusqlite::{Connection, ErrorCode};
 use std::cell::Cell;
 use std::ffi::c_int;
 use std::sync::Arc;
@@ -30,12 +30,8 @@ thread_local! {
 fn note(log: &Wal, pages: c_int) -> rusqlite::Result<()> {
     LOG_PAGES.set(pages);
     if pages >= LOG_PAGES_MAX {
-        match log.checkpoint() {
-            // The thread beside us is at it.
-            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {}
-            Err(error) => tracing::warn!(%error, pages, "the log could not be moved into the database"),
-            Ok(()) => {}
-        }
+        // The thread beside us may be at it; if the disk fails, that one tells.
+        let _ = log.checkpoint();
     }
     Ok(())
 }
@@ -43,6 +39,8 @@ fn note(log: &Wal, pages: c_int) -> rusqlite::Result<()> {
 pub(crate) struct Checkpointer {
     wake: Option<SyncSender<()>>,
     thread: Option<JoinHandle<()>>,
+    /// Pages in the log when it was looked at last.
+    pages: AtomicI32,
     /// Pages of the present log that are in the database.
     moved: Arc<AtomicI32>,
 }
@@ -61,15 +59,17 @@ impl Checkpointer {
                 move || run(&beside, &woken, &moved)
             })
             .map_err(|e| StoreError::Broken { what: "start the checkpoints", detail: e.to_string() })?;
-        Ok(Checkpointer { wake: Some(wake), thread: Some(thread), moved })
+        Ok(Checkpointer { wake: Some(wake), thread: Some(thread), pages: AtomicI32::new(0), moved })
     }
 
     /// To be asked by the writer's thread after each commit.
     pub fn look(&self) {
         let pages = LOG_PAGES.get();
-        let moved = self.moved.load(Ordering::Relaxed);
-        // A log that has begun anew is shorter than what was moved of the one before it.
-        let left = if pages < moved { pages } else { pages - moved };
+        // A log that has become shorter has begun anew.
+        if self.pages.swap(pages, Ordering::Relaxed) > pages {
+            self.moved.store(0, Ordering::Relaxed);
+        }
+        let left = pages - self.moved.load(Ordering::Relaxed);
         if left >= STEP_PAGES
             && let Some(wake) = &self.wake
         {
@@ -89,10 +89,23 @@ impl Drop for Checkpointer {
 }
 
 fn run(sql: &Connection, woken: &Receiver<()>, moved: &AtomicI32) {
-    while woken.recv().is_ok() {
+    let mut fails = false;
+    loop {
+        // Once more at the end: whoever opens the file next reads what is left in the log.
+        let ends = woken.recv().is_err();
         match sql.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |row| row.get::<_, i32>(2)) {
-            Ok(pages) => moved.store(pages, Ordering::Relaxed),
-            Err(error) => tracing::warn!(%error, "the log could not be moved into the database"),
+            Ok(pages) => {
+                fails = false;
+                moved.store(pages.max(0), Ordering::Relaxed);
+            }
+            Err(error) if !fails => {
+                fails = true;
+                tracing::warn!(%error, "the log cannot be moved into the database; it grows until it can");
+            }
+            Err(_) => {}
+        }
+        if ends {
+            return;
         }
     }
 }

@@ -37,7 +37,8 @@ impl Deref for Written {
     fn deref(&self) -> &Form {
         self.form.get_or_init(|| {
             let text = self.text.as_ref().map_or("{}", |text| text.get());
-            serde_json::from_str(text).expect("it was looked through when it came")
+            // It was looked through when it came, so there is a form; and a neighbour's bytes are nothing to panic about.
+            serde_json::from_str(text).unwrap_or_default()
         })
     }
 }
@@ -178,17 +179,41 @@ impl<'de> Visitor<'de> for Look {
         Ok(None)
     }
     fn visit_map<A: MapAccess<'de>>(self, mut rows: A) -> Result<Option<String>, A::Error> {
-        let inside = Look { keeps: false };
-        while rows.next_key_seed(inside)?.is_some() {
-            rows.next_value_seed(inside)?;
+        while rows.next_key_seed(Ordinary)?.is_some() {
+            rows.next_value_seed(Look { keeps: false })?;
         }
         Ok(None)
     }
 }
 
+/// A key to which the reader of values gives no meaning of its own: what stands under that one it would read a second time.
+struct Ordinary;
+
+impl<'de> DeserializeSeed<'de> for Ordinary {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+impl Visitor<'_> for Ordinary {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the name of a column")
+    }
+    fn visit_str<E: serde::de::Error>(self, key: &str) -> Result<(), E> {
+        if key == RAW { Err(E::custom("a name that means something else")) } else { Ok(()) }
+    }
+}
+
+/// What `serde_json` calls raw text by.
+const RAW: &str = "$serde_json::private::RawValue";
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
     use serde_json::json;
 
     #[test]
@@ -223,6 +248,47 @@ mod tests {
         assert_eq!((written.applicant_name(), &written["name"]), ("b", &json!("b")));
     }
 
+    fn any_value() -> impl Strategy<Value = String> {
+        let leaf = prop::sample::select(vec![
+            "1",
+            "-0.5",
+            "1e999",
+            "null",
+            "true",
+            "\"1\"",
+            "\"杨\"",
+            "\"\\ud800\"",
+            "\"\\u0041\"",
+            "01",
+        ])
+        .prop_map(str::to_owned);
+        leaf.prop_recursive(4, 24, 4, |inside| {
+            let key = prop::sample::select(vec!["name", "org_name", "legal_rep", "n\\u0061me", "x", RAW]);
+            prop_oneof![
+                prop::collection::vec(inside.clone(), 0..4).prop_map(|list| format!("[{}]", list.join(","))),
+                prop::collection::vec((key, inside), 0..4).prop_map(|fields| {
+                    let fields: Vec<String> =
+                        fields.iter().map(|(key, value)| format!("\"{key}\":{value}")).collect();
+                    format!("{{{}}}", fields.join(","))
+                }),
+            ]
+        })
+    }
+
+    proptest! {
+        /// Nothing is taken as a form that is none, and the name is the form's, whatever somebody signs.
+        #[test]
+        fn what_is_taken_is_the_form_that_its_text_stands_for(text in any_value()) {
+            if let Ok(written) = serde_json::from_str::<Written>(&text) {
+                let form = serde_json::from_str::<Form>(&text);
+                prop_assert!(form.is_ok(), "{text}");
+                let form = form.unwrap();
+                prop_assert_eq!(written.applicant_name(), applicant(&form).0);
+                prop_assert_eq!(&*written, &form);
+            }
+        }
+    }
+
     /// Whatever cannot be read as a form is refused when it comes, not when somebody asks.
     #[test]
     fn what_is_no_form_is_refused_at_once() {
@@ -239,6 +305,8 @@ mod tests {
             "{\"a\":\"\u{1}\"}",
             r#"{"a":1,}"#,
             r#"{1:2}"#,
+            r#"{"a":{"$serde_json::private::RawValue":1}}"#,
+            r#"{"name":[{"$serde_json::private::RawValue":"\"x"}]}"#,
             &deep,
         ];
         for text in broken {

@@ -14,6 +14,7 @@ use replication::run::Fit;
 use replication::{Channel, CheckedRun, Custody, Entry, JournalId, Position, RunFault};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use store::*;
 
 /// A run whose pages have been read. Reading needs no database, so whoever brings the run does it, and the writer only writes.
@@ -25,7 +26,12 @@ pub(crate) struct Arrived {
 
 impl Arrived {
     pub fn read(run: CheckedRun) -> Arrived {
-        let page = |entry: &Entry| (entry.kind == kind::PAGE).then(|| page_of(entry));
+        // One that could bring the reader down stops only itself (I14).
+        let read = |entry: &Entry| {
+            catch_unwind(AssertUnwindSafe(|| page_of(entry)))
+                .unwrap_or_else(|_| Err("page cannot be read".to_owned()))
+        };
+        let page = |entry: &Entry| (entry.kind == kind::PAGE).then(|| read(entry));
         let pages = run.entries.iter().map(page).collect();
         Arrived { run, pages }
     }

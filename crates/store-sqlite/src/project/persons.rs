@@ -4,7 +4,7 @@
 use super::Projector;
 use crate::error::{Broken, unreadable};
 use domain::dossier::{Dossier, Licence, Outcome, Page, PageBody, Slip};
-use domain::form::Form;
+use domain::form::{Form, Written};
 use domain::library::{self, Filed, StateChange, Trust};
 use domain::network::Tier;
 use domain::rating::StepEntry;
@@ -40,41 +40,64 @@ pub(crate) fn breach_of(sql: &Connection, number: &str) -> Result<Option<CaseNo>
 /// Cases that are listed under their persons in one step.
 const LISTED_AT_ONCE: i64 = 500;
 
-/// Cases that are not listed under their persons yet, in their order, each with whom it belongs under.
-pub(crate) struct Unlisted(Vec<(i64, String, Vec<Person>)>);
+/// Cases that are not listed under their persons yet, in their order.
+pub(crate) struct Unlisted {
+    /// The last that is listed.
+    after: i64,
+    cases: Vec<UnlistedCase>,
+}
+
+struct UnlistedCase {
+    no: i64,
+    case: String,
+    submitted: i64,
+    persons: Vec<Person>,
+}
 
 type Person = [u8; 32];
 
 impl Unlisted {
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.cases.is_empty()
     }
+}
+
+/// How far cases are listed.
+fn listed_through(sql: &Connection) -> Result<i64, StoreError> {
+    sql.prepare_cached("SELECT coalesce(max(dossier), 0) FROM person_through")
+        .and_then(|mut s| s.query_row([], |row| row.get(0)))
+        .broken("read how far persons are listed")
 }
 
 /// The next cases to list. To find them out takes most of the work, and needs no writer.
 pub(crate) fn unlisted(sql: &Connection) -> Result<Unlisted, StoreError> {
-    let through: i64 = sql
-        .prepare_cached("SELECT coalesce(max(dossier), 0) FROM person_through")
-        .and_then(|mut s| s.query_row([], |row| row.get(0)))
-        .broken("read how far persons are listed")?;
-    let cases: Vec<(i64, String, i64)> = sql
+    let after = listed_through(sql)?;
+    let rows: Vec<(i64, String, i64)> = sql
         .prepare_cached("SELECT no, case_no, submitted_pos FROM dossier WHERE no > ?1 ORDER BY no LIMIT ?2")
         .and_then(|mut s| {
-            s.query_map((through, LISTED_AT_ONCE), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?
-                .collect()
+            s.query_map((after, LISTED_AT_ONCE), |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()
         })
         .broken("read cases to list")?;
-    let with_persons = |(no, case, submitted)| Ok((no, case, persons_in(sql, submitted)?));
-    cases.into_iter().map(with_persons).collect::<Result<_, _>>().map(Unlisted)
+    let with_persons = |(no, case, submitted)| {
+        Ok(UnlistedCase { no, case, submitted, persons: persons_in(sql, submitted)? })
+    };
+    let cases = rows.into_iter().map(with_persons).collect::<Result<_, StoreError>>()?;
+    Ok(Unlisted { after, cases })
 }
 
-/// Lists cases under their persons, up to the first that is no longer where it was found: the rest is looked for again.
+/// Lists cases under their persons. Where the projections were built anew meanwhile, or another was quicker, nothing is listed,
+/// and from a case on that has changed neither: it is looked for again.
 pub(crate) fn list_persons(sql: &Connection, found: &Unlisted) -> Result<(), StoreError> {
+    if listed_through(sql)? != found.after {
+        return Ok(());
+    }
     let mut through = None;
-    for (no, case, persons) in &found.0 {
+    for UnlistedCase { no, case, submitted, persons } in &found.cases {
         let stands: bool = sql
-            .prepare_cached("SELECT EXISTS(SELECT 1 FROM dossier WHERE no = ?1 AND case_no = ?2)")
-            .and_then(|mut s| s.query_row((no, case), |row| row.get(0)))
+            .prepare_cached(
+                "SELECT EXISTS(SELECT 1 FROM dossier WHERE no = ?1 AND case_no = ?2 AND submitted_pos = ?3)",
+            )
+            .and_then(|mut s| s.query_row((no, case, submitted), |row| row.get(0)))
             .broken("look for a case to list")?;
         if !stands {
             break;
@@ -85,7 +108,7 @@ pub(crate) fn list_persons(sql: &Connection, found: &Unlisted) -> Result<(), Sto
     let Some(through) = through else { return Ok(()) };
     sql.prepare_cached(
         "INSERT INTO person_through(one, dossier) VALUES(1, ?1)
-         ON CONFLICT(one) DO UPDATE SET dossier = max(dossier, ?1)",
+         ON CONFLICT(one) DO UPDATE SET dossier = ?1",
     )
     .and_then(|mut s| s.execute([through]))
     .broken("note how far persons are listed")?;
@@ -131,10 +154,10 @@ pub(crate) fn cases_of_person(sql: &Connection, number: &str, limit: u32) -> Res
 }
 
 /// The form of the submission that stands at a position.
-fn form_in(sql: &Connection, submitted: i64) -> Result<Option<Form>, StoreError> {
+fn form_in(sql: &Connection, submitted: i64) -> Result<Option<Written>, StoreError> {
     let entry = crate::queries::entry_at(sql, submitted)?;
     let page: Option<Page> = serde_json::from_slice(&entry.raw.body).ok();
-    Ok(page.and_then(|page| Some(page.body.submission()?.form.to_form())))
+    Ok(page.and_then(|page| Some(page.body.submission()?.form.clone())))
 }
 
 impl Projector<'_, '_> {
