@@ -43,10 +43,13 @@ pub fn check(item: &Item, form: &Form, today: Day) -> Vec<FormFault> {
     faults
 }
 
+/// The fields an applicant's name stands in; the first that is there counts.
+const NAMES: [&str; 3] = ["name", "org_name", "legal_rep"];
+
 /// What stands in the form for people to read lists by: the applicant's name and number.
 pub fn applicant(form: &Form) -> (&str, &str) {
     let text = |key: &str| form.get(key).and_then(Value::as_str);
-    let name = text("name").or(text("org_name")).or(text("legal_rep")).unwrap_or("");
+    let name = NAMES.into_iter().find_map(text).unwrap_or("");
     (name, text("id_no").or(text("legal_rep_id")).or(text("uscc")).unwrap_or(""))
 }
 

@@ -93,7 +93,7 @@ impl Node {
             let step = tokio::select! {
                 () = async { payday.as_mut().expect("only polled when set").await }, if payday.is_some() => talk.pay().await,
                 frame = inbound.next(), if talk.underway.len() < UNDERWAY_MAX => talk.on_inbound(frame).await,
-                (no, taken) = talk.underway.first(), if !talk.underway.is_empty() => talk.on_stored(no, taken).await,
+                Some((no, taken)) = talk.underway.first() => talk.on_stored(no, taken).await,
                 change = changes.recv() => talk.on_change(change).await,
                 _ = tick.tick() => {
                     ticks += 1;
@@ -351,8 +351,7 @@ impl<'n> Talk<'n> {
     /// Waits for everything that is on its way to the disk.
     async fn settle(&mut self) -> Result<Vec<Output>, Ended> {
         let mut outputs = Vec::new();
-        while !self.underway.is_empty() {
-            let (no, taken) = self.underway.first().await;
+        while let Some((no, taken)) = self.underway.first().await {
             outputs.extend(self.stored(no, taken)?);
         }
         Ok(outputs)

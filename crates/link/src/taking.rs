@@ -235,11 +235,11 @@ impl Underway {
         self.0.push_back(OnItsWay { no, speaks_of_nodes, ends, answer });
     }
 
-    /// Waits for the first; there must be one. Whoever stops waiting loses nothing.
-    pub async fn first(&mut self) -> (u64, Answer) {
-        let first = self.0.front_mut().expect("only asked while something is under way");
+    /// Waits for the first; `None` when nothing is under way. Whoever stops waiting loses nothing.
+    pub async fn first(&mut self) -> Option<(u64, Answer)> {
+        let first = self.0.front_mut()?;
         let (no, taken) = (first.no, first.answer.as_mut().await);
         self.0.pop_front();
-        (no, taken)
+        Some((no, taken))
     }
 }

@@ -40,7 +40,7 @@ pub(crate) struct Checkpointer {
     wake: Option<SyncSender<()>>,
     thread: Option<JoinHandle<()>>,
     /// Pages in the log when it was looked at last.
-    pages: AtomicI32,
+    pages: Cell<i32>,
     /// Pages of the present log that are in the database.
     moved: Arc<AtomicI32>,
 }
@@ -59,14 +59,14 @@ impl Checkpointer {
                 move || run(&beside, &woken, &moved)
             })
             .map_err(|e| StoreError::Broken { what: "start the checkpoints", detail: e.to_string() })?;
-        Ok(Checkpointer { wake: Some(wake), thread: Some(thread), pages: AtomicI32::new(0), moved })
+        Ok(Checkpointer { wake: Some(wake), thread: Some(thread), pages: Cell::new(0), moved })
     }
 
     /// To be asked by the writer's thread after each commit.
     pub fn look(&self) {
         let pages = LOG_PAGES.get();
         // A log that has become shorter has begun anew.
-        if self.pages.swap(pages, Ordering::Relaxed) > pages {
+        if self.pages.replace(pages) > pages {
             self.moved.store(0, Ordering::Relaxed);
         }
         let left = pages - self.moved.load(Ordering::Relaxed);

@@ -3,7 +3,7 @@
 //! Every node that a case passes through reads its pages, and hardly any asks more of the form than whose it is. The text is
 //! looked through as strictly as if it were taken apart, so that asking later cannot fail.
 
-use super::{Form, applicant};
+use super::{Form, NAMES, applicant};
 use serde::de::{DeserializeSeed, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::value::RawValue;
@@ -79,9 +79,6 @@ impl<'de> Deserialize<'de> for Written {
         Ok(Written { text: Some(text), name, form: OnceLock::new() })
     }
 }
-
-/// What [`applicant`] looks for a name under, in its order.
-const NAMES: [&str; 3] = ["name", "org_name", "legal_rep"];
 
 /// What a look through a form finds.
 struct Seen {
