@@ -6,9 +6,6 @@
 
 use crate::error::Broken;
 use rusqlite::Connection;
-use rusqlite::hooks::Wal;
-use std::cell::Cell;
-use std::ffi::c_int;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
@@ -17,39 +14,23 @@ use store::StoreError;
 
 /// Pages of log, 32 MB, that are moved at a time: pages that are written again and again are moved once. The logs of tests are
 /// short.
-const STEP_PAGES: i32 = if cfg!(test) { 100 } else { 4_000 };
+pub(crate) const STEP_PAGES: i32 = if cfg!(test) { 100 } else { 4_000 };
 /// At 96 MB of log the writer waits.
-const LOG_PAGES_MAX: i32 = 3 * STEP_PAGES;
-
-thread_local! {
-    /// Pages in the log after the last commit of this thread.
-    static LOG_PAGES: Cell<i32> = const { Cell::new(0) };
-}
-
-/// Called after each commit, which stands whatever is returned: a checkpoint that fails is tried again at the next.
-fn note(log: &Wal, pages: c_int) -> rusqlite::Result<()> {
-    LOG_PAGES.set(pages);
-    if pages >= LOG_PAGES_MAX {
-        // The thread beside us may be at it; if the disk fails, that one tells.
-        let _ = log.checkpoint();
-    }
-    Ok(())
-}
+pub(crate) const LOG_PAGES_MAX: i32 = 3 * STEP_PAGES;
 
 pub(crate) struct Checkpointer {
     wake: Option<SyncSender<()>>,
     thread: Option<JoinHandle<()>>,
     /// Pages in the log when it was looked at last.
-    pages: Cell<i32>,
+    pages: i32,
     /// Pages of the present log that are in the database.
     moved: Arc<AtomicI32>,
 }
 
 impl Checkpointer {
-    /// Takes over from SQLite, which would have `writer` move the log. `beside` is another connection to the same file.
-    pub fn of(writer: &Connection, beside: Connection) -> Result<Checkpointer, StoreError> {
+    /// `beside` is another connection to the writer's file.
+    pub fn start(beside: Connection) -> Result<Checkpointer, StoreError> {
         beside.pragma_update(None, "cache_size", -64).broken("bound the page cache")?;
-        writer.wal_hook(Some(note));
         let (wake, woken) = sync_channel(1);
         let moved = Arc::new(AtomicI32::new(0));
         let thread = std::thread::Builder::new()
@@ -59,14 +40,13 @@ impl Checkpointer {
                 move || run(&beside, &woken, &moved)
             })
             .map_err(|e| StoreError::Broken { what: "start the checkpoints", detail: e.to_string() })?;
-        Ok(Checkpointer { wake: Some(wake), thread: Some(thread), pages: Cell::new(0), moved })
+        Ok(Checkpointer { wake: Some(wake), thread: Some(thread), pages: 0, moved })
     }
 
     /// To be asked by the writer's thread after each commit.
-    pub fn look(&self) {
-        let pages = LOG_PAGES.get();
+    pub fn look(&mut self, pages: i32) {
         // A log that has become shorter has begun anew.
-        if self.pages.replace(pages) > pages {
+        if std::mem::replace(&mut self.pages, pages) > pages {
             self.moved.store(0, Ordering::Relaxed);
         }
         let left = pages - self.moved.load(Ordering::Relaxed);
@@ -122,7 +102,8 @@ mod tests {
         let path = folder.0.join("busy.db");
         let writer = crate::connect(&path, None).unwrap();
         writer.execute_batch("CREATE TABLE t(id INTEGER PRIMARY KEY, body BLOB)").unwrap();
-        let checkpointer = Checkpointer::of(&writer, crate::connect(&path, None).unwrap()).unwrap();
+        let beside = crate::connect(&path, None).unwrap();
+        let mut log = crate::log::Log::of(&writer, &path, Some(beside)).unwrap();
         let (mut longest, mut began_anew, mut before) = (0, 0, 0);
         for _ in 0..400 {
             writer.execute_batch("BEGIN IMMEDIATE").unwrap();
@@ -130,8 +111,7 @@ mod tests {
                 writer.execute("INSERT INTO t(body) VALUES(zeroblob(8000))", []).unwrap();
             }
             writer.execute_batch("COMMIT").unwrap();
-            checkpointer.look();
-            let pages = LOG_PAGES.get();
+            let pages = log.look();
             longest = longest.max(pages);
             began_anew += i32::from(pages < before);
             before = pages;
@@ -140,7 +120,7 @@ mod tests {
             longest < 2 * LOG_PAGES_MAX && began_anew > 0,
             "{longest} pages of log, begun {began_anew} times"
         );
-        drop(checkpointer);
+        drop(log);
         drop(writer);
         assert_eq!(crate::quick_check(&path, None).unwrap(), "ok");
         let again = crate::connect(&path, None).unwrap();

@@ -4,16 +4,17 @@
 //! [`GROUP_MAX`]), runs each job so that it can be undone alone, commits once, and only then answers. A job that fails or
 //! panics is rolled back alone. Both executors run the very same closures.
 
-use crate::checkpoint::Checkpointer;
 use crate::error::Broken;
 use crate::known::Known;
+use crate::log::Log;
 use replication::{JournalId, Position};
 use rusqlite::Connection;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Duration;
 use store::{Change, StoreError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use vault::DataKey;
@@ -22,6 +23,8 @@ use vault::DataKey;
 const GROUP_MAX: usize = 128;
 const QUEUE_MAX: usize = 1024;
 const READERS: usize = 2;
+/// A case that is relayed and answered comes back sooner.
+const A_WHILE: Duration = Duration::from_millis(20);
 
 /// What a job may touch.
 pub(crate) struct Work<'a> {
@@ -64,7 +67,7 @@ impl Executor {
         writing: Writing,
     ) -> Result<Executor, StoreError> {
         let beside = busy.then(|| crate::connect(path, key)).transpose()?;
-        let checkpointer = beside.map(|beside| Checkpointer::of(&connection, beside)).transpose()?;
+        let mut log = Log::of(&connection, path, beside)?;
         let mut idle = Vec::new();
         for _ in 0..READERS {
             let reader = crate::look_into(path, key)?;
@@ -75,7 +78,7 @@ impl Executor {
         let (jobs, queue) = sync_channel(QUEUE_MAX);
         let writer = std::thread::Builder::new()
             .name("db-writer".to_owned())
-            .spawn(move || serve(&connection, &queue, &writing, checkpointer.as_ref()))
+            .spawn(move || serve(&connection, &queue, &writing, &mut log))
             .map_err(|e| StoreError::Broken { what: "start the writer", detail: e.to_string() })?;
         let readers =
             Arc::new(Readers { idle: Mutex::new(idle), permits: Arc::new(Semaphore::new(READERS)) });
@@ -200,30 +203,34 @@ async fn enqueue(jobs: &SyncSender<Job>, mut job: Job) -> Result<(), StoreError>
             Err(TrySendError::Disconnected(_)) => return Err(StoreError::Closed),
             Err(TrySendError::Full(back)) => {
                 job = back;
-                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+                tokio::time::sleep(Duration::from_millis(1)).await;
             }
         }
     }
 }
 
-fn serve(
-    connection: &Connection,
-    queue: &Receiver<Job>,
-    writing: &Writing,
-    checkpointer: Option<&Checkpointer>,
-) {
+fn serve(connection: &Connection, queue: &Receiver<Job>, writing: &Writing, log: &mut Log) {
     let mut version = data_version(connection);
-    while let Ok(first) = queue.recv() {
+    while let Some(first) = next_job(queue, log) {
         let now = data_version(connection);
         if now != version {
             version = now;
             reload(connection, writing);
         }
         run_group(connection, writing, first, || queue.try_recv().ok());
-        if let Some(checkpointer) = checkpointer {
-            checkpointer.look();
+        log.look();
+    }
+}
+
+/// `None` when no more will come. What can wait is done when nobody has wanted the writer for a while, a little at a time.
+fn next_job(queue: &Receiver<Job>, log: &mut Log) -> Option<Job> {
+    while log.is_behind() {
+        match queue.recv_timeout(A_WHILE) {
+            Err(RecvTimeoutError::Timeout) => log.catch_up(),
+            next => return next.ok(),
         }
     }
+    queue.recv().ok()
 }
 
 /// Changes when another process (the command line) has written to the file.

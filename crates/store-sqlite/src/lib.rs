@@ -16,6 +16,7 @@ mod incidents;
 mod journals;
 mod known;
 mod library;
+mod log;
 mod marks;
 mod people;
 mod project;
