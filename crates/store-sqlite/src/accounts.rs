@@ -259,7 +259,7 @@ pub(crate) fn items_of(within: &Jurisdiction) -> Option<String> {
 
 pub(crate) fn reaches(sql: &Connection, case: &CaseNo, within: &Jurisdiction) -> Result<bool, StoreError> {
     let item: Option<String> = sql
-        .prepare_cached("SELECT item FROM dossier WHERE case_no = ?1")
+        .prepare_cached("SELECT item FROM dossier WHERE no = (SELECT id FROM known_case WHERE case_no = ?1)")
         .and_then(|mut s| s.query_row([case.as_str()], |row| row.get(0)).optional())
         .broken("look for a case")?;
     let item: Option<ItemId> = item.and_then(|item| item.parse().ok());

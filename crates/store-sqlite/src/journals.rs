@@ -126,7 +126,9 @@ pub(crate) fn append(work: &mut Work<'_>, me: &Identity, append: Append) -> Resu
     if let Some((case, pages)) = &expected {
         let now: Option<u32> = work
             .sql
-            .prepare_cached("SELECT pages FROM dossier WHERE case_no = ?1")
+            .prepare_cached(
+                "SELECT pages FROM dossier WHERE no = (SELECT id FROM known_case WHERE case_no = ?1)",
+            )
             .and_then(|mut s| s.query_row([case.as_str()], |row| row.get(0)).optional())
             .broken("read the version")?;
         if now.unwrap_or(0) != *pages {

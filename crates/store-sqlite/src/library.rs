@@ -63,7 +63,8 @@ pub(crate) fn ratings(
     let rows: Vec<(String, String, i64)> = sql
         // The first rating of a case is the one that counts, whichever came first here (I10).
         .prepare_cached(
-            "SELECT d.item, one.grade, COUNT(*) FROM rating AS one JOIN dossier AS d ON d.case_no = one.case_no
+            "SELECT d.item, one.grade, COUNT(*) FROM rating AS one
+               JOIN known_case AS known ON known.case_no = one.case_no JOIN dossier AS d ON d.no = known.id
               WHERE d.captured_ms >= :since AND (:items IS NULL OR d.item IN (SELECT value FROM json_each(:items)))
                 AND NOT EXISTS (SELECT 1 FROM rating AS other WHERE other.case_no = one.case_no AND other.slip < one.slip)
               GROUP BY d.item, one.grade ORDER BY d.item, one.grade",

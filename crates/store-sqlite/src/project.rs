@@ -4,6 +4,7 @@
 
 mod alerts;
 mod applications;
+mod filed;
 mod judged_again;
 mod persons;
 mod rebuild;
@@ -24,6 +25,7 @@ use domain::NodeId;
 use domain::dossier::{Attachment, Dossier, Page, PageBody, Slip, Verdict};
 use domain::network::{NodeRecord, Tier};
 use domain::{CaseNo, Timestamp, library, plan};
+use filed::Open;
 use replication::{Entry, epoch};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::collections::BTreeMap;
@@ -33,51 +35,15 @@ use store::*;
 const FOLLOWS_REFUSED: &str =
     "follows a page of the same act that was refused; look at the case, and do it again if it is still right";
 
-/// A dossier on its way through one transaction: read once, folded many times, written once.
-struct Open {
-    dossier: Option<Dossier>,
-    captured_pos: i64,
-    /// Where the page stands that holds the current submission.
-    submitted_pos: i64,
-    attachments_changed: bool,
-    /// Pages or slips came before and wait: worth looking for.
-    waiting: bool,
-    /// The case is new, and has no tasks yet.
-    fresh: bool,
-    /// Something came for it, so it is to be written back.
-    touched: bool,
-}
-
 pub(crate) struct Projector<'p, 'w> {
     pub work: &'p mut Work<'w>,
     me: &'p Identity,
     now: Timestamp,
-    open: BTreeMap<CaseNo, Open>,
+    open: BTreeMap<CaseNo, Box<Open>>,
     fresh_receipts: BTreeMap<domain::NodeId, tasks::FreshReceipt>,
     /// Letters or seals have come: read again once, at the end.
     authority_changed: bool,
     notes_incidents: bool,
-}
-
-impl Default for Open {
-    /// Of a case that nothing is known of.
-    fn default() -> Open {
-        Open {
-            dossier: None,
-            captured_pos: 0,
-            submitted_pos: 0,
-            attachments_changed: false,
-            waiting: false,
-            fresh: true,
-            touched: false,
-        }
-    }
-}
-
-impl Open {
-    fn is_of(&self, release: u32) -> bool {
-        self.dossier.as_ref().is_some_and(|dossier| dossier.release == release)
-    }
 }
 
 impl<'p, 'w> Projector<'p, 'w> {
@@ -161,7 +127,10 @@ impl<'p, 'w> Projector<'p, 'w> {
             *self.work.known = Arc::new(self.work.known.with_new_authority(self.work.sql)?);
             self.work.change.reference_data = true;
         }
-        for (case, mut open) in std::mem::take(&mut self.open) {
+        let mut opened: Vec<_> = std::mem::take(&mut self.open).into_iter().collect();
+        // New ones are then written one behind the other.
+        opened.sort_unstable_by_key(|(_, open)| open.id);
+        for (case, mut open) in opened {
             if let Some(dossier) = open.dossier.take_if(|_| open.touched) {
                 self.write_back(&dossier, &open)?;
                 self.work.change.cases.push(case);
@@ -190,48 +159,6 @@ impl<'p, 'w> Projector<'p, 'w> {
         journals::quarantine(self.work.sql, &item)
     }
 
-    fn take(&mut self, case: &CaseNo) -> Result<Open, StoreError> {
-        if let Some(open) = self.open.remove(case) {
-            return Ok(open);
-        }
-        let Some(waiting) = self.anything_waits(case)? else { return Ok(Open::default()) };
-        let found: Option<(String, i64, i64)> = self
-            .work
-            .sql
-            .prepare_cached("SELECT state, captured_pos, submitted_pos FROM dossier WHERE case_no = ?1")
-            .and_then(|mut s| {
-                s.query_row([case.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional()
-            })
-            .broken("read a dossier")?;
-        let Some((state, captured_pos, submitted_pos)) = found else {
-            return Ok(Open { waiting, ..Open::default() });
-        };
-        let dossier = serde_json::from_str(&state).map_err(|e| unreadable("read a dossier", e))?;
-        Ok(Open {
-            dossier: Some(dossier),
-            captured_pos,
-            submitted_pos,
-            attachments_changed: false,
-            waiting,
-            fresh: false,
-            touched: false,
-        })
-    }
-
-    /// Whether pages or slips of a case wait for others; `None` of a case of which nothing has come yet, which is most of those
-    /// that are asked about: a dossier stands on pages, so there is none either.
-    fn anything_waits(&self, case: &CaseNo) -> Result<Option<bool>, StoreError> {
-        self.work
-            .sql
-            .prepare_cached("SELECT max(verdict IN ('held', 'slip')) FROM case_entry WHERE case_no = ?1")
-            .and_then(|mut s| s.query_row([case.as_str()], |row| row.get(0)))
-            .broken("look for waiting pages")
-    }
-
-    fn put(&mut self, case: &CaseNo, open: Open) {
-        self.open.insert(case.clone(), Open { touched: true, ..open });
-    }
-
     fn page(&mut self, pos: i64, entry: &Entry, page: &Page) -> Result<(), StoreError> {
         let author = self.work.known.network.get(&entry.author);
         if author.is_some_and(|node| node.place != entry.area) {
@@ -240,11 +167,11 @@ impl<'p, 'w> Projector<'p, 'w> {
         let mut open = self.take(&page.case)?;
         let verdict = self.judge(&mut open, pos, page, entry)?;
         if verdict == Verdict::Held {
-            self.note_page(pos, page, &verdict)?;
+            self.note_page(&mut open, pos, page, &verdict)?;
             open.waiting = true;
         }
         if verdict == Verdict::Applied && open.waiting {
-            self.apply_held(&mut open, &page.case)?;
+            self.apply_held(&mut open)?;
         }
         self.put(&page.case, open);
         Ok(())
@@ -268,7 +195,7 @@ impl<'p, 'w> Projector<'p, 'w> {
         if verdict == Verdict::Held {
             return Ok(verdict);
         }
-        self.note_page(pos, page, &verdict)?;
+        self.note_page(open, pos, page, &verdict)?;
         match (&verdict, &open.dossier) {
             (Verdict::Refused(reason), _) => self.incident(entry, reason)?,
             (Verdict::Applied, Some(dossier)) => self.note_person(dossier, open.submitted_pos, page)?,
@@ -291,11 +218,9 @@ impl<'p, 'w> Projector<'p, 'w> {
             .sql
             .prepare_cached(
                 "SELECT pos FROM case_entry
-                  WHERE case_no = ?1 AND pos = ?2 - 1 AND no = ?3 - 1 AND term = ?4 AND verdict = 'refused'",
+                  WHERE case_id = ?1 AND pos = ?2 - 1 AND no = ?3 - 1 AND term = ?4 AND verdict = 'refused'",
             )
-            .and_then(|mut s| {
-                s.query_row((page.case.as_str(), pos, page.no, page.term), |row| row.get(0)).optional()
-            })
+            .and_then(|mut s| s.query_row((open.id, pos, page.no, page.term), |row| row.get(0)).optional())
             .broken("look at the page before")?;
         let Some(before) = refused else { return Ok(false) };
         let before: Result<Page, _> =
@@ -339,8 +264,9 @@ impl<'p, 'w> Projector<'p, 'w> {
                 return Ok(Verdict::Refused("a capture must be page 1 of term 1"));
             };
             if open.waiting {
-                self.slips_of(&page.case)?.into_iter().for_each(|slip| dossier.add_slip(slip));
+                self.slips_of(open.id)?.into_iter().for_each(|slip| dossier.add_slip(slip));
             }
+            self.number_last(open)?;
             (open.dossier, open.captured_pos, open.submitted_pos) = (Some(dossier), pos, pos);
             return Ok(Verdict::Applied);
         };
@@ -353,23 +279,23 @@ impl<'p, 'w> Projector<'p, 'w> {
             return Ok(verdict);
         };
         self.forget_person(&page.case)?;
-        (*dossier, open.submitted_pos) = self.fold_to(&page.case, keep)?;
+        (*dossier, open.submitted_pos) = self.fold_to(open.id, keep)?;
         open.attachments_changed = true;
         let superior = self.work.known.network.is_above(&entry.author, &dossier.holder);
         Ok(dossier.apply(page, &entry.author, superior))
     }
 
     /// The dossier as it stood after page `keep`, and where its submission stands; later pages of the old term become late.
-    fn fold_to(&mut self, case: &CaseNo, keep: u32) -> Result<(Dossier, i64), StoreError> {
+    fn fold_to(&mut self, id: Option<i64>, keep: u32) -> Result<(Dossier, i64), StoreError> {
         self.work
             .sql
-            .prepare_cached("UPDATE case_entry SET verdict = 'late' WHERE case_no = ?1 AND no > ?2 AND verdict = 'applied'")
-            .and_then(|mut s| s.execute((case.as_str(), keep)))
+            .prepare_cached("UPDATE case_entry SET verdict = 'late' WHERE case_id = ?1 AND no > ?2 AND verdict = 'applied'")
+            .and_then(|mut s| s.execute((id, keep)))
             .broken("mark late pages")?;
         let mut folded: Option<Dossier> = None;
         let mut submitted_pos = 0;
-        let mut slips = self.slips_of(case)?;
-        for (pos, page, entry) in self.pages_with(case, "applied")? {
+        let mut slips = self.slips_of(id)?;
+        for (pos, page, entry) in self.pages_with(id, "applied")? {
             if matches!(page.body, PageBody::Captured(_) | PageBody::Resubmitted(_)) {
                 submitted_pos = pos;
             }
@@ -392,10 +318,10 @@ impl<'p, 'w> Projector<'p, 'w> {
     }
 
     /// A page has been applied: those that waited for it may follow, in any order they came.
-    fn apply_held(&mut self, open: &mut Open, case: &CaseNo) -> Result<(), StoreError> {
+    fn apply_held(&mut self, open: &mut Open) -> Result<(), StoreError> {
         loop {
             let mut moved = false;
-            for (pos, page, entry) in self.pages_with(case, "held")? {
+            for (pos, page, entry) in self.pages_with(open.id, "held")? {
                 // It may have come before the capture, when nobody could tell what its writer may do.
                 moved |= self.judge(open, pos, &page, &entry)? == Verdict::Applied;
             }
@@ -405,39 +331,11 @@ impl<'p, 'w> Projector<'p, 'w> {
         }
     }
 
-    fn note_page(&self, pos: i64, page: &Page, verdict: &Verdict) -> Result<(), StoreError> {
-        let verdict = match verdict {
-            Verdict::Applied => "applied",
-            Verdict::Held => "held",
-            Verdict::Late => "late",
-            Verdict::Refused(_) | Verdict::Rewind { .. } => "refused",
-        };
-        note_case_entry(self.work.sql, &page.case, pos, (page.no, page.term), verdict)
-    }
-
-    fn pages_with(&self, case: &CaseNo, verdict: &str) -> Result<Vec<(i64, Page, Entry)>, StoreError> {
-        let mut found = Vec::new();
-        for pos in case_positions(self.work.sql, case, verdict)? {
-            let entry = crate::queries::entry_at(self.work.sql, pos)?;
-            let page = serde_json::from_slice(&entry.raw.body).map_err(|e| unreadable("read a page", e))?;
-            found.push((pos, page, entry));
-        }
-        Ok(found)
-    }
-
-    fn slips_of(&self, case: &CaseNo) -> Result<Vec<Slip>, StoreError> {
-        let read = |pos| {
-            let entry = crate::queries::entry_at(self.work.sql, pos)?;
-            serde_json::from_slice(&entry.raw.body).map_err(|e| unreadable("read a slip", e))
-        };
-        case_positions(self.work.sql, case, "slip")?.into_iter().map(read).collect()
-    }
-
     fn slip(&mut self, pos: i64, slip: Slip) -> Result<(), StoreError> {
-        note_case_entry(self.work.sql, &slip.case, pos, (0, 0), "slip")?;
-        self.note_slip(pos, &slip)?;
         let case = slip.case.clone();
         let mut open = self.take(&case)?;
+        self.note_entry(&mut open, &case, pos, (0, 0), "slip")?;
+        self.note_slip(pos, &slip)?;
         open.waiting = true;
         if let Some(dossier) = &mut open.dossier {
             open.attachments_changed |= !slip.attachments.is_empty();
@@ -484,13 +382,14 @@ impl<'p, 'w> Projector<'p, 'w> {
         let sql = self.work.sql;
         let state = serde_json::to_string(dossier).map_err(|e| unreadable("write a dossier", e))?;
         sql.prepare_cached(
-            "INSERT INTO dossier(case_no, item, release, origin, holder, status, applicant, captured_ms, captured_pos, submitted_pos, pages, state)
-             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)
-             ON CONFLICT(case_no) DO UPDATE SET
-               holder = ?5, status = ?6, applicant = ?7, submitted_pos = ?10, pages = ?11, state = ?12",
+            "INSERT INTO dossier(no, case_no, item, release, origin, holder, status, applicant, captured_ms, captured_pos, submitted_pos, pages, state)
+             VALUES(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13)
+             ON CONFLICT(no) DO UPDATE SET
+               holder = ?6, status = ?7, applicant = ?8, submitted_pos = ?11, pages = ?12, state = ?13",
         )
         .and_then(|mut s| {
             s.execute(params![
+                open.id,
                 dossier.case.as_str(),
                 dossier.item.as_str(),
                 dossier.release,
@@ -574,29 +473,6 @@ pub(crate) fn page_of(entry: &Entry) -> Result<Page, String> {
 /// The kind of a parse error without the text it stumbled over: that text may be a citizen's (I33).
 fn category(error: &serde_json::Error) -> String {
     format!("{:?} error at column {}", error.classify(), error.column())
-}
-
-fn note_case_entry(
-    sql: &Connection,
-    case: &CaseNo,
-    pos: i64,
-    (no, term): (u32, u32),
-    verdict: &str,
-) -> Result<(), StoreError> {
-    sql.prepare_cached(
-        "INSERT OR REPLACE INTO case_entry(case_no, pos, no, term, verdict) VALUES(?1, ?2, ?3, ?4, ?5)",
-    )
-    .and_then(|mut s| s.execute((case.as_str(), pos, no, term, verdict)))
-    .broken("note a page")?;
-    Ok(())
-}
-
-fn case_positions(sql: &Connection, case: &CaseNo, verdict: &str) -> Result<Vec<i64>, StoreError> {
-    sql.prepare_cached(
-        "SELECT pos FROM case_entry WHERE case_no = ?1 AND verdict = ?2 ORDER BY no, term, pos",
-    )
-    .and_then(|mut s| s.query_map((case.as_str(), verdict), |row| row.get(0))?.collect())
-    .broken("find pages")
 }
 
 pub(crate) fn attachments_here(work: &Work<'_>, me: &NodeId, hashes: &[String]) -> Result<(), StoreError> {

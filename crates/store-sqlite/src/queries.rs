@@ -42,9 +42,9 @@ pub(crate) fn dossier(
     let found: Option<(String, i64, i64, i64, u32, u32)> = sql
         .prepare_cached(&format!(
             "SELECT d.state, d.captured_pos, d.submitted_pos, {MISSING} AS missing,
-                    (SELECT count(*) FROM case_entry h WHERE h.case_no = d.case_no AND h.verdict NOT IN ('applied', 'slip')) AS held,
-                    (SELECT max(e.pos) FROM case_entry e WHERE e.case_no = d.case_no AND e.pos >> 40 = d.captured_pos >> 40) AS last_pos
-               FROM dossier d WHERE d.case_no = ?1"
+                    (SELECT count(*) FROM case_entry h WHERE h.case_id = d.no AND h.verdict NOT IN ('applied', 'slip')) AS held,
+                    (SELECT max(e.pos) FROM case_entry e WHERE e.case_id = d.no AND e.pos >> 40 = d.captured_pos >> 40) AS last_pos
+               FROM dossier d WHERE d.no = (SELECT id FROM known_case WHERE case_no = ?1)"
         ))
         .and_then(|mut s| {
             s.query_row([case.as_str()], |row| Ok((row.get("state")?, row.get("captured_pos")?, row.get("submitted_pos")?, row.get::<_, Option<i64>>("last_pos")?.unwrap_or(0), row.get("missing")?, row.get("held")?)))
@@ -65,7 +65,7 @@ pub(crate) fn history(sql: &Connection, case: &CaseNo) -> Result<Vec<HistoryLine
     let rows: Vec<(i64, String, String)> = sql
         .prepare_cached(
             "SELECT c.pos, c.verdict, j.channel FROM case_entry c JOIN journal j ON j.no = c.pos >> 40
-              WHERE c.case_no = ?1 ORDER BY c.verdict = 'slip', c.term, c.no, c.pos LIMIT 2000",
+              WHERE c.case_id = (SELECT id FROM known_case WHERE case_no = ?1) ORDER BY c.verdict = 'slip', c.term, c.no, c.pos LIMIT 2000",
         )
         .and_then(|mut s| {
             s.query_map([case.as_str()], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?.collect()
@@ -102,7 +102,10 @@ pub(crate) fn case_of_request(sql: &Connection, id: domain::EntryId) -> Result<O
 
 pub(crate) fn current_submission(sql: &Connection, case: &CaseNo) -> Result<Option<Page>, StoreError> {
     let positions: Vec<i64> = sql
-        .prepare_cached("SELECT pos FROM case_entry WHERE case_no = ?1 AND verdict = 'applied' ORDER BY no DESC LIMIT 500")
+        .prepare_cached(
+            "SELECT pos FROM case_entry WHERE case_id = (SELECT id FROM known_case WHERE case_no = ?1) AND verdict = 'applied'
+              ORDER BY no DESC LIMIT 500",
+        )
         .and_then(|mut s| s.query_map([case.as_str()], |row| row.get(0))?.collect())
         .broken("read the submission")?;
     for pos in positions {
@@ -161,7 +164,7 @@ fn of_cases<T>(
     let asked = format!(
         "{filter} AND (:origin IS NULL OR d.origin = :origin)
             AND (:applicant IS NULL OR substr(d.applicant, 1, length(:applicant)) = :applicant)
-            AND (:items IS NULL OR d.item IN (SELECT value FROM json_each(:items))) AND d.no {beyond} coalesce((SELECT no FROM dossier WHERE case_no = :after AND (:items IS NULL OR item IN (SELECT value FROM json_each(:items)))), {from})"
+            AND (:items IS NULL OR d.item IN (SELECT value FROM json_each(:items))) AND d.no {beyond} coalesce((SELECT no FROM dossier WHERE no = (SELECT id FROM known_case WHERE case_no = :after) AND (:items IS NULL OR item IN (SELECT value FROM json_each(:items)))), {from})"
     );
     sql.prepare_cached(&wrapped(&asked))
         .and_then(|mut s| {

@@ -246,15 +246,37 @@ const STEPS: &[M<'static>] = &[
     ALTER TABLE contact ADD COLUMN version TEXT;
     ",
     ),
+    M::up(
+        "
+    -- Every case of which anything has come, with a number of this node's own. Case numbers are random: rows filed under them lie
+    -- strewn over a tree that each commit writes whole; under their own numbers they follow one another.
+    CREATE TABLE known_case(id INTEGER PRIMARY KEY, case_no TEXT NOT NULL UNIQUE) STRICT;
+    DROP TABLE case_entry;
+    CREATE TABLE case_entry(
+        case_id INTEGER NOT NULL, pos INTEGER NOT NULL, no INTEGER NOT NULL, term INTEGER NOT NULL,
+        verdict TEXT NOT NULL, PRIMARY KEY(case_id, pos)) STRICT, WITHOUT ROWID;
+    CREATE INDEX case_entry_held ON case_entry(verdict, case_id) WHERE verdict <> 'applied' AND verdict <> 'slip';
+    -- `no` is its known_case.id.
+    DROP TABLE dossier;
+    CREATE TABLE dossier(
+        no INTEGER PRIMARY KEY, case_no TEXT NOT NULL, item TEXT NOT NULL, release INTEGER NOT NULL, origin TEXT NOT NULL,
+        holder TEXT NOT NULL, status TEXT NOT NULL, applicant TEXT NOT NULL, captured_ms INTEGER NOT NULL,
+        captured_pos INTEGER NOT NULL, submitted_pos INTEGER NOT NULL, pages INTEGER NOT NULL, state TEXT NOT NULL) STRICT;
+    CREATE INDEX dossier_status ON dossier(status);
+    CREATE INDEX dossier_holder ON dossier(holder);
+    CREATE INDEX dossier_unanswered ON dossier(holder, submitted_pos, case_no) WHERE status = 'captured';
+    CREATE INDEX dossier_origin ON dossier(origin, captured_pos);
+    ",
+    ),
 ];
 
 /// To be raised whenever the same journals fold to other rows: the projections are then built anew when a node is opened.
-pub(crate) const PROJECTION_VERSION: u32 = 5;
+pub(crate) const PROJECTION_VERSION: u32 = 6;
 
 const MIGRATIONS: Migrations<'static> = Migrations::from_slice(STEPS);
 
 /// Projections that a rebuild empties. `node` stays: it also holds what enrolment told before the first journal came.
-pub(crate) const PROJECTIONS: [&str; 23] = [
+pub(crate) const PROJECTIONS: [&str; 24] = [
     "application",
     "person_case",
     "person_through",
@@ -274,6 +296,7 @@ pub(crate) const PROJECTIONS: [&str; 23] = [
     "attachment",
     "dossier",
     "case_entry",
+    "known_case",
     "custody",
     "receipt",
     "pack_release",

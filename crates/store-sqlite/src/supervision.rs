@@ -14,7 +14,8 @@ use store::{AlertLine, AlertQuery, OpenAlerts, StoreError};
 pub(crate) fn case_log(sql: &Connection, network: &Network, case: &CaseNo) -> Result<CaseLog, StoreError> {
     let rows: Vec<(i64, String)> = sql
         .prepare_cached(
-            "SELECT pos, verdict FROM case_entry WHERE case_no = ?1 AND verdict IN ('applied', 'slip') ORDER BY no, pos",
+            "SELECT pos, verdict FROM case_entry
+              WHERE case_id = (SELECT id FROM known_case WHERE case_no = ?1) AND verdict IN ('applied', 'slip') ORDER BY no, pos",
         )
         .and_then(|mut s| s.query_map([case.as_str()], |row| Ok((row.get(0)?, row.get(1)?)))?.collect())
         .broken("read a log")?;

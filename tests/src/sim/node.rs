@@ -37,7 +37,7 @@ impl Disk {
     /// Whether a case is known to this disk, in whatever state.
     pub fn knows(&self, case: &domain::CaseNo) -> bool {
         let count = self.connection.query_row(
-            "SELECT count(*) FROM case_entry WHERE case_no = ?1",
+            "SELECT count(*) FROM known_case WHERE case_no = ?1",
             [case.as_str()],
             |row| row.get::<_, i64>(0),
         );

@@ -42,7 +42,8 @@ impl Parted {
 
 fn is_taken(sql: &Connection, page: &Page) -> Result<bool, StoreError> {
     sql.prepare_cached(
-        "SELECT 1 FROM case_entry WHERE case_no = ?1 AND term = ?2 AND no = ?3 AND verdict = 'applied'",
+        "SELECT 1 FROM case_entry
+          WHERE case_id = (SELECT id FROM known_case WHERE case_no = ?1) AND term = ?2 AND no = ?3 AND verdict = 'applied'",
     )
     .and_then(|mut s| s.query_row((page.case.as_str(), page.term, page.no), |_| Ok(())).optional())
     .broken("look for a page")
@@ -52,7 +53,7 @@ fn is_taken(sql: &Connection, page: &Page) -> Result<bool, StoreError> {
 fn follows_a_refused_one(sql: &Connection, me: &NodeId, page: &Page) -> Result<bool, StoreError> {
     sql.prepare_cached(
         "SELECT 1 FROM case_entry h JOIN journal j ON j.no = h.pos >> 40
-          WHERE h.case_no = ?1 AND h.term = ?2 AND h.no + 1 = ?3 AND h.verdict = 'refused' AND j.author = ?4",
+          WHERE h.case_id = (SELECT id FROM known_case WHERE case_no = ?1) AND h.term = ?2 AND h.no + 1 = ?3 AND h.verdict = 'refused' AND j.author = ?4",
     )
     .and_then(|mut s| {
         s.query_row((page.case.as_str(), page.term, page.no, me.as_str()), |_| Ok(())).optional()

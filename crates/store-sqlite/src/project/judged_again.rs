@@ -20,13 +20,13 @@ impl Projector<'_, '_> {
 
     fn judge_pages(&mut self, case: &CaseNo) -> Result<(), StoreError> {
         let mut open = self.take(case)?;
-        for (pos, page, entry) in self.pages_with(case, "applied")? {
+        for (pos, page, entry) in self.pages_with(open.id, "applied")? {
             let Some(reason) = self.overreach(&open, &page, &entry) else { continue };
-            self.note_page(pos, &page, &Verdict::Refused(reason))?;
+            self.note_page(&mut open, pos, &page, &Verdict::Refused(reason))?;
             self.incident(&entry, reason)?;
             self.take_back(case, &mut open, page.no)?;
             // What was written upon it waits for the page that belongs there.
-            self.apply_held(&mut open, case)?;
+            self.apply_held(&mut open)?;
             break;
         }
         self.put(case, open);
@@ -37,22 +37,23 @@ impl Projector<'_, '_> {
     fn take_back(&mut self, case: &CaseNo, open: &mut Open, no: u32) -> Result<(), StoreError> {
         self.work
             .sql
-            .prepare_cached("UPDATE case_entry SET verdict = 'held' WHERE case_no = ?1 AND no > ?2 AND verdict = 'applied'")
-            .and_then(|mut s| s.execute((case.as_str(), no)))
+            .prepare_cached("UPDATE case_entry SET verdict = 'held' WHERE case_id = ?1 AND no > ?2 AND verdict = 'applied'")
+            .and_then(|mut s| s.execute((open.id, no)))
             .broken("hold pages")?;
         self.forget_person(case)?;
         (open.waiting, open.attachments_changed) = (true, true);
         if no > 1 {
-            let (dossier, submitted_pos) = self.fold_to(case, no - 1)?;
+            let (dossier, submitted_pos) = self.fold_to(open.id, no - 1)?;
             (open.dossier, open.submitted_pos) = (Some(dossier), submitted_pos);
             return Ok(());
         }
-        for table in ["task", "case_attachment", "dossier"] {
+        for table in ["task", "case_attachment"] {
             self.work
                 .sql
                 .execute(&format!("DELETE FROM {table} WHERE case_no = ?1"), [case.as_str()])
                 .broken("take a case back")?;
         }
+        self.work.sql.execute("DELETE FROM dossier WHERE no = ?1", [open.id]).broken("take a case back")?;
         open.dossier = None;
         Ok(())
     }

@@ -145,7 +145,7 @@ pub(crate) fn cases_of_person(sql: &Connection, number: &str, limit: u32) -> Res
     let cases: Vec<String> = sql
         .prepare_cached(
             "SELECT case_no FROM person_case p
-              WHERE person = ?1 AND EXISTS(SELECT 1 FROM dossier d WHERE d.case_no = p.case_no)
+              WHERE person = ?1 AND EXISTS(SELECT 1 FROM known_case k JOIN dossier d ON d.no = k.id WHERE k.case_no = p.case_no)
               ORDER BY case_no DESC LIMIT ?2",
         )
         .and_then(|mut s| s.query_map((person.as_slice(), limit), |row| row.get(0))?.collect())

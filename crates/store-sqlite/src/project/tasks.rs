@@ -222,7 +222,9 @@ fn decided_on(
     };
     let seq: Option<u64> = sql
         .prepare_cached(
-            "SELECT pos FROM case_entry WHERE case_no = ?1 AND no = ?2 AND verdict = 'applied' ORDER BY pos LIMIT 1",
+            "SELECT pos FROM case_entry
+              WHERE case_id = (SELECT id FROM known_case WHERE case_no = ?1) AND no = ?2 AND verdict = 'applied'
+              ORDER BY pos LIMIT 1",
         )
         .and_then(|mut s| {
             s.query_row((dossier.case.as_str(), decision.page), |row| row.get(0).map(seq_of)).optional()
