@@ -85,7 +85,7 @@ impl Squeeze for Flowing {
     }
 
     fn unpack(&mut self, packed: &[u8], limit: usize) -> Result<Vec<u8>> {
-        let mut bytes: Vec<u8> = Vec::with_capacity((packed.len() * 4).max(1024).min(limit + 1));
+        let mut bytes: Vec<u8> = Vec::with_capacity((packed.len() * 10).max(1024).min(limit + 1));
         let mut input = InBuffer::around(packed);
         loop {
             let at = bytes.len();

@@ -190,8 +190,9 @@ fn late_word(entry: &RawEntry) -> String {
     format!("{} {} was signed by a machine that had been reported lost", core.kind, core.subject)
 }
 
-/// Batches of one link that may be on their way to the disk at once: one that is being written, and the next.
-pub(crate) const UNDERWAY_MAX: usize = 2;
+/// Batches of one link that may be on their way to the disk at once: as many as its other end sends ahead. What waits together is
+/// committed together, and a page of the database that many cases change is written once.
+pub(crate) const UNDERWAY_MAX: usize = replication::session::CREDIT;
 
 /// Batches of one link on their way to the disk, in the order in which they came.
 #[derive(Default)]
