@@ -21,6 +21,13 @@ impl Drop for Scratch {
     }
 }
 
+/// One run of a floor differs from the next by a third on a machine that is shared.
+pub fn median_of_three(floor: impl Fn() -> f64) -> f64 {
+    let mut runs = [floor(), floor(), floor()];
+    runs.sort_by(f64::total_cmp);
+    runs[1]
+}
+
 /// Microseconds for 4 KiB appended and synchronised.
 pub fn fsync_us() -> f64 {
     let scratch = Scratch::new();
