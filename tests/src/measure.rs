@@ -12,7 +12,7 @@ use rig::Rig;
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use store::Change;
-use tokio::sync::broadcast::Receiver;
+use tokio::sync::broadcast::{Receiver, error::RecvError};
 
 pub use floor::fsync_us;
 pub use processes::idle;
@@ -94,18 +94,6 @@ fn wire_line(what: &str, wire: u64, total: usize, packed: usize) -> Value {
 }
 
 /// G5 and G8: one case after another, village → hub → decision → village, with nothing else on the line.
-/// Looks when it is told that the case has changed, as an open page does: whoever looks at every change of the village is part of
-/// what is measured.
-async fn until_decided(village: &Site, case: &CaseNo, changes: &mut Receiver<Change>) {
-    loop {
-        let told = changes.recv().await.map_or(true, |change| change.cases.contains(case));
-        let stored = if told { village.node().hall().store.dossier(case).await.unwrap() } else { None };
-        if stored.is_some_and(|stored| stored.dossier.decision.is_some()) {
-            return;
-        }
-    }
-}
-
 pub async fn round_trip(count: usize) -> Vec<Value> {
     let rig = Rig::start(1, 1, true).await;
     rig.until_receipted().await;
@@ -145,6 +133,22 @@ pub async fn round_trip(count: usize) -> Vec<Value> {
         json!({ "what": "wire for one lone case and its decision, both hops, receipts and acks included (G8)", "value": round(both_hops), "unit": "B",
             "floor": round(dictionary), "floor_is": "the case alone, zstd with the shared dictionary", "ratio": round(both_hops / dictionary) }),
     ]
+}
+
+/// Looks when it is told that the case has changed, as an open page does: whoever looks at every change of the village is part of
+/// what is measured.
+async fn until_decided(village: &Site, case: &CaseNo, changes: &mut Receiver<Change>) {
+    loop {
+        let told = match changes.recv().await {
+            Ok(change) => change.cases.contains(case),
+            Err(RecvError::Lagged(_)) => true,
+            Err(RecvError::Closed) => panic!("the village is gone"),
+        };
+        let stored = if told { village.node().hall().store.dossier(case).await.unwrap() } else { None };
+        if stored.is_some_and(|stored| stored.dossier.decision.is_some()) {
+            return;
+        }
+    }
 }
 
 /// G16: every village of the city comes back in the same second, each with a backlog; somebody at the hub looks meanwhile.

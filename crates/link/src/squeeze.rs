@@ -85,6 +85,7 @@ impl Squeeze for Flowing {
     }
 
     fn unpack(&mut self, packed: &[u8], limit: usize) -> Result<Vec<u8>> {
+        // Pages of a drain unpack to eight times their size; what has to grow is copied.
         let mut bytes: Vec<u8> = Vec::with_capacity((packed.len() * 10).max(1024).min(limit + 1));
         let mut input = InBuffer::around(packed);
         loop {

@@ -23,7 +23,7 @@ use vault::DataKey;
 const GROUP_MAX: usize = 128;
 const QUEUE_MAX: usize = 1024;
 const READERS: usize = 2;
-/// A case that is relayed and answered comes back sooner.
+/// A case that is relayed and answered comes back sooner. Who wants the writer just then waits for one step of what can wait.
 const A_WHILE: Duration = Duration::from_millis(20);
 
 /// What a job may touch.

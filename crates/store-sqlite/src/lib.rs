@@ -287,9 +287,11 @@ pub fn configure(connection: &Connection) -> Result<(), StoreError> {
     connection.pragma_update(None, "synchronous", "FULL").broken("ask for full synchronisation")?;
     connection.pragma_update(None, "mmap_size", 0).broken("turn memory mapping off")?;
     connection.pragma_update(None, "cache_size", -2048).broken("bound the page cache")?;
-    // 32 MB of log between checkpoints: in a drain a checkpoint every few hundred cases would cost more than the commits.
-    // Towns and the hub have a thread for it (`checkpoint`).
-    connection.pragma_update(None, "wal_autocheckpoint", 4000).broken("space the checkpoints")?;
+    // In a drain a checkpoint every few hundred cases would cost more than the commits. A node's writer looks after its log itself
+    // (`log`); this is for the command line.
+    connection
+        .pragma_update(None, "wal_autocheckpoint", checkpoint::STEP_PAGES)
+        .broken("space the checkpoints")?;
     // What undoing a savepoint needs: it never outlives the transaction, so it need not be a file.
     connection.pragma_update(None, "temp_store", "MEMORY").broken("keep temporary pages in memory")?;
     connection.busy_timeout(BUSY_TIMEOUT).broken("set the busy timeout")?;

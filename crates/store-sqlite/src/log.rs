@@ -28,6 +28,10 @@ thread_local! {
     static PAGES: Cell<i32> = const { Cell::new(0) };
 }
 
+pub(crate) fn pages() -> i32 {
+    PAGES.get()
+}
+
 /// Called after each commit, which stands whatever is returned: a checkpoint that fails is tried again at the next.
 fn note<const MOVE_AT: i32>(log: &Wal, pages: c_int) -> rusqlite::Result<()> {
     PAGES.set(pages);
@@ -58,13 +62,11 @@ impl Log {
         Ok(Log { room: Room::beside(path, least), checkpointer })
     }
 
-    /// To be asked after each commit. Gives the pages in the log.
-    pub fn look(&mut self) -> i32 {
-        let pages = PAGES.get();
+    /// To be asked after each commit.
+    pub fn look(&mut self) {
         if let Some(checkpointer) = &mut self.checkpointer {
-            checkpointer.look(pages);
+            checkpointer.look(pages());
         }
-        pages
     }
 
     /// True when there is something to do that can wait until nobody wants the writer.
@@ -98,7 +100,7 @@ impl Room {
     }
 
     fn wanted(&self) -> u64 {
-        self.least.max(length_of(PAGES.get()) + LEFT_MIN)
+        self.least.max(length_of(pages()) + LEFT_MIN)
     }
 
     fn is_scarce(&self) -> bool {
@@ -106,9 +108,11 @@ impl Room {
     }
 
     fn make(&mut self) {
-        let wanted = self.wanted();
-        // It only makes commits quicker: what does not come off is tried again when that much has been written.
-        self.bytes = self.extend_to(wanted).unwrap_or(wanted + STEP_BYTES);
+        self.bytes = self.extend_to(self.wanted()).unwrap_or_else(|_| {
+            // It only makes commits quicker. A step is tried again when that much has been written, and no more is asked for.
+            self.least = 0;
+            self.wanted() + STEP_BYTES
+        });
     }
 
     /// Puts zeros behind the end of the file, which no reader takes for a page: they have no checksum. As they are appended by the
@@ -138,7 +142,7 @@ mod tests {
         std::fs::metadata(path).unwrap().len()
     }
 
-    /// Room is made in steps, never over what another process writes meanwhile, and a log with room behind it opens like any other.
+    /// Room is made in steps and behind what others have written, and a log with room behind it opens like any other.
     #[test]
     fn the_log_lies_in_room_that_was_made_for_it() {
         let folder = Folder::new("room");
@@ -146,6 +150,8 @@ mod tests {
         let (path, log_path) = (folder.0.join("busy.db"), folder.0.join("busy.db-wal"));
         let connect = || crate::connect(&path, None).unwrap();
         let (writer, another, reader) = (connect(), connect(), connect());
+        // Its log begins anew when the writer says so, or the third step would never be needed.
+        another.pragma_update(None, "wal_autocheckpoint", 0).unwrap();
         writer.execute_batch("CREATE TABLE t(id INTEGER PRIMARY KEY, body BLOB)").unwrap();
         let mut log = Log::of(&writer, &path, Some(connect())).unwrap();
         let (mut rows, mut made) = (0, 0);
@@ -177,9 +183,11 @@ mod tests {
     #[test]
     fn room_that_cannot_be_made_is_done_without() {
         let folder = Folder::new("no-room");
-        let mut room = Room::beside(&folder.0.join("nowhere.db"), 0);
+        let mut room = Room::beside(&folder.0.join("nowhere.db"), length_of(checkpoint::STEP_PAGES));
         assert!(room.is_scarce());
         room.make();
         assert!(!room.is_scarce());
+        PAGES.set(300);
+        assert!(room.is_scarce(), "after a megabyte more it is tried again");
     }
 }

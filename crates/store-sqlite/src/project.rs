@@ -4,6 +4,7 @@
 
 mod alerts;
 mod applications;
+mod attachments;
 mod filed;
 mod judged_again;
 mod persons;
@@ -12,6 +13,7 @@ mod reference;
 mod tasks;
 
 pub(crate) use applications::applications;
+pub(crate) use attachments::{attachment_arrived, attachments_here, confirmed, on_its_way};
 pub(crate) use persons::{breach_of, cases_of_person, list_persons, person_hash, unlisted};
 pub(crate) use rebuild::{bring_up_to_date, rebuild};
 pub(crate) use reference::seed_nodes;
@@ -21,13 +23,12 @@ use crate::Identity;
 use crate::error::{Broken, unreadable};
 use crate::executor::Work;
 use crate::journals;
-use domain::NodeId;
-use domain::dossier::{Attachment, Dossier, Page, PageBody, Slip, Verdict};
-use domain::network::{NodeRecord, Tier};
+use domain::dossier::{Dossier, Page, PageBody, Slip, Verdict};
+use domain::network::NodeRecord;
 use domain::{CaseNo, Timestamp, library, plan};
 use filed::Open;
 use replication::{Entry, epoch};
-use rusqlite::{Connection, OptionalExtension, params};
+use rusqlite::{OptionalExtension, params};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use store::*;
@@ -380,6 +381,7 @@ impl<'p, 'w> Projector<'p, 'w> {
 
     fn write_back(&self, dossier: &Dossier, open: &Open) -> Result<(), StoreError> {
         let sql = self.work.sql;
+        let id = open.id.ok_or_else(|| unreadable("write a dossier", "its pages are not on file"))?;
         let state = serde_json::to_string(dossier).map_err(|e| unreadable("write a dossier", e))?;
         sql.prepare_cached(
             "INSERT INTO dossier(no, case_no, item, release, origin, holder, status, applicant, captured_ms, captured_pos, submitted_pos, pages, state)
@@ -389,7 +391,7 @@ impl<'p, 'w> Projector<'p, 'w> {
         )
         .and_then(|mut s| {
             s.execute(params![
-                open.id,
+                id,
                 dossier.case.as_str(),
                 dossier.item.as_str(),
                 dossier.release,
@@ -423,38 +425,6 @@ impl<'p, 'w> Projector<'p, 'w> {
             .broken("write tasks")?;
         Ok(())
     }
-
-    /// Of a new case, too, there may be some already: those of the application that it took in, if it took in one.
-    fn write_attachments(&self, dossier: &Dossier, fresh: bool) -> Result<(), StoreError> {
-        if !fresh || dossier.intake != Tier::Village {
-            self.work
-                .sql
-                .prepare_cached("DELETE FROM case_attachment WHERE case_no = ?1")
-                .and_then(|mut s| s.execute([dossier.case.as_str()]))
-                .broken("write attachments")?;
-        }
-        let expect = |one| self.expect_attachment(&dossier.case, one, &dossier.origin);
-        dossier.all_attachments().try_for_each(expect)
-    }
-
-    /// A case names these bytes; whoever lacks them asks for them.
-    fn expect_attachment(
-        &self,
-        case: &CaseNo,
-        attachment: &Attachment,
-        origin: &NodeId,
-    ) -> Result<(), StoreError> {
-        let sql = self.work.sql;
-        sql.prepare_cached(
-            "INSERT OR IGNORE INTO attachment(hash, bytes, origin, present) VALUES(?1, ?2, ?3, 0)",
-        )
-        .and_then(|mut s| s.execute((&attachment.hash, attachment.bytes as i64, origin.as_str())))
-        .broken("write attachments")?;
-        sql.prepare_cached("INSERT OR IGNORE INTO case_attachment(case_no, hash) VALUES(?1, ?2)")
-            .and_then(|mut s| s.execute((case.as_str(), &attachment.hash)))
-            .broken("write attachments")?;
-        Ok(())
-    }
 }
 
 /// The page an entry of kind `page` carries; what it is not, in words for an incident.
@@ -473,31 +443,4 @@ pub(crate) fn page_of(entry: &Entry) -> Result<Page, String> {
 /// The kind of a parse error without the text it stumbled over: that text may be a citizen's (I33).
 fn category(error: &serde_json::Error) -> String {
     format!("{:?} error at column {}", error.classify(), error.column())
-}
-
-pub(crate) fn attachments_here(work: &Work<'_>, me: &NodeId, hashes: &[String]) -> Result<(), StoreError> {
-    hashes.iter().try_for_each(|hash| attachment_arrived(work, me, hash))
-}
-
-pub(crate) fn attachment_arrived(work: &Work<'_>, me: &NodeId, hash: &str) -> Result<(), StoreError> {
-    work.sql
-        .prepare_cached("UPDATE attachment SET present = 1 WHERE hash = ?1")
-        .and_then(|mut s| s.execute([hash]))
-        .broken("note an attachment")?;
-    if work.known.network.parent(me).is_some() { on_its_way(work.sql, hash) } else { Ok(()) }
-}
-
-/// Until the parent says that it has the bytes, they are ours to keep and to tell of.
-pub(crate) fn on_its_way(sql: &Connection, hash: &str) -> Result<(), StoreError> {
-    sql.prepare_cached("INSERT OR IGNORE INTO on_way(hash) SELECT hash FROM attachment WHERE hash = ?1")
-        .and_then(|mut s| s.execute([hash]))
-        .broken("note an attachment on its way")?;
-    Ok(())
-}
-
-pub(crate) fn confirmed(sql: &Connection, hash: &str) -> Result<(), StoreError> {
-    sql.prepare_cached("DELETE FROM on_way WHERE hash = ?1")
-        .and_then(|mut s| s.execute([hash]))
-        .broken("note a confirmed attachment")?;
-    Ok(())
 }

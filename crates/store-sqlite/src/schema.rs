@@ -310,6 +310,12 @@ pub(crate) fn migrate(connection: &mut Connection) -> Result<(), StoreError> {
     })
 }
 
+/// The tables as the version before this one had them.
+#[cfg(test)]
+pub(crate) fn migrate_to_the_last_but_one(connection: &mut Connection) {
+    MIGRATIONS.to_version(connection, STEPS.len() - 1).unwrap();
+}
+
 #[cfg(test)]
 mod tests {
     #[test]

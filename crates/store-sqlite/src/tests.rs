@@ -146,6 +146,51 @@ fn projections_of_an_older_version_are_built_anew_when_the_node_is_opened() {
     assert_eq!(pages, 99, "once: rows of this version are left as they are");
 }
 
+/// What a node of the version before this one kept is all there when this one has opened it.
+#[test]
+fn the_tables_of_the_version_before_are_brought_up_to_date_with_what_is_in_them() {
+    let folder = Folder::new("before");
+    std::fs::create_dir_all(&folder.0).unwrap();
+    let newer = SqliteStore::open_inline(connect(&folder.0.join("newer.db"), None).unwrap(), identity());
+    let newer = newer.unwrap();
+    run(conformance::holds_what_comes_too_early(&newer));
+    let mut older = connect(&folder.0.join("older.db"), None).unwrap();
+    schema::migrate_to_the_last_but_one(&mut older);
+    let attach = format!("ATTACH '{}' AS newer", folder.0.join("newer.db").display());
+    older.execute_batch(&attach).unwrap();
+    for table in ["journal", "entry", "request", "audit", "node"] {
+        older.execute_batch(&format!("INSERT INTO {table} SELECT * FROM newer.{table}")).unwrap();
+    }
+    older.execute_batch("DETACH newer; UPDATE projected SET version = 5").unwrap();
+    let brought = SqliteStore::open_inline(older, identity()).unwrap();
+    let told = |store: &SqliteStore| {
+        let cases = run(store.cases(store::CaseQuery { limit: 10, ..Default::default() })).unwrap();
+        let histories = cases.iter().map(|line| run(store.history(&line.case)).unwrap().len()).collect();
+        let histories: Vec<usize> = histories;
+        (histories, run(store.counts()).unwrap().held, run(store.state_hash()).unwrap())
+    };
+    assert_eq!(told(&newer).0, [2]);
+    assert_eq!(told(&brought), told(&newer));
+}
+
+/// The writer makes room for its log when nobody wants it, and goes on.
+#[test]
+fn a_node_that_rests_makes_room_for_its_log() {
+    let folder = Folder::new("rests");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let store = folder.open();
+    let log = folder.0.join("tongban.db-wal");
+    runtime.block_on(conformance::loads_runs_that_can_be_checked(&store));
+    let is_roomy = || {
+        std::thread::yield_now();
+        std::fs::metadata(&log).unwrap().len() > 1024 * 1024
+    };
+    assert!((0..10_000_000).any(|_| is_roomy()), "no room was made");
+    drop(store);
+    let report = runtime.block_on(folder.open().verify_log(Arc::new(Toy))).unwrap();
+    assert!(report.faults.is_empty() && report.entries == 20, "{report:?}");
+}
+
 #[test]
 fn a_full_disk_is_told_and_what_was_saved_stays() {
     let connection = Connection::open_in_memory().unwrap();

@@ -126,8 +126,8 @@ impl Projector<'_, '_> {
         Ok(())
     }
 
-    /// Gives a case that has come to stand the last number, if it has one from before: whoever has read the cases up to a number
-    /// has read them all (`unlisted`).
+    /// Gives a case that has come to stand the last number, if it has one from before, because a later page came first or its capture
+    /// was taken back: whoever has read the cases up to a number has read them all (`unlisted`).
     pub(super) fn number_last(&self, open: &mut Open) -> Result<(), StoreError> {
         let Some(before) = open.id else { return Ok(()) };
         let sql = self.work.sql;

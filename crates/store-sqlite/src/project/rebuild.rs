@@ -40,6 +40,7 @@ fn rebuild_if_older(connection: &mut Connection, me: &Identity) -> Result<(), St
     let newest: Option<i64> = transaction
         .query_row("SELECT max(at_ms) FROM audit", [], |row| row.get(0))
         .broken("read the audit")?;
+    // Whatever writes an entry writes its audit row in the same step: without one there is nothing to read.
     if let Some(newest) = newest {
         tracing::info!(from = version, to = PROJECTION_VERSION, "building the projections anew");
         let mut known = Arc::new(Known::load(&transaction, None)?);
