@@ -253,8 +253,13 @@ impl Rig {
         for site in self.villages.iter_mut().chain(&mut self.towns).chain(std::iter::once(&mut self.hub)) {
             site.stop().await;
         }
-        // They are dropped from within another one, which must not wait for them.
-        self.runtimes.into_iter().for_each(Runtime::shutdown_background);
+    }
+}
+
+impl Drop for Rig {
+    /// They are dropped from within another one, which must not wait for them.
+    fn drop(&mut self) {
+        std::mem::take(&mut self.runtimes).into_iter().for_each(Runtime::shutdown_background);
     }
 }
 
