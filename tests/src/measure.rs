@@ -125,8 +125,7 @@ pub async fn round_trip(count: usize) -> Vec<Value> {
     let fsync = floor::fsync_us() / 1000.0;
     let (p50, p99) = (times[times.len() / 2], times[times.len() * 99 / 100]);
     rig.stop().await;
-    let floor_is =
-        "four times the fsync of this disk (village, town, hub, town: what a decision must wait for)";
+    let floor_is = "four times an append of 4 KiB that is synchronised (village, town, hub, town: what a decision must wait for)";
     vec![
         json!({ "what": "idle round trip p50 (G5)", "value": round(p50), "unit": "ms", "floor": round(4.0 * fsync), "floor_is": floor_is, "ratio": round(p50 / (4.0 * fsync)) }),
         json!({ "what": "idle round trip p99 (G5)", "value": round(p99), "unit": "ms", "floor": round(4.0 * fsync), "floor_is": floor_is, "ratio": round(p99 / (4.0 * fsync)) }),
