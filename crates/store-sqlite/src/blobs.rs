@@ -13,6 +13,12 @@ use store::StoreError;
 use store::blobs::Blobs;
 use vault::Lid;
 
+/// What is left on the disk that a path lies on.
+pub(crate) fn free_bytes(path: &Path) -> io::Result<u64> {
+    let disk = rustix::fs::statvfs(path)?;
+    Ok(disk.f_bavail.saturating_mul(disk.f_frsize))
+}
+
 pub struct FileBlobs {
     root: PathBuf,
     shelf: Shelf,
@@ -100,7 +106,7 @@ impl Blobs for FileBlobs {
     }
 
     fn room(&self) -> u64 {
-        rustix::fs::statvfs(&self.root).map_or(u64::MAX, |disk| disk.f_bavail.saturating_mul(disk.f_frsize))
+        free_bytes(&self.root).unwrap_or(u64::MAX)
     }
 
     fn size(&self, hash: &str) -> Option<u64> {

@@ -123,8 +123,7 @@ impl Room {
         if bytes >= wanted {
             return Ok(bytes);
         }
-        let disk = rustix::fs::fstatvfs(&log)?;
-        if disk.f_bavail.saturating_mul(disk.f_frsize) < DISK_ROOM_MIN {
+        if crate::blobs::free_bytes(&self.file)? < DISK_ROOM_MIN {
             return Err(std::io::ErrorKind::StorageFull.into());
         }
         log.write_all(&[0; STEP_BYTES as usize])?;

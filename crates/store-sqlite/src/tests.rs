@@ -151,8 +151,8 @@ fn projections_of_an_older_version_are_built_anew_when_the_node_is_opened() {
 fn the_tables_of_the_version_before_are_brought_up_to_date_with_what_is_in_them() {
     let folder = Folder::new("before");
     std::fs::create_dir_all(&folder.0).unwrap();
-    let newer = SqliteStore::open_inline(connect(&folder.0.join("newer.db"), None).unwrap(), identity());
-    let newer = newer.unwrap();
+    let file = connect(&folder.0.join("newer.db"), None).unwrap();
+    let newer = SqliteStore::open_inline(file, identity()).unwrap();
     run(conformance::holds_what_comes_too_early(&newer));
     let mut older = connect(&folder.0.join("older.db"), None).unwrap();
     schema::migrate_to_the_last_but_one(&mut older);
@@ -165,8 +165,8 @@ fn the_tables_of_the_version_before_are_brought_up_to_date_with_what_is_in_them(
     let brought = SqliteStore::open_inline(older, identity()).unwrap();
     let told = |store: &SqliteStore| {
         let cases = run(store.cases(store::CaseQuery { limit: 10, ..Default::default() })).unwrap();
-        let histories = cases.iter().map(|line| run(store.history(&line.case)).unwrap().len()).collect();
-        let histories: Vec<usize> = histories;
+        let length = |line: &store::CaseLine| run(store.history(&line.case)).unwrap().len();
+        let histories: Vec<usize> = cases.iter().map(length).collect();
         (histories, run(store.counts()).unwrap().held, run(store.state_hash()).unwrap())
     };
     assert_eq!(told(&newer).0, [2]);

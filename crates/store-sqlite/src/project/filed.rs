@@ -52,29 +52,32 @@ impl Projector<'_, '_> {
         if let Some(open) = self.open.remove(case) {
             return Ok(open);
         }
-        let sql = self.work.sql;
-        let id: Option<i64> = sql
-            .prepare_cached("SELECT id FROM known_case WHERE case_no = ?1")
-            .and_then(|mut s| s.query_row([case.as_str()], |row| row.get(0)).optional())
-            .broken("look for a case")?;
-        // Of most that are asked about here nothing has come yet.
-        let Some(id) = id else { return Ok(Box::default()) };
-        let waiting = anything_waits(sql, id)?;
-        let found: Option<(String, i64, i64)> = sql
-            .prepare_cached("SELECT state, captured_pos, submitted_pos FROM dossier WHERE no = ?1")
-            .and_then(|mut s| s.query_row([id], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?))).optional())
+        type Row = (i64, bool, Option<String>, Option<i64>, Option<i64>);
+        let found: Option<Row> = self
+            .work
+            .sql
+            .prepare_cached(
+                "SELECT k.id, EXISTS(SELECT 1 FROM case_entry e WHERE e.case_id = k.id AND e.verdict IN ('held', 'slip')),
+                        d.state, d.captured_pos, d.submitted_pos
+                   FROM known_case k LEFT JOIN dossier d ON d.no = k.id WHERE k.case_no = ?1",
+            )
+            .and_then(|mut s| s.query_row([case.as_str()], |row| row.try_into()).optional())
             .broken("read a dossier")?;
-        let Some((state, captured_pos, submitted_pos)) = found else {
-            return Ok(Box::new(Open { id: Some(id), waiting, ..Open::default() }));
+        // Of most that are asked about here nothing has come yet.
+        let Some((id, waiting, state, captured_pos, submitted_pos)) = found else {
+            return Ok(Box::default());
         };
-        let dossier = serde_json::from_str(&state).map_err(|e| unreadable("read a dossier", e))?;
+        let dossier: Option<Dossier> = state
+            .map(|state| serde_json::from_str(&state))
+            .transpose()
+            .map_err(|e| unreadable("read a dossier", e))?;
         Ok(Box::new(Open {
             id: Some(id),
-            dossier: Some(dossier),
-            captured_pos,
-            submitted_pos,
+            fresh: dossier.is_none(),
+            dossier,
+            captured_pos: captured_pos.unwrap_or(0),
+            submitted_pos: submitted_pos.unwrap_or(0),
             waiting,
-            fresh: false,
             ..Open::default()
         }))
     }
@@ -165,15 +168,6 @@ impl Projector<'_, '_> {
         };
         case_positions(self.work.sql, id, "slip")?.into_iter().map(read).collect()
     }
-}
-
-/// Whether pages or slips of a case wait for others.
-fn anything_waits(sql: &Connection, id: i64) -> Result<bool, StoreError> {
-    sql.prepare_cached(
-        "SELECT EXISTS(SELECT 1 FROM case_entry WHERE case_id = ?1 AND verdict IN ('held', 'slip'))",
-    )
-    .and_then(|mut s| s.query_row([id], |row| row.get(0)))
-    .broken("look for waiting pages")
 }
 
 fn case_positions(sql: &Connection, id: Option<i64>, verdict: &str) -> Result<Vec<i64>, StoreError> {

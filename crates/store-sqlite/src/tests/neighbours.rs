@@ -12,6 +12,14 @@ use rusqlite::Connection;
 use std::collections::BTreeSet;
 use store::{PackPiece, PackRelease, Store, conformance, kind};
 
+/// An empty store of a node of the small network.
+fn store_of(node: &str) -> SqliteStore {
+    let me = Identity { node: node.parse().unwrap(), ..identity() };
+    let store = SqliteStore::open_inline(Connection::open_in_memory().unwrap(), me).unwrap();
+    run(store.seed_nodes(conformance::network())).unwrap();
+    store
+}
+
 /// Kind, subject and body of an entry.
 type Sent = (&'static str, String, Vec<u8>);
 
@@ -80,9 +88,7 @@ fn published(no: u32, pieces: domain::pack::Pieces) -> Vec<Sent> {
 /// comes, the page falls, what was written upon it waits, and everything is as if the catalogue had been there first.
 #[test]
 fn a_page_that_came_before_its_catalogue_is_judged_when_that_comes() {
-    let me = Identity { node: "t-1".parse().unwrap(), ..identity() };
-    let store = SqliteStore::open_inline(Connection::open_in_memory().unwrap(), me.clone()).unwrap();
-    run(store.seed_nodes(conformance::network())).unwrap();
+    let store = store_of("t-1");
     let receive = |author: &str, channel: Channel, entries: Vec<Sent>| {
         let runs = vec![journal(author, channel, entries)];
         assert!(
@@ -130,9 +136,7 @@ fn pages_of_one_act_stand_or_fall_together_in_whatever_order_they_come() {
     let town = || journal("t-1", Channel::To("v-1".parse().unwrap()), town.to_vec());
     let mut hashes = BTreeSet::new();
     for runs in [[village(), town()], [town(), village()]] {
-        let me = Identity { node: "hub".parse().unwrap(), ..identity() };
-        let store = SqliteStore::open_inline(Connection::open_in_memory().unwrap(), me).unwrap();
-        run(store.seed_nodes(conformance::network())).unwrap();
+        let store = store_of("hub");
         for sent in runs {
             run(store.receive(&"t-1".parse().unwrap(), vec![sent], conformance::NOW)).unwrap();
         }
@@ -147,9 +151,7 @@ fn pages_of_one_act_stand_or_fall_together_in_whatever_order_they_come() {
 /// be taken for one that has been listed.
 #[test]
 fn a_case_whose_first_page_comes_last_is_found_by_its_applicant() {
-    let me = Identity { node: "hub".parse().unwrap(), ..identity() };
-    let store = SqliteStore::open_inline(Connection::open_in_memory().unwrap(), me).unwrap();
-    run(store.seed_nodes(conformance::network())).unwrap();
+    let store = store_of("hub");
     let receive = |sent: CheckedRun| {
         run(store.receive(&"t-1".parse().unwrap(), vec![sent], conformance::NOW)).unwrap();
         while run(store.list_persons()).unwrap() {}
@@ -203,9 +205,7 @@ fn a_run_that_cannot_be_stored_does_not_take_its_batch_with_it() {
 /// A job that reads the journals onward is told of a case again when its pages get their day, and of all when a release comes.
 #[test]
 fn a_receipt_or_a_release_that_comes_late_concerns_the_cases_before_it() {
-    let me = Identity { node: "hub".parse().unwrap(), ..identity() };
-    let store = SqliteStore::open_inline(Connection::open_in_memory().unwrap(), me).unwrap();
-    run(store.seed_nodes(conformance::network())).unwrap();
+    let store = store_of("hub");
     let receive = |sent: CheckedRun| {
         assert!(
             run(store.receive(&"t-1".parse().unwrap(), vec![sent], conformance::NOW))
@@ -246,9 +246,7 @@ fn a_receipt_or_a_release_that_comes_late_concerns_the_cases_before_it() {
 /// I19: the day of a village's page is the day somebody else signed for it, whatever the village thought.
 #[test]
 fn supervision_dates_a_villages_page_by_the_receipt() {
-    let me = Identity { node: "t-1".parse().unwrap(), ..identity() };
-    let store = SqliteStore::open_inline(Connection::open_in_memory().unwrap(), me).unwrap();
-    run(store.seed_nodes(conformance::network())).unwrap();
+    let store = store_of("t-1");
     let (case, a_week_later) = (case(), conformance::NOW.plus_ms(7 * 86_400_000));
     let sent = vec![journal("v-1", Channel::Up, vec![page(&case, 1, captured())])];
     run(store.receive(&"v-1".parse().unwrap(), sent, a_week_later)).unwrap();
@@ -259,9 +257,7 @@ fn supervision_dates_a_villages_page_by_the_receipt() {
 /// I22: a case keeps the stages of the release it was captured under; a newer one gives its task no other name.
 #[test]
 fn the_queue_shows_a_case_by_its_own_release() {
-    let me = Identity { node: "t-1".parse().unwrap(), ..identity() };
-    let store = SqliteStore::open_inline(Connection::open_in_memory().unwrap(), me).unwrap();
-    run(store.seed_nodes(conformance::network())).unwrap();
+    let store = store_of("t-1");
     let mut item: serde_json::Value =
         serde_json::from_str(&domain::pack::kaili_pieces()["item/food"]).unwrap();
     for stage in item["stages"].as_array_mut().unwrap() {
